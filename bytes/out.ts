@@ -1,0 +1,66 @@
+/**
+ * Output buffer of one connection: replies are collected here and leave in one write.
+ *
+ * Strings are gathered and encoded once per flush, octets are copied in between (bench/micro/out_bench.ts).
+ * `take` hands out everything and starts anew; the caller owns what it took. Above
+ * {@linkcode HIGH_WATER_OCTETS} the driver must flush before it produces more: backpressure.
+ */
+
+/** A driver that sees `pending` above this flushes before it asks the core for more. */
+export const HIGH_WATER_OCTETS = 64 * 1024;
+const KEEP_OCTETS = 4 * 1024;
+const encoder = new TextEncoder();
+
+export class Out {
+  #buffer: Uint8Array<ArrayBuffer>;
+  #length = 0;
+  #text = "";
+
+  constructor(initialOctets = KEEP_OCTETS) {
+    this.#buffer = new Uint8Array(initialOctets);
+  }
+
+  /** Octets waiting (characters of text not yet encoded count as one each). */
+  get pending(): number {
+    return this.#length + this.#text.length;
+  }
+
+  /** Appends text as UTF-8. */
+  text(value: string): void {
+    this.#text += value;
+    if (this.#text.length > 16 * 1024) this.#encode();
+  }
+
+  /** Appends a copy of the octets `[start, end)`. */
+  octets(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.#encode();
+    const size = end - start;
+    this.#reserve(size);
+    this.#buffer.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.#length);
+    this.#length += size;
+  }
+
+  /** Everything collected so far; valid until the caller has written it, never touched again here. */
+  take(): Uint8Array<ArrayBuffer> {
+    this.#encode();
+    const taken = this.#buffer.subarray(0, this.#length);
+    this.#buffer = new Uint8Array(KEEP_OCTETS);
+    this.#length = 0;
+    return taken;
+  }
+
+  #encode(): void {
+    if (this.#text.length === 0) return;
+    this.#reserve(this.#text.length * 3);
+    this.#length += encoder.encodeInto(this.#text, this.#buffer.subarray(this.#length)).written;
+    this.#text = "";
+  }
+
+  #reserve(size: number): void {
+    const wanted = this.#length + size;
+    if (wanted <= this.#buffer.length) return;
+    const grown = new Uint8Array(Math.max(wanted, this.#buffer.length * 2));
+    grown.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = grown;
+  }
+}
