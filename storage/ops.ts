@@ -1,0 +1,260 @@
+/**
+ * Write operations: plain data that a thread sends to the one writer, and the results that come back.
+ *
+ * A result arrives only after the transaction that holds the operation is on stable storage. Each operation is
+ * atomic (one SAVEPOINT inside the group): it happens whole or, on a fault, not at all. Everything here can be
+ * cloned across threads. Times are milliseconds since the epoch, sizes octets.
+ */
+import type { FlagState } from "./changes.ts";
+
+/** Where a record of the blob segments lies. */
+export interface BlobAddress {
+  readonly segment: number;
+  /** Offset of the payload in the segment file. */
+  readonly offset: number;
+  /** Payload octets. */
+  readonly length: number;
+}
+
+/** A message's shared octets and the facts computed from them at delivery. */
+export interface NewContent {
+  readonly blob: BlobAddress;
+  /** Octets of the header block including the empty line. */
+  readonly headerOctets: number;
+  /** ENVELOPE, BODYSTRUCTURE, BODY and part table as packed by message/packed.ts. */
+  readonly imap: Uint8Array;
+  readonly preview: string;
+  readonly subject: string;
+  readonly from: string;
+  readonly messageId: string | null;
+  /** In-Reply-To and References, newest last, joined by one space; "" when there are none. */
+  readonly references: string;
+  readonly sentAt: number | null;
+  /** Our own id of the message, as in the 250, `Received` and every log line. */
+  readonly traceId: string;
+}
+
+/** One mailbox a message is filed in. */
+export interface Target {
+  readonly mailboxId: number;
+  readonly flags: number;
+  readonly keywords: string;
+  readonly internalDate: number;
+  /** Header lines before the shared octets (Return-Path, Delivered-To); sizes and offsets include them. */
+  readonly prefix: Uint8Array;
+}
+
+export interface QueueRecipient {
+  /** The address as sent in RCPT. */
+  readonly recipient: string;
+  /** What groups deliveries: a domain in lower case, or `[host]:port` of a stated next hop. */
+  readonly destination: string;
+  /** RFC 3461 NOTIFY and ORCPT as received, "" when absent. */
+  readonly notify: string;
+  readonly originalRecipient: string;
+}
+
+export interface QueueEntry {
+  /** Reverse-path; "" is the null path. */
+  readonly sender: string;
+  /** Login that submitted it, null for relayed mail and our own DSNs. */
+  readonly accountId: number | null;
+  readonly envelopeId: string;
+  readonly ret: "" | "FULL" | "HDRS";
+  readonly eightBit: boolean;
+  readonly smtputf8: boolean;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly recipients: readonly QueueRecipient[];
+}
+
+/** What one attempt did to one recipient. */
+export interface QueueOutcome {
+  readonly recipientId: number;
+  readonly outcome: "delivered" | "deferred" | "failed";
+  /** The peer's (or our own) words, one line, at most 1,000 octets, with the enhanced code in front. */
+  readonly reply: string;
+  readonly remote: string;
+  /** For `deferred`. */
+  readonly nextAttemptAt: number;
+  /** The delay notice has been sent for this recipient. */
+  readonly delayNotified: boolean;
+}
+
+/** Inclusive UID ranges, ascending, not overlapping. */
+export type UidRanges = readonly (readonly [number, number])[];
+
+export type WriteOp =
+  /** All or nothing, results in order. */
+  | { readonly kind: "batch"; readonly ops: readonly WriteOp[] }
+  /** Files a message in mailboxes and queues it for others, in one transaction. */
+  | {
+    readonly kind: "deliver";
+    readonly content: NewContent;
+    readonly targets: readonly Target[];
+    readonly queue: QueueEntry | null;
+  }
+  | {
+    readonly kind: "store-flags";
+    readonly mailboxId: number;
+    readonly uids: UidRanges;
+    readonly mode: "add" | "remove" | "replace";
+    readonly flags: number;
+    readonly keywords: readonly string[];
+    /** CONDSTORE UNCHANGEDSINCE; null without. */
+    readonly unchangedSince: number | null;
+  }
+  | {
+    readonly kind: "copy";
+    readonly from: number;
+    readonly to: number;
+    readonly uids: UidRanges;
+    /** Removes them from the source in the same transaction (RFC 6851). */
+    readonly move: boolean;
+  }
+  | {
+    readonly kind: "expunge";
+    readonly mailboxId: number;
+    /** Null: all. */
+    readonly uids: UidRanges | null;
+    /** Only those with \Deleted (IMAP), or all named (POP3, retention). */
+    readonly onlyDeleted: boolean;
+  }
+  /** Gives this session the \Recent messages: returns the first UID no session has seen yet, and moves it. */
+  | { readonly kind: "claim-recent"; readonly mailboxId: number }
+  /** Missing parents are created too. */
+  | {
+    readonly kind: "create-mailbox";
+    readonly accountId: number;
+    readonly name: string;
+    readonly specialUse: string | null;
+  }
+  /** Renames the mailbox and everything under it. INBOX moves its messages instead (RFC 3501 6.3.5). */
+  | {
+    readonly kind: "rename-mailbox";
+    readonly accountId: number;
+    readonly from: string;
+    readonly to: string;
+  }
+  /** A mailbox with children stays as \Noselect name. */
+  | { readonly kind: "delete-mailbox"; readonly accountId: number; readonly name: string }
+  | {
+    readonly kind: "subscribe";
+    readonly accountId: number;
+    readonly name: string;
+    readonly subscribed: boolean;
+  }
+  /** Outcome of an attempt; a recipient with a final outcome leaves the queue, and the message with its last. */
+  | { readonly kind: "queue-outcomes"; readonly at: number; readonly outcomes: readonly QueueOutcome[] }
+  | {
+    readonly kind: "queue-control";
+    readonly action: "retry" | "hold" | "release" | "remove";
+    readonly recipientIds: readonly number[];
+    readonly at: number;
+  }
+  | { readonly kind: "put-domain"; readonly domain: DomainRow }
+  | { readonly kind: "remove-domain"; readonly name: string }
+  /** Creates (with the standard mailboxes, subscribed, SPECIAL-USE) or changes an account. */
+  | { readonly kind: "put-account"; readonly account: AccountInput }
+  | { readonly kind: "remove-account"; readonly address: string }
+  | { readonly kind: "put-alias"; readonly address: string; readonly targets: readonly string[] }
+  | { readonly kind: "remove-alias"; readonly address: string }
+  | { readonly kind: "put-token"; readonly token: TokenRow }
+  | { readonly kind: "remove-token"; readonly id: string };
+
+export interface DomainRow {
+  /** A-labels, lower case. */
+  readonly name: string;
+  /** `local`: mailboxes here. `relay`: accepted for and sent on. */
+  readonly kind: "local" | "relay";
+  /** Relay only: `mx`, `host:port` (SMTP) or `lmtp:host:port`. "" for local. */
+  readonly nextHop: string;
+  /** Address that receives what no account or alias takes; "" is none. */
+  readonly catchAll: string;
+  /** Separators of sub-addressing, as in "+"; "" turns it off. */
+  readonly subaddressSeparators: string;
+}
+
+export interface AccountInput {
+  /** Primary address, normal form of its domain. */
+  readonly address: string;
+  /** Left out: unchanged (new accounts: null, which cannot log in). */
+  readonly passwordHash?: string | null;
+  readonly displayName?: string;
+  readonly enabled?: boolean;
+  /** 0 is no limit. */
+  readonly quotaOctets?: number;
+  /** Extra From addresses this login may use besides its own and its aliases. */
+  readonly sendAs?: readonly string[];
+}
+
+export interface TokenRow {
+  readonly id: string;
+  readonly name: string;
+  /** SHA-256 of the secret, lower-case hex. */
+  readonly hash: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: number;
+  /** 0 never ends. */
+  readonly expiresAt: number;
+}
+
+/** Why an operation did nothing. Faults of the disk are not here: they end the process (DESIGN section 4). */
+export type WriteFault =
+  | "no-such-mailbox"
+  | "no-such-account"
+  | "no-such-domain"
+  | "no-such-alias"
+  | "no-such-token"
+  | "no-such-recipient"
+  | "already-exists"
+  | "not-permitted"
+  | "over-quota"
+  | "has-children"
+  | "domain-in-use"
+  | "limit"
+  /** The store is closing or its disk is full; try again later. */
+  | "unavailable";
+
+export interface AppendedUid {
+  readonly mailboxId: number;
+  readonly uidValidity: number;
+  readonly uid: number;
+  readonly modSeq: number;
+}
+
+export type WriteResult =
+  | { readonly ok: false; readonly fault: WriteFault; readonly detail: string }
+  | { readonly ok: true; readonly kind: "done" }
+  | { readonly ok: true; readonly kind: "batch"; readonly results: readonly WriteResult[] }
+  | {
+    readonly ok: true;
+    readonly kind: "delivered";
+    readonly uids: readonly AppendedUid[];
+    readonly queueId: number | null;
+  }
+  | {
+    readonly ok: true;
+    readonly kind: "flags";
+    readonly modSeq: number;
+    readonly changed: readonly FlagState[];
+    /** UIDs refused by UNCHANGEDSINCE. */
+    readonly modified: readonly number[];
+  }
+  | {
+    readonly ok: true;
+    readonly kind: "copied";
+    readonly uidValidity: number;
+    /** Pairwise with `to`, both ascending. */
+    readonly from: readonly number[];
+    readonly to: readonly number[];
+  }
+  | {
+    readonly ok: true;
+    readonly kind: "expunged";
+    readonly modSeq: number;
+    readonly uids: readonly number[];
+  }
+  | { readonly ok: true; readonly kind: "recent"; readonly firstRecentUid: number }
+  | { readonly ok: true; readonly kind: "mailbox"; readonly mailboxId: number; readonly uidValidity: number }
+  | { readonly ok: true; readonly kind: "account"; readonly accountId: number };

@@ -1,0 +1,258 @@
+/**
+ * The store as one thread sees it: synchronous short reads, spooled octets, and writes through the writer.
+ *
+ * Every thread opens its own {@linkcode Store}; reads use its own read-only connection and run on the event loop
+ * (indexed, with LIMIT). Writes go to the one writer thread and resolve after commit. Message octets go into this
+ * thread's own blob segment and never cross threads.
+ */
+import type { ChangeListener } from "./changes.ts";
+import type { BlobAddress, DomainRow, TokenRow, UidRanges, WriteOp, WriteResult } from "./ops.ts";
+
+export interface Store {
+  readonly directory: Directory;
+  readonly mailboxes: Mailboxes;
+  readonly messages: Messages;
+  readonly queue: Queue;
+  readonly blobs: BlobReader;
+
+  /** Sends one operation to the writer; resolves after its commit. Rejects only when the writer is gone. */
+  write(op: WriteOp): Promise<WriteResult>;
+  /** A place for the octets of one arriving message. */
+  spool(): Spool;
+  /** True while free space is below the reserve: refuse new mail with 452, keep EXPUNGE and QUIT working. */
+  diskFull(): boolean;
+  /** Calls `listener` for every change from now on; returns the way to stop. */
+  onChange(listener: ChangeListener): () => void;
+  close(): Promise<void>;
+}
+
+/** A new message's octets: in memory while small, in a segment of their own when large (bounded memory). */
+export interface Spool {
+  readonly octets: number;
+  /** Copies the span. A returned promise is backpressure: await it before the next write. */
+  write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined;
+  /** Octets written so far; for content checks and re-writing before `store`. Small spools answer from memory. */
+  read(start: number, end: number): Promise<Uint8Array>;
+  /** Makes the octets durable (segment fdatasync, grouped); resolves after the sync. Rejects with StorageError. */
+  store(salvage: SalvageFacts): Promise<BlobAddress>;
+  /** Forgets the octets. Safe at any time, also after `store` failed. */
+  discard(): void;
+}
+
+/** What a record's header keeps so that a message can be salvaged without the database. */
+export interface SalvageFacts {
+  /** Account addresses, empty for queue-only messages. */
+  readonly accounts: readonly string[];
+  /** Mailbox name, "INBOX" for deliveries, "" for queue-only messages. */
+  readonly mailbox: string;
+  readonly internalDate: number;
+  readonly traceId: string;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+}
+
+/** Disk trouble on the octets' side; the reply is 451 or 452. */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+  readonly temporary = true;
+  /** True when space ran out. */
+  readonly full: boolean;
+  constructor(message: string, options: { full: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.full = options.full;
+  }
+}
+
+export interface BlobReader {
+  /**
+   * Reads payload octets `[start, end)` of a record on the event loop: for spans up to 64 kB. The result is the
+   * caller's. Throws StorageError when the record is missing or short.
+   */
+  readSync(blob: BlobAddress, start: number, end: number): Uint8Array;
+  /** Reads straight into `into` at `at` (zero further copies); returns the octets read. */
+  readIntoSync(blob: BlobAddress, span: { start: number; end: number }, into: Uint8Array, at: number): void;
+  /** The same off the event loop, for long spans. */
+  read(blob: BlobAddress, start: number, end: number): Promise<Uint8Array>;
+}
+
+export interface Account {
+  readonly id: number;
+  readonly address: string;
+  readonly displayName: string;
+  readonly passwordHash: string | null;
+  readonly enabled: boolean;
+  readonly quotaOctets: number;
+  readonly sendAs: readonly string[];
+  readonly createdAt: number;
+}
+
+export interface AliasRow {
+  readonly address: string;
+  readonly targets: readonly string[];
+}
+
+/** Pages of administrative lists. */
+export interface Page {
+  /** Rows after this key, in key order; "" from the start. */
+  readonly after: string;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface Directory {
+  /** Cached, dropped on "directory" changes. */
+  domain(name: string): DomainRow | null;
+  domains(page: Page): DomainRow[];
+  /** By exact primary address in normal form. */
+  account(address: string): Account | null;
+  accountById(id: number): Account | null;
+  accounts(page: Page, domain?: string): Account[];
+  alias(address: string): AliasRow | null;
+  aliases(page: Page, domain?: string): AliasRow[];
+  /** Alias addresses that deliver (directly) to this account address: may be used as From. */
+  aliasesOf(address: string): string[];
+  tokenByHash(hash: string): TokenRow | null;
+  tokens(page: Page): TokenRow[];
+}
+
+export interface Mailbox {
+  readonly id: number;
+  readonly accountId: number;
+  /** UTF-8, separator "/"; the first is exactly "INBOX". */
+  readonly name: string;
+  readonly uidValidity: number;
+  readonly uidNext: number;
+  readonly highestModSeq: number;
+  readonly messages: number;
+  readonly unseen: number;
+  readonly deleted: number;
+  readonly sizeOctets: number;
+  readonly recentUid: number;
+  /** As in "\\Sent"; null without. */
+  readonly specialUse: string | null;
+  /** False: a \Noselect name that only has children. */
+  readonly selectable: boolean;
+}
+
+export interface Mailboxes {
+  /** By name; INBOX in any case. */
+  byName(accountId: number, name: string): Mailbox | null;
+  byId(id: number): Mailbox | null;
+  /** All of an account in name order (bounded by the mailbox limit of an account). */
+  list(accountId: number): Mailbox[];
+  subscriptions(accountId: number): string[];
+  /** The INBOX of an account: the delivery hot path. Cached. */
+  inboxOf(accountId: number): number | null;
+  /** The index of an open mailbox, shared by this thread's sessions; call `release` when done with it. */
+  open(mailboxId: number): Promise<MailboxIndex | null>;
+}
+
+/**
+ * (uid, flags, keywords, modseq) of every message of one mailbox in memory, in UID order, advanced by the change
+ * stream. Shared by this thread's sessions: read it, never write to it. Sessions keep their own sequence numbers.
+ */
+export interface MailboxIndex {
+  readonly mailboxId: number;
+  readonly count: number;
+  readonly uidNext: number;
+  readonly uidValidity: number;
+  readonly highestModSeq: number;
+  /** False once the mailbox is deleted. */
+  readonly exists: boolean;
+  uidAt(position: number): number;
+  flagsAt(position: number): number;
+  keywordsAt(position: number): string;
+  modSeqAt(position: number): number;
+  /** Position of a UID, or -1. Binary search. */
+  positionOf(uid: number): number;
+  /** First position whose UID is at least `uid`. */
+  lowerBound(uid: number): number;
+  /** Called after each change was applied to the index. */
+  subscribe(listener: ChangeListener): () => void;
+  release(): void;
+}
+
+/** One row for FETCH; `prefix` and `imap` only when asked for. */
+export interface MessageRow {
+  readonly uid: number;
+  readonly internalDate: number;
+  /** Prefix and shared octets together: RFC822.SIZE. */
+  readonly sizeOctets: number;
+  readonly sentAt: number | null;
+  readonly blob: BlobAddress;
+  /** Header octets of the shared part, without the prefix. */
+  readonly headerOctets: number;
+  readonly prefix: Uint8Array;
+  readonly imap: Uint8Array;
+}
+
+export interface Messages {
+  /** Up to `limit` rows with UIDs in the ranges, ascending. `withImap: false` leaves `imap` empty. */
+  rows(
+    mailboxId: number,
+    uids: UidRanges,
+    options: { limit: number; withImap: boolean },
+  ): MessageRow[];
+  /** The hot path of a single FETCH. */
+  row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null;
+  /** (uid, size) of all messages for POP3, ascending. */
+  sizes(mailboxId: number): { uid: number; sizeOctets: number }[];
+  /** Octets stored by an account, over all its mailboxes. */
+  usage(accountId: number): { octets: number; messages: number };
+}
+
+export interface DueRecipient {
+  readonly recipientId: number;
+  readonly queueId: number;
+  readonly recipient: string;
+  readonly destination: string;
+  readonly notify: string;
+  readonly originalRecipient: string;
+  readonly attempts: number;
+  readonly delayNotified: boolean;
+}
+
+export interface QueuedMessage {
+  readonly queueId: number;
+  readonly traceId: string;
+  readonly sender: string;
+  readonly accountId: number | null;
+  readonly envelopeId: string;
+  readonly ret: "" | "FULL" | "HDRS";
+  readonly eightBit: boolean;
+  readonly smtputf8: boolean;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly blob: BlobAddress;
+  readonly headerOctets: number;
+}
+
+/** A row of administrative queue lists. */
+export interface QueueListRow extends DueRecipient {
+  readonly traceId: string;
+  readonly sender: string;
+  readonly state: "queued" | "held";
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly nextAttemptAt: number;
+  readonly lastReply: string;
+  readonly sizeOctets: number;
+}
+
+export interface QueueFilter {
+  readonly sender?: string;
+  readonly recipient?: string;
+  readonly destination?: string;
+  readonly state?: "queued" | "held";
+  readonly queueId?: number;
+}
+
+export interface Queue {
+  /** Recipients due at `now` that are not held, oldest due first, skipping destinations in `busy`. */
+  due(now: number, options: { limit: number; busy: readonly string[] }): DueRecipient[];
+  /** When the next one becomes due; null when the queue has none. */
+  nextDueAt(): number | null;
+  message(queueId: number): QueuedMessage | null;
+  list(filter: QueueFilter, page: { afterRecipientId: number; limit: number }): QueueListRow[];
+  counts(): { queued: number; held: number; oldestCreatedAt: number | null };
+}
