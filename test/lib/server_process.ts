@@ -1,0 +1,160 @@
+/**
+ * The real server as a process of its own, for tests that kill, restart and talk to it.
+ *
+ * It runs in a process group of its own (`setsid`), so that SIGKILL reaches a supervising parent and its child
+ * at the same instant, as a power switch would.
+ */
+import { fileURLToPath } from "node:url";
+import { randomInt } from "node:crypto";
+
+export const MAIN = fileURLToPath(import.meta.resolve("../../main.ts"));
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  /** Added to every standard port; the caller keeps ranges apart (see {@linkcode freeOffset}). */
+  readonly offset: number;
+  readonly password?: string;
+  /** Further arguments of `veredus start`. */
+  readonly args?: readonly string[];
+  /** Runs this instead of `deno run -A main.ts` (a compiled executable, or a tracer in front). */
+  readonly command?: readonly string[];
+  readonly env?: Record<string, string>;
+  /** Milliseconds until the ports must answer. */
+  readonly readyWithinMs?: number;
+}
+
+export class ServerProcess {
+  readonly options: ServerOptions;
+  readonly readyAfterMs: number;
+  #child: Deno.ChildProcess;
+  #log: string[];
+  #ended: Promise<Deno.CommandStatus>;
+
+  private constructor(
+    options: ServerOptions,
+    parts: {
+      child: Deno.ChildProcess;
+      log: string[];
+      ended: Promise<Deno.CommandStatus>;
+      readyAfterMs: number;
+    },
+  ) {
+    this.options = options;
+    this.#child = parts.child;
+    this.#log = parts.log;
+    this.#ended = parts.ended;
+    this.readyAfterMs = parts.readyAfterMs;
+  }
+
+  /** Starts it and resolves when SMTP, submission, IMAP and POP3 accept connections. */
+  static async start(options: ServerOptions): Promise<ServerProcess> {
+    const command = [...(options.command ?? [Deno.execPath(), "run", "-A", MAIN])];
+    const begin = performance.now();
+    const child = new Deno.Command("setsid", {
+      args: [
+        ...command,
+        "start",
+        "--data",
+        options.dataDir,
+        "--port-offset",
+        String(options.offset),
+        "--password",
+        options.password ?? "secret",
+        ...(options.args ?? []),
+      ],
+      env: { NO_COLOR: "1", ...options.env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const log: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) collect(stream, log);
+    const ended = child.status;
+    let exited: Deno.CommandStatus | null = null;
+    ended.then((status) => exited = status);
+    const ports = [25, 587, 143, 110].map((port) => port + options.offset);
+    const deadline = begin + (options.readyWithinMs ?? 20_000);
+    for (const port of ports) {
+      while (!await answers(port)) {
+        if (exited !== null || performance.now() > deadline) {
+          kill(child.pid);
+          throw new Error(`the server did not open port ${port}:\n${log.join("")}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+    return new ServerProcess(options, { child, log, ended, readyAfterMs: performance.now() - begin });
+  }
+
+  /** Process id, also of its process group. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Everything it wrote so far. */
+  get output(): string {
+    return this.#log.join("");
+  }
+
+  port(standard: number): number {
+    return standard + this.options.offset;
+  }
+
+  /** SIGKILL to the whole group; resolves when it is gone. */
+  async kill(): Promise<void> {
+    kill(this.#child.pid);
+    await this.#ended;
+  }
+
+  /** SIGTERM and the wait for its end; SIGKILL after `withinMs`. */
+  async stop(withinMs = 15_000): Promise<Deno.CommandStatus> {
+    try {
+      Deno.kill(this.#child.pid, "SIGTERM");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // ended by itself
+    }
+    const timer = setTimeout(() => kill(this.#child.pid), withinMs);
+    const status = await this.#ended;
+    clearTimeout(timer);
+    return status;
+  }
+}
+
+/** A port offset whose standard mail ports are free right now. */
+export function freeOffset(): number {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const offset = 10_000 + randomInt(0, 400) * 100;
+    if ([25, 587, 465, 143, 993, 110, 995, 80, 443].every((port) => isFree(port + offset))) return offset;
+  }
+  throw new Error("no free range of ports found");
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
+}
+
+function kill(pid: number): void {
+  // A negative id names the process group; `kill` of the shell's tools takes it, Deno.kill does not.
+  new Deno.Command("kill", { args: ["-KILL", "--", `-${pid}`], stderr: "null" }).outputSync();
+}
+
+async function collect(stream: ReadableStream<Uint8Array>, log: string[]): Promise<void> {
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) log.push(decoder.decode(chunk, { stream: true }));
+}
