@@ -1,0 +1,49 @@
+/** A next hop on loopback that counts how often each message of the crash run was accepted. */
+import { Wire, WireClosed } from "../lib/wire.ts";
+
+export class Sink {
+  /** Message marker to the number of times it was accepted. */
+  readonly received = new Map<string, number>();
+  readonly port: number;
+  #listener: Deno.TcpListener;
+  #done: Promise<void>;
+
+  constructor() {
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.port = this.#listener.addr.port;
+    this.#done = this.#accept();
+  }
+
+  async close(): Promise<void> {
+    this.#listener.close();
+    await this.#done;
+  }
+
+  async #accept(): Promise<void> {
+    for await (const conn of this.#listener) {
+      this.#serve(new Wire(conn, 600_000)).catch((error) => {
+        if (!(error instanceof WireClosed)) throw error; // the server under test was killed
+      });
+    }
+  }
+
+  async #serve(wire: Wire): Promise<void> {
+    await wire.write("220 sink.test ESMTP\r\n");
+    for (;;) {
+      const verb = (await wire.line()).slice(0, 4).toUpperCase();
+      if (verb === "EHLO") {
+        await wire.write("250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n");
+      } else if (verb === "QUIT") return await wire.write("221 bye\r\n");
+      else if (verb !== "DATA") await wire.write("250 ok\r\n");
+      else {
+        await wire.write("354 go\r\n");
+        let marker = "";
+        for (let line = await wire.line(); line !== "."; line = await wire.line()) {
+          if (line.startsWith("X-Crash: ")) marker = line.slice(9);
+        }
+        this.received.set(marker, (this.received.get(marker) ?? 0) + 1);
+        await wire.write("250 ok\r\n");
+      }
+    }
+  }
+}
