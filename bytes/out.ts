@@ -3,21 +3,25 @@
  *
  * Strings are gathered and encoded once per flush, octets are copied in between (bench/micro/out_bench.ts).
  * `take` hands out everything and starts anew; the caller owns what it took. Above
- * {@linkcode HIGH_WATER_OCTETS} the driver must flush before it produces more: backpressure.
+ * {@linkcode HIGH_WATER_OCTETS} the driver must flush before it produces more: backpressure. An empty buffer
+ * holds no memory; the next one starts at the size that was needed last, up to a limit.
  */
 
 /** A driver that sees `pending` above this flushes before it asks the core for more. */
 export const HIGH_WATER_OCTETS = 64 * 1024;
 const KEEP_OCTETS = 4 * 1024;
+const START_LIMIT_OCTETS = 2 * HIGH_WATER_OCTETS;
+const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 export class Out {
-  #buffer: Uint8Array<ArrayBuffer>;
+  #buffer: Uint8Array<ArrayBuffer> = EMPTY;
   #length = 0;
   #text = "";
+  #initialOctets: number;
 
   constructor(initialOctets = KEEP_OCTETS) {
-    this.#buffer = new Uint8Array(initialOctets);
+    this.#initialOctets = initialOctets;
   }
 
   /** Octets waiting (characters of text not yet encoded count as one each). */
@@ -40,11 +44,23 @@ export class Out {
     this.#length += size;
   }
 
+  /**
+   * Appends `size` octets that `fill` writes itself at `at` of the buffer it is given (a read straight from disk).
+   * When `fill` throws, nothing was appended.
+   */
+  fill(size: number, fill: (into: Uint8Array, at: number) => void): void {
+    this.#encode();
+    this.#reserve(size);
+    fill(this.#buffer, this.#length);
+    this.#length += size;
+  }
+
   /** Everything collected so far; valid until the caller has written it, never touched again here. */
   take(): Uint8Array<ArrayBuffer> {
     this.#encode();
     const taken = this.#buffer.subarray(0, this.#length);
-    this.#buffer = new Uint8Array(KEEP_OCTETS);
+    this.#initialOctets = Math.min(Math.max(this.#length, KEEP_OCTETS), START_LIMIT_OCTETS);
+    this.#buffer = EMPTY;
     this.#length = 0;
     return taken;
   }
@@ -59,7 +75,7 @@ export class Out {
   #reserve(size: number): void {
     const wanted = this.#length + size;
     if (wanted <= this.#buffer.length) return;
-    const grown = new Uint8Array(Math.max(wanted, this.#buffer.length * 2));
+    const grown = new Uint8Array(Math.max(wanted, this.#buffer.length * 2, this.#initialOctets));
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
   }
