@@ -1,0 +1,26 @@
+/** What we can do, by state (RFC 3501 7.2.1). A capability stands here only when its commands are served. Pure. */
+
+export interface CapabilityFacts {
+  readonly authenticated: boolean;
+  readonly startTlsAvailable: boolean;
+  /** Passwords are refused until TLS is active (RFC 3501 11.2). */
+  readonly loginDisabled: boolean;
+  readonly literals: "LITERAL+" | "LITERAL-";
+  /** SASL mechanisms, in capitals. */
+  readonly mechanisms: readonly string[];
+}
+
+/** RFC 9051 is not here: IMAP4rev2 has its own rules for literals, SEARCH and LIST. */
+const BEFORE_LOGIN = "IMAP4rev1 SASL-IR ENABLE ID IDLE";
+const AFTER_LOGIN =
+  "IMAP4rev1 SASL-IR ENABLE ID IDLE UIDPLUS MOVE NAMESPACE UNSELECT CHILDREN SPECIAL-USE STATUS=SIZE";
+
+/** The capabilities separated by spaces. */
+export function capabilities(facts: CapabilityFacts): string {
+  let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
+  if (facts.authenticated) return text;
+  if (facts.startTlsAvailable) text += " STARTTLS";
+  if (facts.loginDisabled) return text + " LOGINDISABLED";
+  for (const mechanism of facts.mechanisms) text += ` AUTH=${mechanism}`;
+  return text;
+}

@@ -1,0 +1,98 @@
+/**
+ * Every IMAP command as data: what the grammars in `commands/` produce and the drivers carry out.
+ *
+ * Mailbox names are in the store's form (mailbox_name.ts), octets are copies or text. `uid` says whether numbers
+ * are UIDs (the UID form of the command). Pure.
+ */
+import type { FetchItem } from "./fetch_plan.ts";
+import type { FlagList } from "./lexer.ts";
+import type { SearchKey } from "./search_program.ts";
+import type { SequenceSet } from "./sequence_set.ts";
+import type { StatusItem } from "./commands/status.ts";
+
+export type Command =
+  | {
+    readonly name:
+      | "CAPABILITY"
+      | "NOOP"
+      | "LOGOUT"
+      | "STARTTLS"
+      | "NAMESPACE"
+      | "IDLE"
+      | "CHECK"
+      | "CLOSE"
+      | "UNSELECT";
+  }
+  | { readonly name: "LOGIN"; readonly user: string; readonly password: string }
+  | {
+    readonly name: "AUTHENTICATE";
+    /** In capitals. */
+    readonly mechanism: string;
+    /** RFC 4959; in base64, "=" for an empty response; null when none was sent. */
+    readonly initialResponse: string | null;
+  }
+  | { readonly name: "ENABLE"; readonly capabilities: readonly string[] }
+  | { readonly name: "ID"; readonly fields: ReadonlyMap<string, string | null> | null }
+  | { readonly name: "SELECT" | "EXAMINE"; readonly mailbox: string }
+  | { readonly name: "CREATE"; readonly mailbox: string; readonly specialUse: string | null }
+  | { readonly name: "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE"; readonly mailbox: string }
+  | { readonly name: "RENAME"; readonly mailbox: string; readonly to: string }
+  | ListCommand
+  | { readonly name: "STATUS"; readonly mailbox: string; readonly items: readonly StatusItem[] }
+  | { readonly name: "EXPUNGE"; readonly uids: SequenceSet | null }
+  | {
+    readonly name: "SEARCH";
+    readonly uid: boolean;
+    readonly charset: string | null;
+    readonly key: SearchKey;
+  }
+  | {
+    readonly name: "FETCH";
+    readonly uid: boolean;
+    readonly set: SequenceSet;
+    readonly items: readonly FetchItem[];
+  }
+  | {
+    readonly name: "STORE";
+    readonly uid: boolean;
+    readonly set: SequenceSet;
+    readonly mode: "add" | "remove" | "replace";
+    readonly silent: boolean;
+    readonly flags: FlagList;
+  }
+  | {
+    readonly name: "COPY" | "MOVE";
+    readonly uid: boolean;
+    readonly set: SequenceSet;
+    readonly mailbox: string;
+  };
+
+export interface ListCommand {
+  readonly name: "LIST" | "LSUB";
+  readonly reference: string;
+  readonly patterns: readonly string[];
+  /** Only subscribed names (RFC 5258 SUBSCRIBED; always true for LSUB). */
+  readonly subscribed: boolean;
+  /** Also name parents of subscribed children that are not subscribed (RFC 5258 RECURSIVEMATCH). */
+  readonly recursiveMatch: boolean;
+  /** Only names with a special use (RFC 6154). */
+  readonly specialUse: boolean;
+  readonly returns: {
+    readonly children: boolean;
+    readonly subscribed: boolean;
+    readonly specialUse: boolean;
+    /** RFC 5819; empty when not asked for. */
+    readonly status: readonly StatusItem[];
+  };
+}
+
+/** APPEND up to its message literal. */
+export interface AppendStart {
+  readonly mailbox: string;
+  readonly flags: FlagList;
+  /** Milliseconds since the epoch; null when the client left it to us. */
+  readonly internalDate: number | null;
+  readonly sizeOctets: number;
+}
+
+export type CommandName = Command["name"] | "APPEND";

@@ -1,0 +1,107 @@
+/**
+ * Every command: its parser, the states that allow it, and how it stands to sequence numbers. Rules as data.
+ *
+ * RFC 3501 6 (states), 5.5 and 7.4.1 (when EXPUNGE may be told), after the command flags of Dovecot. An extension
+ * adds its line here and its parser in `commands/`. Pure.
+ */
+import type { CommandCursor } from "./lexer.ts";
+import type { Command } from "./command.ts";
+import { parseAuthenticate } from "./commands/authenticate.ts";
+import { parseCopyMove } from "./commands/copy_move.ts";
+import { parseEnable } from "./commands/enable.ts";
+import { parseExpunge, parseUidExpunge } from "./commands/expunge.ts";
+import { parseFetch } from "./commands/fetch.ts";
+import { parseId } from "./commands/id.ts";
+import { parseList, parseLsub } from "./commands/list.ts";
+import { parseLogin } from "./commands/login.ts";
+import { parseCreate, parseMailboxCommand, parseRename } from "./commands/mailbox.ts";
+import { parseSearch } from "./commands/search.ts";
+import { parseStatus } from "./commands/status.ts";
+import { parseStore } from "./commands/store.ts";
+
+export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
+
+export interface CommandRule {
+  /** Reads the arguments, from the space behind the name on. */
+  readonly parse: (cursor: CommandCursor) => Command;
+  readonly states: readonly SessionState[];
+  /**
+   * The client counts on sequence numbers while it runs (FETCH, STORE, SEARCH without UID): no EXPUNGE may be told
+   * before its tagged reply is out (RFC 3501 7.4.1).
+   */
+  readonly usesSequence: boolean;
+  /** It may itself change sequence numbers or the selected mailbox. */
+  readonly breaksSequence: boolean;
+}
+
+const NOT_AUTHENTICATED: readonly SessionState[] = ["not-authenticated"];
+const AUTHENTICATED: readonly SessionState[] = ["authenticated", "selected"];
+const SELECTED: readonly SessionState[] = ["selected"];
+const ANY: readonly SessionState[] = ["not-authenticated", "authenticated", "selected"];
+
+function rule(
+  states: readonly SessionState[],
+  parse: (cursor: CommandCursor) => Command,
+  sequence: "" | "uses" | "breaks" = "",
+): CommandRule {
+  return { parse, states, usesSequence: sequence === "uses", breaksSequence: sequence === "breaks" };
+}
+
+type BareName =
+  | "CAPABILITY"
+  | "NOOP"
+  | "LOGOUT"
+  | "STARTTLS"
+  | "NAMESPACE"
+  | "IDLE"
+  | "CHECK"
+  | "CLOSE"
+  | "UNSELECT";
+
+/** A command without arguments; one object serves all of them. */
+function bare(name: BareName): () => Command {
+  const command: Command = { name };
+  return () => command;
+}
+
+/** By name in capitals. APPEND is not here: it is read in two halves (commands/append.ts). */
+export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
+  ["CAPABILITY", rule(ANY, bare("CAPABILITY"))],
+  ["NOOP", rule(ANY, bare("NOOP"), "breaks")],
+  ["LOGOUT", rule(ANY, bare("LOGOUT"))],
+  ["ID", rule(ANY, parseId)],
+  ["STARTTLS", rule(NOT_AUTHENTICATED, bare("STARTTLS"))],
+  ["AUTHENTICATE", rule(NOT_AUTHENTICATED, parseAuthenticate)],
+  ["LOGIN", rule(NOT_AUTHENTICATED, parseLogin)],
+  ["ENABLE", rule(AUTHENTICATED, parseEnable)],
+  ["SELECT", rule(AUTHENTICATED, parseMailboxCommand("SELECT"), "breaks")],
+  ["EXAMINE", rule(AUTHENTICATED, parseMailboxCommand("EXAMINE"), "breaks")],
+  ["CREATE", rule(AUTHENTICATED, parseCreate)],
+  ["DELETE", rule(AUTHENTICATED, parseMailboxCommand("DELETE"))],
+  ["RENAME", rule(AUTHENTICATED, parseRename)],
+  ["SUBSCRIBE", rule(AUTHENTICATED, parseMailboxCommand("SUBSCRIBE"))],
+  ["UNSUBSCRIBE", rule(AUTHENTICATED, parseMailboxCommand("UNSUBSCRIBE"))],
+  ["LIST", rule(AUTHENTICATED, parseList)],
+  ["LSUB", rule(AUTHENTICATED, parseLsub)],
+  ["NAMESPACE", rule(AUTHENTICATED, bare("NAMESPACE"))],
+  ["STATUS", rule(AUTHENTICATED, parseStatus)],
+  ["IDLE", rule(AUTHENTICATED, bare("IDLE"), "breaks")],
+  ["CHECK", rule(SELECTED, bare("CHECK"), "breaks")],
+  ["CLOSE", rule(SELECTED, bare("CLOSE"), "breaks")],
+  ["UNSELECT", rule(SELECTED, bare("UNSELECT"), "breaks")],
+  ["EXPUNGE", rule(SELECTED, parseExpunge, "breaks")],
+  ["UID EXPUNGE", rule(SELECTED, parseUidExpunge, "breaks")],
+  ["SEARCH", rule(SELECTED, parseSearch(false), "uses")],
+  ["UID SEARCH", rule(SELECTED, parseSearch(true), "breaks")],
+  ["FETCH", rule(SELECTED, parseFetch(false), "uses")],
+  ["UID FETCH", rule(SELECTED, parseFetch(true), "breaks")],
+  ["STORE", rule(SELECTED, parseStore(false), "uses")],
+  ["UID STORE", rule(SELECTED, parseStore(true), "breaks")],
+  ["COPY", rule(SELECTED, parseCopyMove("COPY", false), "breaks")],
+  ["UID COPY", rule(SELECTED, parseCopyMove("COPY", true), "breaks")],
+  ["MOVE", rule(SELECTED, parseCopyMove("MOVE", false), "breaks")],
+  ["UID MOVE", rule(SELECTED, parseCopyMove("MOVE", true), "breaks")],
+]);
+
+/** States that allow APPEND. */
+export const APPEND_STATES = AUTHENTICATED;

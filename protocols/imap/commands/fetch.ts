@@ -1,0 +1,134 @@
+/**
+ * FETCH and UID FETCH (RFC 3501 6.4.5): macros, attributes, sections and partial ranges.
+ *
+ * Pure. Limits: {@linkcode MAX_ITEMS} attributes, {@linkcode MAX_FIELDS} header fields, {@linkcode MAX_PART_DEPTH}
+ * part numbers in a section.
+ */
+import { DOT, GREATER, LESS, LPAREN, RBRACKET } from "../../../bytes/ascii.ts";
+import { charClass } from "../../../bytes/char_class.ts";
+import { latin1 } from "../../../bytes/decode.ts";
+import type { Command } from "../command.ts";
+import type { FetchItem, Section, SectionItem, SimpleItem } from "../fetch_plan.ts";
+import { formatAstring } from "../format/string.ts";
+import { astringOctets, type CommandCursor, list } from "../lexer.ts";
+import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
+
+export const MAX_ITEMS = 100;
+export const MAX_FIELDS = 500;
+export const MAX_PART_DEPTH = 100;
+
+const NAME = charClass("az", "AZ", "09", ".");
+const NO_FIELDS: ReadonlySet<string> = new Set();
+const FAST: FetchItem[] = [{ kind: "FLAGS" }, { kind: "INTERNALDATE" }, { kind: "RFC822.SIZE" }];
+const ALL: FetchItem[] = [...FAST, { kind: "ENVELOPE" }];
+const FULL: FetchItem[] = [...ALL, { kind: "BODY" }];
+const MACROS = new Map([["FAST", FAST], ["ALL", ALL], ["FULL", FULL]]);
+const SIMPLE = new Map<string, FetchItem>(
+  (["UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE"] satisfies SimpleItem[])
+    .map((kind) => [kind, { kind }]),
+);
+for (const [label, text] of [["RFC822", ""], ["RFC822.HEADER", "HEADER"], ["RFC822.TEXT", "TEXT"]] as const) {
+  const section: Section = { part: [], text, fields: NO_FIELDS };
+  SIMPLE.set(label, { kind: "section", label, peek: text === "HEADER", section, partial: null });
+}
+
+export function parseFetch(uid: boolean): (cursor: CommandCursor) => Command {
+  return (cursor) => {
+    cursor.space();
+    const set = sequenceSet(cursor);
+    cursor.space();
+    return { name: "FETCH", uid, set, items: fetchItems(cursor) };
+  };
+}
+
+function fetchItems(cursor: CommandCursor): readonly FetchItem[] {
+  if (cursor.peek() === LPAREN) {
+    return list(cursor, () => fetchItem(cursor), { least: 1, most: MAX_ITEMS, expected: "FETCH attributes" });
+  }
+  const at = cursor.at;
+  const macro = MACROS.get(cursor.run(NAME, "a FETCH attribute")?.toUpperCase() ?? "");
+  if (macro !== undefined && cursor.at === cursor.end) return macro;
+  cursor.at = at;
+  return [fetchItem(cursor)];
+}
+
+/** fetch-att. */
+function fetchItem(cursor: CommandCursor): FetchItem {
+  const at = cursor.at;
+  const name = cursor.run(NAME, "a FETCH attribute")?.toUpperCase() ?? "";
+  if ((name === "BODY" || name === "BODY.PEEK") && cursor.peek() === 0x5b) {
+    cursor.at++;
+    return sectionItem(cursor, name === "BODY.PEEK");
+  }
+  if (name === "BODY") return { kind: "BODY" };
+  const simple = SIMPLE.get(name);
+  if (simple !== undefined) return simple;
+  if (cursor.ok) cursor.at = at;
+  cursor.fail("a FETCH attribute");
+  return { kind: "UID" };
+}
+
+/** section and partial, after the opening bracket. */
+function sectionItem(cursor: CommandCursor, peek: boolean): SectionItem {
+  const from = cursor.at;
+  const part: number[] = [];
+  let text: Section["text"] = "";
+  let fields = NO_FIELDS;
+  let fieldLabel = "";
+  let wordNext = cursor.peek() !== RBRACKET;
+  while (wordNext && isDigitNext(cursor)) {
+    const number = cursor.number(MAX_NUMBER, "a part number");
+    if (number === 0) cursor.fail("a part number, not 0");
+    part.push(number);
+    if (part.length > MAX_PART_DEPTH) cursor.fail(`at most ${MAX_PART_DEPTH} part numbers`);
+    wordNext = cursor.take(DOT);
+  }
+  if (wordNext && cursor.ok) {
+    const word = cursor.run(NAME, "a section")?.toUpperCase() ?? "";
+    if (word === "HEADER" || word === "TEXT" || (word === "MIME" && part.length > 0)) text = word;
+    else if (word === "HEADER.FIELDS" || word === "HEADER.FIELDS.NOT") {
+      text = word;
+      cursor.space();
+      const names = list(cursor, () => fieldName(cursor), {
+        least: 1,
+        most: MAX_FIELDS,
+        expected: "header names",
+      });
+      fields = new Set(names.map((name) => name.toLowerCase()));
+      fieldLabel = ` (${names.map(formatAstring).join(" ")})`;
+    } else {
+      cursor.at = from;
+      cursor.fail("a section");
+    }
+  }
+  cursor.expect(RBRACKET, "]");
+  const partial = cursor.take(LESS) ? partialRange(cursor) : null;
+  const numbers = part.join(".");
+  const inside = numbers + (numbers !== "" && text !== "" ? "." : "") + text + fieldLabel;
+  return {
+    kind: "section",
+    label: `BODY[${inside}]${partial === null ? "" : `<${partial.offset}>`}`,
+    peek,
+    section: { part, text, fields },
+    partial,
+  };
+}
+
+function isDigitNext(cursor: CommandCursor): boolean {
+  const next = cursor.peek();
+  return next >= 0x30 && next <= 0x39;
+}
+
+/** header-fld-name, echoed as sent but without octets that a response cannot carry. */
+function fieldName(cursor: CommandCursor): string {
+  return latin1(astringOctets(cursor, "a header field name"));
+}
+
+function partialRange(cursor: CommandCursor): { offset: number; length: number } {
+  const offset = cursor.number(MAX_NUMBER, "an offset");
+  cursor.expect(DOT, ".");
+  const length = cursor.number(MAX_NUMBER, "a length");
+  if (length === 0) cursor.fail("a length, not 0");
+  cursor.expect(GREATER, ">");
+  return { offset, length };
+}

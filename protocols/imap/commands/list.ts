@@ -1,0 +1,118 @@
+/**
+ * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154 and RFC 5819.
+ *
+ * The extended forms are read whole so that clients that send them unasked are served; only SPECIAL-USE and
+ * CHILDREN are advertised. Pure. Limit: {@linkcode MAX_PATTERN} characters in a pattern.
+ */
+import { LPAREN, SP } from "../../../bytes/ascii.ts";
+import type { Command, ListCommand } from "../command.ts";
+import { astringOctets, atom, type CommandCursor, list, listMailbox } from "../lexer.ts";
+import { decodeMailboxName } from "../mailbox_name.ts";
+import { utf8 } from "../../../bytes/decode.ts";
+import { statusItems } from "./status.ts";
+
+export const MAX_PATTERN = 1_024;
+const MAX_PATTERNS = 64;
+
+export function parseList(cursor: CommandCursor): Command {
+  cursor.space();
+  const selection = new Set<string>();
+  if (cursor.peek() === LPAREN) {
+    for (const option of words(cursor)) selection.add(option);
+    cursor.space();
+  }
+  const reference = referenceName(cursor);
+  cursor.space();
+  const patterns = cursor.peek() === LPAREN
+    ? list(cursor, () => pattern(cursor), { least: 1, most: MAX_PATTERNS, expected: "patterns" })
+    : [pattern(cursor)];
+  const returns = {
+    children: false,
+    subscribed: false,
+    specialUse: false,
+    status: [] as ListCommand["returns"]["status"],
+  };
+  if (cursor.take(SP)) {
+    if (!cursor.word("return ")) cursor.fail("RETURN");
+    list(cursor, () => returnOption(cursor, returns), { least: 0, most: 16, expected: "return options" });
+  }
+  return {
+    name: "LIST",
+    reference,
+    patterns,
+    subscribed: selection.has("SUBSCRIBED"),
+    recursiveMatch: selection.has("RECURSIVEMATCH"),
+    specialUse: selection.has("SPECIAL-USE"),
+    // RFC 5258 3.1: selecting by subscription also returns it; RFC 6154 2 the same for special uses.
+    returns: {
+      ...returns,
+      subscribed: returns.subscribed || selection.has("SUBSCRIBED"),
+      specialUse: returns.specialUse || selection.has("SPECIAL-USE"),
+    },
+  };
+}
+
+export function parseLsub(cursor: CommandCursor): Command {
+  cursor.space();
+  const reference = referenceName(cursor);
+  cursor.space();
+  return {
+    name: "LSUB",
+    reference,
+    patterns: [pattern(cursor)],
+    subscribed: true,
+    recursiveMatch: false,
+    specialUse: false,
+    returns: { children: false, subscribed: false, specialUse: false, status: [] },
+  };
+}
+
+/** A reference may end in the middle of nothing: it is no mailbox name, so nothing about it is refused. */
+function referenceName(cursor: CommandCursor): string {
+  const octets = astringOctets(cursor, "a reference name");
+  const name = decodeMailboxName(octets) ?? utf8(octets);
+  if (name.length > MAX_PATTERN) cursor.fail(`a reference of at most ${MAX_PATTERN} characters`);
+  return name;
+}
+
+function pattern(cursor: CommandCursor): string {
+  const text = listMailbox(cursor);
+  if (text.length > MAX_PATTERN) cursor.fail(`a pattern of at most ${MAX_PATTERN} characters`);
+  return text;
+}
+
+function words(cursor: CommandCursor): string[] {
+  const options = list(cursor, () => atom(cursor, "an option").toUpperCase(), {
+    least: 0,
+    most: 16,
+    expected: "selection options",
+  });
+  const known = ["SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"];
+  if (options.some((option) => !known.includes(option))) cursor.fail("a known selection option");
+  // RFC 5258 3.1: RECURSIVEMATCH modifies another option and means nothing alone.
+  if (options.includes("RECURSIVEMATCH") && !options.includes("SUBSCRIBED")) cursor.fail("SUBSCRIBED");
+  return options;
+}
+
+function returnOption(
+  cursor: CommandCursor,
+  returns: { -readonly [K in keyof ListCommand["returns"]]: ListCommand["returns"][K] },
+): void {
+  switch (atom(cursor, "a return option").toUpperCase()) {
+    case "CHILDREN":
+      returns.children = true;
+      return;
+    case "SUBSCRIBED":
+      returns.subscribed = true;
+      return;
+    case "SPECIAL-USE":
+      returns.specialUse = true;
+      return;
+    case "STATUS":
+      cursor.space();
+      returns.status = statusItems(cursor);
+      return;
+    default:
+      cursor.fail("a known return option");
+  }
+}

@@ -1,0 +1,42 @@
+/** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, SELECT, EXAMINE (RFC 3501 6.3; CREATE USE: RFC 6154 3). Pure. */
+import { BACKSLASH, LPAREN, RPAREN, SP } from "../../../bytes/ascii.ts";
+import type { Command } from "../command.ts";
+import { atom, type CommandCursor, list, mailbox } from "../lexer.ts";
+
+/** A parser for a command that has nothing but a mailbox name. */
+export function parseMailboxCommand(
+  name: "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" | "SELECT" | "EXAMINE",
+): (cursor: CommandCursor) => Command {
+  return (cursor) => {
+    cursor.space();
+    return { name, mailbox: mailbox(cursor) };
+  };
+}
+
+export function parseRename(cursor: CommandCursor): Command {
+  cursor.space();
+  const from = mailbox(cursor);
+  cursor.space();
+  return { name: "RENAME", mailbox: from, to: mailbox(cursor) };
+}
+
+export function parseCreate(cursor: CommandCursor): Command {
+  cursor.space();
+  const name = mailbox(cursor);
+  let specialUse: string | null = null;
+  if (cursor.take(SP)) {
+    cursor.expect(LPAREN, "a list of options");
+    if (!cursor.word("use ")) cursor.fail("USE");
+    const uses = list(cursor, () => useAttribute(cursor), { least: 0, most: 16, expected: "a list of uses" });
+    if (uses.length > 1) cursor.fail("one special use"); // RFC 6154 3: a server may refuse more than one
+    cursor.expect(RPAREN, ")");
+    specialUse = uses[0] ?? null;
+  }
+  return { name: "CREATE", mailbox: name, specialUse };
+}
+
+function useAttribute(cursor: CommandCursor): string {
+  cursor.expect(BACKSLASH, "a special use");
+  const word = atom(cursor, "a special use").toLowerCase();
+  return "\\" + word.charAt(0).toUpperCase() + word.slice(1);
+}

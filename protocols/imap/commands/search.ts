@@ -1,0 +1,154 @@
+/**
+ * SEARCH and UID SEARCH (RFC 3501 6.4.4): keys to a tree.
+ *
+ * Strings stay octets in the charset of the command; who runs the search decodes them. Pure. Limits:
+ * `MAX_SEARCH_KEYS` keys, `MAX_SEARCH_DEPTH` levels of parentheses, NOT and OR (search_program.ts).
+ */
+import { LPAREN, RPAREN, SP, STAR } from "../../../bytes/ascii.ts";
+import { isDigit } from "../../../bytes/ascii.ts";
+import type { Command } from "../command.ts";
+import { latin1 } from "../../../bytes/decode.ts";
+import { astring, astringOctets, atom, type CommandCursor, date } from "../lexer.ts";
+import { MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, type SearchKey } from "../search_program.ts";
+import { sequenceSet } from "../sequence_set.ts";
+
+const DAY = 86_400_000;
+const ALL: SearchKey = { kind: "all" };
+const SEEN = 1, ANSWERED = 2, FLAGGED = 4, DELETED = 8, DRAFT = 16;
+
+/** Keys without an argument. */
+const PLAIN = new Map<string, SearchKey>([
+  ["ALL", ALL],
+  ["SEEN", flag(SEEN)],
+  ["ANSWERED", flag(ANSWERED)],
+  ["FLAGGED", flag(FLAGGED)],
+  ["DELETED", flag(DELETED)],
+  ["DRAFT", flag(DRAFT)],
+  ["UNSEEN", not(flag(SEEN))],
+  ["UNANSWERED", not(flag(ANSWERED))],
+  ["UNFLAGGED", not(flag(FLAGGED))],
+  ["UNDELETED", not(flag(DELETED))],
+  ["UNDRAFT", not(flag(DRAFT))],
+  ["RECENT", { kind: "recent" }],
+  ["OLD", not({ kind: "recent" })],
+  ["NEW", { kind: "and", keys: [{ kind: "recent" }, not(flag(SEEN))] }],
+]);
+
+function flag(flags: number): SearchKey {
+  return { kind: "flag", flags };
+}
+
+function not(key: SearchKey): SearchKey {
+  return { kind: "not", key };
+}
+
+export function parseSearch(uid: boolean): (cursor: CommandCursor) => Command {
+  return (cursor) => {
+    cursor.space();
+    let charset: string | null = null;
+    if (cursor.word("charset ")) {
+      charset = astring(cursor, "a charset").toUpperCase();
+      cursor.space();
+    }
+    const budget = { keys: MAX_SEARCH_KEYS };
+    return { name: "SEARCH", uid, charset, key: keys(cursor, budget, 0) };
+  };
+}
+
+/** One or more keys, all of which must hold. */
+function keys(cursor: CommandCursor, budget: { keys: number }, depth: number): SearchKey {
+  const all = [searchKey(cursor, budget, depth)];
+  while (cursor.take(SP)) all.push(searchKey(cursor, budget, depth));
+  return all.length === 1 ? all[0]! : { kind: "and", keys: all };
+}
+
+/** search-key. */
+function searchKey(cursor: CommandCursor, budget: { keys: number }, depth: number): SearchKey {
+  if (--budget.keys < 0) cursor.fail(`at most ${MAX_SEARCH_KEYS} search keys`);
+  if (depth > MAX_SEARCH_DEPTH) cursor.fail(`at most ${MAX_SEARCH_DEPTH} levels of search keys`);
+  if (!cursor.ok) return ALL;
+  if (cursor.take(LPAREN)) {
+    const inner = keys(cursor, budget, depth + 1);
+    cursor.expect(RPAREN, ")");
+    return inner;
+  }
+  const next = cursor.peek();
+  if (next === STAR || isDigit(next)) return { kind: "sequence", set: sequenceSet(cursor) };
+  const at = cursor.at;
+  const word = atom(cursor, "a search key").toUpperCase();
+  const plain = PLAIN.get(word);
+  if (plain !== undefined) return plain;
+  if (!cursor.ok) return ALL;
+  if (word === "NOT") {
+    cursor.space();
+    return not(searchKey(cursor, budget, depth + 1));
+  }
+  if (word === "OR") {
+    cursor.space();
+    const left = searchKey(cursor, budget, depth + 1);
+    cursor.space();
+    return { kind: "or", left, right: searchKey(cursor, budget, depth + 1) };
+  }
+  cursor.space();
+  const key = argumentKey(cursor, word);
+  if (key !== null) return key;
+  cursor.at = at;
+  cursor.fault = null; // the space behind an unknown word is not what is wrong
+  cursor.fail("a search key");
+  return ALL;
+}
+
+/** Keys with an argument; null when there is none of this name. */
+function argumentKey(cursor: CommandCursor, word: string): SearchKey | null {
+  switch (word) {
+    case "BCC":
+    case "CC":
+    case "FROM":
+    case "SUBJECT":
+    case "TO":
+      return { kind: "header", field: word.toLowerCase(), needle: needle(cursor) };
+    case "HEADER": {
+      const field = latin1(astringOctets(cursor, "a header field name")).toLowerCase();
+      cursor.space();
+      return { kind: "header", field, needle: needle(cursor) };
+    }
+    case "BODY":
+    case "TEXT":
+      return { kind: word === "BODY" ? "body" : "text", needle: needle(cursor) };
+    case "KEYWORD":
+      return { kind: "keyword", keyword: atom(cursor, "a keyword").toLowerCase() };
+    case "UNKEYWORD":
+      return not({ kind: "keyword", keyword: atom(cursor, "a keyword").toLowerCase() });
+    case "LARGER":
+    case "SMALLER":
+      return {
+        kind: word === "LARGER" ? "larger" : "smaller",
+        octets: cursor.number(Number.MAX_SAFE_INTEGER, "a size"),
+      };
+    case "BEFORE":
+      return { kind: "internal-date", since: null, before: date(cursor) };
+    case "SINCE":
+      return { kind: "internal-date", since: date(cursor), before: null };
+    case "ON":
+      return day("internal-date", date(cursor));
+    case "SENTBEFORE":
+      return { kind: "sent-date", since: null, before: date(cursor) };
+    case "SENTSINCE":
+      return { kind: "sent-date", since: date(cursor), before: null };
+    case "SENTON":
+      return day("sent-date", date(cursor));
+    case "UID":
+      return { kind: "uid", set: sequenceSet(cursor) };
+    default:
+      return null;
+  }
+}
+
+function day(kind: "internal-date" | "sent-date", since: number): SearchKey {
+  return { kind, since, before: since + DAY };
+}
+
+/** A copy: the search outlives the input buffer. */
+function needle(cursor: CommandCursor): Uint8Array {
+  return new Uint8Array(astringOctets(cursor));
+}

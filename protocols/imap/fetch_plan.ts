@@ -1,0 +1,71 @@
+/**
+ * FETCH attributes, compiled once per command: what is needed of each message, and what is written in which order.
+ *
+ * RFC 3501 6.4.5 and 7.4.2. The plan says which columns of the store and which octets a message costs, so that
+ * FLAGS and UID never touch more than the index. Pure.
+ */
+
+/** The part of a message that BODY[...] names. */
+export interface Section {
+  /** Part numbers from the outside in; empty is the message itself. */
+  readonly part: readonly number[];
+  readonly text: "" | "HEADER" | "TEXT" | "MIME" | "HEADER.FIELDS" | "HEADER.FIELDS.NOT";
+  /** Field names in lower case, for HEADER.FIELDS and HEADER.FIELDS.NOT. */
+  readonly fields: ReadonlySet<string>;
+}
+
+export interface SectionItem {
+  readonly kind: "section";
+  /** The name in the response, as in `BODY[1.MIME]<0>`. */
+  readonly label: string;
+  readonly peek: boolean;
+  readonly section: Section;
+  readonly partial: { readonly offset: number; readonly length: number } | null;
+}
+
+export type SimpleItem =
+  | "UID"
+  | "FLAGS"
+  | "INTERNALDATE"
+  | "RFC822.SIZE"
+  | "ENVELOPE"
+  | "BODY"
+  | "BODYSTRUCTURE";
+
+export type FetchItem = { readonly kind: SimpleItem } | SectionItem;
+
+export interface FetchPlan {
+  /** In the order of the request, each once; UID first when the command is UID FETCH. */
+  readonly items: readonly FetchItem[];
+  /** Dates, sizes or octets: a row of the store. Without it the index answers alone. */
+  readonly needsRow: boolean;
+  /** ENVELOPE, BODYSTRUCTURE, BODY or a part: the packed column. */
+  readonly needsImap: boolean;
+  readonly needsBody: boolean;
+  /** Some section is not PEEK: `\Seen` is set. */
+  readonly setsSeen: boolean;
+  readonly hasFlags: boolean;
+}
+
+export function compileFetch(items: readonly FetchItem[], uid: boolean): FetchPlan {
+  const all: FetchItem[] = uid ? [{ kind: "UID" }] : [];
+  const seen = new Set<string>(uid ? ["UID"] : []);
+  for (const item of items) {
+    const label = item.kind === "section" ? item.label : item.kind;
+    if (seen.has(label)) continue;
+    seen.add(label);
+    all.push(item);
+  }
+  const sections = all.filter((item) => item.kind === "section");
+  const structure = all.some((item) =>
+    item.kind === "ENVELOPE" || item.kind === "BODY" || item.kind === "BODYSTRUCTURE"
+  );
+  return {
+    items: all,
+    needsRow: sections.length > 0 || structure || seen.has("INTERNALDATE") || seen.has("RFC822.SIZE"),
+    needsImap: structure || sections.some(({ section }) => section.part.length > 0),
+    needsBody: sections.length > 0,
+    setsSeen: items.some((item) => item.kind === "section" && !item.peek),
+    hasFlags: seen.has("FLAGS"),
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * SEARCH keys as a tree, and what each node needs to be decided.
+ *
+ * RFC 3501 6.4.4. Dates are midnight UTC of the day named; a message's own date is compared by its day. Costs order
+ * the work: flags and numbers come from the index, dates and sizes from rows, text from the octets. Pure.
+ */
+import type { SequenceSet } from "./sequence_set.ts";
+
+export const MAX_SEARCH_KEYS = 1_000;
+export const MAX_SEARCH_DEPTH = 50;
+
+export type SearchKey =
+  | { readonly kind: "all" }
+  | { readonly kind: "sequence"; readonly set: SequenceSet }
+  | { readonly kind: "uid"; readonly set: SequenceSet }
+  /** All bits of `flags` (lexer.ts SYSTEM_FLAGS) are set. */
+  | { readonly kind: "flag"; readonly flags: number }
+  /** In lower case. */
+  | { readonly kind: "keyword"; readonly keyword: string }
+  | { readonly kind: "recent" }
+  /** Octets, exclusive. */
+  | { readonly kind: "larger" | "smaller"; readonly octets: number }
+  /** INTERNALDATE or the Date field, `since` inclusive, `before` exclusive. */
+  | {
+    readonly kind: "internal-date" | "sent-date";
+    readonly since: number | null;
+    readonly before: number | null;
+  }
+  /** `needle` is empty when any field of that name will do. */
+  | { readonly kind: "header"; readonly field: string; readonly needle: Uint8Array }
+  | { readonly kind: "body" | "text"; readonly needle: Uint8Array }
+  | { readonly kind: "and"; readonly keys: readonly SearchKey[] }
+  | { readonly kind: "or"; readonly left: SearchKey; readonly right: SearchKey }
+  | { readonly kind: "not"; readonly key: SearchKey };
+
+/** What deciding a key costs: 0 the index, 1 a row, 2 the header octets, 3 all octets. */
+export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
+  switch (key.kind) {
+    case "all":
+    case "sequence":
+    case "uid":
+    case "flag":
+    case "keyword":
+    case "recent":
+      return 0;
+    case "larger":
+    case "smaller":
+    case "internal-date":
+    case "sent-date":
+      return 1;
+    case "header":
+      return 2;
+    case "body":
+    case "text":
+      return 3;
+    case "and":
+      return key.keys.reduce<0 | 1 | 2 | 3>((cost, part) => max(cost, searchCost(part)), 0);
+    case "or":
+      return max(searchCost(key.left), searchCost(key.right));
+    case "not":
+      return searchCost(key.key);
+    default:
+      return key satisfies never;
+  }
+}
+
+function max(a: 0 | 1 | 2 | 3, b: 0 | 1 | 2 | 3): 0 | 1 | 2 | 3 {
+  return a > b ? a : b;
+}

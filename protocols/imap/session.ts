@@ -1,0 +1,564 @@
+/**
+ * One IMAP session: states, tags, the order of commands, continuations, IDLE. All transitions are here.
+ *
+ * RFC 3501 3 and 6, RFC 2177, RFC 4959, RFC 5161, RFC 7888. The driver feeds octets and asks for the next event;
+ * where storage or policy decides, the session is paused until it is answered. Commands are taken strictly one
+ * after the other, so that pipelining is never ambiguous. Responses go to {@linkcode Out}; the driver flushes.
+ * Pure: no socket, clock or storage. Limits: {@linkcode SessionLimits}.
+ */
+import { charClass, skipClass, TAG_CHAR } from "../../bytes/char_class.ts";
+import { latin1 } from "../../bytes/decode.ts";
+import type { Out } from "../../bytes/out.ts";
+import { equalsFolded, SP } from "../../bytes/ascii.ts";
+import { capabilities } from "./capability.ts";
+import type { AppendStart, Command } from "./command.ts";
+import { APPEND_STATES, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
+import { parseAppendStart } from "./commands/append.ts";
+import { formatNstring } from "./format/string.ts";
+import { Framer, type FramerLimits, LIMITS_AFTER_LOGIN, LIMITS_BEFORE_LOGIN } from "./framer.ts";
+import { CommandCursor } from "./lexer.ts";
+
+export interface SessionLimits {
+  readonly beforeLogin: FramerLimits;
+  readonly afterLogin: FramerLimits;
+  /** Largest message APPEND may bring. */
+  readonly messageOctets: number;
+  /** BAD replies in a row (without any command that was understood) before BYE. */
+  readonly errors: number;
+}
+
+export const DEFAULT_SESSION_LIMITS: SessionLimits = {
+  beforeLogin: LIMITS_BEFORE_LOGIN,
+  afterLogin: LIMITS_AFTER_LOGIN,
+  messageOctets: 50 * 1024 * 1024,
+  errors: 20,
+};
+
+/** RFC 7888 5: the largest non-synchronizing literal under LITERAL-. */
+const LITERAL_MINUS_OCTETS = 4_096;
+
+export interface Credentials {
+  readonly mechanism: string;
+  /** Whom to act as; "" is the user itself. */
+  readonly authorizationId: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** One step of a SASL exchange, as the mechanisms of protocols/sasl answer it. */
+export type SaslStep =
+  | { readonly kind: "challenge"; readonly octets: Uint8Array }
+  | {
+    readonly kind: "credentials";
+    readonly authorizationId: string;
+    readonly user: string;
+    readonly password: string;
+  }
+  | { readonly kind: "malformed"; readonly text: string };
+
+export interface SaslExchange {
+  /** `response` is null when the client sent no initial response. */
+  step(response: Uint8Array | null): SaslStep;
+}
+
+export interface SessionOptions {
+  readonly out: Out;
+  readonly hostName: string;
+  readonly tlsActive: boolean;
+  readonly startTlsAvailable: boolean;
+  /** Passwords are taken without TLS (loopback in local mode). */
+  readonly plainLoginAllowed: boolean;
+  readonly literals: "LITERAL+" | "LITERAL-";
+  /** SASL mechanisms by name in capitals. */
+  readonly mechanisms: ReadonlyMap<string, () => SaslExchange>;
+  /** Fields of our ID response (RFC 2971). */
+  readonly serverId: ReadonlyMap<string, string>;
+  readonly limits: SessionLimits;
+}
+
+/** A tagged reply. `code` is a response code without brackets, "" for none. */
+export interface Reply {
+  readonly status: "OK" | "NO" | "BAD";
+  readonly code?: string;
+  readonly text: string;
+}
+
+/**
+ * What the driver is to do. After `command`, `credentials`, `append`, `append-end` and `idle-end` the session waits
+ * for `answer` (or `loggedIn`, `grantAppend`). Spans live until the next call of `next`.
+ */
+export type ImapEvent =
+  | { readonly kind: "need-input" }
+  | { readonly kind: "command"; readonly command: Command; readonly rule: CommandRule }
+  | { readonly kind: "credentials"; readonly credentials: Credentials }
+  /** The tagged OK is written: flush, `dropInput`, handshake, `tlsStarted`. */
+  | { readonly kind: "starttls" }
+  /** Nothing of the message is sent yet (or it comes unasked): `grantAppend` or refuse it by `answer`. */
+  | { readonly kind: "append"; readonly append: AppendStart }
+  | { readonly kind: "append-data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
+  | { readonly kind: "append-end" }
+  /** The command turned out malformed behind its message, and is answered: forget the octets. */
+  | { readonly kind: "append-void" }
+  | { readonly kind: "idle" }
+  /** `done` is false when the client sent something else than DONE: answer BAD. */
+  | { readonly kind: "idle-end"; readonly done: boolean }
+  | { readonly kind: "close" };
+
+type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
+type Waiting = "" | "answer" | "append";
+
+const NEED_INPUT: ImapEvent = { kind: "need-input" };
+const CLOSE: ImapEvent = { kind: "close" };
+const APPEND_END: ImapEvent = { kind: "append-end" };
+const APPEND_VOID: ImapEvent = { kind: "append-void" };
+const NAME = charClass("az", "AZ", "09");
+
+export class ImapSession {
+  readonly out: Out;
+  state: SessionState = "not-authenticated";
+  tlsActive: boolean;
+  /** Extensions the client has enabled (RFC 5161). */
+  readonly enabled = new Set<string>();
+  /** What the client said of itself (RFC 2971). */
+  clientId: ReadonlyMap<string, string | null> | null = null;
+  /** Name of the command in hand, for logs and metrics; from the closed set of the table. */
+  commandName = "";
+
+  #options: SessionOptions;
+  #framer: Framer;
+  #mode: Mode = "command";
+  #waiting: Waiting = "";
+  #tag = "*";
+  /** The tagged reply of a refused command whose rest is still being dropped. */
+  #refusal: Reply | null = null;
+  #sasl: SaslExchange | null = null;
+  #mechanism = "";
+  #errors = 0;
+  #closing = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.out = options.out;
+    this.tlsActive = options.tlsActive;
+    this.#framer = new Framer(options.limits.beforeLogin);
+  }
+
+  get idling(): boolean {
+    return this.#mode === "idle" && this.#waiting === "";
+  }
+
+  /** True between commands: a timeout here is idleness. */
+  get betweenCommands(): boolean {
+    return this.#mode === "command" && this.#waiting === "" && this.#framer.atBoundary;
+  }
+
+  /** The greeting (RFC 3501 7.1). */
+  greet(): void {
+    this.out.text(`* OK [CAPABILITY ${this.#capabilities()}] ${this.#options.hostName} IMAP ready\r\n`);
+  }
+
+  /** Octets from the peer, borrowed until the next `feed`; only after `need-input`. */
+  feed(bytes: Uint8Array): void {
+    this.#framer.feed(bytes);
+  }
+
+  next(): ImapEvent {
+    if (this.#waiting !== "") throw new Error(`the session waits for an answer to ${this.commandName}`);
+    for (;;) {
+      if (this.#closing) return CLOSE;
+      const framer = this.#framer;
+      const frame = framer.next(this.#mode === "sasl" || this.#mode === "idle");
+      switch (frame) {
+        case "need-input":
+          return NEED_INPUT;
+        case "command": {
+          const event = this.#unit();
+          if (event !== null) return event;
+          break;
+        }
+        case "literal": {
+          const event = this.#literal();
+          if (event !== null) return event;
+          break;
+        }
+        case "data":
+          return { kind: "append-data", bytes: framer.bytes, start: framer.start, end: framer.end };
+        case "data-end":
+          this.#mode = "append-tail";
+          break;
+        case "too-long": {
+          const voided = this.#mode === "append-tail";
+          if (this.#mode === "command") this.#readTag(this.#cursor());
+          this.#refusal = { status: "BAD", text: "The command is too long" };
+          if (this.#mode !== "idle") this.#mode = "command";
+          if (voided) return APPEND_VOID;
+          break;
+        }
+        case "discarded": {
+          const refusal = this.#refusal;
+          this.#refusal = null;
+          if (this.#mode === "idle") {
+            this.#mode = "command";
+            this.#waiting = "answer";
+            return { kind: "idle-end", done: false };
+          }
+          if (refusal !== null) this.#write(refusal);
+          break;
+        }
+        case "overrun":
+          this.bye("Too much of that");
+          break;
+        default:
+          return frame satisfies never;
+      }
+    }
+  }
+
+  /** The tagged reply to what is in hand. */
+  answer(reply: Reply): void {
+    if (this.#waiting === "append") this.#refuse(reply);
+    else this.#write(reply);
+    this.#waiting = "";
+  }
+
+  /** The answer to good credentials. */
+  loggedIn(): void {
+    this.state = "authenticated";
+    this.#framer.limits = this.#options.limits.afterLogin;
+    this.answer({ status: "OK", code: `CAPABILITY ${this.#capabilities()}`, text: "Logged in" });
+  }
+
+  /** Takes the announced message: its octets follow as `append-data`. */
+  grantAppend(): void {
+    this.#waiting = "";
+    this.#mode = "append-data";
+    if (!this.#framer.nonSync) this.out.text("+ OK\r\n");
+    this.#framer.streamLiteral();
+  }
+
+  /** Everything the peer sent so far is void (RFC 3501 6.2.1). */
+  dropInput(): void {
+    this.#framer.dropInput();
+  }
+
+  /** What was learnt before TLS is forgotten (RFC 3501 6.2.1). */
+  tlsStarted(): void {
+    this.tlsActive = true;
+    this.clientId = null;
+    this.#errors = 0;
+  }
+
+  /** Announces the end; the next event is `close`. */
+  bye(text: string, code = ""): void {
+    if (this.#closing) return;
+    this.out.text(code === "" ? `* BYE ${text}\r\n` : `* BYE [${code}] ${text}\r\n`);
+    this.state = "logout";
+    this.#closing = true;
+    this.#waiting = "";
+  }
+
+  /** A whole line or command. Null: answered here, go on. */
+  #unit(): ImapEvent | null {
+    switch (this.#mode) {
+      case "command":
+        return this.#command();
+      case "append-tail":
+        return this.#appendTail();
+      case "sasl":
+        return this.#saslResponse();
+      case "idle": {
+        const { bytes, start, end } = this.#framer;
+        this.#mode = "command";
+        this.#waiting = "answer";
+        return { kind: "idle-end", done: equalsFolded(bytes, { start, end }, "done") };
+      }
+      case "append-data":
+        throw new Error("a streamed literal cannot end in a line");
+      default:
+        return this.#mode satisfies never;
+    }
+  }
+
+  #cursor(): CommandCursor {
+    return new CommandCursor(this.#framer.bytes, this.#framer.start, this.#framer.end);
+  }
+
+  /** tag SP; a command without a readable tag is answered untagged. */
+  #readTag(cursor: CommandCursor): boolean {
+    const end = skipClass(
+      cursor.bytes,
+      { start: cursor.at, end: Math.min(cursor.end, cursor.at + 256) },
+      TAG_CHAR,
+    );
+    this.#tag = "*";
+    this.commandName = "";
+    if (end === cursor.at || end >= cursor.end || cursor.bytes[end] !== SP) return cursor.fail("a tag");
+    this.#tag = latin1(cursor.bytes, cursor.at, end);
+    cursor.at = end + 1;
+    return true;
+  }
+
+  /** The command's name in capitals, with its second word behind UID. */
+  #readName(cursor: CommandCursor): string {
+    const first = cursor.run(NAME, "a command")?.toUpperCase() ?? "";
+    if (first !== "UID" || !cursor.take(SP)) return first;
+    return `UID ${cursor.run(NAME, "a command")?.toUpperCase() ?? ""}`;
+  }
+
+  /** Why a command of this name cannot be served now; null when it can. Asked before a literal is granted. */
+  #objection(name: string): Reply | null {
+    const states = name === "APPEND" ? APPEND_STATES : COMMANDS.get(name)?.states;
+    if (states === undefined) return { status: "BAD", text: "Unknown command" };
+    this.commandName = name;
+    if (!states.includes(this.state)) {
+      const text = this.state === "not-authenticated"
+        ? "Log in first"
+        : states.includes("selected")
+        ? "Select a mailbox first"
+        : "Already logged in";
+      return { status: "BAD", text };
+    }
+    if ((name === "LOGIN" || name === "AUTHENTICATE") && this.#loginDisabled()) {
+      return { status: "NO", code: "PRIVACYREQUIRED", text: "Start TLS first" };
+    }
+    return null;
+  }
+
+  #command(): ImapEvent | null {
+    const cursor = this.#cursor();
+    if (!this.#readTag(cursor)) return this.#bad(cursor);
+    const name = this.#readName(cursor);
+    if (!cursor.ok) return this.#bad(cursor);
+    const objection = this.#objection(name);
+    if (objection !== null) return this.#write(objection);
+    const rule = COMMANDS.get(name);
+    if (rule === undefined) {
+      // APPEND whose message is no literal.
+      return this.#write({ status: "BAD", text: "The message must be a literal" });
+    }
+    const command = rule.parse(cursor);
+    if (cursor.ok && cursor.at !== cursor.end) cursor.fail("the end of the command");
+    if (!cursor.ok) return this.#bad(cursor);
+    if (cursor.badMailboxName) return this.#badName();
+    this.#errors = 0;
+    return this.#run(command, rule);
+  }
+
+  /** Carries out what needs nobody else; everything else is an event. */
+  #run(command: Command, rule: CommandRule): ImapEvent | null {
+    switch (command.name) {
+      case "CAPABILITY":
+        this.out.text(`* CAPABILITY ${this.#capabilities()}\r\n`);
+        return this.#ok("Capability completed");
+      case "LOGOUT":
+        this.bye("Logging out");
+        return this.#ok("Logout completed");
+      case "NOOP":
+        if (this.state === "not-authenticated") return this.#ok("Nothing done");
+        break;
+      case "ID":
+        this.clientId = command.fields;
+        this.out.text(`* ID ${this.#serverId()}\r\n`);
+        return this.#ok("ID completed");
+      case "ENABLE":
+        // Nothing that we advertise has to be enabled; unknown names are no error (RFC 5161 3.1).
+        this.out.text("* ENABLED\r\n");
+        return this.#ok("Enable completed");
+      case "NAMESPACE":
+        this.out.text('* NAMESPACE (("" "/")) NIL NIL\r\n');
+        return this.#ok("Namespace completed");
+      case "STARTTLS":
+        if (this.tlsActive) return this.#write({ status: "BAD", text: "TLS is active already" });
+        if (!this.#options.startTlsAvailable) {
+          return this.#write({ status: "NO", text: "TLS is not available here" });
+        }
+        this.#ok("Begin TLS");
+        return { kind: "starttls" };
+      case "LOGIN":
+        this.#waiting = "answer";
+        return {
+          kind: "credentials",
+          credentials: {
+            mechanism: "LOGIN",
+            authorizationId: "",
+            user: command.user,
+            password: command.password,
+          },
+        };
+      case "AUTHENTICATE":
+        return this.#authenticate(command.mechanism, command.initialResponse);
+      case "IDLE":
+        this.#mode = "idle";
+        this.out.text("+ idling\r\n");
+        return { kind: "idle" };
+    }
+    this.#waiting = "answer";
+    return { kind: "command", command, rule };
+  }
+
+  #literal(): ImapEvent | null {
+    if (this.#mode === "append-tail") {
+      this.#mode = "command";
+      this.#refuse({ status: "BAD", text: "One message at a time" });
+      return APPEND_VOID;
+    }
+    const cursor = this.#cursor();
+    if (!this.#readTag(cursor)) return this.#refuse(fault(cursor));
+    const name = this.#readName(cursor);
+    const objection = cursor.ok ? this.#objection(name) : fault(cursor);
+    if (objection !== null) return this.#refuse(objection);
+    const { nonSync, literalOctets } = this.#framer;
+    if (nonSync && this.#options.literals === "LITERAL-" && literalOctets > LITERAL_MINUS_OCTETS) {
+      return this.#refuse({
+        status: "BAD",
+        text: `Use a synchronizing literal above ${LITERAL_MINUS_OCTETS} octets`,
+      });
+    }
+    const append = name === "APPEND" ? parseAppendStart(cursor) : null;
+    if (!cursor.ok) return this.#refuse(fault(cursor));
+    if (append === null) {
+      if (!this.#framer.literalFits) return this.#refuse({ status: "BAD", text: "The literal is too large" });
+      if (!nonSync) this.out.text("+ OK\r\n");
+      this.#framer.keepLiteral();
+      return null;
+    }
+    if (cursor.badMailboxName) return this.#refuse(BAD_NAME);
+    const { messageOctets } = this.#options.limits;
+    if (literalOctets > messageOctets) {
+      const text = `The message is larger than ${messageOctets} octets`;
+      return this.#refuse({ status: "NO", code: "TOOBIG", text });
+    }
+    this.#errors = 0;
+    this.#waiting = "append";
+    return { kind: "append", append };
+  }
+
+  /** What stands behind the message of APPEND: nothing. */
+  #appendTail(): ImapEvent {
+    const { start, end } = this.#framer;
+    this.#mode = "command";
+    if (start === end) {
+      this.#waiting = "answer";
+      return APPEND_END;
+    }
+    this.#write({ status: "BAD", text: "Expected the end of the command behind the message" });
+    return APPEND_VOID;
+  }
+
+  #authenticate(mechanism: string, initialResponse: string | null): ImapEvent | null {
+    const exchange = this.#options.mechanisms.get(mechanism)?.();
+    if (exchange === undefined) {
+      return this.#write({ status: "NO", code: "CANNOT", text: "Unknown SASL mechanism" });
+    }
+    this.#sasl = exchange;
+    this.#mechanism = mechanism;
+    if (initialResponse === null) return this.#saslStep(null);
+    // RFC 4959 3: "=" is an empty initial response.
+    return this.#saslText(initialResponse === "=" ? "" : initialResponse);
+  }
+
+  #saslResponse(): ImapEvent | null {
+    const { bytes, start, end } = this.#framer;
+    const text = latin1(bytes, start, end);
+    if (text !== "*") return this.#saslText(text);
+    this.#sasl = null;
+    this.#mode = "command";
+    return this.#write({ status: "BAD", text: "Authentication cancelled" });
+  }
+
+  #saslText(base64: string): ImapEvent | null {
+    const octets = fromBase64(base64);
+    if (octets !== null) return this.#saslStep(octets);
+    this.#sasl = null;
+    this.#mode = "command";
+    return this.#write({ status: "BAD", text: "Expected base64" });
+  }
+
+  #saslStep(response: Uint8Array | null): ImapEvent | null {
+    const step = this.#sasl?.step(response) ?? { kind: "malformed", text: "No exchange is running" };
+    if (step.kind === "challenge") {
+      this.#mode = "sasl";
+      this.out.text(`+ ${step.octets.toBase64()}\r\n`);
+      return null;
+    }
+    this.#sasl = null;
+    this.#mode = "command";
+    if (step.kind === "malformed") return this.#write({ status: "BAD", text: step.text });
+    const { authorizationId, user, password } = step;
+    this.#waiting = "answer";
+    return {
+      kind: "credentials",
+      credentials: { mechanism: this.#mechanism, authorizationId, user, password },
+    };
+  }
+
+  #loginDisabled(): boolean {
+    return !this.tlsActive && !this.#options.plainLoginAllowed;
+  }
+
+  #capabilities(): string {
+    return capabilities({
+      authenticated: this.state === "authenticated" || this.state === "selected",
+      startTlsAvailable: this.#options.startTlsAvailable && !this.tlsActive,
+      loginDisabled: this.#loginDisabled(),
+      literals: this.#options.literals,
+      mechanisms: [...this.#options.mechanisms.keys()],
+    });
+  }
+
+  #serverId(): string {
+    const fields = [...this.#options.serverId].map(([name, value]) => `"${name}" ${formatNstring(value)}`);
+    return fields.length === 0 ? "NIL" : `(${fields.join(" ")})`;
+  }
+
+  /** Refuses the announced literal with its command. */
+  #refuse(reply: Reply): null {
+    const { nonSync } = this.#framer;
+    this.#framer.refuse();
+    if (nonSync) this.#refusal = reply;
+    else this.#write(reply);
+    return null;
+  }
+
+  #bad(cursor: CommandCursor): null {
+    return this.#write(fault(cursor));
+  }
+
+  #badName(): null {
+    return this.#write(BAD_NAME);
+  }
+
+  #ok(text: string): null {
+    return this.#write({ status: "OK", text });
+  }
+
+  #write({ status, code, text }: Reply): null {
+    this.out.text(
+      code === undefined || code === ""
+        ? `${this.#tag} ${status} ${text}\r\n`
+        : `${this.#tag} ${status} [${code}] ${text}\r\n`,
+    );
+    if (status === "BAD" && ++this.#errors >= this.#options.limits.errors) this.bye("Too many errors");
+    return null;
+  }
+}
+
+const BAD_NAME: Reply = {
+  status: "NO",
+  code: "CANNOT",
+  text: "The mailbox name is not valid modified UTF-7",
+};
+
+function fault(cursor: CommandCursor): Reply {
+  const { expected, at } = cursor.fault ?? { expected: "something else", at: cursor.at };
+  return { status: "BAD", text: `Expected ${expected} at octet ${at - cursor.start + 1}` };
+}
+
+function fromBase64(text: string): Uint8Array | null {
+  if (/[^A-Za-z0-9+/=]/.test(text)) return null;
+  try {
+    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+  } catch {
+    return null; // the decoder's only way to say "malformed"
+  }
+}
