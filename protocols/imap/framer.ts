@@ -44,7 +44,7 @@ export const LIMITS_AFTER_LOGIN: FramerLimits = {
  * - `literal`: `literalOctets` are announced; the span is the command up to and with the announcing line.
  *   Answer by `keepLiteral`, `streamLiteral` or `refuse`.
  * - `data`: octets of a streamed literal. `data-end`: it is complete, the rest of its command follows.
- * - `too-long`: a limit is passed; the span is what is there of the command. The rest is being dropped.
+ * - `too-long`: a limit is passed; the span is the beginning of the command. The rest is being dropped.
  * - `discarded`: the rest of a refused or too long command is gone; the next unit is a new command.
  * - `overrun`: more was to be dropped than the limit allows: give the connection up.
  */
@@ -63,6 +63,8 @@ type State = "line" | "literal" | "announced" | "stream" | "drop-literal" | "dro
 const EMPTY = new Uint8Array(0);
 /** Enough for `{9007199254740991+}` CRLF. */
 const TAIL_OCTETS = 24;
+/** How much of a unit that is too long is handed out: enough for its tag. */
+const TAG_OCTETS = 256;
 /** Longer numbers than this are too large for anything. */
 const LITERAL_DIGITS = 15;
 
@@ -269,9 +271,10 @@ export class Framer {
   #tooLong(): Frame {
     // The beginning is all that is needed (the tag); the rest of the unit is dropped from here on.
     const held = this.#heldLength > 0;
-    this.bytes = held ? this.#held : this.#chunk;
-    this.start = held ? 0 : this.#from;
-    this.end = held ? this.#heldLength : this.#chunk.length;
+    const here = this.#chunk.subarray(this.#from, this.#from + TAG_OCTETS);
+    this.bytes = held ? joined(this.#held.subarray(0, Math.min(this.#heldLength, TAG_OCTETS)), here) : here;
+    this.start = 0;
+    this.end = this.bytes.length;
     const { bytes, start, end } = this;
     // The line may already have been scanned up to its CR: its last octets count for what ends it.
     const tailFrom = Math.max(this.#from, this.#at - TAIL_OCTETS);
@@ -370,4 +373,11 @@ export class Framer {
     this.#dropped = 0;
     this.#state = "line";
   }
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const all = new Uint8Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  return all;
 }
