@@ -182,8 +182,6 @@ export interface AccountInput {
   readonly passwordHash?: string | null;
   readonly displayName?: string;
   readonly enabled?: boolean;
-  /** 0 is no limit. */
-  readonly quotaOctets?: number;
   /** Extra From addresses this login may use besides its own and its aliases. */
   readonly sendAs?: readonly string[];
 }
@@ -209,7 +207,6 @@ export type WriteFault =
   | "no-such-recipient"
   | "already-exists"
   | "not-permitted"
-  | "over-quota"
   | "has-children"
   | "domain-in-use"
   | "limit"

@@ -23,6 +23,7 @@ export interface Store {
   diskFull(): boolean;
   /** Calls `listener` for every change from now on; returns the way to stop. */
   onChange(listener: ChangeListener): () => void;
+  /** Seals this thread's segment and closes its connection; the writer belongs to whoever made it. */
   close(): Promise<void>;
 }
 
@@ -81,7 +82,6 @@ export interface Account {
   readonly displayName: string;
   readonly passwordHash: string | null;
   readonly enabled: boolean;
-  readonly quotaOctets: number;
   readonly sendAs: readonly string[];
   readonly createdAt: number;
 }

@@ -1,0 +1,48 @@
+/**
+ * Opens the database file for its one writer or for a reader, with the pragmas that durability rests on.
+ *
+ * Writer: WAL, synchronous=FULL, mmap off, no automatic checkpoint (the writer checkpoints by itself), asserted after
+ * they were set, because SQLite ignores what it cannot do.
+ */
+import { BetterSQLiteSession } from "drizzle-orm/better-sqlite3/session";
+import { BaseSQLiteDatabase, SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
+import { Connection } from "./libsql.ts";
+
+export type Drizzle = BaseSQLiteDatabase<"sync", { changes: number; lastInsertRowid: number }>;
+
+const WRITER_PRAGMAS: Record<string, string | number> = {
+  journal_mode: "wal",
+  synchronous: 2,
+  mmap_size: 0,
+  wal_autocheckpoint: 0,
+  busy_timeout: 5000,
+  foreign_keys: 0,
+};
+
+export function openWriterConnection(path: string): Connection {
+  const connection = new Connection(path);
+  for (const [name, value] of Object.entries(WRITER_PRAGMAS)) {
+    connection.exec(`PRAGMA ${name} = ${value}`);
+    const now = connection.prepare(`PRAGMA ${name}`).raw().get()?.[0] ?? 0;
+    if (String(now) !== String(value)) {
+      throw new Error(`PRAGMA ${name} is ${now}, it must be ${value}: ${path}`);
+    }
+  }
+  connection.exec("PRAGMA cache_size = -16000");
+  return connection;
+}
+
+export function openReaderConnection(path: string): Connection {
+  const connection = new Connection(`file:${encodeURI(path)}?mode=ro`);
+  connection.exec("PRAGMA busy_timeout = 5000");
+  connection.exec("PRAGMA cache_size = -8000");
+  connection.exec("PRAGMA query_only = 1");
+  return connection;
+}
+
+/** Drizzle over a connection: the same calls as over better-sqlite3, through our wrapper. */
+export function drizzle(connection: Connection): Drizzle {
+  const dialect = new SQLiteSyncDialect();
+  const session = new BetterSQLiteSession(connection as never, dialect, undefined);
+  return new BaseSQLiteDatabase("sync", dialect, session as never, undefined) as unknown as Drizzle;
+}

@@ -1,0 +1,189 @@
+/**
+ * (uid, flags, modseq) of every message of one mailbox in typed arrays: 13 octets a message, shared by all sessions of
+ * a thread. FETCH FLAGS, SEARCH by flags and sequence numbers are answered from here.
+ *
+ * Loaded in chunks that yield to the event loop; changes that arrive meanwhile are applied afterwards (a change is
+ * newer than a row when its MODSEQ is). Keywords are rare and live in a map beside.
+ */
+import type { Change, ChangeListener, FlagState } from "./changes.ts";
+import type { RawStatement } from "./libsql.ts";
+import type { MailboxIndex } from "./store.ts";
+
+const CHUNK_ROWS = 20_000;
+
+export class SharedMailboxIndex implements MailboxIndex {
+  readonly mailboxId: number;
+  count = 0;
+  uidNext: number;
+  uidValidity: number;
+  highestModSeq: number;
+  exists = true;
+  #uids = new Uint32Array(0);
+  #flags = new Uint8Array(0);
+  #modSeqs = new Float64Array(0);
+  #keywords = new Map<number, string>();
+  #listeners = new Set<ChangeListener>();
+  #onRelease: () => void;
+  /** Changes that arrived while the rows were being read; null once loaded. */
+  #pending: Change[] | null = [];
+
+  constructor(
+    facts: { mailboxId: number; uidNext: number; uidValidity: number; highestModSeq: number },
+    onRelease: () => void,
+  ) {
+    this.mailboxId = facts.mailboxId;
+    this.uidNext = facts.uidNext;
+    this.uidValidity = facts.uidValidity;
+    this.highestModSeq = facts.highestModSeq;
+    this.#onRelease = onRelease;
+  }
+
+  /** Reads all rows through `select` (mailbox, after UID, limit), giving way after each chunk. */
+  async load(select: RawStatement, expected: number): Promise<void> {
+    this.#reserve(expected);
+    for (let after = 0;;) {
+      const row = select.get(this.mailboxId, after, CHUNK_ROWS);
+      const [uids, flags, modSeqs, keywords] = (row ?? ["[]", "[]", "[]", "{}"]) as [
+        string,
+        string,
+        string,
+        string,
+      ];
+      const chunk = JSON.parse(uids) as number[];
+      if (chunk.length === 0) break;
+      const at = this.count;
+      this.#reserve(at + chunk.length);
+      this.#uids.set(chunk, at);
+      this.#flags.set(JSON.parse(flags) as number[], at);
+      this.#modSeqs.set(JSON.parse(modSeqs) as number[], at);
+      for (const [uid, words] of Object.entries(JSON.parse(keywords) as Record<string, string>)) {
+        this.#keywords.set(Number(uid), words);
+      }
+      this.count += chunk.length;
+      after = chunk.at(-1)!;
+      if (chunk.length < CHUNK_ROWS) break;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    const pending = this.#pending ?? [];
+    this.#pending = null;
+    if (this.count > 0) this.uidNext = Math.max(this.uidNext, this.#uids[this.count - 1]! + 1);
+    for (const change of pending) this.apply(change);
+  }
+
+  uidAt(position: number): number {
+    return this.#uids[position] ?? 0;
+  }
+
+  flagsAt(position: number): number {
+    return this.#flags[position] ?? 0;
+  }
+
+  keywordsAt(position: number): string {
+    return this.#keywords.size === 0 ? "" : this.#keywords.get(this.uidAt(position)) ?? "";
+  }
+
+  modSeqAt(position: number): number {
+    return this.#modSeqs[position] ?? 0;
+  }
+
+  positionOf(uid: number): number {
+    const at = this.lowerBound(uid);
+    return at < this.count && this.#uids[at] === uid ? at : -1;
+  }
+
+  lowerBound(uid: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#uids[middle]! < uid) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  subscribe(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  release(): void {
+    this.#onRelease();
+  }
+
+  /** Takes one change of this mailbox from the stream, then tells the sessions. */
+  apply(change: Change): void {
+    if (this.#pending !== null) {
+      this.#pending.push(change);
+      return;
+    }
+    switch (change.kind) {
+      case "added":
+        for (const message of change.messages) this.#add(message, change.modSeq);
+        break;
+      case "flags":
+        for (const message of change.messages) this.#change(message, change.modSeq);
+        break;
+      case "expunged":
+        this.#remove(change.uids);
+        break;
+      case "mailboxes":
+        if (change.deleted.includes(this.mailboxId)) this.exists = false;
+        break;
+    }
+    if ("modSeq" in change) this.highestModSeq = Math.max(this.highestModSeq, change.modSeq);
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+
+  #add(message: FlagState, modSeq: number): void {
+    const last = this.count === 0 ? 0 : this.#uids[this.count - 1]!;
+    // UIDs only grow: one that is not above the last was read from its row already (or is gone again).
+    if (message.uid <= last) return this.#change(message, modSeq);
+    this.#reserve(this.count + 1);
+    this.#uids[this.count] = message.uid;
+    this.#flags[this.count] = message.flags;
+    this.#modSeqs[this.count] = modSeq;
+    if (message.keywords !== "") this.#keywords.set(message.uid, message.keywords);
+    this.count++;
+    this.uidNext = Math.max(this.uidNext, message.uid + 1);
+  }
+
+  #change(message: FlagState, modSeq: number): void {
+    const at = this.positionOf(message.uid);
+    if (at < 0 || this.#modSeqs[at]! > modSeq) return;
+    this.#flags[at] = message.flags;
+    this.#modSeqs[at] = modSeq;
+    if (message.keywords !== "") this.#keywords.set(message.uid, message.keywords);
+    else this.#keywords.delete(message.uid);
+  }
+
+  #remove(uids: readonly number[]): void {
+    const first = uids.map((uid) => this.positionOf(uid)).find((at) => at >= 0);
+    if (first === undefined) return;
+    let write = first;
+    const gone = new Set(uids);
+    for (const uid of uids) this.#keywords.delete(uid);
+    for (let read = first; read < this.count; read++) {
+      if (gone.has(this.#uids[read]!)) continue;
+      this.#uids[write] = this.#uids[read]!;
+      this.#flags[write] = this.#flags[read]!;
+      this.#modSeqs[write] = this.#modSeqs[read]!;
+      write++;
+    }
+    this.count = write;
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#uids.length) return;
+    const capacity = Math.max(size, Math.ceil(this.#uids.length * 1.25) + 16);
+    const uids = new Uint32Array(capacity);
+    const flags = new Uint8Array(capacity);
+    const modSeqs = new Float64Array(capacity);
+    uids.set(this.#uids);
+    flags.set(this.#flags);
+    modSeqs.set(this.#modSeqs);
+    this.#uids = uids;
+    this.#flags = flags;
+    this.#modSeqs = modSeqs;
+  }
+}

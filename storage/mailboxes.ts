@@ -1,0 +1,144 @@
+/** Reads of mailboxes and subscriptions, and the shared indexes of the open ones. */
+import type { Change } from "./changes.ts";
+import { SharedMailboxIndex } from "./mailbox_index.ts";
+import { canonicalName } from "./operations/mailbox.ts";
+import type { Statements } from "./statements.ts";
+import type { Mailbox, Mailboxes, MailboxIndex } from "./store.ts";
+
+const COLUMNS =
+  "id, account_id, name, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size_octets, " +
+  "recent_uid, special_use, selectable";
+const LOAD = "SELECT json_group_array(uid), json_group_array(flags), json_group_array(modseq), " +
+  "json_group_object(uid, keywords) FILTER (WHERE keywords != '') FROM (SELECT uid, flags, modseq, keywords FROM messages " +
+  "WHERE mailbox_id = ? AND uid > ? ORDER BY uid LIMIT ?)";
+const MAX_LISTED = 10_000;
+const MAX_CACHED = 10_000;
+
+interface OpenIndex {
+  readonly index: SharedMailboxIndex;
+  readonly loaded: Promise<void>;
+  users: number;
+}
+
+export class SqlMailboxes implements Mailboxes {
+  #statements: Statements;
+  #inboxes = new Map<number, number | null>();
+  #open = new Map<number, OpenIndex>();
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  byName(accountId: number, name: string): Mailbox | null {
+    const row = this.#statements.rows(`SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? AND name = ?`)
+      .get(accountId, canonicalName(name));
+    return row === undefined ? null : toMailbox(row);
+  }
+
+  byId(id: number): Mailbox | null {
+    const row = this.#statements.rows(`SELECT ${COLUMNS} FROM mailboxes WHERE id = ?`).get(id);
+    return row === undefined ? null : toMailbox(row);
+  }
+
+  list(accountId: number): Mailbox[] {
+    return this.#statements.rows(
+      `SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? ORDER BY name LIMIT ?`,
+    )
+      .all(accountId, MAX_LISTED).map(toMailbox);
+  }
+
+  subscriptions(accountId: number): string[] {
+    return this.#statements.rows("SELECT name FROM subscriptions WHERE account_id = ? ORDER BY name LIMIT ?")
+      .all(accountId, MAX_LISTED).map((row) => row[0] as string);
+  }
+
+  inboxOf(accountId: number): number | null {
+    const known = this.#inboxes.get(accountId);
+    if (known !== undefined) return known;
+    const id = this.byName(accountId, "INBOX")?.id ?? null;
+    if (this.#inboxes.size >= MAX_CACHED) this.#inboxes.clear();
+    this.#inboxes.set(accountId, id);
+    return id;
+  }
+
+  async open(mailboxId: number): Promise<MailboxIndex | null> {
+    let open = this.#open.get(mailboxId);
+    if (open === undefined) {
+      const mailbox = this.byId(mailboxId);
+      if (mailbox === null || !mailbox.selectable) return null;
+      const index = new SharedMailboxIndex(
+        { ...mailbox, mailboxId },
+        () => this.#release(mailboxId),
+      );
+      open = { index, loaded: index.load(this.#statements.rows(LOAD), mailbox.messages), users: 0 };
+      this.#open.set(mailboxId, open);
+    }
+    open.users++;
+    try {
+      await open.loaded;
+    } catch (error) {
+      this.#release(mailboxId);
+      throw error;
+    }
+    return open.index;
+  }
+
+  /** Passes a change on to the indexes and drops what it makes stale. */
+  apply(change: Change): void {
+    switch (change.kind) {
+      case "added":
+      case "flags":
+      case "expunged":
+      case "reload":
+        this.#open.get(change.mailboxId)?.index.apply(change);
+        break;
+      case "mailboxes":
+        this.#inboxes.delete(change.accountId);
+        for (const id of change.deleted) this.#open.get(id)?.index.apply(change);
+        break;
+      case "directory":
+        this.#inboxes.clear();
+        break;
+      case "queue":
+        break;
+      default:
+        change satisfies never;
+    }
+  }
+
+  #release(mailboxId: number): void {
+    const open = this.#open.get(mailboxId);
+    if (open !== undefined && --open.users <= 0) this.#open.delete(mailboxId);
+  }
+}
+
+function toMailbox(row: unknown[]): Mailbox {
+  const [
+    id,
+    accountId,
+    ,
+    uidValidity,
+    uidNext,
+    highestModSeq,
+    messages,
+    unseen,
+    deleted,
+    sizeOctets,
+    recentUid,
+  ] = row as number[];
+  return {
+    id: id!,
+    accountId: accountId!,
+    name: row[2] as string,
+    uidValidity: uidValidity!,
+    uidNext: uidNext!,
+    highestModSeq: highestModSeq!,
+    messages: messages!,
+    unseen: unseen!,
+    deleted: deleted!,
+    sizeOctets: sizeOctets!,
+    recentUid: recentUid!,
+    specialUse: row[11] as string | null,
+    selectable: row[12] === 1,
+  };
+}

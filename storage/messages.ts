@@ -1,0 +1,71 @@
+/** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
+import type { UidRanges } from "./ops.ts";
+import type { Statements } from "./statements.ts";
+import type { MessageRow, Messages } from "./store.ts";
+
+const EMPTY = new Uint8Array(0);
+const NARROW =
+  "m.uid, m.internal_date, m.size_octets, c.sent_at, c.segment, c.offset, c.length, c.header_octets, m.prefix";
+const WIDE = `${NARROW}, c.imap`;
+const FROM = "FROM messages AS m JOIN contents AS c ON c.id = m.content_id";
+
+export class SqlMessages implements Messages {
+  #statements: Statements;
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  rows(mailboxId: number, uids: UidRanges, options: { limit: number; withImap: boolean }): MessageRow[] {
+    const columns = options.withImap ? WIDE : NARROW;
+    const [only] = uids;
+    if (only === undefined) return [];
+    const rows = uids.length === 1
+      ? this.#statements.rows(
+        `SELECT ${columns} ${FROM} WHERE m.mailbox_id = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid LIMIT ?`,
+      ).all(mailboxId, only[0], only[1], options.limit)
+      : this.#statements.rows(
+        `SELECT ${columns} FROM json_each(?) AS r CROSS JOIN messages AS m ON m.mailbox_id = ? AND ` +
+          "m.uid BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]') " +
+          "JOIN contents AS c ON c.id = m.content_id LIMIT ?",
+      ).all(JSON.stringify(uids), mailboxId, options.limit);
+    return rows.map(toRow);
+  }
+
+  row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null {
+    const row = this.#statements.rows(
+      `SELECT ${options.withImap ? WIDE : NARROW} ${FROM} WHERE m.mailbox_id = ? AND m.uid = ?`,
+    ).get(mailboxId, uid);
+    return row === undefined ? null : toRow(row);
+  }
+
+  sizes(mailboxId: number): { uid: number; sizeOctets: number }[] {
+    const row = this.#statements.rows(
+      "SELECT json_group_array(uid), json_group_array(size_octets) FROM " +
+        "(SELECT uid, size_octets FROM messages WHERE mailbox_id = ? ORDER BY uid)",
+    ).get(mailboxId);
+    const uids = JSON.parse(String(row?.[0] ?? "[]")) as number[];
+    const sizes = JSON.parse(String(row?.[1] ?? "[]")) as number[];
+    return uids.map((uid, i) => ({ uid, sizeOctets: sizes[i] ?? 0 }));
+  }
+
+  usage(accountId: number): { octets: number; messages: number } {
+    const row = this.#statements.rows(
+      "SELECT coalesce(sum(size_octets), 0), coalesce(sum(messages), 0) FROM mailboxes WHERE account_id = ?",
+    ).get(accountId);
+    return { octets: Number(row?.[0] ?? 0), messages: Number(row?.[1] ?? 0) };
+  }
+}
+
+function toRow(row: unknown[]): MessageRow {
+  return {
+    uid: row[0] as number,
+    internalDate: row[1] as number,
+    sizeOctets: row[2] as number,
+    sentAt: row[3] as number | null,
+    blob: { segment: row[4] as number, offset: row[5] as number, length: row[6] as number },
+    headerOctets: row[7] as number,
+    prefix: row[8] as Uint8Array,
+    imap: row.length > 9 ? row[9] as Uint8Array : EMPTY,
+  };
+}

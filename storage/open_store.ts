@@ -1,0 +1,107 @@
+/** Opens the store for one thread: its reading connection, its blob segment, and the way to the writer. */
+import { SegmentBlobReader } from "./blob_reader.ts";
+import type { Change, ChangeListener } from "./changes.ts";
+import { type DataFolder, freeOctets } from "./data_folder.ts";
+import { openReaderConnection } from "./database.ts";
+import { SqlDirectory } from "./directory.ts";
+import { DENO_FILES, type Files } from "./files.ts";
+import type { Connection } from "./libsql.ts";
+import { SqlMailboxes } from "./mailboxes.ts";
+import { SqlMessages } from "./messages.ts";
+import type { WriteOp, WriteResult } from "./ops.ts";
+import { SqlQueue } from "./queue.ts";
+import { DEFAULT_SEGMENT_OPTIONS, type SegmentOptions, SegmentWriter } from "./segment_writer.ts";
+import { SegmentSpool } from "./spool.ts";
+import { Statements } from "./statements.ts";
+import type { Spool, Store } from "./store.ts";
+import type { WriterPort } from "./writer.ts";
+
+/** New mail is refused below this much free space, so that removals and the database keep working. */
+const DEFAULT_MIN_FREE_OCTETS = 64 * 1024 * 1024;
+const FREE_CHECK_MS = 1_000;
+
+export interface StoreOptions {
+  readonly folder: DataFolder;
+  readonly writer: WriterPort;
+  readonly files?: Files;
+  readonly segment?: Partial<SegmentOptions>;
+  readonly minFreeOctets?: number;
+  /** Opens the segment now and not at the first message. */
+  readonly openSegment?: boolean;
+}
+
+export function openStore(options: StoreOptions): Store {
+  return new ThreadStore(options);
+}
+
+class ThreadStore implements Store {
+  readonly directory: SqlDirectory;
+  readonly mailboxes: SqlMailboxes;
+  readonly messages: SqlMessages;
+  readonly queue: SqlQueue;
+  readonly blobs: SegmentBlobReader;
+  #connection: Connection;
+  #writer: WriterPort;
+  #segments: SegmentWriter;
+  #folder: DataFolder;
+  #minFree: number;
+  #free: { at: number; full: boolean } = { at: -FREE_CHECK_MS, full: false };
+  #listeners = new Set<ChangeListener>();
+  #stop: () => void;
+
+  constructor(options: StoreOptions) {
+    const { folder, writer, files = DENO_FILES } = options;
+    this.#folder = folder;
+    this.#writer = writer;
+    this.#connection = openReaderConnection(folder.database);
+    const statements = new Statements(this.#connection);
+    this.directory = new SqlDirectory(statements);
+    this.mailboxes = new SqlMailboxes(statements);
+    this.messages = new SqlMessages(statements);
+    this.queue = new SqlQueue(statements);
+    this.blobs = new SegmentBlobReader(folder.segments);
+    this.#segments = new SegmentWriter(folder.segments, files, {
+      ...DEFAULT_SEGMENT_OPTIONS,
+      ...options.segment,
+    });
+    if (options.openSegment) this.#segments.open();
+    this.#minFree = options.minFreeOctets ?? DEFAULT_MIN_FREE_OCTETS;
+    this.#stop = writer.onChanges((changes) => {
+      for (const change of changes) this.#apply(change);
+    });
+  }
+
+  write(op: WriteOp): Promise<WriteResult> {
+    return this.#writer.submit(op);
+  }
+
+  spool(): Spool {
+    return new SegmentSpool(this.#folder.segments, this.#segments);
+  }
+
+  diskFull(): boolean {
+    const now = performance.now();
+    if (now - this.#free.at >= FREE_CHECK_MS) {
+      this.#free = { at: now, full: freeOctets(this.#folder.path) < this.#minFree };
+    }
+    return this.#free.full;
+  }
+
+  onChange(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#segments.close();
+    this.blobs.close();
+    this.#connection.close();
+  }
+
+  #apply(change: Change): void {
+    if (change.kind === "directory") this.directory.invalidate();
+    this.mailboxes.apply(change);
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+}

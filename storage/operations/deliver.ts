@@ -1,0 +1,143 @@
+/**
+ * Files one message in mailboxes and queues it, in one go. The hot path: five statements, nothing read in between
+ * (bench/micro/storage_bench.ts).
+ */
+import { sql } from "drizzle-orm";
+import { FLAG_DELETED, FLAG_SEEN } from "../changes.ts";
+import type { AppendedUid, QueueEntry, WriteOp, WriteResult } from "../ops.ts";
+import { contents, mailboxes, messages, queueMessages, queueRecipients } from "../schema.ts";
+import { type OperationContext, refuse } from "./context.ts";
+
+const p = sql.placeholder;
+
+function prepare({ drizzle }: OperationContext) {
+  return {
+    content: drizzle.insert(contents).values({
+      refs: p("refs"),
+      segment: p("segment"),
+      offset: p("offset"),
+      length: p("length"),
+      headerOctets: p("headerOctets"),
+      sentAt: p("sentAt"),
+      imap: p("imap"),
+      preview: p("preview"),
+      subject: p("subject"),
+      sender: p("from"),
+      messageId: p("messageId"),
+      references: p("references"),
+      traceId: p("traceId"),
+    }).returning({ id: contents.id }).prepare(),
+    mailbox: drizzle.update(mailboxes).set({
+      uidNext: sql`${mailboxes.uidNext} + 1`,
+      highestModSeq: sql`${mailboxes.highestModSeq} + 1`,
+      messages: sql`${mailboxes.messages} + 1`,
+      unseen: sql`${mailboxes.unseen} + ${p("unseen")}`,
+      deleted: sql`${mailboxes.deleted} + ${p("deleted")}`,
+      sizeOctets: sql`${mailboxes.sizeOctets} + ${p("size")}`,
+    }).where(sql`${mailboxes.id} = ${p("id")} AND ${mailboxes.selectable} = 1`).returning({
+      uidNext: mailboxes.uidNext,
+      modSeq: mailboxes.highestModSeq,
+      uidValidity: mailboxes.uidValidity,
+      accountId: mailboxes.accountId,
+    }).prepare(),
+    message: drizzle.insert(messages).values({
+      mailboxId: p("mailboxId"),
+      uid: p("uid"),
+      modSeq: p("modSeq"),
+      flags: p("flags"),
+      keywords: p("keywords"),
+      internalDate: p("internalDate"),
+      savedAt: p("savedAt"),
+      sizeOctets: p("size"),
+      contentId: p("contentId"),
+      prefix: p("prefix"),
+    }).prepare(),
+    queued: drizzle.insert(queueMessages).values({
+      contentId: p("contentId"),
+      sender: p("sender"),
+      accountId: p("accountId"),
+      envelopeId: p("envelopeId"),
+      ret: p("ret"),
+      eightBit: p("eightBit"),
+      smtputf8: p("smtputf8"),
+      createdAt: p("createdAt"),
+      expiresAt: p("expiresAt"),
+    }).returning({ id: queueMessages.id }).prepare(),
+    recipient: drizzle.insert(queueRecipients).values({
+      queueId: p("queueId"),
+      recipient: p("recipient"),
+      destination: p("destination"),
+      notify: p("notify"),
+      originalRecipient: p("originalRecipient"),
+      held: 0,
+      attempts: 0,
+      nextAttemptAt: p("nextAttemptAt"),
+      delayNotified: 0,
+      lastReply: "",
+      lastRemote: "",
+    }).prepare(),
+  };
+}
+
+export class DeliverOperation {
+  #context: OperationContext;
+  #statements: ReturnType<typeof prepare>;
+
+  constructor(context: OperationContext) {
+    this.#context = context;
+    this.#statements = prepare(context);
+  }
+
+  run(op: Extract<WriteOp, { kind: "deliver" }>): WriteResult {
+    const { content, targets, queue } = op;
+    const refs = targets.length + (queue === null ? 0 : 1);
+    if (refs === 0) return refuse("not-permitted", "a message needs a mailbox or a queue");
+    const [row] = this.#statements.content.all({ ...content, ...content.blob, refs });
+    const contentId = row!.id;
+    const savedAt = this.#context.clock();
+    const uids: AppendedUid[] = [];
+    for (const target of targets) {
+      const { mailboxId, flags, keywords } = target;
+      const size = content.blob.length + target.prefix.length;
+      const [mailbox] = this.#statements.mailbox.all({
+        id: mailboxId,
+        unseen: flags & FLAG_SEEN ? 0 : 1,
+        deleted: flags & FLAG_DELETED ? 1 : 0,
+        size,
+      });
+      if (mailbox === undefined) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
+      const uid = mailbox.uidNext - 1;
+      const { modSeq, uidValidity, accountId } = mailbox;
+      this.#statements.message.run({ ...target, uid, modSeq, savedAt, size, contentId });
+      uids.push({ mailboxId, uidValidity, uid, modSeq });
+      this.#context.changes.push({
+        kind: "added",
+        accountId,
+        mailboxId,
+        modSeq,
+        messages: [{ uid, flags, keywords }],
+      });
+    }
+    return {
+      ok: true,
+      kind: "delivered",
+      uids,
+      queueId: queue === null ? null : this.#enqueue(queue, contentId),
+    };
+  }
+
+  #enqueue(queue: QueueEntry, contentId: number): number {
+    const [row] = this.#statements.queued.all({
+      ...queue,
+      contentId,
+      eightBit: queue.eightBit ? 1 : 0,
+      smtputf8: queue.smtputf8 ? 1 : 0,
+    });
+    const queueId = row!.id;
+    for (const recipient of queue.recipients) {
+      this.#statements.recipient.run({ ...recipient, queueId, nextAttemptAt: queue.createdAt });
+    }
+    this.#context.changes.push({ kind: "queue" });
+    return queueId;
+  }
+}

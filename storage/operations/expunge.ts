@@ -1,0 +1,59 @@
+/** EXPUNGE and every other removal of message rows: the log of what went, the counters, the shared octets' refs. */
+import { FLAG_DELETED, FLAG_SEEN } from "../changes.ts";
+import type { UidRanges, WriteOp, WriteResult } from "../ops.ts";
+import { type OperationContext, refuse, uidCondition } from "./context.ts";
+
+const EVERYTHING: UidRanges = [[1, 0xffffffff]];
+
+export function expunge(context: OperationContext, op: Extract<WriteOp, { kind: "expunge" }>): WriteResult {
+  const known = context.rows("SELECT highest_modseq, deleted FROM mailboxes WHERE id = ?").get(op.mailboxId);
+  if (known === undefined) return refuse("no-such-mailbox", `mailbox ${op.mailboxId}`);
+  const [modSeq, deleted] = known as [number, number];
+  if (op.onlyDeleted && deleted === 0) return { ok: true, kind: "expunged", modSeq, uids: [] };
+  return removeMessages(context, op.mailboxId, op.uids ?? EVERYTHING, op.onlyDeleted);
+}
+
+/** Removes messages of one mailbox in the running transaction. */
+export function removeMessages(
+  context: OperationContext,
+  mailboxId: number,
+  uids: UidRanges,
+  onlyDeleted = false,
+): Extract<WriteResult, { kind: "expunged" }> {
+  const condition = uidCondition(mailboxId, uids);
+  const where = condition.where + (onlyDeleted ? ` AND (flags & ${FLAG_DELETED}) != 0` : "");
+  const { parameters } = condition;
+  const [accountId, modSeq] = context.rows(
+    "SELECT account_id, highest_modseq + 1 FROM mailboxes WHERE id = ?",
+  )
+    .get(mailboxId) as [number, number];
+  const rows = uids.length === 0
+    ? []
+    : context.rows(`SELECT uid, flags, size_octets FROM messages WHERE ${where} ORDER BY uid`)
+      .all(...parameters) as [number, number, number][];
+  if (rows.length === 0) return { ok: true, kind: "expunged", modSeq: modSeq - 1, uids: [] };
+  context.sql(
+    `UPDATE contents SET refs = refs - c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
+      "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
+  ).run(...parameters);
+  context.sql(
+    `INSERT INTO expunged (mailbox_id, modseq, uid) SELECT mailbox_id, ?, uid FROM messages WHERE ${where}`,
+  )
+    .run(modSeq, ...parameters);
+  context.sql(`DELETE FROM messages WHERE ${where}`).run(...parameters);
+  let unseen = 0;
+  let deleted = 0;
+  let size = 0;
+  for (const [, flags, octets] of rows) {
+    if (!(flags & FLAG_SEEN)) unseen++;
+    if (flags & FLAG_DELETED) deleted++;
+    size += octets;
+  }
+  context.sql(
+    "UPDATE mailboxes SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?, " +
+      "size_octets = size_octets - ? WHERE id = ?",
+  ).run(modSeq, rows.length, unseen, deleted, size, mailboxId);
+  const gone = rows.map(([uid]) => uid);
+  context.changes.push({ kind: "expunged", accountId, mailboxId, modSeq, uids: gone });
+  return { ok: true, kind: "expunged", modSeq, uids: gone };
+}

@@ -1,0 +1,104 @@
+/** Reads of the outbound queue: what is due, one message, and the operator's lists. */
+import type { SqlValue } from "./libsql.ts";
+import type { Statements } from "./statements.ts";
+import type { DueRecipient, Queue, QueuedMessage, QueueFilter, QueueListRow } from "./store.ts";
+
+const RECIPIENT =
+  "r.id, r.queue_id, r.recipient, r.destination, r.notify, r.original_recipient, r.attempts, r.delay_notified";
+const MAX_PAGE = 1_000;
+
+export class SqlQueue implements Queue {
+  #statements: Statements;
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  due(now: number, options: { limit: number; busy: readonly string[] }): DueRecipient[] {
+    return this.#statements.rows(
+      `SELECT ${RECIPIENT} FROM queue_recipients AS r WHERE r.held = 0 AND r.next_attempt_at <= ? ` +
+        "AND r.destination NOT IN (SELECT value FROM json_each(?)) ORDER BY r.next_attempt_at, r.id LIMIT ?",
+    ).all(now, JSON.stringify(options.busy), options.limit).map(toRecipient);
+  }
+
+  nextDueAt(): number | null {
+    const row = this.#statements.rows(
+      "SELECT next_attempt_at FROM queue_recipients WHERE held = 0 ORDER BY next_attempt_at LIMIT 1",
+    ).get();
+    return row === undefined ? null : row[0] as number;
+  }
+
+  message(queueId: number): QueuedMessage | null {
+    const row = this.#statements.rows(
+      "SELECT q.id, c.trace_id, q.sender, q.account_id, q.envelope_id, q.ret, q.eight_bit, q.smtputf8, q.created_at, " +
+        "q.expires_at, c.segment, c.offset, c.length, c.header_octets FROM queue_messages AS q " +
+        "JOIN contents AS c ON c.id = q.content_id WHERE q.id = ?",
+    ).get(queueId);
+    if (row === undefined) return null;
+    return {
+      queueId: row[0] as number,
+      traceId: row[1] as string,
+      sender: row[2] as string,
+      accountId: row[3] as number | null,
+      envelopeId: row[4] as string,
+      ret: row[5] as "" | "FULL" | "HDRS",
+      eightBit: row[6] === 1,
+      smtputf8: row[7] === 1,
+      createdAt: row[8] as number,
+      expiresAt: row[9] as number,
+      blob: { segment: row[10] as number, offset: row[11] as number, length: row[12] as number },
+      headerOctets: row[13] as number,
+    };
+  }
+
+  list(filter: QueueFilter, page: { afterRecipientId: number; limit: number }): QueueListRow[] {
+    const where: string[] = ["r.id > ?"];
+    const parameters: SqlValue[] = [page.afterRecipientId];
+    const add = (condition: string, value: SqlValue | undefined) => {
+      if (value === undefined) return;
+      where.push(condition);
+      parameters.push(value);
+    };
+    add("q.sender = ?", filter.sender);
+    add("r.recipient = ?", filter.recipient);
+    add("r.destination = ?", filter.destination);
+    add("r.held = ?", filter.state === undefined ? undefined : filter.state === "held" ? 1 : 0);
+    add("r.queue_id = ?", filter.queueId);
+    return this.#statements.rows(
+      `SELECT ${RECIPIENT}, c.trace_id, q.sender, r.held, q.created_at, q.expires_at, r.next_attempt_at, r.last_reply, c.length ` +
+        "FROM queue_recipients AS r JOIN queue_messages AS q ON q.id = r.queue_id JOIN contents AS c ON c.id = q.content_id " +
+        `WHERE ${where.join(" AND ")} ORDER BY r.id LIMIT ?`,
+    ).all(...parameters, Math.max(1, Math.min(MAX_PAGE, page.limit))).map((row) => ({
+      ...toRecipient(row),
+      traceId: row[8] as string,
+      sender: row[9] as string,
+      state: row[10] === 1 ? "held" : "queued",
+      createdAt: row[11] as number,
+      expiresAt: row[12] as number,
+      nextAttemptAt: row[13] as number,
+      lastReply: row[14] as string,
+      sizeOctets: row[15] as number,
+    }));
+  }
+
+  counts(): { queued: number; held: number; oldestCreatedAt: number | null } {
+    const [held = 0, all = 0] =
+      (this.#statements.rows("SELECT coalesce(sum(held), 0), count(*) FROM queue_recipients")
+        .get() ?? []) as number[];
+    const [oldest] = this.#statements.rows("SELECT min(created_at) FROM queue_messages").get() ?? [null];
+    return { queued: all - held, held, oldestCreatedAt: oldest as number | null };
+  }
+}
+
+function toRecipient(row: SqlValue[]): DueRecipient {
+  return {
+    recipientId: row[0] as number,
+    queueId: row[1] as number,
+    recipient: row[2] as string,
+    destination: row[3] as string,
+    notify: row[4] as string,
+    originalRecipient: row[5] as string,
+    attempts: row[6] as number,
+    delayNotified: row[7] === 1,
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * The one schema, for Drizzle and its migration generator. Tables become STRICT in the generated SQL by hand
+ * (docs/decisions/002-strict-tables.md).
+ *
+ * `messages` is narrow: SELECT, FETCH FLAGS, SEARCH and STORE touch nothing else. `contents` holds what copies share;
+ * `contents.refs` counts the message rows and queue rows that point at it, every statement that adds or removes such
+ * rows moves it in the same transaction, and the writer's reaper frees rows that reached 0.
+ */
+import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { sql } from "drizzle-orm";
+
+const octets = (name: string) => blob(name, { mode: "buffer" }).$type<Uint8Array>();
+
+export const counters = sqliteTable("counters", {
+  name: text("name").primaryKey(),
+  value: integer("value").notNull(),
+});
+
+export const domains = sqliteTable("domains", {
+  name: text("name").primaryKey(),
+  kind: text("kind").$type<"local" | "relay">().notNull(),
+  nextHop: text("next_hop").notNull(),
+  catchAll: text("catch_all").notNull(),
+  subaddressSeparators: text("subaddress_separators").notNull(),
+});
+
+export const accounts = sqliteTable(
+  "accounts",
+  {
+    id: integer("id").primaryKey(),
+    address: text("address").notNull(),
+    domain: text("domain").notNull(),
+    displayName: text("display_name").notNull(),
+    passwordHash: text("password_hash"),
+    enabled: integer("enabled").notNull(),
+    /** Addresses, one per line. */
+    sendAs: text("send_as").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (
+    table,
+  ) => [
+    uniqueIndex("accounts_address").on(table.address),
+    index("accounts_domain").on(table.domain, table.address),
+  ],
+);
+
+export const aliases = sqliteTable("aliases", {
+  address: text("address").primaryKey(),
+  domain: text("domain").notNull(),
+  /** Addresses, one per line. */
+  targets: text("targets").notNull(),
+}, (table) => [index("aliases_domain").on(table.domain, table.address)]);
+
+export const aliasTargets = sqliteTable("alias_targets", {
+  target: text("target").notNull(),
+  address: text("address").notNull(),
+}, (table) => [primaryKey({ columns: [table.target, table.address] })]);
+
+export const tokens = sqliteTable("tokens", {
+  id: text("id").primaryKey(),
+  name: text("name").notNull(),
+  hash: text("hash").notNull(),
+  scopes: text("scopes").notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+}, (table) => [uniqueIndex("tokens_hash").on(table.hash)]);
+
+export const mailboxes = sqliteTable("mailboxes", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  accountId: integer("account_id").notNull(),
+  name: text("name").notNull(),
+  uidValidity: integer("uid_validity").notNull(),
+  uidNext: integer("uid_next").notNull(),
+  highestModSeq: integer("highest_modseq").notNull(),
+  messages: integer("messages").notNull(),
+  unseen: integer("unseen").notNull(),
+  deleted: integer("deleted").notNull(),
+  sizeOctets: integer("size_octets").notNull(),
+  recentUid: integer("recent_uid").notNull(),
+  specialUse: text("special_use"),
+  selectable: integer("selectable").notNull(),
+}, (table) => [uniqueIndex("mailboxes_name").on(table.accountId, table.name)]);
+
+/** The largest UIDVALIDITY a name had when it was given up, so that the name never gets a smaller one again. */
+export const retiredNames = sqliteTable("retired_names", {
+  accountId: integer("account_id").notNull(),
+  name: text("name").notNull(),
+  uidValidity: integer("uid_validity").notNull(),
+}, (table) => [primaryKey({ columns: [table.accountId, table.name] })]);
+
+/** Kept for names that have no mailbox too (RFC 3501 6.3.6). */
+export const subscriptions = sqliteTable("subscriptions", {
+  accountId: integer("account_id").notNull(),
+  name: text("name").notNull(),
+}, (table) => [primaryKey({ columns: [table.accountId, table.name] })]);
+
+export const contents = sqliteTable("contents", {
+  id: integer("id").primaryKey(),
+  refs: integer("refs").notNull(),
+  segment: integer("segment").notNull(),
+  offset: integer("offset").notNull(),
+  length: integer("length").notNull(),
+  headerOctets: integer("header_octets").notNull(),
+  sentAt: integer("sent_at"),
+  imap: octets("imap").notNull(),
+  preview: text("preview").notNull(),
+  subject: text("subject").notNull(),
+  sender: text("sender").notNull(),
+  messageId: text("message_id"),
+  references: text("reference_ids").notNull(),
+  traceId: text("trace_id").notNull(),
+}, (table) => [index("contents_free").on(table.id).where(sql`refs = 0`)]);
+
+export const messages = sqliteTable("messages", {
+  mailboxId: integer("mailbox_id").notNull(),
+  uid: integer("uid").notNull(),
+  modSeq: integer("modseq").notNull(),
+  flags: integer("flags").notNull(),
+  keywords: text("keywords").notNull(),
+  internalDate: integer("internal_date").notNull(),
+  savedAt: integer("saved_at").notNull(),
+  sizeOctets: integer("size_octets").notNull(),
+  contentId: integer("content_id").notNull(),
+  prefix: octets("prefix").notNull(),
+}, (table) => [primaryKey({ columns: [table.mailboxId, table.uid] })]);
+
+export const expunged = sqliteTable("expunged", {
+  mailboxId: integer("mailbox_id").notNull(),
+  modSeq: integer("modseq").notNull(),
+  uid: integer("uid").notNull(),
+}, (table) => [primaryKey({ columns: [table.mailboxId, table.modSeq, table.uid] })]);
+
+export const queueMessages = sqliteTable("queue_messages", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  contentId: integer("content_id").notNull(),
+  sender: text("sender").notNull(),
+  accountId: integer("account_id"),
+  envelopeId: text("envelope_id").notNull(),
+  ret: text("ret").$type<"" | "FULL" | "HDRS">().notNull(),
+  eightBit: integer("eight_bit").notNull(),
+  smtputf8: integer("smtputf8").notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+});
+
+export const queueRecipients = sqliteTable("queue_recipients", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  queueId: integer("queue_id").notNull(),
+  recipient: text("recipient").notNull(),
+  destination: text("destination").notNull(),
+  notify: text("notify").notNull(),
+  originalRecipient: text("original_recipient").notNull(),
+  held: integer("held").notNull(),
+  attempts: integer("attempts").notNull(),
+  nextAttemptAt: integer("next_attempt_at").notNull(),
+  delayNotified: integer("delay_notified").notNull(),
+  lastReply: text("last_reply").notNull(),
+  lastRemote: text("last_remote").notNull(),
+}, (table) => [
+  index("queue_recipients_due").on(table.nextAttemptAt, table.id).where(sql`held = 0`),
+  index("queue_recipients_message").on(table.queueId),
+  index("queue_recipients_destination").on(table.destination, table.nextAttemptAt),
+]);
+
+/** Octets of freed records per segment: what compaction goes by. */
+export const segmentDead = sqliteTable("segment_dead", {
+  segment: integer("segment").primaryKey(),
+  octets: integer("octets").notNull(),
+});

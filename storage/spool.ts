@@ -1,0 +1,166 @@
+/**
+ * A new message's octets on their way to disk.
+ *
+ * Up to {@linkcode MEMORY_OCTETS} they stay in memory and become one record of the shared segment at `store`. A larger
+ * message is written through, in pieces, into a segment of its own whose header makes it valid only at the end:
+ * memory stays bounded whatever its size, and a crash before leaves a file without a record.
+ */
+import { crc32 } from "node:zlib";
+import type { SegmentFile } from "./files.ts";
+import type { BlobAddress } from "./ops.ts";
+import {
+  encodeSalvage,
+  FILE_HEADER_OCTETS,
+  fileHeader,
+  readAt,
+  RECORD_HEADER_OCTETS,
+  recordOctets,
+  segmentName,
+  writeRecordHeader,
+} from "./segment.ts";
+import { type SegmentWriter, storageError } from "./segment_writer.ts";
+import { type SalvageFacts, type Spool, StorageError } from "./store.ts";
+
+export const MEMORY_OCTETS = 256 * 1024;
+const PIECE_OCTETS = 1024 * 1024;
+const PAYLOAD_AT = FILE_HEADER_OCTETS + RECORD_HEADER_OCTETS;
+
+/** A message past MEMORY_OCTETS: what was written so far. */
+interface LargeFile {
+  readonly number: number;
+  readonly file: SegmentFile;
+  written: number;
+  crc: number;
+}
+
+export class SegmentSpool implements Spool {
+  octets = 0;
+  #segments: SegmentWriter;
+  #folder: string;
+  #buffer: Uint8Array<ArrayBuffer>;
+  #used = 0;
+  #large: LargeFile | null = null;
+  #writing: Promise<void> | null = null;
+  #failure: StorageError | null = null;
+  #state: "open" | "stored" | "discarded" = "open";
+
+  constructor(folder: string, segments: SegmentWriter) {
+    this.#folder = folder;
+    this.#segments = segments;
+    this.#buffer = new Uint8Array(8 * 1024);
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
+    if (this.#writing !== null) {
+      return this.#writing.then(() => this.write(bytes.slice(start, end), 0, end - start));
+    }
+    const size = end - start;
+    if (this.#used + size > this.#buffer.length) this.#grow(this.#used + size);
+    this.#buffer.set(bytes.subarray(start, end), this.#used);
+    this.#used += size;
+    this.octets += size;
+    if (this.#used < (this.#large === null ? MEMORY_OCTETS : PIECE_OCTETS)) return undefined;
+    return this.#flush();
+  }
+
+  async read(start: number, end: number): Promise<Uint8Array> {
+    const large = this.#large;
+    if (large === null) return this.#buffer.slice(start, Math.min(end, this.#used));
+    await this.#writing;
+    const result = new Uint8Array(Math.min(end, this.octets) - start);
+    using file = Deno.openSync(`${this.#folder}/${segmentName(large.number)}`);
+    const onDisk = Math.max(0, Math.min(large.written - start, result.length));
+    if (onDisk > 0) readAt(file, PAYLOAD_AT + start, result.subarray(0, onDisk));
+    if (onDisk < result.length) {
+      const from = Math.max(0, start - large.written);
+      result.set(this.#buffer.subarray(from, from + result.length - onDisk), onDisk);
+    }
+    return result;
+  }
+
+  async store(salvage: SalvageFacts): Promise<BlobAddress> {
+    if (this.#state !== "open") throw new Error(`a spool that is ${this.#state} cannot be stored`);
+    this.#state = "stored";
+    const salvageOctets = encodeSalvage(salvage);
+    if (this.#large === null && this.#writing === null) {
+      const { blob, durable } = this.#segments.append(this.#buffer.subarray(0, this.#used), salvageOctets);
+      this.#buffer = new Uint8Array(0);
+      await durable;
+      return blob;
+    }
+    await this.#writing;
+    await this.#flush();
+    const large = this.#large;
+    if (large === null || this.#failure !== null) {
+      throw this.#failure ?? new Error("a large spool has no file");
+    }
+    const length = large.written;
+    const header = new Uint8Array(RECORD_HEADER_OCTETS);
+    writeRecordHeader(header, 0, {
+      payloadLength: length,
+      payloadCrc: large.crc,
+      salvageLength: salvageOctets.length,
+      salvageCrc: crc32(salvageOctets),
+    });
+    const end = FILE_HEADER_OCTETS + recordOctets(length, salvageOctets.length);
+    try {
+      await large.file.write(salvageOctets, PAYLOAD_AT + length);
+      large.file.truncate(end);
+      await large.file.sync();
+      large.file.writeSync(header, FILE_HEADER_OCTETS);
+      large.file.writeSync(fileHeader(end), 0);
+      await large.file.sync();
+      large.file.close();
+      this.#segments.syncFolder();
+    } catch (cause) {
+      this.#segments.remove(large.number);
+      throw storageError("store", segmentName(large.number), cause);
+    }
+    this.#buffer = new Uint8Array(0);
+    return { segment: large.number, offset: PAYLOAD_AT, length };
+  }
+
+  discard(): void {
+    if (this.#state === "discarded") return;
+    const removable = this.#state === "open";
+    this.#state = "discarded";
+    this.#buffer = new Uint8Array(0);
+    const large = this.#large;
+    if (large === null || !removable) return;
+    Promise.resolve(this.#writing).finally(() => {
+      large.file.close();
+      this.#segments.remove(large.number);
+    });
+  }
+
+  /** Writes what is buffered to the file of its own. */
+  #flush(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const piece = this.#buffer.subarray(0, this.#used);
+    this.#used = 0;
+    try {
+      if (this.#large === null) {
+        this.#large = { ...this.#segments.create(), written: 0, crc: 0 };
+        this.#buffer = new Uint8Array(PIECE_OCTETS + 64 * 1024);
+      }
+    } catch (error) {
+      this.#failure = error as StorageError;
+      return Promise.reject(error);
+    }
+    const large = this.#large;
+    const at = large.written;
+    large.crc = crc32(piece, large.crc);
+    large.written += piece.length;
+    const writing = large.file.write(piece, PAYLOAD_AT + at).catch((cause) => {
+      throw this.#failure = storageError("write", segmentName(large.number), cause);
+    }).finally(() => this.#writing = null);
+    this.#writing = writing;
+    return writing;
+  }
+
+  #grow(wanted: number): void {
+    const grown = new Uint8Array(Math.max(wanted, this.#buffer.length * 2));
+    grown.set(this.#buffer.subarray(0, this.#used));
+    this.#buffer = grown;
+  }
+}

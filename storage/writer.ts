@@ -1,0 +1,326 @@
+/**
+ * The one writer: group commit over the only connection that writes or checkpoints.
+ *
+ * What arrives while one group commits goes into the next. Each operation runs in a SAVEPOINT of its group, so that a
+ * refused one leaves the others whole; results and changes go out only after COMMIT (synchronous=FULL) returned. A
+ * group is bounded in operations and time. Trouble of the disk fails the whole group: SQLITE_FULL answers
+ * "unavailable" and the writer goes on, anything else (I/O errors above all) is reported to `onFatal` and nothing is
+ * retried on the connection that failed.
+ *
+ * Checkpoints: PASSIVE once the WAL is past {@linkcode CHECKPOINT_OCTETS}, after the replies are out; TRUNCATE at
+ * open. No other connection checkpoints (SQLite 3.45.1 lacks the fix of the WAL-reset race of two checkpointers).
+ */
+import { getLogger } from "@logtape/logtape";
+import { setImmediate } from "node:timers";
+import { counter, gauge, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
+import type { Change } from "./changes.ts";
+import { openWriterConnection } from "./database.ts";
+import { type Connection, isSqliteError } from "./libsql.ts";
+import { migrate } from "./migrate.ts";
+import { OperationContext, refuse } from "./operations/context.ts";
+import { copy } from "./operations/copy.ts";
+import { DeliverOperation } from "./operations/deliver.ts";
+import * as directory from "./operations/directory.ts";
+import { expunge } from "./operations/expunge.ts";
+import { storeFlags } from "./operations/flags.ts";
+import * as mailbox from "./operations/mailbox.ts";
+import * as queue from "./operations/queue.ts";
+import type { WriteOp, WriteResult } from "./ops.ts";
+
+const CHECKPOINT_OCTETS = 16 * 1024 * 1024;
+/** While the WAL file is reused from its start its size says nothing: about 16 MB of deliveries. */
+const CHECKPOINT_OPERATIONS = 1_000;
+const WAL_ALARM_OCTETS = 256 * 1024 * 1024;
+const MAX_GROUP = 200;
+const MAX_GROUP_MS = 50;
+/** Rows the reaper frees in one go, and how long it waits between. */
+const REAP_ROWS = 500;
+const REAP_EVERY_MS = 2_000;
+
+const log = getLogger(["veredus", "storage"]);
+const groupSize = histogram("veredus_commit_group_size", "Operations in one transaction", {
+  buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+});
+const commitSeconds = histogram("veredus_commit_seconds", "Time of COMMIT with its sync", {
+  buckets: SECONDS_BUCKETS,
+});
+const checkpointSeconds = histogram("veredus_checkpoint_seconds", "Time of one checkpoint", {
+  buckets: SECONDS_BUCKETS,
+});
+const operations = counter("veredus_write_operations_total", "Write operations by kind and result", [
+  "kind",
+  "result",
+]);
+let walOctets = 0;
+gauge("veredus_wal_octets", "Size of the write-ahead log", { collect: (g) => g.set(walOctets) });
+
+/** What threads talk to: this class itself, or a port to it (writer_port.ts). */
+export interface WriterPort {
+  submit(op: WriteOp): Promise<WriteResult>;
+  /** Calls `listener` with the changes of each group, before the results of that group are delivered. */
+  onChanges(listener: (changes: readonly Change[]) => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface WriterOptions {
+  readonly databasePath: string;
+  readonly clock: () => number;
+  /** The writer cannot go on: the process has to end and start again. */
+  readonly onFatal: (reason: Error) => void;
+  /** Frees the reserve on a full disk; called before the group is refused. */
+  readonly onDiskFull?: () => void;
+}
+
+interface Waiting {
+  readonly op: WriteOp;
+  readonly resolve: (result: WriteResult) => void;
+}
+
+export class Writer implements WriterPort {
+  #options: WriterOptions;
+  #connection: Connection;
+  #context: OperationContext;
+  #deliver: DeliverOperation;
+  #waiting: Waiting[] = [];
+  #scheduled = false;
+  #listeners = new Set<(changes: readonly Change[]) => void>();
+  #closed = false;
+  #reaper: ReturnType<typeof setTimeout> | undefined;
+  #walAlarm = false;
+  /** Size of the WAL file at the last checkpoint; it keeps that size and is written again from its start. */
+  #checkpointed = 0;
+  #operationsSince = 0;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#connection = openWriterConnection(options.databasePath);
+    const applied = migrate(this.#connection);
+    if (applied.length > 0) log.info("database migrated: {applied}", { applied: applied.join(", ") });
+    this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
+    this.#context = new OperationContext(this.#connection, options.clock);
+    this.#deliver = new DeliverOperation(this.#context);
+    this.#reaper = setTimeout(() => this.#reap(), REAP_EVERY_MS);
+  }
+
+  submit(op: WriteOp): Promise<WriteResult> {
+    if (this.#closed) return Promise.resolve(refuse("unavailable", "the store is closing"));
+    return new Promise((resolve) => {
+      this.#waiting.push({ op, resolve });
+      this.#schedule();
+    });
+  }
+
+  onChanges(listener: (changes: readonly Change[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    while (this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    this.#closed = true;
+    clearTimeout(this.#reaper);
+    this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
+    this.#connection.close();
+  }
+
+  /** The connection, for maintenance that runs between groups on this thread (compaction). */
+  get connection(): Connection {
+    return this.#connection;
+  }
+
+  /** A turn later, so that everything that arrived while the last group was committing is in this one. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#closed || this.#waiting.length === 0) return;
+      this.#group();
+      if (this.#waiting.length > 0) this.#schedule();
+    });
+  }
+
+  #group(): void {
+    const done: { waiting: Waiting; result: WriteResult }[] = [];
+    const { changes } = this.#context;
+    const begin = performance.now();
+    try {
+      this.#connection.exec("BEGIN IMMEDIATE");
+      while (done.length < MAX_GROUP && performance.now() - begin < MAX_GROUP_MS) {
+        const waiting = this.#waiting.shift();
+        if (waiting === undefined) break;
+        done.push({ waiting, result: refuse("unavailable", "the group failed") });
+        done[done.length - 1]!.result = this.#guarded(waiting.op);
+      }
+      const commit = performance.now();
+      this.#connection.exec("COMMIT");
+      commitSeconds.observe((performance.now() - commit) / 1000);
+    } catch (error) {
+      this.#failed(error, done.map(({ waiting }) => waiting));
+      return;
+    }
+    groupSize.observe(done.length);
+    this.#operationsSince += done.length;
+    const announced = changes.splice(0);
+    if (announced.length > 0) { for (const listener of this.#listeners) listener(announced); }
+    for (const { waiting, result } of done) {
+      operations.inc({ kind: waiting.op.kind, result: result.ok ? "ok" : result.fault });
+      waiting.resolve(result);
+    }
+    this.#checkpoint();
+  }
+
+  /** Runs one operation in its savepoint. Throws only what ends the group. */
+  #guarded(op: WriteOp): WriteResult {
+    const mark = this.#context.changes.length;
+    this.#connection.exec("SAVEPOINT operation");
+    let result: WriteResult;
+    try {
+      result = this.#run(op);
+    } catch (error) {
+      if (isSqliteError(error) && !error.code.startsWith("SQLITE_CONSTRAINT")) throw error;
+      if (!isSqliteError(error) && !(error instanceof TypeError)) throw error;
+      log.error("a write operation failed: {kind}: {error}", { kind: op.kind, error: String(error) });
+      result = refuse("not-permitted", "the operation was refused by the database");
+    }
+    if (!result.ok) {
+      this.#connection.exec("ROLLBACK TO operation");
+      this.#context.changes.length = mark;
+    }
+    this.#connection.exec("RELEASE operation");
+    return result;
+  }
+
+  #run(op: WriteOp): WriteResult {
+    const context = this.#context;
+    switch (op.kind) {
+      case "batch": {
+        const results: WriteResult[] = [];
+        for (const part of op.ops) {
+          const result = this.#run(part);
+          if (!result.ok) return result;
+          results.push(result);
+        }
+        return { ok: true, kind: "batch", results };
+      }
+      case "deliver":
+        return this.#deliver.run(op);
+      case "store-flags":
+        return storeFlags(context, op);
+      case "copy":
+        return copy(context, op);
+      case "expunge":
+        return expunge(context, op);
+      case "claim-recent":
+        return mailbox.claimRecent(context, op);
+      case "create-mailbox":
+        return mailbox.createMailbox(context, op);
+      case "rename-mailbox":
+        return mailbox.renameMailbox(context, op);
+      case "delete-mailbox":
+        return mailbox.deleteMailbox(context, op);
+      case "subscribe":
+        return mailbox.subscribe(context, op);
+      case "queue-outcomes":
+        return queue.queueOutcomes(context, op);
+      case "queue-control":
+        return queue.queueControl(context, op);
+      case "put-domain":
+        return directory.putDomain(context, op);
+      case "remove-domain":
+        return directory.removeDomain(context, op);
+      case "put-account":
+        return directory.putAccount(context, op);
+      case "remove-account":
+        return directory.removeAccount(context, op);
+      case "put-alias":
+        return directory.putAlias(context, op);
+      case "remove-alias":
+        return directory.removeAlias(context, op);
+      case "put-token":
+        return directory.putToken(context, op);
+      case "remove-token":
+        return directory.removeToken(context, op);
+      default:
+        return op satisfies never;
+    }
+  }
+
+  #failed(error: unknown, group: Waiting[]): void {
+    this.#context.changes.length = 0;
+    const full = isSqliteError(error) && error.code === "SQLITE_FULL";
+    if (full) {
+      try {
+        this.#connection.exec("ROLLBACK");
+      } catch (rollback) {
+        // SQLite rolls back by itself on some faults and then says there is no transaction: both are fine.
+        log.debug("rollback after a full disk: {error}", { error: String(rollback) });
+      }
+      log.error("the disk is full: {count} write operations are refused", { count: group.length });
+      this.#options.onDiskFull?.();
+      for (const { resolve } of group) resolve(refuse("unavailable", "the disk is full"));
+      return;
+    }
+    this.#closed = true;
+    clearTimeout(this.#reaper);
+    const reason = new Error(`the writer cannot go on: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+    for (const { resolve } of [...group, ...this.#waiting.splice(0)]) {
+      resolve(refuse("unavailable", "the writer failed"));
+    }
+    this.#options.onFatal(reason);
+  }
+
+  #checkpoint(): void {
+    try {
+      walOctets = Deno.statSync(`${this.#options.databasePath}-wal`).size;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      walOctets = 0;
+    }
+    if (walOctets > WAL_ALARM_OCTETS !== this.#walAlarm) {
+      this.#walAlarm = !this.#walAlarm;
+      if (this.#walAlarm) {
+        log.error("the write-ahead log has {octets} octets: a reader holds it back", { octets: walOctets });
+      }
+    }
+    const due = walOctets > this.#checkpointed
+      ? walOctets - this.#checkpointed >= CHECKPOINT_OCTETS
+      : this.#operationsSince >= CHECKPOINT_OPERATIONS;
+    if (!due) return;
+    this.#operationsSince = 0;
+    setImmediate(() => {
+      if (this.#closed) return;
+      const begin = performance.now();
+      this.#connection.prepare("PRAGMA wal_checkpoint(PASSIVE)").raw().all();
+      checkpointSeconds.observe((performance.now() - begin) / 1000);
+      this.#checkpointed = walOctets;
+    });
+  }
+
+  /** Frees contents nothing points at any more, a bounded number at a time, and counts their octets as dead. */
+  #reap(): void {
+    if (this.#closed) return;
+    let more = false;
+    try {
+      this.#connection.exec("BEGIN IMMEDIATE");
+      const free = this.#context.rows(
+        "DELETE FROM contents WHERE id IN (SELECT id FROM contents WHERE refs = 0 LIMIT ?) RETURNING segment, length",
+      ).all(REAP_ROWS) as [number, number][];
+      const dead = new Map<number, number>();
+      for (const [segment, length] of free) dead.set(segment, (dead.get(segment) ?? 0) + length);
+      for (const [segment, octets] of dead) {
+        this.#context.sql(
+          "INSERT INTO segment_dead (segment, octets) VALUES (?, ?) ON CONFLICT (segment) DO UPDATE SET octets = octets + excluded.octets",
+        ).run(segment, octets);
+      }
+      this.#connection.exec("COMMIT");
+      more = free.length === REAP_ROWS;
+    } catch (error) {
+      this.#failed(error, []);
+      if (this.#closed) return;
+    }
+    this.#reaper = setTimeout(() => this.#reap(), more ? 50 : REAP_EVERY_MS);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The writer across threads: operations go over in batches (one message a turn), and come back as groups: the changes
+ * first, then the results, so that a thread knows of a change before the write that made it resolves.
+ */
+import type { Change } from "./changes.ts";
+import { refuse } from "./operations/context.ts";
+import type { WriteOp, WriteResult } from "./ops.ts";
+import type { WriterPort } from "./writer.ts";
+
+type ToWriter = { readonly ops: readonly { readonly id: number; readonly op: WriteOp }[] } | {
+  readonly close: true;
+};
+interface FromWriter {
+  readonly changes: readonly Change[];
+  readonly results: readonly { readonly id: number; readonly result: WriteResult }[];
+}
+
+/** Serves `port` from the thread that owns the writer. */
+export function serveWriter(writer: WriterPort, port: MessagePort): void {
+  let changes: Change[] = [];
+  let results: { id: number; result: WriteResult }[] = [];
+  let scheduled = false;
+  const flush = () => {
+    scheduled = false;
+    const message: FromWriter = { changes, results };
+    changes = [];
+    results = [];
+    port.postMessage(message);
+  };
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    queueMicrotask(flush);
+  };
+  const stop = writer.onChanges((announced) => {
+    changes.push(...announced);
+    schedule();
+  });
+  port.onmessage = ({ data }: MessageEvent<ToWriter>) => {
+    if ("close" in data) {
+      stop();
+      port.close();
+      return;
+    }
+    for (const { id, op } of data.ops) {
+      writer.submit(op).then((result) => {
+        results.push({ id, result });
+        schedule();
+      });
+    }
+  };
+}
+
+/** The other end: what a thread without the writer submits to. */
+export function connectWriter(port: MessagePort): WriterPort {
+  const waiting = new Map<number, (result: WriteResult) => void>();
+  const listeners = new Set<(changes: readonly Change[]) => void>();
+  let ops: { id: number; op: WriteOp }[] = [];
+  let next = 1;
+  let closed = false;
+  port.onmessage = ({ data }: MessageEvent<FromWriter>) => {
+    if (data.changes.length > 0) { for (const listener of listeners) listener(data.changes); }
+    for (const { id, result } of data.results) {
+      waiting.get(id)?.(result);
+      waiting.delete(id);
+    }
+  };
+  const flush = () => {
+    const batch = ops;
+    ops = [];
+    port.postMessage({ ops: batch } satisfies ToWriter);
+  };
+  return {
+    submit(op) {
+      if (closed) return Promise.resolve(refuse("unavailable", "the store is closing"));
+      return new Promise((resolve) => {
+        const id = next++;
+        waiting.set(id, resolve);
+        ops.push({ id, op });
+        if (ops.length === 1) queueMicrotask(flush);
+      });
+    },
+    onChanges(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      while (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      port.postMessage({ close: true } satisfies ToWriter);
+      port.close();
+    },
+  };
+}
