@@ -55,6 +55,18 @@ export class Out {
     this.#length += size;
   }
 
+  /** A place to come back to by {@linkcode rollback}, valid until the next `take`. */
+  mark(): number {
+    this.#encode();
+    return this.#length;
+  }
+
+  /** Forgets what was appended since the mark: a response that cannot be completed is not sent by half. */
+  rollback(mark: number): void {
+    this.#text = "";
+    this.#length = Math.min(mark, this.#length);
+  }
+
   /** Everything collected so far; valid until the caller has written it, never touched again here. */
   take(): Uint8Array<ArrayBuffer> {
     this.#encode();
