@@ -1,0 +1,119 @@
+/**
+ * Transport over a Deno socket: plain TCP, or implicit TLS by `Deno.listenTls` (`tls: compact`).
+ *
+ * A plain connection sets TCP_NODELAY itself; a `Deno.TlsConn` cannot, its listening socket carries the option
+ * (`tcp_nodelay.ts`). A read that is outstanding when `close` is called ends with null. STARTTLS goes through
+ * the {@linkcode TlsUpgrader} given at construction; without one it is not offered.
+ */
+import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
+
+/** Turns an accepted plain connection into a TLS transport, server side. */
+export interface TlsUpgrader {
+  upgrade(conn: Deno.Conn, peer: PeerFacts): Promise<Transport>;
+}
+
+/** What `tls: compact` can tell about a session: that it is one. */
+const COMPACT_TLS: TlsFacts = { protocol: null, cipher: null, serverName: null };
+
+export class DenoTransport implements Transport {
+  readonly peer: PeerFacts;
+  readonly tls: TlsFacts | null;
+  #conn: Deno.Conn;
+  #upgrader: TlsUpgrader | null;
+  #closed: boolean;
+
+  private constructor(
+    conn: Deno.Conn,
+    options: { upgrader: TlsUpgrader | null; tls: TlsFacts | null },
+  ) {
+    this.peer = peerFacts(conn);
+    this.tls = options.tls;
+    this.#conn = conn;
+    this.#upgrader = options.upgrader;
+    this.#closed = false;
+  }
+
+  /** A connection in clear; `upgrader` null means no STARTTLS. */
+  static plain(conn: Deno.TcpConn, upgrader: TlsUpgrader | null): DenoTransport {
+    setNoDelay(conn);
+    return new DenoTransport(conn, { upgrader, tls: null });
+  }
+
+  /** An implicit TLS connection of `Deno.listenTls`; the handshake runs with the first read or write. */
+  static compactTls(conn: Deno.TlsConn): DenoTransport {
+    return new DenoTransport(conn, { upgrader: null, tls: COMPACT_TLS });
+  }
+
+  get canStartTls(): boolean {
+    return this.tls === null && this.#upgrader !== null && !this.#closed;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#closed) return null;
+    try {
+      return await this.#conn.read(into);
+    } catch (error) {
+      if (this.#closed) return null;
+      // Many clients hang up without close_notify. Our protocols end with a command, so a cut shows anyway.
+      if (this.tls !== null && error instanceof Deno.errors.UnexpectedEof) return null;
+      throw error;
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    let written = await this.#conn.write(bytes);
+    while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+  }
+
+  async startTls(): Promise<Transport> {
+    if (!this.canStartTls || this.#upgrader === null) {
+      throw new Error("STARTTLS is not possible on this connection");
+    }
+    this.#closed = true; // the octets belong to the upgraded transport from here on
+    return await this.#upgrader.upgrade(this.#conn, this.peer);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeQuietly(this.#conn);
+  }
+}
+
+/** The two ends of a connection; IPv4-mapped IPv6 addresses become IPv4. */
+export function peerFacts(conn: Deno.Conn): PeerFacts {
+  const remote = conn.remoteAddr as Deno.NetAddr;
+  const local = conn.localAddr as Deno.NetAddr;
+  return {
+    address: plainAddress(remote.hostname),
+    port: remote.port,
+    localAddress: plainAddress(local.hostname),
+    localPort: local.port,
+  };
+}
+
+/** Without brackets, zone and the IPv4-mapped prefix. */
+export function plainAddress(hostname: string): string {
+  let address = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
+  const zone = address.indexOf("%");
+  if (zone >= 0) address = address.slice(0, zone);
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/** A peer that reset the connection already has no socket to set options on; its first read reports it. */
+function setNoDelay(conn: Deno.TcpConn): void {
+  try {
+    conn.setNoDelay(true);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+/** Closes a connection that its peer or another path may have closed already. */
+export function closeQuietly(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Server-side TLS over an accepted Deno connection by `node:tls`: STARTTLS, and implicit TLS with `tls: full`.
+ *
+ * TLS 1.2 and 1.3 (RFC 8996 retires the rest). Several certificates chosen by SNI (RFC 6066 3), client
+ * certificates on request, protocol and cipher facts. {@linkcode TlsServer.replace} changes certificates for
+ * new handshakes; sessions that run keep theirs.
+ *
+ * The `Duplex` below reads from the socket only on demand, so backpressure passes through both layers. Nothing
+ * read before the upgrade reaches the TLS layer, and nothing read after it can reach the old transport, because
+ * that one has given its connection away. Limits: {@linkcode HANDSHAKE_TIMEOUT_MS} for the handshake,
+ * {@linkcode READ_OCTETS} held per connection.
+ */
+import { Duplex } from "node:stream";
+import tls from "node:tls";
+import type { Certificate } from "./certificate.ts";
+import { closeQuietly, type TlsUpgrader } from "./deno_transport.ts";
+import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
+
+/** Milliseconds a handshake may take. */
+export const HANDSHAKE_TIMEOUT_MS = 30_000;
+/** Octets read at once from the socket: one idle session holds this much, a busy one {@linkcode BUSY_OCTETS}. */
+export const READ_OCTETS = 1_024;
+const BUSY_OCTETS = 32_768;
+
+export interface TlsServerOptions {
+  /** Asks for a client certificate without demanding one. */
+  readonly requestClientCertificate?: boolean;
+  readonly handshakeTimeoutMs?: number;
+}
+
+/** The certificates of this thread and the handshakes made with them. */
+export class TlsServer implements TlsUpgrader {
+  readonly #requestClientCertificate: boolean;
+  readonly #handshakeTimeoutMs: number;
+  #contexts: NamedContext[];
+
+  /** The first certificate serves clients without SNI and names no certificate covers. */
+  constructor(certificates: readonly Certificate[], options: TlsServerOptions = {}) {
+    this.#requestClientCertificate = options.requestClientCertificate ?? false;
+    this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    this.#contexts = contextsOf(certificates);
+  }
+
+  /** New handshakes use these from now on. Throws on an unusable key and keeps the old ones then. */
+  replace(certificates: readonly Certificate[]): void {
+    this.#contexts = contextsOf(certificates);
+  }
+
+  /** Runs the handshake. Rejects when it fails or lasts too long; the connection is closed then. */
+  upgrade(conn: Deno.Conn, peer: PeerFacts): Promise<Transport> {
+    const { promise, resolve, reject } = Promise.withResolvers<Transport>();
+    const stream = new ConnStream(conn);
+    const socket = new tls.TLSSocket(stream, {
+      isServer: true,
+      secureContext: this.#contextFor(""),
+      requestCert: this.#requestClientCertificate,
+      rejectUnauthorized: false,
+      SNICallback: (name: string, done: (error: Error | null, context?: tls.SecureContext) => void) =>
+        done(null, this.#contextFor(name)),
+    });
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      socket.destroy();
+      stream.destroy();
+      reject(error);
+    };
+    // The TLS layer does not watch the stream below it, and an error nobody hears ends the process.
+    stream.on("error", (error) => socket.destroy(error));
+    const ended = () => fail(new Error("connection closed during the TLS handshake"));
+    const timer = setTimeout(() => fail(new Error("TLS handshake timed out")), this.#handshakeTimeoutMs);
+    socket.on("error", fail);
+    socket.once("close", ended);
+    stream.onEnd = ended; // the TLS layer would wait for the rest of the handshake
+    socket.once("secure", () => {
+      clearTimeout(timer);
+      socket.off("error", fail);
+      socket.off("close", ended);
+      stream.onEnd = null;
+      resolve(new TlsTransport(socket, { stream, peer }));
+    });
+    return promise;
+  }
+
+  #contextFor(serverName: string): tls.SecureContext {
+    const name = serverName.toLowerCase();
+    const first = this.#contexts[0];
+    if (first === undefined) throw new Error("no certificate is configured");
+    if (name === "") return first.context;
+    return (this.#contexts.find((one) => one.names.some((pattern) => covers(pattern, name))) ?? first)
+      .context;
+  }
+}
+
+interface NamedContext {
+  readonly names: readonly string[];
+  readonly context: tls.SecureContext;
+}
+
+function contextsOf(certificates: readonly Certificate[]): NamedContext[] {
+  if (certificates.length === 0) throw new Error("TLS needs at least one certificate");
+  return certificates.map(({ names, certificatePem, keyPem }) => ({
+    names,
+    context: tls.createSecureContext({
+      cert: certificatePem,
+      key: keyPem,
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.3",
+    }),
+  }));
+}
+
+/** RFC 6125 6.4.3: `*` stands for exactly one leftmost label. */
+export function covers(pattern: string, name: string): boolean {
+  if (pattern === name) return true;
+  if (!pattern.startsWith("*.")) return false;
+  const dot = name.indexOf(".");
+  return dot > 0 && name.slice(dot + 1) === pattern.slice(2);
+}
+
+/** The TLS session as drivers see it. */
+class TlsTransport implements Transport {
+  readonly peer: PeerFacts;
+  readonly tls: TlsFacts;
+  readonly canStartTls: boolean;
+  #socket: tls.TLSSocket;
+  #stream: ConnStream;
+  /** What a read handed out only in part. */
+  #rest: Uint8Array | null;
+  #ended: boolean;
+  #closed: boolean;
+  #error: Error | null;
+  #wake: (() => void) | null;
+
+  constructor(socket: tls.TLSSocket, parts: { stream: ConnStream; peer: PeerFacts }) {
+    this.peer = parts.peer;
+    this.tls = factsOf(socket);
+    this.canStartTls = false;
+    this.#socket = socket;
+    this.#stream = parts.stream;
+    this.#rest = null;
+    this.#ended = false;
+    this.#closed = false;
+    this.#error = null;
+    this.#wake = null;
+    socket.on("readable", () => this.#signal());
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#signal();
+    });
+    socket.on("error", (error: Error) => {
+      this.#error ??= error;
+      this.#signal();
+    });
+    socket.on("close", () => {
+      this.#ended = true;
+      this.#signal();
+    });
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    for (;;) {
+      if (this.#closed) return null;
+      const chunk = this.#rest ?? this.#socket.read() as Uint8Array | null;
+      if (chunk !== null && chunk.length > 0) {
+        const octets = Math.min(chunk.length, into.length);
+        into.set(octets === chunk.length ? chunk : chunk.subarray(0, octets));
+        this.#rest = octets === chunk.length ? null : chunk.subarray(octets);
+        return octets;
+      }
+      if (this.#error !== null) throw this.#error;
+      if (this.#ended) return null;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#error !== null) throw this.#error;
+    if (this.#closed) throw new Error("the TLS connection is closed");
+    // Until the callback the layers below hold the span, so waiting for it spares a copy.
+    await new Promise<void>((resolve, reject) =>
+      this.#socket.write(bytes, (error) => error ? reject(error) : resolve())
+    );
+  }
+
+  startTls(): Promise<Transport> {
+    return Promise.reject(new Error("the connection is under TLS already"));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#signal();
+    // `end` sends what was written and close_notify (RFC 8446 6.1); a peer that reads nothing is cut off.
+    const timer = setTimeout(() => this.#cut(), CLOSE_TIMEOUT_MS);
+    this.#socket.once("close", () => clearTimeout(timer));
+    this.#socket.end(() => {
+      clearTimeout(timer);
+      this.#cut();
+    });
+    this.#socket.resume();
+  }
+
+  #cut(): void {
+    this.#socket.destroy();
+    this.#stream.destroy();
+  }
+
+  #signal(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}
+
+/** Milliseconds the last octets and close_notify may take after `close`. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+function factsOf(socket: tls.TLSSocket): TlsFacts {
+  const name = (socket as tls.TLSSocket & { servername?: string | false | null }).servername;
+  const cipher = socket.getCipher() as tls.CipherNameAndProtocol | undefined;
+  return {
+    protocol: socket.getProtocol(),
+    cipher: cipher?.standardName ?? cipher?.name ?? null,
+    serverName: typeof name === "string" && name !== "" ? name : null,
+  };
+}
+
+/** The accepted connection as the stream `TLSSocket` wants below it. */
+class ConnStream extends Duplex {
+  /** Called when the peer will send no more. */
+  onEnd: (() => void) | null;
+  #conn: Deno.Conn;
+  #reading: boolean;
+  #size: number;
+
+  constructor(conn: Deno.Conn) {
+    super({ allowHalfOpen: true, highWaterMark: BUSY_OCTETS });
+    this.onEnd = null;
+    this.#conn = conn;
+    this.#reading = false;
+    this.#size = READ_OCTETS;
+  }
+
+  override _read(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#readOnce();
+  }
+
+  async #readOnce(): Promise<void> {
+    const buffer = new Uint8Array(this.#size);
+    let octets: number | null;
+    try {
+      octets = await this.#conn.read(buffer);
+    } catch (error) {
+      this.#reading = false;
+      if (!this.destroyed) this.destroy(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    this.#reading = false;
+    if (this.destroyed) return;
+    // A full buffer means a busy peer: read more at once, and go back when it calms down.
+    if (octets === this.#size) this.#size = BUSY_OCTETS;
+    else if (octets !== null && octets < READ_OCTETS) this.#size = READ_OCTETS;
+    if (octets === null) this.onEnd?.();
+    if (!this.destroyed) this.push(octets === null ? null : buffer.subarray(0, octets));
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
+    writeAll(this.#conn, chunk).then(() => done(), (error) => done(error));
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    // The peer may be gone already: there is nobody left to tell then.
+    this.#conn.closeWrite().then(() => done(), () => done());
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    closeQuietly(this.#conn);
+    done(error);
+  }
+}
+
+async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    written += await conn.write(written === 0 ? bytes : bytes.subarray(written));
+  }
+}
+
+/** Milliseconds the probe waits for a sign of life. */
+const PROBE_TIMEOUT_MS = 250;
+
+/**
+ * Whether this runtime has server-side TLS in `node:tls`: older ones construct the socket and never answer.
+ * Feeds octets that are no TLS record and waits for the protest.
+ */
+export async function canServeTls(certificate: Certificate): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  let fed = false;
+  const stream = new Duplex({
+    read() {
+      // Later than the constructor's own deferred start: octets before it would meet a half-made socket.
+      if (!fed) setTimeout(() => this.push(new TextEncoder().encode("QUIT\r\n\r\n\r\n")), 0);
+      fed = true;
+    },
+    write(_chunk, _encoding, done) {
+      resolve(true);
+      done();
+    },
+  });
+  const socket = new tls.TLSSocket(stream, {
+    isServer: true,
+    secureContext: tls.createSecureContext({ cert: certificate.certificatePem, key: certificate.keyPem }),
+  });
+  socket.on("error", () => resolve(true));
+  const timer = setTimeout(() => resolve(false), PROBE_TIMEOUT_MS);
+  const able = await promise;
+  clearTimeout(timer);
+  socket.destroy();
+  stream.destroy();
+  return able;
+}
