@@ -127,11 +127,14 @@ export class MailboxView {
 
   /** The index has lost these UIDs. */
   noteExpunged(uids: readonly number[]): void {
-    const known = uids.filter((uid) => uid <= this.#lastUid);
-    if (known.length === 0) return;
     const last = this.#gone.at(-1) ?? 0;
-    this.#gone.push(...known);
-    if (known[0]! <= last) this.#gone = [...new Set(this.#gone)].sort((a, b) => a - b);
+    let sorted = true;
+    for (const uid of uids) {
+      if (uid > this.#lastUid) continue;
+      if (uid <= last) sorted = false;
+      this.#gone.push(uid);
+    }
+    if (!sorted) this.#gone = [...new Set(this.#gone)].sort((a, b) => a - b);
   }
 
   /** The flags of these UIDs changed. */
