@@ -1,0 +1,132 @@
+/**
+ * Everything a delivery must know of a message, gathered while its octets pass by: structure in IMAP's form, preview,
+ * the header facts for searching, threading, loop detection and submission. Bounded memory whatever the size.
+ */
+import { decodeText } from "./content.ts";
+import { addressesOf } from "./address.ts";
+import { STRUCTURE_FIELDS } from "./body_structure.ts";
+import { parseDate } from "./date.ts";
+import { decodeHeaderText, decodeRaw } from "./encoded_word.ts";
+import { ENVELOPE_FIELDS } from "./envelope.ts";
+import { type FieldSpan, fieldValue } from "./header.ts";
+import { DEFAULT_MIME_LIMITS, type MimeLimits, MimeParser, type MimePart, pick } from "./mime_parser.ts";
+import { packImap } from "./packed.ts";
+import { preview } from "./preview.ts";
+
+/** Fields kept of each header: enough for ENVELOPE, BODYSTRUCTURE and References. */
+const WANTED: ReadonlySet<string> = new Set([...ENVELOPE_FIELDS, ...STRUCTURE_FIELDS, "references"]);
+const MAX_REFERENCES = 100;
+const MAX_DELIVERED_TO = 200;
+const MAX_TEXT = 1_000;
+
+export interface MessageFacts {
+  readonly sizeOctets: number;
+  /** Octets of the header block including the empty line. */
+  readonly headerOctets: number;
+  /** See packed.ts. */
+  readonly imap: Uint8Array;
+  readonly preview: string;
+  /** Decoded, at most 1,000 characters. */
+  readonly subject: string;
+  /** Decoded From, at most 1,000 characters. */
+  readonly from: string;
+  /** With its angle brackets. */
+  readonly messageId: string | null;
+  /** Message ids of In-Reply-To and References, newest last. */
+  readonly references: readonly string[];
+  readonly sentAtMs: number | null;
+  readonly longestLineOctets: number;
+  /** Number of Received fields (RFC 5321 6.3). */
+  readonly receivedCount: number;
+  /** Values of Delivered-To fields. */
+  readonly deliveredTo: readonly string[];
+  /** `local@domain` of each From and Sender address. */
+  readonly fromAddresses: readonly string[];
+  readonly senderAddresses: readonly string[];
+  readonly fromCount: number;
+  readonly hasDate: boolean;
+  readonly hasBcc: boolean;
+}
+
+export class FactsBuilder {
+  #parser: MimeParser;
+  #receivedCount = 0;
+  #deliveredTo: string[] = [];
+  #fromCount = 0;
+  #fromValues: string[] = [];
+  #hasBcc = false;
+
+  constructor(limits: Partial<MimeLimits> = {}) {
+    this.#parser = new MimeParser(
+      { ...DEFAULT_MIME_LIMITS, ...limits },
+      (block, spans, root) => {
+        if (root) this.#root(block, spans);
+        return pick(block, spans, WANTED);
+      },
+    );
+  }
+
+  push(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.#parser.push(bytes, start, end);
+  }
+
+  finish(): MessageFacts {
+    const root = this.#parser.finish();
+    const { fields } = root;
+    const date = fields.get("date");
+    return {
+      sizeOctets: root.bodyEnd,
+      headerOctets: root.headerEnd,
+      imap: packImap(root),
+      preview: this.#preview(),
+      subject: shorten(decodeHeaderText(fields.get("subject") ?? "")),
+      from: shorten(decodeHeaderText(fields.get("from") ?? "")),
+      messageId: messageIds(fields.get("message-id"))[0] ?? null,
+      references: [
+        ...new Set([...messageIds(fields.get("references")), ...messageIds(fields.get("in-reply-to"))]),
+      ]
+        .slice(-MAX_REFERENCES),
+      sentAtMs: date === undefined ? null : parseDate(date),
+      longestLineOctets: this.#parser.longestLineOctets,
+      receivedCount: this.#receivedCount,
+      deliveredTo: this.#deliveredTo,
+      fromAddresses: this.#fromValues.flatMap((value) => addressesOf(value)).map(decodeRaw),
+      senderAddresses: addressesOf(fields.get("sender") ?? "").map(decodeRaw),
+      fromCount: this.#fromCount,
+      hasDate: date !== undefined,
+      hasBcc: this.#hasBcc,
+    };
+  }
+
+  #root(block: Uint8Array, spans: readonly FieldSpan[]): void {
+    for (const span of spans) {
+      if (span.name === "received") this.#receivedCount++;
+      else if (span.name === "from") {
+        this.#fromCount++;
+        this.#fromValues.push(fieldValue(block, span));
+      } else if (span.name === "bcc" || span.name === "resent-bcc") this.#hasBcc = true;
+      else if (span.name === "delivered-to" && this.#deliveredTo.length < MAX_DELIVERED_TO) {
+        this.#deliveredTo.push(fieldValue(block, span).toLowerCase());
+      }
+    }
+  }
+
+  #preview(): string {
+    const part: MimePart | null = this.#parser.previewPart;
+    if (part === null) return "";
+    const charset = part.contentType.parameters.find(([name]) => name.toLowerCase() === "charset")?.[1] ?? "";
+    const encoding = part.fields.get("content-transfer-encoding") ?? "";
+    return preview(
+      decodeText(this.#parser.preview, { encoding, charset }),
+      part.subtype.toLowerCase() === "html",
+    );
+  }
+}
+
+function messageIds(value: string | undefined): string[] {
+  return value === undefined ? [] : [...value.matchAll(/<[^<>\s]{1,900}>/g)].map(([id]) => decodeRaw(id));
+}
+
+function shorten(text: string): string {
+  return (text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text).toWellFormed();
+}

@@ -1,0 +1,63 @@
+/**
+ * A header block as field spans: where each name and value lies, nothing copied until a value is asked for.
+ *
+ * RFC 5322 2.2 and 3.6.8. Lines end with CRLF or LF; a line without a colon that is no continuation is junk and becomes
+ * part of no field. The block ends at the first empty line.
+ */
+import { COLON, CR, isWsp, LF, SP, TAB } from "../bytes/ascii.ts";
+import { latin1 } from "../bytes/decode.ts";
+
+export interface FieldSpan {
+  /** Name in lower case. */
+  readonly name: string;
+  /** First octet of the field's first line. */
+  readonly start: number;
+  /** First octet behind the colon. */
+  readonly value: number;
+  /** Behind the line end of the field's last line. */
+  readonly end: number;
+}
+
+/** The fields of `[start, end)` in order. An empty line, if there is one, ends the block. */
+export function scanFields(bytes: Uint8Array, start: number, end: number): FieldSpan[] {
+  const fields: FieldSpan[] = [];
+  let at = start;
+  while (at < end) {
+    const fieldEnd = endOfField(bytes, at, end);
+    if (bytes[at] === LF || (bytes[at] === CR && bytes[at + 1] === LF)) break;
+    let colon = at;
+    while (colon < fieldEnd && bytes[colon] !== COLON && bytes[colon] !== LF) colon++;
+    if (colon < fieldEnd && bytes[colon] === COLON && colon > at) {
+      let nameEnd = colon;
+      while (nameEnd > at && isWsp(bytes[nameEnd - 1]!)) nameEnd--; // obsolete: white space before the colon
+      fields.push({
+        name: latin1(bytes, at, nameEnd).toLowerCase(),
+        start: at,
+        value: colon + 1,
+        end: fieldEnd,
+      });
+    }
+    at = fieldEnd;
+  }
+  return fields;
+}
+
+/** Offset behind the last line of the field that starts at `at`. */
+function endOfField(bytes: Uint8Array, at: number, end: number): number {
+  for (;;) {
+    const lf = bytes.indexOf(LF, at);
+    if (lf < 0 || lf >= end) return end;
+    at = lf + 1;
+    if (at >= end || (bytes[at] !== SP && bytes[at] !== TAB)) return at;
+  }
+}
+
+/** A field's value, unfolded and trimmed, one character per octet; NUL and stray line ends become spaces. */
+export function fieldValue(bytes: Uint8Array, field: FieldSpan): string {
+  return unfold(latin1(bytes, field.value, field.end));
+}
+
+export function unfold(text: string): string {
+  return (/[\r\n\0]/.test(text) ? text.replace(/\r?\n(?=[ \t])/g, "").replace(/[\r\n\0]+/g, " ") : text)
+    .trim();
+}

@@ -1,0 +1,26 @@
+/** A short text of what a message says, for lists (RFC 8970 4): white space folded, markup and quotes left out. */
+
+export const PREVIEW_CHARACTERS = 200;
+const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+
+export function preview(text: string, html: boolean): string {
+  const plain = html ? withoutMarkup(text) : text.replace(/^>.*$/gm, "");
+  const folded = plain.replace(/\s+/g, " ").trim();
+  if (folded.length <= PREVIEW_CHARACTERS) return folded.toWellFormed();
+  return folded.slice(0, PREVIEW_CHARACTERS).replace(/[\uD800-\uDBFF]$/, "").trimEnd().toWellFormed();
+}
+
+function withoutMarkup(html: string): string {
+  return html.replace(/<(style|script|head|title)\b[^>]*>[\s\S]*?(<\/\1\s*>|$)/gi, " ").replace(
+    /<!--[\s\S]*?(-->|$)/g,
+    " ",
+  )
+    .replace(/<[^>]*(>|$)/g, " ").replace(
+      /&(#x[0-9a-f]{1,6}|#\d{1,7}|[a-z]{2,6});/gi,
+      (whole, name: string) => {
+        if (name[0] !== "#") return ENTITIES[name.toLowerCase()] ?? whole;
+        const code = /^#x/i.test(name) ? parseInt(name.slice(2), 16) : Number(name.slice(1));
+        return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : " ";
+      },
+    );
+}

@@ -1,0 +1,22 @@
+/**
+ * Strings in IMAP's wire form for ENVELOPE and BODYSTRUCTURE: always quoted, always ASCII.
+ *
+ * RFC 3501 4.3 and 9. Without UTF8=ACCEPT no 8-bit octet may stand in a quoted string, so raw 8-bit text of a header
+ * becomes an encoded word; control characters become spaces.
+ */
+import { decodeRaw, encodeHeaderText } from "./encoded_word.ts";
+
+/** A quoted string of a header text (one character per octet). */
+export function quoted(value: string): string {
+  if (/[^\x20-\x7e]/.test(value)) value = ascii(value);
+  return /["\\]/.test(value) ? `"${value.replace(/["\\]/g, "\\$&")}"` : `"${value}"`;
+}
+
+export function nstring(value: string | null | undefined): string {
+  return value === null || value === undefined ? "NIL" : quoted(value);
+}
+
+function ascii(value: string): string {
+  const plain = decodeRaw(value.replace(/[\x00-\x1f\x7f]+/g, " "));
+  return encodeHeaderText(plain);
+}
