@@ -1,0 +1,221 @@
+/**
+ * The configuration as the server uses it: plain data that goes to every thread, and its defaults.
+ *
+ * `schema.ts` reads the operator's file into this shape; local mode builds it directly. Durations are milliseconds
+ * and sizes octets here, whatever units the file used.
+ */
+import type { LogArea, LogLevel } from "../../telemetry/log.ts";
+
+export const PROTOCOLS = [
+  "smtp",
+  "submission",
+  "submissions",
+  "imap",
+  "imaps",
+  "pop3",
+  "pop3s",
+  "http",
+] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+/** Registered ports (RFC 6409, 8314, 9051, 1939). */
+export const STANDARD_PORTS: Readonly<Record<Protocol, number>> = {
+  smtp: 25,
+  submission: 587,
+  submissions: 465,
+  imap: 143,
+  imaps: 993,
+  pop3: 110,
+  pop3s: 995,
+  http: 80,
+};
+
+export function isImplicitTls(protocol: Protocol): boolean {
+  return protocol === "submissions" || protocol === "imaps" || protocol === "pop3s";
+}
+
+export interface ListenerConfig {
+  readonly protocol: Protocol;
+  /** An address, or `*` for all of both families. */
+  readonly address: string;
+  readonly port: number;
+  /** How implicit TLS is carried; without meaning elsewhere. */
+  readonly tls: "compact" | "full";
+  /** Takes passwords without TLS. */
+  readonly plainLogin: boolean;
+  /** `smtp` only: offers AUTH. Submission always does. */
+  readonly auth: boolean;
+  /** A bare CR or LF in DATA: the message is refused, or each becomes CRLF. */
+  readonly bareNewlines: "refuse" | "convert";
+  /** IMAP: any size of non-synchronizing literals, or small ones only (RFC 7888). */
+  readonly literals: "LITERAL+" | "LITERAL-";
+  /** With `tls: full`: asks for a client certificate without demanding one. */
+  readonly clientCertificates: boolean;
+}
+
+export interface CertificateConfig {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface LimitsConfig {
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly loginFailuresPerAddress: number;
+  readonly loginFailureWindowMs: number;
+  readonly messageOctets: number;
+  readonly recipients: number;
+  readonly commandLineOctets: number;
+  readonly authLineOctets: number;
+  /** Commands of one SMTP session. */
+  readonly commands: number;
+  /** Refused commands of one session before it ends. */
+  readonly errors: number;
+  readonly commandTimeoutMs: number;
+  readonly messageTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly loginTimeoutMs: number;
+  /** New mail is refused when less disk is free. */
+  readonly minFreeOctets: number;
+}
+
+export interface QueueConfig {
+  readonly firstRetryMs: number;
+  readonly maxRetryMs: number;
+  readonly jitterPercent: number;
+  readonly lifetimeMs: number;
+  readonly bounceLifetimeMs: number;
+  readonly delayNoticeMs: number;
+  /** Connections to other servers at one time. */
+  readonly connections: number;
+  readonly connectionsPerDestination: number;
+  readonly recipientsPerTransaction: number;
+}
+
+export interface RelayRule {
+  /** Domains of senders it is for; empty: all. */
+  readonly senders: readonly string[];
+  /** Domains of recipients it is for; empty: all. */
+  readonly recipients: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  /** `required` also verifies the certificate. */
+  readonly tls: "none" | "opportunistic" | "required" | "implicit";
+  readonly username: string;
+  readonly passwordFile: string;
+}
+
+export interface ResolverConfig {
+  /** `address` or `address:port`; empty: those of /etc/resolv.conf. */
+  readonly servers: readonly string[];
+  readonly timeoutMs: number;
+  readonly cacheEntries: number;
+}
+
+export interface LoggingConfig {
+  readonly level: LogLevel;
+  /** `auto`: text on a terminal, JSON otherwise. */
+  readonly format: "auto" | "text" | "json";
+  readonly areas: Readonly<Partial<Record<LogArea, LogLevel>>>;
+}
+
+export interface Config {
+  /** Our name in greetings, EHLO and trace fields. */
+  readonly hostname: string;
+  readonly data: string;
+  /** User that a server started as root becomes; "" stays. */
+  readonly user: string;
+  /** Front ends; 0 runs everything in one thread. */
+  readonly threads: number | "auto";
+  readonly listeners: readonly ListenerConfig[];
+  /** The first serves clients without SNI; none: a self-signed one in the data folder. */
+  readonly certificates: readonly CertificateConfig[];
+  /** Clients that may relay and whose bare line ends are converted, as CIDR blocks. */
+  readonly trustedNetworks: readonly string[];
+  readonly limits: LimitsConfig;
+  readonly queue: QueueConfig;
+  readonly relay: readonly RelayRule[];
+  /** Mail to other domains is filed in this local mailbox and not sent; "" sends. */
+  readonly captureOutbound: string;
+  readonly resolver: ResolverConfig;
+  readonly logging: LoggingConfig;
+  /** Milliseconds that running transactions may take after SIGTERM. */
+  readonly drainMs: number;
+}
+
+const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+const MB = 1_000_000;
+
+export const DEFAULT_LISTENER: Omit<ListenerConfig, "protocol" | "port"> = {
+  address: "*",
+  tls: "compact",
+  plainLogin: false,
+  auth: false,
+  bareNewlines: "refuse",
+  literals: "LITERAL+",
+  clientCertificates: false,
+};
+
+export function defaultListener(protocol: Protocol): ListenerConfig {
+  return { ...DEFAULT_LISTENER, protocol, port: STANDARD_PORTS[protocol] };
+}
+
+export const DEFAULT_LIMITS: LimitsConfig = {
+  connections: 10_000,
+  connectionsPerAddress: 200,
+  loginFailuresPerAddress: 20,
+  loginFailureWindowMs: 15 * MINUTE,
+  messageOctets: 50 * MB,
+  recipients: 1_000,
+  commandLineOctets: 2_048,
+  authLineOctets: 16_384,
+  commands: 100_000,
+  errors: 20,
+  commandTimeoutMs: 5 * MINUTE,
+  messageTimeoutMs: 60 * MINUTE,
+  idleTimeoutMs: 35 * MINUTE,
+  loginTimeoutMs: 3 * MINUTE,
+  minFreeOctets: 64 * MB,
+};
+
+export const DEFAULT_QUEUE: QueueConfig = {
+  firstRetryMs: 5 * MINUTE,
+  maxRetryMs: 70 * MINUTE,
+  jitterPercent: 20,
+  lifetimeMs: 5 * DAY,
+  bounceLifetimeMs: 2 * DAY,
+  delayNoticeMs: 4 * HOUR,
+  connections: 100,
+  connectionsPerDestination: 5,
+  recipientsPerTransaction: 100,
+};
+
+export const DEFAULT_RESOLVER: ResolverConfig = { servers: [], timeoutMs: 5_000, cacheEntries: 50_000 };
+
+export const DEFAULT_LOGGING: LoggingConfig = { level: "info", format: "auto", areas: {} };
+
+/** Everything but `hostname`, which has no default that is right anywhere. */
+export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
+  data: "./veredus-data",
+  user: "",
+  threads: "auto",
+  listeners: PROTOCOLS.map((protocol) =>
+    protocol === "http"
+      ? { ...defaultListener("http"), address: "127.0.0.1", port: 8_080 }
+      : defaultListener(protocol)
+  ),
+  certificates: [],
+  trustedNetworks: [],
+  limits: DEFAULT_LIMITS,
+  queue: DEFAULT_QUEUE,
+  relay: [],
+  captureOutbound: "",
+  resolver: DEFAULT_RESOLVER,
+  logging: DEFAULT_LOGGING,
+  drainMs: 30_000,
+};
+
+/** Front ends that `threads: auto` means on this machine: one core is left to the writer. */
+export function frontEnds(threads: Config["threads"], cores: number): number {
+  return threads === "auto" ? Math.max(1, cores - 1) : threads;
+}

@@ -1,0 +1,389 @@
+/**
+ * The configuration file: its keys, what they mean, what they may hold, their defaults.
+ *
+ * One description serves three readers: `load.ts` validates by it, `faults.ts` takes the allowed values from it, and
+ * `example.ts` prints it as a commented file. Keys are snake_case. `doc` is the comment in the example, `sample` a
+ * value to show where there is no default.
+ */
+import { isIP } from "node:net";
+import { z } from "zod";
+import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel } from "../../telemetry/log.ts";
+import {
+  type Config,
+  DEFAULT_CONFIG,
+  DEFAULT_LIMITS,
+  DEFAULT_LISTENER,
+  DEFAULT_LOGGING,
+  DEFAULT_QUEUE,
+  DEFAULT_RESOLVER,
+  isImplicitTls,
+  type LimitsConfig,
+  type ListenerConfig,
+  PROTOCOLS,
+  type QueueConfig,
+  type RelayRule,
+  type ResolverConfig,
+  STANDARD_PORTS,
+} from "./config.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
+
+/** What the example says about a key. */
+export interface KeyDoc {
+  readonly doc: string;
+  /** Shown commented out when the default is "nothing". */
+  readonly sample?: unknown;
+  [key: string]: unknown;
+}
+
+function about<T extends z.ZodType>(type: T, doc: string, sample?: unknown): T {
+  return type.meta({ doc, ...(sample !== undefined && { sample }) });
+}
+
+/** A duration between two bounds; the default is given in milliseconds and shown with its unit. */
+function duration(fallbackMs: number, min: string, max: string) {
+  const [least, most] = [parseDuration(min) ?? 0, parseDuration(max) ?? 0];
+  const allowed = `a duration from ${min} to ${max}, as in "90s", "5m", "1h 30m"`;
+  return z.string({ error: allowed }).transform((text, context) => {
+    const ms = parseDuration(text);
+    if (ms !== null && ms >= least && ms <= most) return ms;
+    context.issues.push({ code: "custom", message: allowed, input: text });
+    return z.NEVER;
+  }).prefault(formatDuration(fallbackMs));
+}
+
+function size(fallback: number, min: string, max: string) {
+  const [least, most] = [parseSize(min) ?? 0, parseSize(max) ?? 0];
+  const allowed = `a size from ${min} to ${max}, as in "50 MB", "64 KiB"`;
+  return z.union([z.string(), z.number()], { error: allowed }).transform((value, context) => {
+    const octets = parseSize(String(value));
+    if (octets !== null && octets >= least && octets <= most) return octets;
+    context.issues.push({ code: "custom", message: allowed, input: value });
+    return z.NEVER;
+  }).prefault(formatSize(fallback));
+}
+
+function whole(fallback: number, min: number, max: number) {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error }).default(fallback);
+}
+
+function text(allowed: string, pattern: RegExp) {
+  return z.string({ error: allowed }).regex(pattern, { error: allowed });
+}
+
+const domain = text("a domain name, as in example.org", /^[^\s@:/\\]+\.?$/);
+const path = text("a path", /^[^\0]+$/);
+const port = whole(0, 0, 65_535).removeDefault();
+const networkText = "a network, as in 192.0.2.0/24 or 2001:db8::/32";
+const network = z.string({ error: networkText }).refine((value) => {
+  const [address = "", bits, more] = value.split("/");
+  const family = isIP(address);
+  if (family === 0 || more !== undefined) return false;
+  return bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}, { error: networkText });
+const hostPortText = "HOST:PORT, as in smtp.example.org:587 or [2001:db8::1]:25";
+
+/** `host:port` or `[v6]:port`; null when it is neither. */
+export function parseHostPort(value: string): { host: string; port: number } | null {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(value);
+  const number = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  return host === undefined || number < 1 || number > 65_535 ? null : { host, port: number };
+}
+
+const listener = z.strictObject({
+  protocol: about(
+    z.enum(PROTOCOLS),
+    `one of ${PROTOCOLS.join(", ")}; the names ending in s are TLS from the start`,
+  ),
+  address: about(
+    z.string({ error: 'an IP address, or "*"' }).refine((value) => value === "*" || isIP(value) !== 0, {
+      error: 'an IP address, or "*" for all of both families',
+    }).default(DEFAULT_LISTENER.address),
+    'an IP address, or "*" for all of both families',
+  ),
+  port: about(port.optional(), "the standard port of the protocol when left out", 25),
+  tls: about(
+    z.enum(["compact", "full"]).default(DEFAULT_LISTENER.tls),
+    "implicit TLS: compact needs 20 kB a session and takes the first certificate only; full has SNI, several\n" +
+      "certificates, client certificates, and the cipher in Received",
+  ),
+  plain_login: about(z.boolean().default(DEFAULT_LISTENER.plainLogin), "take passwords without TLS"),
+  auth: about(
+    z.boolean().default(DEFAULT_LISTENER.auth),
+    "smtp: offer AUTH on the port for other servers; submission always does",
+  ),
+  bare_newlines: about(
+    z.enum(["refuse", "convert"]).default(DEFAULT_LISTENER.bareNewlines),
+    "smtp: a CR or LF alone inside a message from a stranger; logins and trusted networks are always converted",
+  ),
+  literals: about(
+    z.enum(["LITERAL+", "LITERAL-"]).default(DEFAULT_LISTENER.literals),
+    "imap: LITERAL- limits literals sent without waiting to 4,096 octets (RFC 7888)",
+  ),
+  client_certificates: about(
+    z.boolean().default(DEFAULT_LISTENER.clientCertificates),
+    "with tls: full, ask for a client certificate (none is demanded)",
+  ),
+}).transform((value): ListenerConfig => ({
+  protocol: value.protocol,
+  address: value.address,
+  port: value.port ?? STANDARD_PORTS[value.protocol],
+  tls: value.tls,
+  plainLogin: value.plain_login,
+  auth: value.auth,
+  bareNewlines: value.bare_newlines,
+  literals: value.literals,
+  clientCertificates: value.client_certificates,
+})).superRefine((value, context) => {
+  if (value.tls === "full" && !isImplicitTls(value.protocol)) {
+    context.addIssue({
+      code: "custom",
+      path: ["tls"],
+      message:
+        "tls: full is for submissions, imaps and pop3s; STARTTLS always has SNI and several certificates",
+    });
+  }
+});
+
+const limits = z.strictObject({
+  connections: about(
+    whole(DEFAULT_LIMITS.connections, 1, 1_000_000),
+    "connections at one time, all ports together",
+  ),
+  connections_per_address: about(
+    whole(DEFAULT_LIMITS.connectionsPerAddress, 1, 1_000_000),
+    "connections at one time from one address (IPv6: one /64)",
+  ),
+  login_failures_per_address: about(
+    whole(DEFAULT_LIMITS.loginFailuresPerAddress, 1, 1_000_000),
+    "wrong passwords from one address before logins from it are put off; the answer slows down on the way",
+  ),
+  login_failure_window: about(
+    duration(DEFAULT_LIMITS.loginFailureWindowMs, "1s", "30d"),
+    "how long a wrong password counts",
+  ),
+  message_size: about(size(DEFAULT_LIMITS.messageOctets, "64 kB", "2 GB"), "largest message taken"),
+  recipients: about(whole(DEFAULT_LIMITS.recipients, 100, 100_000), "recipients of one message"),
+  command_line: about(
+    size(DEFAULT_LIMITS.commandLineOctets, "512 B", "64 KiB"),
+    "longest SMTP command line",
+  ),
+  auth_line: about(
+    size(DEFAULT_LIMITS.authLineOctets, "12288 B", "1 MiB"),
+    "longest line of an AUTH exchange",
+  ),
+  commands: about(whole(DEFAULT_LIMITS.commands, 100, 100_000_000), "commands of one SMTP session"),
+  errors: about(whole(DEFAULT_LIMITS.errors, 1, 10_000), "refused commands before a session is ended"),
+  command_timeout: about(
+    duration(DEFAULT_LIMITS.commandTimeoutMs, "1s", "1d"),
+    "wait for the next SMTP command (RFC 5321 asks for 5m at least)",
+  ),
+  message_timeout: about(
+    duration(DEFAULT_LIMITS.messageTimeoutMs, "10s", "7d"),
+    "time one message may take to arrive",
+  ),
+  idle_timeout: about(
+    duration(DEFAULT_LIMITS.idleTimeoutMs, "10s", "7d"),
+    "silence of a logged-in IMAP client (RFC 3501 asks for 30m at least)",
+  ),
+  login_timeout: about(
+    duration(DEFAULT_LIMITS.loginTimeoutMs, "1s", "1d"),
+    "time until a login, IMAP and POP3",
+  ),
+  min_free_disk: about(
+    size(DEFAULT_LIMITS.minFreeOctets, "1 MB", "1 TB"),
+    "new mail is put off when less is free",
+  ),
+}).transform((value): LimitsConfig => ({
+  connections: value.connections,
+  connectionsPerAddress: value.connections_per_address,
+  loginFailuresPerAddress: value.login_failures_per_address,
+  loginFailureWindowMs: value.login_failure_window,
+  messageOctets: value.message_size,
+  recipients: value.recipients,
+  commandLineOctets: value.command_line,
+  authLineOctets: value.auth_line,
+  commands: value.commands,
+  errors: value.errors,
+  commandTimeoutMs: value.command_timeout,
+  messageTimeoutMs: value.message_timeout,
+  idleTimeoutMs: value.idle_timeout,
+  loginTimeoutMs: value.login_timeout,
+  minFreeOctets: value.min_free_disk,
+}));
+
+const queue = z.strictObject({
+  first_retry: about(
+    duration(DEFAULT_QUEUE.firstRetryMs, "1s", "1d"),
+    "wait after the first failure; it doubles",
+  ),
+  max_retry: about(duration(DEFAULT_QUEUE.maxRetryMs, "1s", "7d"), "longest wait between two attempts"),
+  jitter_percent: about(whole(DEFAULT_QUEUE.jitterPercent, 0, 100), "random part of each wait"),
+  lifetime: about(duration(DEFAULT_QUEUE.lifetimeMs, "1s", "30d"), "how long a message is tried"),
+  bounce_lifetime: about(duration(DEFAULT_QUEUE.bounceLifetimeMs, "1s", "30d"), "the same for bounces"),
+  delay_notice: about(
+    duration(DEFAULT_QUEUE.delayNoticeMs, "1s", "30d"),
+    "when the sender is told of a delay",
+  ),
+  connections: about(whole(DEFAULT_QUEUE.connections, 1, 10_000), "connections to other servers at one time"),
+  connections_per_destination: about(
+    whole(DEFAULT_QUEUE.connectionsPerDestination, 1, 1_000),
+    "the same for one destination",
+  ),
+  recipients_per_transaction: about(
+    whole(DEFAULT_QUEUE.recipientsPerTransaction, 1, 1_000),
+    "recipients sent in one transaction (RFC 5321: 100 must be taken)",
+  ),
+}).transform((value): QueueConfig => ({
+  firstRetryMs: value.first_retry,
+  maxRetryMs: value.max_retry,
+  jitterPercent: value.jitter_percent,
+  lifetimeMs: value.lifetime,
+  bounceLifetimeMs: value.bounce_lifetime,
+  delayNoticeMs: value.delay_notice,
+  connections: value.connections,
+  connectionsPerDestination: value.connections_per_destination,
+  recipientsPerTransaction: value.recipients_per_transaction,
+}));
+
+const relayRule = z.strictObject({
+  senders: about(z.array(domain).default([]), "domains of senders it is for; left out: all", ["example.org"]),
+  recipients: about(z.array(domain).default([]), "domains of recipients it is for; left out: all", [
+    "partner.example",
+  ]),
+  next_hop: about(
+    z.string({ error: hostPortText }).refine((value) => parseHostPort(value) !== null, {
+      error: hostPortText,
+    }),
+    "HOST:PORT that takes the mail",
+    "smtp.example.net:587",
+  ),
+  tls: about(
+    z.enum(["none", "opportunistic", "required", "implicit"]).default("opportunistic"),
+    "none, opportunistic (STARTTLS when offered), required (STARTTLS with a valid certificate), implicit",
+  ),
+  username: about(z.string().default(""), "login there, when it wants one", "relay-user"),
+  password_file: about(z.string().default(""), "file that holds the password", "/etc/veredus/relay-password"),
+}).transform((value): RelayRule => ({
+  senders: value.senders.map(lower),
+  recipients: value.recipients.map(lower),
+  ...parseHostPort(value.next_hop)!,
+  tls: value.tls,
+  username: value.username,
+  passwordFile: value.password_file,
+}));
+
+const resolver = z.strictObject({
+  servers: about(
+    z.array(
+      z.string().refine((value) => isIP(value) !== 0 || isIP(parseHostPort(value)?.host ?? "") !== 0, {
+        error: "an IP address, or ADDRESS:PORT, as in 192.0.2.53 or [2001:db8::53]:53",
+      }),
+    ).default([]),
+    "DNS servers to ask; left out: those of /etc/resolv.conf",
+    ["127.0.0.1"],
+  ),
+  timeout: about(duration(DEFAULT_RESOLVER.timeoutMs, "100ms", "1m"), "wait for one server's answer"),
+  cache_entries: about(whole(DEFAULT_RESOLVER.cacheEntries, 0, 10_000_000), "answers kept"),
+}).transform((value): ResolverConfig => ({
+  servers: value.servers,
+  timeoutMs: value.timeout,
+  cacheEntries: value.cache_entries,
+}));
+
+const level = z.enum(LOG_LEVELS as [LogLevel, ...LogLevel[]]);
+const logging = z.strictObject({
+  level: about(level.default(DEFAULT_LOGGING.level), LOG_LEVELS.join(", ")),
+  format: about(
+    z.enum(["auto", "text", "json"]).default(DEFAULT_LOGGING.format),
+    "auto: text on a terminal, JSON otherwise",
+  ),
+  areas: about(
+    z.partialRecord(z.enum(LOG_AREAS), level).default({}),
+    `levels of single areas: ${LOG_AREAS.join(", ")}`,
+    { smtp: "debug" },
+  ),
+});
+
+const certificate = z.strictObject({
+  certificate: about(path, "PEM file, leaf first", "/etc/veredus/tls/fullchain.pem"),
+  key: about(path, "PEM file with its private key", "/etc/veredus/tls/privkey.pem"),
+});
+
+/** Lists the values that may repeat a message's octets; kept with the schema so that nothing is forgotten. */
+export const configSchema = z.strictObject({
+  hostname: about(
+    domain,
+    "name of this server in greetings, EHLO and Received; other servers check that it resolves to us",
+    "mail.example.org",
+  ),
+  data: about(path.default(DEFAULT_CONFIG.data), "folder of all data; relative to this file"),
+  user: about(
+    z.string().regex(/^([a-z_][a-z0-9_-]*\$?)?$/, { error: "a user name" }).default(DEFAULT_CONFIG.user),
+    "user to become when started as root",
+    "veredus",
+  ),
+  threads: about(
+    z.union([z.literal("auto"), z.int().min(0).max(256)], {
+      error: '"auto", or a whole number from 0 to 256',
+    }).default(DEFAULT_CONFIG.threads),
+    "front ends: auto is one less than there are cores, 0 runs everything in one thread",
+  ),
+  listeners: about(
+    z.array(listener).min(1, { error: "at least one listener" }).optional(),
+    "what listens where; left out: every mail port on all addresses, and http on 127.0.0.1:8080",
+    DEFAULT_CONFIG.listeners,
+  ),
+  certificates: about(
+    z.array(certificate).default([]),
+    "TLS certificates; the first is for clients that name none of them. Left out: a self-signed one.\n" +
+      "SIGHUP reads the files again",
+  ),
+  trusted_networks: about(
+    z.array(network).default([]),
+    "clients that may send to any domain without a login",
+    ["192.0.2.0/24"],
+  ),
+  limits: about(limits.prefault({}), "limits against misuse and mistakes"),
+  queue: about(queue.prefault({}), "sending to other servers"),
+  relay: about(
+    z.array(relayRule).default([]),
+    "next hops in place of MX records; the first rule that fits is used",
+  ),
+  capture_outbound: about(
+    z.string().regex(/^([^\s@]+@[^\s@]+)?$/, { error: "an address, as in outside@example.org" })
+      .default(DEFAULT_CONFIG.captureOutbound),
+    "file mail to other domains in this local account and send nothing (test installations)",
+    "outside@example.org",
+  ),
+  resolver: about(resolver.prefault({}), "DNS"),
+  logging: about(logging.prefault({}), "logs go to standard error"),
+  drain: about(
+    duration(DEFAULT_CONFIG.drainMs, "0s", "1h"),
+    "time for running transactions after SIGTERM",
+  ),
+}).transform((value): Config => ({
+  hostname: lower(value.hostname.replace(/\.$/, "")),
+  data: value.data,
+  user: value.user,
+  threads: value.threads,
+  listeners: value.listeners ?? DEFAULT_CONFIG.listeners,
+  certificates: value.certificates,
+  trustedNetworks: value.trusted_networks,
+  limits: value.limits,
+  queue: value.queue,
+  relay: value.relay,
+  captureOutbound: value.capture_outbound.toLowerCase(),
+  resolver: value.resolver,
+  logging: {
+    level: value.logging.level,
+    format: value.logging.format,
+    areas: value.logging.areas as Partial<Record<LogArea, LogLevel>>,
+  },
+  drainMs: value.drain,
+}));
+
+function lower(value: string): string {
+  return value.toLowerCase();
+}
