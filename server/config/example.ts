@@ -45,7 +45,7 @@ function entry(name: string, schema: z.ZodType, indent: string): string[] {
   if (required) return [...lines, `${indent}${name}: ${flow(about?.sample)}`];
   return empty(fallback)
     ? [...lines, `${indent}# ${name}: ${flow(about?.sample ?? fallback ?? "")}`]
-    : [...lines, `${indent}${name}: ${flow(fallback)}`];
+    : [...lines, `${indent}${name}: ${flow(about?.sample ?? fallback)}`];
 }
 
 /** A list of blocks: what an element may hold, then the default list, or one sample commented out. */

@@ -261,7 +261,8 @@ const relayRule = z.strictObject({
   ),
   tls: about(
     z.enum(["none", "opportunistic", "required", "implicit"]).default("opportunistic"),
-    "none, opportunistic (STARTTLS when offered), required (STARTTLS with a valid certificate), implicit",
+    "none, opportunistic (STARTTLS when offered; the default), required (STARTTLS with a valid certificate), implicit",
+    "required",
   ),
   username: about(z.string().default(""), "login there, when it wants one", "relay-user"),
   password_file: about(z.string().default(""), "file that holds the password", "/etc/veredus/relay-password"),
