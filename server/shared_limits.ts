@@ -1,12 +1,14 @@
 /**
  * Limits of the whole server: connections per address and in all, failed logins per address.
  *
- * The counts lie in one SharedArrayBuffer, one column per thread: a thread writes to its own column only, everybody
- * reads the sum, and the column of a thread that died is zeroed. Addresses are hashed into two tables and the
+ * The counts lie in one SharedArrayBuffer. Connections have one column per thread: a thread writes to its own only,
+ * everybody reads the sum, and the column of a thread that died is zeroed. Failed logins have one table for all,
+ * because they must outlive the thread that saw them. Addresses are hashed into two tables and the
  * smaller sum counts (a count-min sketch): memory is fixed however many addresses come, a count is never too low,
  * and too high only when an address shares its cell in both tables. An IPv6 peer counts as its /64, because that is
  * what one customer gets. Two threads that admit at the same instant may both be refused; never both let in.
  */
+import { type FailureCounter, failureKey } from "../auth/failures.ts";
 
 /** Cells of one table; a power of two. */
 const CELLS = 4_096;
@@ -14,53 +16,55 @@ const TABLES = 2;
 
 /** What one thread writes, as offsets into its column of 32-bit cells. */
 const CONNECTIONS = 0;
-const FAILURES = CONNECTIONS + TABLES * CELLS;
-/** Second (of the injected clock) of the newest failure in a cell. */
-const FAILED_AT = FAILURES + TABLES * CELLS;
-const TOTAL = FAILED_AT + TABLES * CELLS;
+const TOTAL = CONNECTIONS + TABLES * CELLS;
 const COLUMN = TOTAL + 1;
+/** Unit of the times at which a bucket of failures is empty, milliseconds. */
+const TICK_MS = 100;
 
 export interface SharedLimitOptions {
   /** Connections at one time in all. */
   readonly connections: number;
   /** Connections at one time from one address (IPv6: from one /64). */
   readonly connectionsPerAddress: number;
-  /** Milliseconds after which failed logins of an address are forgotten. */
-  readonly loginFailureWindowMs: number;
+  /** Milliseconds in which one failed login is forgotten. */
+  readonly loginFailureLeakMs: number;
 }
 
 export const DEFAULT_SHARED_LIMITS: SharedLimitOptions = {
   connections: 10_000,
   connectionsPerAddress: 200,
-  loginFailureWindowMs: 15 * 60_000,
+  loginFailureLeakMs: 45_000,
 };
 
 /** `admitted`, or which limit stands in the way. */
 export type Admission = "admitted" | "address" | "total";
 
-export class SharedLimits {
+export class SharedLimits implements FailureCounter {
   readonly buffer: SharedArrayBuffer;
   readonly #column: number;
   readonly #columns: number;
   readonly #cells: Int32Array;
-  readonly #now: () => number;
+  /** Start of the failure tables, and the clock's time that their zero means. */
+  readonly #failures: number;
+  readonly #epoch: number;
   #options: SharedLimitOptions;
 
-  /** The view of the thread that owns `column`; `now` in milliseconds, common to all threads. */
+  /** The view of the thread that owns `column`; `epoch` is a time before all others, common to all threads. */
   constructor(
     buffer: SharedArrayBuffer,
-    parts: { column: number; options?: SharedLimitOptions; now: () => number },
+    parts: { column: number; options?: SharedLimitOptions; epoch: number },
   ) {
     this.buffer = buffer;
-    this.#column = parts.column;
-    this.#columns = buffer.byteLength / (COLUMN * 4);
     this.#cells = new Int32Array(buffer);
-    this.#now = parts.now;
+    this.#column = parts.column;
+    this.#columns = (this.#cells.length - TABLES * CELLS) / COLUMN;
+    this.#failures = this.#columns * COLUMN;
+    this.#epoch = parts.epoch;
     this.#options = parts.options ?? DEFAULT_SHARED_LIMITS;
   }
 
   static buffer(columns: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(columns * COLUMN * 4);
+    return new SharedArrayBuffer((columns * COLUMN + TABLES * CELLS) * 4);
   }
 
   /** New limits for connections to come. */
@@ -101,34 +105,30 @@ export class SharedLimits {
     return Math.min(this.#sum(CONNECTIONS + first), this.#sum(CONNECTIONS + second));
   }
 
-  loginFailed(address: string): void {
-    const base = this.#column * COLUMN;
-    for (const cell of cellsOf(address)) {
-      if (!this.#fresh(this.#column, cell)) Atomics.store(this.#cells, base + FAILURES + cell, 0);
-      this.#add(FAILURES + cell, 1);
-      Atomics.store(this.#cells, base + FAILED_AT + cell, this.#second());
-    }
+  /** See {@linkcode FailureCounter}: a bucket per address that leaks one failure in this time. */
+  get leakMs(): number {
+    return this.#options.loginFailureLeakMs;
   }
 
-  /** A right password: this thread's count of the address starts anew. */
-  loginSucceeded(address: string): void {
-    for (const cell of cellsOf(address)) {
-      Atomics.store(this.#cells, this.#column * COLUMN + FAILURES + cell, 0);
-    }
+  count(address: string, now: number): number {
+    const level = Math.min(
+      ...cellsOf(address).map((cell) => Atomics.load(this.#cells, this.#failures + cell)),
+    );
+    return Math.max(0, level - this.#ticks(now)) * TICK_MS / this.leakMs;
   }
 
-  /** Failed logins of the address within the window, as all threads saw them. */
-  loginFailures(address: string): number {
-    const counts = cellsOf(address).map((cell) => {
-      let count = 0;
-      for (let column = 0; column < this.#columns; column++) {
-        if (this.#fresh(column, cell)) {
-          count += Atomics.load(this.#cells, column * COLUMN + FAILURES + cell);
-        }
+  add(address: string, now: number): number {
+    const ticks = this.#ticks(now);
+    const leak = Math.max(1, Math.round(this.leakMs / TICK_MS));
+    for (const cell of cellsOf(address)) {
+      for (;;) {
+        const at = this.#failures + cell;
+        const emptyAt = Atomics.load(this.#cells, at);
+        const next = Math.min(Math.max(emptyAt, ticks) + leak, 0x7fffffff);
+        if (Atomics.compareExchange(this.#cells, at, emptyAt, next) === emptyAt) break;
       }
-      return count;
-    });
-    return Math.min(...counts);
+    }
+    return this.count(address, now);
   }
 
   /** Forgets what a thread that died had counted. */
@@ -136,14 +136,9 @@ export class SharedLimits {
     this.#cells.fill(0, column * COLUMN, (column + 1) * COLUMN);
   }
 
-  #fresh(column: number, cell: number): boolean {
-    const at = Atomics.load(this.#cells, column * COLUMN + FAILED_AT + cell);
-    return (this.#second() - at) * 1000 <= this.#options.loginFailureWindowMs;
-  }
-
-  /** Seconds since the epoch fit 32 bits signed until 2038, unsigned differences for long after. */
-  #second(): number {
-    return Math.floor(this.#now() / 1000) | 0;
+  /** Cells hold the time at which the bucket is empty: 2^31 ticks are 6.8 years of one process. */
+  #ticks(now: number): number {
+    return Math.floor((now - this.#epoch) / TICK_MS);
   }
 
   #add(offset: number, value: number): void {
@@ -161,7 +156,7 @@ export class SharedLimits {
 
 /** The cell of the address in each table. */
 function cellsOf(address: string): [number, number] {
-  const network = networkOf(address);
+  const network = failureKey(address);
   let first = 0x811c9dc5, second = 0x9747b28c;
   for (let at = 0; at < network.length; at++) {
     const code = network.charCodeAt(at);
@@ -172,17 +167,4 @@ function cellsOf(address: string): [number, number] {
   first ^= first >>> 16;
   second ^= second >>> 13;
   return [first & (CELLS - 1), CELLS + (second & (CELLS - 1))];
-}
-
-/** IPv4 addresses whole, IPv6 addresses by their first 64 bits. */
-export function networkOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const after = tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
-    while (groups.length + after < 8) groups.push("0");
-    groups.push(...tail.split(":"));
-  }
-  return groups.slice(0, 4).map((group) => group.toLowerCase().replace(/^0+(?=.)/, "")).join(":") + "::/64";
 }
