@@ -6,6 +6,7 @@
  * after the other, so that pipelining is never ambiguous. Responses go to {@linkcode Out}; the driver flushes.
  * Pure: no socket, clock or storage. Limits: {@linkcode SessionLimits}.
  */
+import type { Credentials, SaslExchange } from "../sasl/exchange.ts";
 import { charClass, skipClass, TAG_CHAR } from "../../bytes/char_class.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
@@ -37,29 +38,7 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
 /** RFC 7888 5: the largest non-synchronizing literal under LITERAL-. */
 const LITERAL_MINUS_OCTETS = 4_096;
 
-export interface Credentials {
-  readonly mechanism: string;
-  /** Whom to act as; "" is the user itself. */
-  readonly authorizationId: string;
-  readonly user: string;
-  readonly password: string;
-}
-
-/** One step of a SASL exchange, as the mechanisms of protocols/sasl answer it. */
-export type SaslStep =
-  | { readonly kind: "challenge"; readonly octets: Uint8Array }
-  | {
-    readonly kind: "credentials";
-    readonly authorizationId: string;
-    readonly user: string;
-    readonly password: string;
-  }
-  | { readonly kind: "malformed"; readonly text: string };
-
-export interface SaslExchange {
-  /** `response` is null when the client sent no initial response. */
-  step(response: Uint8Array | null): SaslStep;
-}
+export type { Credentials, SaslExchange, SaslStep } from "../sasl/exchange.ts";
 
 export interface SessionOptions {
   readonly out: Out;
@@ -141,6 +120,11 @@ export class ImapSession {
     this.out = options.out;
     this.tlsActive = options.tlsActive;
     this.#framer = new Framer(options.limits.beforeLogin);
+  }
+
+  /** BYE is said: nothing is answered any more. */
+  get ended(): boolean {
+    return this.#closing;
   }
 
   get idling(): boolean {

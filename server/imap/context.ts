@@ -1,0 +1,66 @@
+/**
+ * What the handlers of one IMAP connection share: account, selected mailbox, output, and the way to breathe.
+ *
+ * A handler returns the tagged reply; untagged responses it writes to `out`, asking `drain` between batches so that
+ * a slow client holds it back and other sessions get their turn.
+ */
+import type { Logger } from "@logtape/logtape";
+import type { Out } from "../../bytes/out.ts";
+import type { ImapSession, Reply } from "../../protocols/imap/session.ts";
+import type { MailboxView } from "../../protocols/imap/view.ts";
+import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";
+
+/** The selected mailbox as this session has it. */
+export interface Selected {
+  readonly mailbox: Mailbox;
+  readonly index: MailboxIndex;
+  readonly view: MailboxView;
+  readonly readOnly: boolean;
+  /** Keywords the client was told of, by their folded form. */
+  readonly keywords: Map<string, string>;
+  /** Ends the subscription to the index. */
+  readonly stop: () => void;
+}
+
+export interface ImapContext {
+  readonly store: Store;
+  readonly session: ImapSession;
+  readonly out: Out;
+  readonly log: Logger;
+  account: Account | null;
+  selected: Selected | null;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** A new id for a message that a client brought. */
+  newTraceId(): string;
+  /** Called when the index changed; tells an idling client. */
+  changed(): void;
+  /**
+   * Writes what is waiting when it is above the high-water mark, and lets other sessions run when this one has had
+   * the thread for long. To be awaited between batches; the index may have changed afterwards.
+   */
+  drain(): Promise<void>;
+}
+
+/** Account and selection are there by the command table; anything else is a fault of ours. */
+export function accountOf(context: ImapContext): Account {
+  if (context.account === null) throw new Error("no account in an authenticated session");
+  return context.account;
+}
+
+export function selectedOf(context: ImapContext): Selected {
+  if (context.selected === null) throw new Error("no mailbox in a selected session");
+  return context.selected;
+}
+
+export function ok(text: string, code = ""): Reply {
+  return { status: "OK", code, text };
+}
+
+export function no(text: string, code = ""): Reply {
+  return { status: "NO", code, text };
+}
+
+export function bad(text: string): Reply {
+  return { status: "BAD", text };
+}

@@ -1,0 +1,40 @@
+/** COPY and MOVE (RFC 3501 6.4.7, RFC 6851; COPYUID: RFC 4315 3). One transaction each. */
+import type { Command } from "../../protocols/imap/command.ts";
+import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
+import { refusal } from "./fault.ts";
+import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
+
+export async function copyOrMove(
+  context: ImapContext,
+  command: Extract<Command, { name: "COPY" | "MOVE" }>,
+): Promise<Reply> {
+  const selected = selectedOf(context);
+  const move = command.name === "MOVE";
+  const done = move ? "Move completed" : "Copy completed";
+  const ranges = resolveSet(selected, command);
+  if (ranges === null) return OUT_OF_RANGE;
+  if (move && selected.readOnly) return READ_ONLY;
+  const { store } = context;
+  const target = store.mailboxes.byName(accountOf(context).id, command.mailbox);
+  if (target === null || !target.selectable) return no("No such mailbox", "TRYCREATE");
+  if (ranges.length === 0) return ok(done);
+  if (!move && store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
+  const result = await store.write({
+    kind: "copy",
+    from: selected.mailbox.id,
+    to: target.id,
+    uids: selected.view.uidRanges(ranges),
+    move,
+  });
+  if (!result.ok) return refusal(result, { target: true });
+  if (result.kind !== "copied" || result.from.length === 0) {
+    return ok("No message was left to copy", "EXPUNGEISSUED");
+  }
+  const code = `COPYUID ${result.uidValidity} ${formatNumbers(result.from)} ${formatNumbers(result.to)}`;
+  if (!move) return ok(done, code);
+  // RFC 6851 4.3: the code comes before the EXPUNGE responses.
+  context.out.text(`* OK [${code}] Moved\r\n`);
+  return ok(done);
+}

@@ -1,0 +1,313 @@
+/**
+ * FETCH (RFC 3501 6.4.5, 7.4.2): the plan decides what each message costs.
+ *
+ * Flags and UIDs come from the shared index alone. Everything else is read in bounded batches of rows; small bodies
+ * are read straight into the output buffer by positioned reads, long ones in pieces off the event loop. Between
+ * batches the output is drained, so that a slow client holds back the reading. Messages that other sessions expunged
+ * are left out, and the tagged OK says so (RFC 5530 EXPUNGEISSUED). Hot (bench/micro/imap_fetch_bench.ts).
+ */
+import { bodyOf, bodyStructureOf, envelopeOf } from "../../message/packed.ts";
+import type { Command } from "../../protocols/imap/command.ts";
+import { compileFetch, type FetchPlan, type SectionItem } from "../../protocols/imap/fetch_plan.ts";
+import { formatDateTime } from "../../protocols/imap/format/date.ts";
+import { formatFlags } from "../../protocols/imap/format/flags.ts";
+import type { Ranges } from "../../protocols/imap/sequence_set.ts";
+import { rangesOf } from "../../protocols/imap/sequence_set.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import { FLAG_SEEN } from "../../storage/changes.ts";
+import type { WriteResult } from "../../storage/ops.ts";
+import { type MessageRow, StorageError } from "../../storage/store.ts";
+import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { fetchOctets } from "./metrics.ts";
+import { type Part, sectionParts, type Span } from "./section.ts";
+import { OUT_OF_RANGE, resolveSet } from "./store.ts";
+
+/** Messages answered from the index before the output is looked at. */
+const INDEX_BATCH = 2_000;
+/** Rows read at once. */
+const ROW_BATCH = 200;
+const BODY_BATCH = 50;
+/** Longer spans are read off the event loop, this much at a time. */
+const SYNC_OCTETS = 64 * 1024;
+const PIECE_OCTETS = 128 * 1024;
+
+/** A message of the batch in hand. */
+interface Wanted {
+  readonly sequence: number;
+  readonly uid: number;
+}
+
+interface FetchRun {
+  readonly context: ImapContext;
+  readonly selected: Selected;
+  readonly plan: FetchPlan;
+  /** Some message was expunged by another session. */
+  gone: boolean;
+  /** Some message could not be read. */
+  broken: boolean;
+  octets: number;
+}
+
+export async function fetch(
+  context: ImapContext,
+  command: Extract<Command, { name: "FETCH" }>,
+): Promise<Reply> {
+  const selected = selectedOf(context);
+  const ranges = resolveSet(selected, command);
+  if (ranges === null) return OUT_OF_RANGE;
+  const plan = compileFetch(command.items, command.uid);
+  const run: FetchRun = { context, selected, plan, gone: false, broken: false, octets: 0 };
+  // \Seen becomes durable while the bodies are read; its FETCH FLAGS come before the tagged reply.
+  const seen = plan.setsSeen && !selected.readOnly ? markSeen(run, ranges) : null;
+  try {
+    if (plan.needsRow) await fetchRows(run, ranges);
+    else await fetchIndex(run, ranges);
+  } finally {
+    if (run.octets > 0) fetchOctets.inc(run.octets);
+    const result = await seen;
+    if (result?.ok === false) context.log.warn("\\Seen was not stored", { fault: result.fault });
+  }
+  if (run.broken) return no("Some messages could not be read", "SERVERBUG");
+  return run.gone ? ok("Some messages are gone", "EXPUNGEISSUED") : ok("Fetch completed");
+}
+
+function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<WriteResult> | null {
+  const { view, index, mailbox } = selected;
+  const unseen: number[] = [];
+  for (const [from, to] of ranges) {
+    view.walk(from, to, (_sequence, uid, position) => {
+      if (position >= 0 && (index.flagsAt(position) & FLAG_SEEN) === 0) unseen.push(uid);
+    });
+  }
+  if (unseen.length === 0) return null;
+  return context.store.write({
+    kind: "store-flags",
+    mailboxId: mailbox.id,
+    uids: rangesOf(unseen),
+    mode: "add",
+    flags: FLAG_SEEN,
+    keywords: [],
+    unchangedSince: null,
+  });
+}
+
+/** FLAGS and UID, from the index. */
+async function fetchIndex(run: FetchRun, ranges: Ranges): Promise<void> {
+  const { context, selected, plan } = run;
+  const { view, index } = selected;
+  const { out } = context;
+  const [first, second] = plan.items.map(({ kind }) => kind);
+  const uidFirst = first === "UID";
+  const withUid = uidFirst || second === "UID";
+  const { hasFlags } = plan;
+  for (const [from, to] of ranges) {
+    for (let start = from; start <= to; start += INDEX_BATCH) {
+      let text = "";
+      view.walk(start, Math.min(to, start + INDEX_BATCH - 1), (sequence, uid, position) => {
+        if (position < 0) {
+          run.gone = true;
+          return;
+        }
+        text += `* ${sequence} FETCH (`;
+        if (uidFirst) text += hasFlags ? `UID ${uid} ` : `UID ${uid}`;
+        if (hasFlags) {
+          const recent = uid >= view.recentFrom;
+          text += `FLAGS ${formatFlags(index.flagsAt(position), index.keywordsAt(position), recent)}`;
+          if (withUid && !uidFirst) text += ` UID ${uid}`;
+        }
+        text += ")\r\n";
+      });
+      out.text(text);
+      await context.drain();
+    }
+  }
+}
+
+/** Everything else, in batches of rows. */
+async function fetchRows(run: FetchRun, ranges: Ranges): Promise<void> {
+  const { selected, plan } = run;
+  const limit = plan.needsBody ? BODY_BATCH : ROW_BATCH;
+  let wanted: Wanted[] = [];
+  for (const [from, to] of ranges) {
+    for (let start = from; start <= to;) {
+      const end = Math.min(to, start + limit - wanted.length - 1);
+      selected.view.walk(start, end, (sequence, uid, position) => {
+        if (position < 0) run.gone = true;
+        else wanted.push({ sequence, uid });
+      });
+      start = end + 1;
+      if (wanted.length < limit) continue;
+      await fetchBatch(run, wanted);
+      wanted = [];
+    }
+  }
+  if (wanted.length > 0) await fetchBatch(run, wanted);
+}
+
+async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<void> {
+  const { context, selected, plan } = run;
+  const { messages } = context.store;
+  const mailboxId = selected.mailbox.id;
+  const [only] = wanted;
+  const options = { withImap: plan.needsImap };
+  if (wanted.length === 1 && only !== undefined) {
+    const row = messages.row(mailboxId, only.uid, options);
+    if (row === null) run.gone = true;
+    else await fetchOne(run, only.sequence, row);
+    return;
+  }
+  const uids = rangesOf(wanted.map(({ uid }) => uid));
+  const rows = messages.rows(mailboxId, uids, { ...options, limit: wanted.length });
+  let at = 0;
+  for (const { sequence, uid } of wanted) {
+    const row = rows[at];
+    if (row === undefined || row.uid !== uid) {
+      run.gone = true;
+      continue;
+    }
+    at++;
+    const pending = fetchOne(run, sequence, row);
+    if (pending !== undefined) await pending;
+  }
+  await context.drain();
+}
+
+/** One response. Only long bodies make it wait. */
+function fetchOne(run: FetchRun, sequence: number, row: MessageRow): Promise<void> | undefined {
+  const { context: { out } } = run;
+  const mark = out.mark();
+  try {
+    const parts = responseParts(run, sequence, row);
+    if (
+      parts.some((part) => typeof part === "object" && "start" in part && part.end - part.start > SYNC_OCTETS)
+    ) {
+      return writeLong(run, row, parts);
+    }
+    for (const part of parts) writePart(run, row, part);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    out.rollback(mark);
+    noteBroken(run, row, error);
+  }
+  return run.plan.needsBody ? run.context.drain() : undefined;
+}
+
+function noteBroken(run: FetchRun, row: MessageRow, error: unknown): void {
+  run.broken = true;
+  run.context.log.error("a message cannot be read", {
+    error,
+    mailbox: run.selected.mailbox.id,
+    uid: row.uid,
+  });
+}
+
+/** The response in order: text, octets, and spans of the message still to be read. */
+function responseParts(run: FetchRun, sequence: number, row: MessageRow): Part[] {
+  const { selected: { index, view }, plan } = run;
+  const parts: Part[] = [];
+  let text = `* ${sequence} FETCH (`;
+  let separator = "";
+  for (const item of plan.items) {
+    text += separator;
+    separator = " ";
+    switch (item.kind) {
+      case "UID":
+        text += `UID ${row.uid}`;
+        break;
+      case "FLAGS": {
+        const position = index.positionOf(row.uid);
+        const recent = row.uid >= view.recentFrom;
+        text += position < 0
+          ? "FLAGS ()"
+          : `FLAGS ${formatFlags(index.flagsAt(position), index.keywordsAt(position), recent)}`;
+        break;
+      }
+      case "INTERNALDATE":
+        text += `INTERNALDATE ${formatDateTime(row.internalDate)}`;
+        break;
+      case "RFC822.SIZE":
+        text += `RFC822.SIZE ${row.sizeOctets}`;
+        break;
+      case "ENVELOPE":
+        parts.push(text + "ENVELOPE ", envelopeOf(row.imap));
+        text = "";
+        break;
+      case "BODY":
+        parts.push(text + "BODY ", bodyOf(row.imap));
+        text = "";
+        break;
+      case "BODYSTRUCTURE":
+        parts.push(text + "BODYSTRUCTURE ", bodyStructureOf(row.imap));
+        text = "";
+        break;
+      case "section":
+        text = pushSection(run, row, { item, text, parts });
+        break;
+      default:
+        item satisfies never;
+    }
+  }
+  parts.push(text + ")\r\n");
+  return parts;
+}
+
+/** Appends a section as a literal; returns the text that is still open. */
+function pushSection(
+  run: FetchRun,
+  row: MessageRow,
+  { item, text, parts }: { item: SectionItem; text: string; parts: Part[] },
+): string {
+  const content = clip(sectionParts(run.context.store.blobs, row, item.section), item.partial);
+  if (content === null) return `${text}${item.label} NIL`;
+  let octets = 0;
+  for (const part of content) octets += "start" in part ? part.end - part.start : part.length;
+  if (octets === 0) return `${text}${item.label} ""`;
+  run.octets += octets;
+  parts.push(`${text}${item.label} {${octets}}\r\n`, ...content);
+  return "";
+}
+
+/** The part of a section that `<offset.length>` asks for. */
+function clip(
+  content: readonly (Uint8Array | Span)[] | null,
+  partial: SectionItem["partial"],
+): readonly (Uint8Array | Span)[] | null {
+  if (content === null || partial === null) return content;
+  const clipped: (Uint8Array | Span)[] = [];
+  let skip = partial.offset;
+  let left = partial.length;
+  for (const part of content) {
+    const size = "start" in part ? part.end - part.start : part.length;
+    const from = Math.min(skip, size);
+    const to = Math.min(size, from + left);
+    skip -= from;
+    left -= to - from;
+    if (from === to) continue;
+    clipped.push(
+      "start" in part ? { start: part.start + from, end: part.start + to } : part.subarray(from, to),
+    );
+  }
+  return clipped;
+}
+
+function writePart({ context: { out, store } }: FetchRun, row: MessageRow, part: Part): void {
+  if (typeof part === "string") out.text(part);
+  else if (part instanceof Uint8Array) out.octets(part);
+  else out.fill(part.end - part.start, (into, at) => store.blobs.readIntoSync(row.blob, part, into, at));
+}
+
+/** A response with a long body: pieces are read off the event loop, each written before the next is read. */
+async function writeLong(run: FetchRun, row: MessageRow, parts: readonly Part[]): Promise<void> {
+  const { context } = run;
+  for (const part of parts) {
+    if (typeof part === "string" || part instanceof Uint8Array || part.end - part.start <= SYNC_OCTETS) {
+      writePart(run, row, part);
+      continue;
+    }
+    for (let start = part.start; start < part.end; start += PIECE_OCTETS) {
+      const piece = await context.store.blobs.read(row.blob, start, Math.min(part.end, start + PIECE_OCTETS));
+      context.out.octets(piece);
+      await context.drain();
+    }
+  }
+}

@@ -1,0 +1,225 @@
+/** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB and STATUS (RFC 3501 6.3). */
+import type { ListCommand } from "../../protocols/imap/command.ts";
+import type { StatusItem } from "../../protocols/imap/commands/status.ts";
+import { formatList, formatStatus } from "../../protocols/imap/format/list.ts";
+import { ancestors, joinPattern, listMatches } from "../../protocols/imap/list_match.ts";
+import { mailboxNameFault, SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import type { Mailbox } from "../../storage/store.ts";
+import { accountOf, type ImapContext, no, ok } from "./context.ts";
+import { refusal } from "./fault.ts";
+import { leave } from "./select.ts";
+
+/** Special uses a client may give a mailbox (RFC 6154 2, without those that name a view over others). */
+const SPECIAL_USES = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
+/** Names looked at before other sessions get their turn. */
+const LIST_BATCH = 200;
+
+export async function create(
+  context: ImapContext,
+  command: { readonly mailbox: string; readonly specialUse: string | null },
+): Promise<Reply> {
+  const { specialUse } = command;
+  // RFC 3501 6.3.3: a trailing separator declares that children will follow; the name is without it.
+  const name = command.mailbox.endsWith(SEPARATOR) ? command.mailbox.slice(0, -1) : command.mailbox;
+  const fault = mailboxNameFault(name);
+  if (fault !== null) return no(fault, "CANNOT");
+  if (name === "INBOX") return no("INBOX is there always", "ALREADYEXISTS");
+  const { id: accountId } = accountOf(context);
+  if (specialUse !== null) {
+    const taken = context.store.mailboxes.list(accountId).some((mailbox) =>
+      mailbox.specialUse === specialUse
+    );
+    if (taken || !SPECIAL_USES.includes(specialUse)) return no("The special use is not available", "USEATTR");
+  }
+  const result = await context.store.write({ kind: "create-mailbox", accountId, name, specialUse });
+  return result.ok ? ok("Create completed") : refusal(result);
+}
+
+export async function remove(context: ImapContext, command: { readonly mailbox: string }): Promise<Reply> {
+  const { mailbox: name } = command;
+  if (name === "INBOX") return no("INBOX cannot be deleted", "CANNOT");
+  const { id: accountId } = accountOf(context);
+  const mailbox = context.store.mailboxes.byName(accountId, name);
+  if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
+  if (context.selected?.mailbox.id === mailbox.id) {
+    // Left first: the session that deletes its own mailbox goes on without one.
+    await leave(context);
+  }
+  const result = await context.store.write({ kind: "delete-mailbox", accountId, name });
+  return result.ok ? ok("Delete completed") : refusal(result);
+}
+
+export async function rename(
+  context: ImapContext,
+  command: { readonly mailbox: string; readonly to: string },
+): Promise<Reply> {
+  const { mailbox: from } = command;
+  const to = command.to.endsWith(SEPARATOR) ? command.to.slice(0, -1) : command.to;
+  const fault = mailboxNameFault(to);
+  if (fault !== null) return no(fault, "CANNOT");
+  if (to === "INBOX") return no("INBOX is there always", "ALREADYEXISTS");
+  if (to.startsWith(from + SEPARATOR) && from !== "INBOX") {
+    return no("A mailbox cannot go below itself", "CANNOT");
+  }
+  const { id: accountId } = accountOf(context);
+  const result = await context.store.write({ kind: "rename-mailbox", accountId, from, to });
+  return result.ok ? ok("Rename completed") : refusal(result);
+}
+
+export async function subscribe(
+  context: ImapContext,
+  command: { readonly name: "SUBSCRIBE" | "UNSUBSCRIBE"; readonly mailbox: string },
+): Promise<Reply> {
+  const subscribed = command.name === "SUBSCRIBE";
+  const { id: accountId } = accountOf(context);
+  const fault = mailboxNameFault(command.mailbox);
+  if (fault !== null) return no(fault, "CANNOT");
+  const result = await context.store.write({
+    kind: "subscribe",
+    accountId,
+    name: command.mailbox,
+    subscribed,
+  });
+  return result.ok ? ok(subscribed ? "Subscribe completed" : "Unsubscribe completed") : refusal(result);
+}
+
+interface Entry {
+  readonly name: string;
+  /** Null: a name that is subscribed (or has a child that is) and does not exist. */
+  readonly mailbox: Mailbox | null;
+  readonly subscribed: boolean;
+  /** Named only because a child below it is subscribed. */
+  readonly parent: boolean;
+}
+
+export async function list(context: ImapContext, command: ListCommand): Promise<Reply> {
+  const { store, out } = context;
+  const done = ok(command.name === "LSUB" ? "Lsub completed" : "List completed");
+  if (command.patterns.length === 1 && command.patterns[0] === "" && command.name === "LIST") {
+    // RFC 3501 6.3.8: an empty pattern asks for the separator and the root of the reference.
+    out.text('* LIST (\\Noselect) "/" ""\r\n');
+    return done;
+  }
+  const { id: accountId } = accountOf(context);
+  const patterns = command.patterns.map((pattern) => joinPattern(command.reference, pattern));
+  const mailboxes = store.mailboxes.list(accountId);
+  const withSubscriptions = command.subscribed || command.returns.subscribed;
+  const subscriptions = new Set(withSubscriptions ? store.mailboxes.subscriptions(accountId) : []);
+  const parents = new Set(mailboxes.flatMap(({ name }) => ancestors(name)));
+  const entries = command.subscribed
+    ? subscribedEntries(command, mailboxes, subscriptions)
+    : mailboxes.map((mailbox) => ({
+      name: mailbox.name,
+      mailbox,
+      subscribed: subscriptions.has(mailbox.name),
+      parent: false,
+    }));
+  let looked = 0;
+  for (const entry of entries) {
+    if (++looked % LIST_BATCH === 0) await context.drain();
+    if (command.specialUse && entry.mailbox?.specialUse == null) continue;
+    if (!patterns.some((pattern) => listMatches(entry.name, pattern))) continue;
+    // A parent stands for a child that the pattern itself does not reach (RFC 3501 6.3.9).
+    if (entry.parent && patterns.some((pattern) => pattern.includes("*")) && command.name === "LSUB") {
+      continue;
+    }
+    out.text(formatList(command.name, {
+      name: entry.name,
+      attributes: attributesOf(command, entry, parents),
+      childInfo: entry.parent && command.recursiveMatch,
+    }));
+    if (command.returns.status.length > 0 && entry.mailbox?.selectable === true) {
+      out.text(formatStatus(entry.name, await statusOf(context, entry.mailbox, command.returns.status)));
+    }
+  }
+  return done;
+}
+
+/** Subscribed names, and where asked for, parents of subscribed names that are not subscribed themselves. */
+function subscribedEntries(
+  command: ListCommand,
+  mailboxes: readonly Mailbox[],
+  subscriptions: ReadonlySet<string>,
+): Entry[] {
+  const byName = new Map(mailboxes.map((mailbox) => [mailbox.name, mailbox]));
+  const entries: Entry[] = [...subscriptions].map((name) => ({
+    name,
+    mailbox: byName.get(name) ?? null,
+    subscribed: true,
+    parent: false,
+  }));
+  if (command.name === "LSUB" || command.recursiveMatch) {
+    for (const name of new Set([...subscriptions].flatMap(ancestors))) {
+      if (subscriptions.has(name)) continue;
+      entries.push({ name, mailbox: byName.get(name) ?? null, subscribed: false, parent: true });
+    }
+  }
+  return entries.sort((a, b) => a.name === "INBOX" ? -1 : b.name === "INBOX" ? 1 : a.name < b.name ? -1 : 1);
+}
+
+function attributesOf(command: ListCommand, entry: Entry, parents: ReadonlySet<string>): string[] {
+  const { mailbox } = entry;
+  const attributes: string[] = [];
+  // LSUB says \Noselect of a parent that is itself not subscribed (RFC 3501 6.3.9).
+  if (command.name === "LSUB") return entry.parent || mailbox?.selectable === false ? ["\\Noselect"] : [];
+  if (mailbox === null) attributes.push("\\NonExistent");
+  else if (!mailbox.selectable) attributes.push("\\Noselect");
+  attributes.push(parents.has(entry.name) ? "\\HasChildren" : "\\HasNoChildren");
+  if (entry.subscribed && command.returns.subscribed) attributes.push("\\Subscribed");
+  if (mailbox !== null && mailbox.specialUse !== null) attributes.push(mailbox.specialUse);
+  return attributes;
+}
+
+export async function status(
+  context: ImapContext,
+  command: { readonly mailbox: string; readonly items: readonly StatusItem[] },
+): Promise<Reply> {
+  const mailbox = context.store.mailboxes.byName(accountOf(context).id, command.mailbox);
+  if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "NONEXISTENT");
+  context.out.text(formatStatus(mailbox.name, await statusOf(context, mailbox, command.items)));
+  return ok("Status completed");
+}
+
+async function statusOf(
+  context: ImapContext,
+  mailbox: Mailbox,
+  items: readonly StatusItem[],
+): Promise<[StatusItem, number][]> {
+  const values: [StatusItem, number][] = [];
+  for (const item of items) {
+    switch (item) {
+      case "MESSAGES":
+        values.push([item, mailbox.messages]);
+        break;
+      case "UIDNEXT":
+        values.push([item, mailbox.uidNext]);
+        break;
+      case "UIDVALIDITY":
+        values.push([item, mailbox.uidValidity]);
+        break;
+      case "UNSEEN":
+        values.push([item, mailbox.unseen]);
+        break;
+      case "SIZE":
+        values.push([item, mailbox.sizeOctets]);
+        break;
+      case "RECENT":
+        values.push([item, await recentOf(context, mailbox)]);
+        break;
+      default:
+        item satisfies never;
+    }
+  }
+  return values;
+}
+
+/** Only the index knows how many there are from the first recent UID on; it is opened when there can be any. */
+async function recentOf(context: ImapContext, mailbox: Mailbox): Promise<number> {
+  if (mailbox.recentUid >= mailbox.uidNext || mailbox.messages === 0) return 0;
+  const index = await context.store.mailboxes.open(mailbox.id);
+  if (index === null) return 0;
+  const count = index.count - index.lowerBound(mailbox.recentUid);
+  index.release();
+  return count;
+}

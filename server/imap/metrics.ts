@@ -1,0 +1,23 @@
+/** Metrics of the IMAP front end. Labels are command names and reply words: a closed set. */
+import { counter, gauge } from "../../telemetry/metrics.ts";
+
+const commands = counter("veredus_imap_commands_total", "IMAP commands by name and tagged reply", [
+  "command",
+  "reply",
+]);
+export const sessions = gauge("veredus_imap_sessions", "IMAP sessions open now");
+export const fetchOctets = counter("veredus_imap_fetch_octets_total", "Octets of message data sent by FETCH");
+export const faults = counter("veredus_imap_faults_total", "Sessions ended by a fault of the server");
+
+/** Looking a label set up costs more than counting, so each is looked up once. */
+const children = new Map<string, { inc(): void }>();
+
+export function countCommand(command: string, reply: string): void {
+  const key = `${command} ${reply}`;
+  let child = children.get(key);
+  if (child === undefined) {
+    child = commands.labels({ command, reply });
+    children.set(key, child);
+  }
+  child.inc();
+}

@@ -1,0 +1,237 @@
+/**
+ * SEARCH (RFC 3501 6.4.4): cheapest evidence first.
+ *
+ * Every message is judged by the index alone; who stays undecided is judged again with its row, then with its header,
+ * then with all its text, in bounded batches with a pause between. A key whose evidence is not there yet is
+ * "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without case, after decoding
+ * (search_text.ts).
+ */
+import type { Command } from "../../protocols/imap/command.ts";
+import { formatSearch } from "../../protocols/imap/format/search.ts";
+import { searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
+import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import { type MessageRow, StorageError } from "../../storage/store.ts";
+import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { decodeNeedle, type MessageText, readMessageText } from "./search_text.ts";
+import { OUT_OF_RANGE } from "./store.ts";
+
+const INDEX_BATCH = 20_000;
+const ROW_BATCH = 200;
+const DAY = 86_400_000;
+
+/** True, false, or null when the evidence at hand does not decide. */
+type Verdict = boolean | null;
+
+/** What is known of one message. */
+interface Evidence {
+  readonly sequence: number;
+  readonly uid: number;
+  readonly flags: number;
+  readonly keywords: string;
+  readonly recent: boolean;
+  readonly row: MessageRow | null;
+  readonly text: MessageText | null;
+}
+
+type Judge = (evidence: Evidence) => Verdict;
+
+interface Candidate {
+  readonly sequence: number;
+  readonly uid: number;
+}
+
+export async function search(
+  context: ImapContext,
+  command: Extract<Command, { name: "SEARCH" }>,
+): Promise<Reply> {
+  const selected = selectedOf(context);
+  const { charset } = command;
+  if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
+    return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
+  }
+  const judge = compile(command.key, selected);
+  if (judge === null) return OUT_OF_RANGE;
+  const cost = searchCost(command.key);
+  const hits: Candidate[] = [];
+  let undecided = await byIndex(context, { selected, judge, hits });
+  const state = { broken: false };
+  for (let at = 0; at < undecided.length; at += ROW_BATCH) {
+    const batch = undecided.slice(at, at + ROW_BATCH);
+    await byRows(context, { selected, judge, hits, batch, cost, state });
+  }
+  undecided = [];
+  hits.sort((a, b) => a.sequence - b.sequence);
+  const numbers = hits.map((hit) => command.uid ? hit.uid : hit.sequence);
+  for (const piece of formatSearch(numbers)) {
+    context.out.text(piece);
+    await context.drain();
+  }
+  return state.broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
+}
+
+/** Judges all messages by the index; returns those it cannot decide. */
+async function byIndex(
+  context: ImapContext,
+  search: { readonly selected: Selected; readonly judge: Judge; readonly hits: Candidate[] },
+): Promise<Candidate[]> {
+  const { selected: { view, index }, judge, hits } = search;
+  const undecided: Candidate[] = [];
+  const last = view.exists;
+  for (let from = 1; from <= last; from += INDEX_BATCH) {
+    view.walk(from, Math.min(last, from + INDEX_BATCH - 1), (sequence, uid, position) => {
+      if (position < 0) return; // expunged by another session
+      const verdict = judge({
+        sequence,
+        uid,
+        flags: index.flagsAt(position),
+        keywords: index.keywordsAt(position),
+        recent: uid >= view.recentFrom,
+        row: null,
+        text: null,
+      });
+      if (verdict === true) hits.push({ sequence, uid });
+      else if (verdict === null) undecided.push({ sequence, uid });
+    });
+    await context.drain();
+  }
+  return undecided;
+}
+
+async function byRows(
+  context: ImapContext,
+  search: {
+    readonly selected: Selected;
+    readonly judge: Judge;
+    readonly hits: Candidate[];
+    readonly batch: readonly Candidate[];
+    readonly cost: number;
+    readonly state: { broken: boolean };
+  },
+): Promise<void> {
+  const { selected: { view, index, mailbox }, judge, hits, batch, cost, state } = search;
+  const { messages } = context.store;
+  const uids = rangesOf(batch.map(({ uid }) => uid));
+  const rows = messages.rows(mailbox.id, uids, { limit: batch.length, withImap: cost === 3 });
+  const byUid = new Map(rows.map((row) => [row.uid, row]));
+  for (const { sequence, uid } of batch) {
+    const row = byUid.get(uid);
+    const position = index.positionOf(uid);
+    if (row === undefined || position < 0) continue;
+    const evidence: Evidence = {
+      sequence,
+      uid,
+      flags: index.flagsAt(position),
+      keywords: index.keywordsAt(position),
+      recent: uid >= view.recentFrom,
+      row,
+      text: null,
+    };
+    try {
+      let verdict = judge(evidence);
+      if (verdict === null) {
+        verdict = judge({ ...evidence, text: await readMessageText(context.store.blobs, row, "header") });
+      }
+      if (verdict === null) {
+        verdict = judge({ ...evidence, text: await readMessageText(context.store.blobs, row, "all") });
+      }
+      if (verdict === true) hits.push({ sequence, uid });
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      state.broken = true;
+      context.log.error("a message cannot be read", { error, mailbox: mailbox.id, uid });
+    }
+    await context.drain();
+  }
+  await context.drain();
+}
+
+/** The tree as a function; null when a sequence number is out of range. */
+function compile(key: SearchKey, selected: Selected): Judge | null {
+  switch (key.kind) {
+    case "all":
+      return () => true;
+    case "sequence": {
+      const ranges: Ranges | null = selected.view.resolveSequence(key.set);
+      return ranges === null ? null : ({ sequence }) => contains(ranges, sequence);
+    }
+    case "uid": {
+      const ranges = selected.view.resolveUids(key.set);
+      return ({ sequence }) => contains(ranges, sequence);
+    }
+    case "flag":
+      return ({ flags }) => (flags & key.flags) === key.flags;
+    case "keyword":
+      return ({ keywords }) => keywords !== "" && keywords.toLowerCase().split(" ").includes(key.keyword);
+    case "recent":
+      return ({ recent }) => recent;
+    case "larger":
+      return ({ row }) => row === null ? null : row.sizeOctets > key.octets;
+    case "smaller":
+      return ({ row }) => row === null ? null : row.sizeOctets < key.octets;
+    case "internal-date":
+      return ({ row }) => row === null ? null : within(row.internalDate, key);
+    case "sent-date":
+      return ({ row }) => row === null ? null : row.sentAt !== null && within(row.sentAt, key);
+    case "header": {
+      const needle = decodeNeedle(key.needle);
+      if (needle === null) return () => false;
+      return ({ text }) => text === null ? null : text.headerContains(key.field, needle);
+    }
+    case "body":
+    case "text": {
+      const needle = decodeNeedle(key.needle);
+      if (needle === null) return () => false;
+      const whole = key.kind === "text";
+      return ({ text }) => {
+        if (text === null) return null;
+        // Every text contains the empty string.
+        if (needle === "" || (whole && text.anyHeaderContains(needle))) return true;
+        return text.body === null ? null : text.body.includes(needle);
+      };
+    }
+    case "and": {
+      const judges = key.keys.map((part) => compile(part, selected));
+      if (!judges.every((judge) => judge !== null)) return null;
+      return (evidence) => {
+        let verdict: Verdict = true;
+        for (const judge of judges) {
+          const one = judge(evidence);
+          if (one === false) return false;
+          if (one === null) verdict = null;
+        }
+        return verdict;
+      };
+    }
+    case "or": {
+      const left = compile(key.left, selected);
+      const right = compile(key.right, selected);
+      if (left === null || right === null) return null;
+      return (evidence) => {
+        const one = left(evidence);
+        if (one === true) return true;
+        const other = right(evidence);
+        return other === true ? true : one === null || other === null ? null : false;
+      };
+    }
+    case "not": {
+      const judge = compile(key.key, selected);
+      if (judge === null) return null;
+      return (evidence) => {
+        const verdict = judge(evidence);
+        return verdict === null ? null : !verdict;
+      };
+    }
+    default:
+      return key satisfies never;
+  }
+}
+
+/** Dates compare by day, without time and zone (RFC 3501 6.4.4). */
+function within(
+  time: number,
+  key: { readonly since: number | null; readonly before: number | null },
+): boolean {
+  const day = Math.floor(time / DAY) * DAY;
+  return (key.since === null || day >= key.since) && (key.before === null || day < key.before);
+}

@@ -1,0 +1,185 @@
+/**
+ * SELECT, EXAMINE, CLOSE, UNSELECT, and what a selected client is told of changes.
+ *
+ * RFC 3501 6.3.1, 6.3.2, 6.4.2, 7.3, 7.4.1; RFC 3691. \Recent is claimed once per SELECT (2.3.2): messages that arrive
+ * while the mailbox is selected are recent for every session that sees them, as the RFC asks where it cannot be known
+ * who was first, and are claimed when the mailbox is left.
+ */
+import { formatFlags, formatSelectFlags } from "../../protocols/imap/format/flags.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import { MailboxView } from "../../protocols/imap/view.ts";
+import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
+import type { MailboxIndex } from "../../storage/store.ts";
+import { accountOf, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { refusal } from "./fault.ts";
+
+/** Keywords named in FLAGS, and messages looked at to find them: newest first. */
+const MAX_KEYWORDS = 100;
+const KEYWORD_MESSAGES = 20_000;
+/** Flag updates per batch. */
+const TELL_BATCH = 1_000;
+
+export async function select(
+  context: ImapContext,
+  command: { readonly name: "SELECT" | "EXAMINE"; readonly mailbox: string },
+): Promise<Reply> {
+  await leave(context);
+  const { store, out } = context;
+  const mailbox = store.mailboxes.byName(accountOf(context).id, command.mailbox);
+  if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
+  if (!mailbox.selectable) return no("The name has children but no messages", "NONEXISTENT");
+  const readOnly = command.name === "EXAMINE";
+  const index = await store.mailboxes.open(mailbox.id);
+  if (index === null) return no("No such mailbox", "NONEXISTENT");
+  let recentFrom = mailbox.recentUid;
+  if (!readOnly && recentFrom < index.uidNext) {
+    const claimed = await store.write({ kind: "claim-recent", mailboxId: mailbox.id });
+    if (claimed.ok && claimed.kind === "recent") recentFrom = claimed.firstRecentUid;
+  }
+  // View and subscription begin in the same instant, so that no change falls between them.
+  const view = new MailboxView(index, recentFrom);
+  const stop = index.subscribe((change) => note(context, change));
+  const keywords = keywordsOf(index);
+  context.selected = { mailbox, index, view, readOnly, keywords, stop };
+  context.session.state = "selected";
+  let text = formatSelectFlags([...keywords.values()], readOnly);
+  text += `* ${view.exists} EXISTS\r\n* ${view.recent} RECENT\r\n`;
+  const unseen = firstUnseen(index);
+  if (unseen >= 0) text += `* OK [UNSEEN ${unseen + 1}] First unseen message\r\n`;
+  text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
+  text += `* OK [UIDNEXT ${index.uidNext}] Predicted next UID\r\n`;
+  out.text(text);
+  return readOnly ? ok("Examine completed", "READ-ONLY") : ok("Select completed", "READ-WRITE");
+}
+
+/** CLOSE removes what is marked \Deleted without telling; UNSELECT does not (RFC 3691). */
+export async function close(context: ImapContext, expunge: boolean): Promise<Reply> {
+  const { mailbox, index, readOnly } = selectedOf(context);
+  if (expunge && !readOnly && hasDeleted(index)) {
+    const result = await context.store.write({
+      kind: "expunge",
+      mailboxId: mailbox.id,
+      uids: null,
+      onlyDeleted: true,
+    });
+    if (!result.ok) return refusal(result);
+  }
+  await leave(context);
+  return ok(expunge ? "Close completed" : "Unselect completed");
+}
+
+/** Ends the selection, if there is one. */
+export async function leave(context: ImapContext): Promise<void> {
+  const { selected } = context;
+  if (selected === null) return;
+  context.selected = null;
+  if (context.session.state === "selected") context.session.state = "authenticated";
+  selected.stop();
+  const { mailbox, index, view, readOnly } = selected;
+  const arrived = view.largestUid >= mailbox.uidNext;
+  index.release();
+  if (arrived && !readOnly && index.exists) {
+    await context.store.write({ kind: "claim-recent", mailboxId: mailbox.id });
+  }
+}
+
+function note(context: ImapContext, change: Change): void {
+  const view = context.selected?.view;
+  if (view === undefined) return;
+  switch (change.kind) {
+    case "flags":
+      view.noteFlags(change.messages.map(({ uid }) => uid), change.modSeq);
+      break;
+    case "expunged":
+      view.noteExpunged(change.uids);
+      break;
+    case "reload":
+      // The numbers the client holds cannot be mapped any more.
+      context.session.bye("The mailbox has changed too much, please select it again");
+      break;
+    case "added":
+    case "mailboxes":
+    case "directory":
+    case "queue":
+      break;
+    default:
+      change satisfies never;
+  }
+  context.changed();
+}
+
+/**
+ * Tells the client what has changed: EXPUNGE where it is allowed, EXISTS and RECENT, then flags.
+ *
+ * RFC 3501 7.4.1: `expunges` is false while FETCH, STORE or SEARCH with sequence numbers are being answered.
+ */
+export async function tell(context: ImapContext, options: { expunges: boolean }): Promise<void> {
+  const { selected, out } = context;
+  if (selected === null) return;
+  const { view, index } = selected;
+  if (!index.exists) {
+    context.session.bye("The mailbox was deleted", "NONEXISTENT");
+    return;
+  }
+  while (view.behind && context.selected === selected) {
+    if (options.expunges && view.hasExpunged) {
+      let text = "";
+      for (const number of view.takeExpunged()) text += `* ${number} EXPUNGE\r\n`;
+      out.text(text);
+    }
+    const exists = view.takeExists();
+    if (exists !== null) out.text(`* ${exists} EXISTS\r\n* ${view.recent} RECENT\r\n`);
+    const uids = view.takeFlags(TELL_BATCH);
+    for (const uid of uids) writeFlags(context, selected, uid);
+    if (uids.length < TELL_BATCH) return;
+    await context.drain();
+  }
+}
+
+/** `* n FETCH (UID u FLAGS (...))`, with new keywords announced before it. */
+export function writeFlags(context: ImapContext, selected: Selected, uid: number): void {
+  const { view, index } = selected;
+  const position = index.positionOf(uid);
+  if (position < 0) return;
+  const keywords = index.keywordsAt(position);
+  if (keywords !== "") announce(context, selected, keywords);
+  const flags = formatFlags(index.flagsAt(position), keywords, uid >= view.recentFrom);
+  context.out.text(`* ${view.sequenceOf(uid)} FETCH (UID ${uid} FLAGS ${flags})\r\n`);
+}
+
+/** Repeats FLAGS and PERMANENTFLAGS when a keyword is new to this client. */
+function announce(context: ImapContext, selected: Selected, keywords: string): void {
+  const { keywords: known } = selected;
+  const before = known.size;
+  for (const keyword of keywords.split(" ")) {
+    if (known.size >= MAX_KEYWORDS) break;
+    if (!known.has(keyword.toLowerCase())) known.set(keyword.toLowerCase(), keyword);
+  }
+  if (known.size > before) context.out.text(formatSelectFlags([...known.values()], selected.readOnly));
+}
+
+function keywordsOf(index: MailboxIndex): Map<string, string> {
+  const keywords = new Map<string, string>();
+  let last = "";
+  for (let i = index.count - 1; i >= 0 && i >= index.count - KEYWORD_MESSAGES; i--) {
+    const words = index.keywordsAt(i);
+    if (words === last) continue;
+    last = words;
+    for (const word of words === "" ? [] : words.split(" ")) keywords.set(word.toLowerCase(), word);
+    if (keywords.size >= MAX_KEYWORDS) break;
+  }
+  return keywords;
+}
+
+/** Position of the first message without \Seen, or -1. A million messages take 2 ms. */
+function firstUnseen(index: MailboxIndex): number {
+  const { count } = index;
+  for (let i = 0; i < count; i++) if ((index.flagsAt(i) & FLAG_SEEN) === 0) return i;
+  return -1;
+}
+
+function hasDeleted(index: MailboxIndex): boolean {
+  const { count } = index;
+  for (let i = 0; i < count; i++) if ((index.flagsAt(i) & FLAG_DELETED) !== 0) return true;
+  return false;
+}
