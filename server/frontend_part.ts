@@ -1,0 +1,225 @@
+/**
+ * A front end: every mail port, the protocol drivers behind them, this thread's view of the store.
+ *
+ * N of them share the ports in Workers of their own, or one is all there is with `threads: 0`. The settings in force
+ * are read for each new connection, so a reload touches no session that runs.
+ */
+import { getLogger } from "@logtape/logtape";
+import { Authenticator } from "../auth/login.ts";
+import { MAILBOX_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
+import type { Credentials } from "../protocols/sasl/exchange.ts";
+import { DataFolder } from "../storage/data_folder.ts";
+import { openStore } from "../storage/open_store.ts";
+import type { Store } from "../storage/store.ts";
+import type { WriterPort } from "../storage/writer.ts";
+import type { Config, ListenerConfig } from "./config/config.ts";
+import { Deadlines } from "./deadline.ts";
+import { IdSource } from "./ids.ts";
+import { DEFAULT_IMAP_OPTIONS, type ImapOptions, ImapServer, type LoginOutcome } from "./imap.ts";
+import { Listener } from "./listener.ts";
+import { SharedLimits } from "./shared_limits.ts";
+import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
+import { canServeTls, TlsServer } from "./tls_transport.ts";
+import type { PeerFacts, Transport } from "./transport.ts";
+
+const log = getLogger(["veredus", "server"]);
+
+export interface FrontendSharing {
+  readonly writer: WriterPort;
+  readonly limits: SharedArrayBuffer;
+  readonly column: number;
+  /** Zero of the shared limits' times. */
+  readonly epoch: number;
+}
+
+export class FrontendPart implements ThreadPart {
+  readonly store: Store;
+  #settings: PartSettings;
+  #limits: SharedLimits;
+  #deadlines: Deadlines;
+  #authenticator: Authenticator;
+  #tls: TlsServer | null;
+  #imap: ImapServer;
+  #listeners: Listener[];
+
+  private constructor(settings: PartSettings, sharing: FrontendSharing, tls: TlsServer | null) {
+    const { config } = settings;
+    this.#settings = settings;
+    this.#tls = tls;
+    this.store = openStore({
+      folder: new DataFolder(config.data),
+      writer: sharing.writer,
+      openSegment: true,
+      minFreeOctets: config.limits.minFreeOctets,
+    });
+    this.#limits = new SharedLimits(sharing.limits, {
+      column: sharing.column,
+      epoch: sharing.epoch,
+      options: limitOptions(config),
+    });
+    this.#deadlines = new Deadlines();
+    this.#authenticator = new Authenticator({
+      store: this.store,
+      clock: Date.now,
+      failures: this.#limits,
+      limits: { maxFailures: config.limits.loginFailuresPerAddress },
+    });
+    const ids = new IdSource();
+    this.#imap = new ImapServer({
+      store: this.store,
+      deadlines: this.#deadlines,
+      login: (credentials, peer) => this.#login(credentials, peer),
+      mechanisms: MAILBOX_MECHANISMS,
+      hostName: config.hostname,
+      now: Date.now,
+      newId: () => ids.next(),
+    });
+    this.#listeners = config.listeners.filter(({ protocol }) => protocol !== "http").map((listener) =>
+      new Listener(listener, {
+        limits: this.#limits,
+        tls,
+        certificate: settings.certificates[0] ?? null,
+        hostname: config.hostname,
+        serve: (transport, of) => this.#serve(transport, of),
+      })
+    );
+  }
+
+  /** Opens the store and every port. Throws when one of them cannot be opened. */
+  static async open(settings: PartSettings, sharing: FrontendSharing): Promise<FrontendPart> {
+    const part = new FrontendPart(settings, sharing, await tlsServer(settings));
+    try {
+      for (const listener of part.#listeners) listener.open();
+    } catch (error) {
+      await part.drain(0);
+      throw error;
+    }
+    return part;
+  }
+
+  sessions(): SessionInfo[] {
+    return [
+      ...this.#imap.sessions().map((session): SessionInfo => ({
+        id: session.id,
+        protocol: "imap",
+        address: session.address,
+        since: session.since,
+        tls: session.tls,
+        account: session.account,
+        doing: session.idling
+          ? `IDLE in ${session.mailbox}`
+          : session.mailbox === null
+          ? session.command
+          : `${session.command} in ${session.mailbox}`,
+      })),
+    ];
+  }
+
+  endSession(id: string): boolean {
+    return this.#imap.end(id);
+  }
+
+  reload(settings: PartSettings): void {
+    const changed =
+      settings.certificates.some((certificate, at) =>
+        certificate.certificatePem !== this.#settings.certificates[at]?.certificatePem
+      ) || settings.certificates.length !== this.#settings.certificates.length;
+    this.#settings = settings;
+    this.#limits.configure(limitOptions(settings.config));
+    const [first] = settings.certificates;
+    if (!changed || first === undefined) return;
+    this.#tls?.replace(settings.certificates);
+    for (const listener of this.#listeners) listener.replaceCertificate(first);
+  }
+
+  async drain(withinMs: number): Promise<void> {
+    for (const listener of this.#listeners) listener.stop();
+    this.#imap.shutdown();
+    const drained = Promise.all(this.#listeners.map((listener) => listener.drained()));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLong = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
+    await Promise.race([drained, tooLong]);
+    clearTimeout(timer);
+    const left = this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
+    if (left > 0) {
+      log.warn("{left} connections did not end within {withinMs} ms and are cut", { left, withinMs });
+      for (const listener of this.#listeners) listener.cut();
+      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, CUT_MS))]);
+    }
+    this.#authenticator.close();
+    this.#deadlines.close();
+    await this.store.close();
+  }
+
+  async #serve(transport: Transport, listener: ListenerConfig): Promise<void> {
+    switch (listener.protocol) {
+      case "imap":
+      case "imaps":
+        return await this.#imap.serve(transport, this.#imapOptions(listener, transport.peer));
+      default:
+        transport.close();
+    }
+  }
+
+  #imapOptions(listener: ListenerConfig, peer: PeerFacts): Partial<ImapOptions> {
+    const { limits } = this.#settings.config;
+    const { timeouts } = DEFAULT_IMAP_OPTIONS;
+    return {
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      literals: listener.literals,
+      timeouts: { ...timeouts, beforeLoginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs },
+    };
+  }
+
+  /** Local mode waives TLS on loopback, where nobody listens in. */
+  #plainLoginAllowed(listener: ListenerConfig, peer: PeerFacts): boolean {
+    return listener.plainLogin || (this.#settings.local && isLoopback(peer.address));
+  }
+
+  async #login(credentials: Credentials, peer: PeerFacts): Promise<LoginOutcome> {
+    const result = await this.#authenticator.login({
+      login: credentials.user,
+      password: credentials.password,
+      authzid: credentials.authorizationId,
+      address: peer.address,
+      protocol: "imap",
+    });
+    if (result.ok) return { kind: "ok", account: result.account };
+    return {
+      kind: result.reason === "wrong-password"
+        ? "wrong"
+        : result.reason === "throttled"
+        ? "blocked"
+        : "unavailable",
+    };
+  }
+}
+
+/** Milliseconds for cut sessions to notice. */
+const CUT_MS = 1_000;
+
+export function limitOptions(config: Config) {
+  const { limits } = config;
+  return {
+    connections: limits.connections,
+    connectionsPerAddress: limits.connectionsPerAddress,
+    loginFailureLeakMs: Math.ceil(limits.loginFailureWindowMs / limits.loginFailuresPerAddress),
+  };
+}
+
+export function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+/** Null where this runtime cannot serve TLS by `node:tls`: STARTTLS is not offered then. */
+async function tlsServer(settings: PartSettings): Promise<TlsServer | null> {
+  const [first] = settings.certificates;
+  if (first === undefined) return null;
+  if (!await canServeTls(first)) {
+    log.warn("this runtime has no server side of TLS in node:tls: no STARTTLS, and tls: compact everywhere");
+    return null;
+  }
+  return new TlsServer(settings.certificates, {
+    requestClientCertificate: settings.config.listeners.some((listener) => listener.clientCertificates),
+  });
+}

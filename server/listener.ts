@@ -1,0 +1,279 @@
+/**
+ * One listening address: accepts, applies the limits of the whole server, and hands transports to the protocol.
+ *
+ * Limits come before anything else: a refused client gets one line and costs no session (under TLS not even the
+ * line, because a handshake would cost more than it tells). Out of file descriptors, accepting waits instead of
+ * spinning. Every socket is opened with `reusePort`, so that several threads listen on one port and a listener of
+ * implicit TLS can be replaced when its certificate changes; that nobody else owns the port is checked before
+ * ({@linkcode claimPort}).
+ */
+import { getLogger } from "@logtape/logtape";
+import { counter, gauge } from "../telemetry/metrics.ts";
+import type { Certificate } from "./certificate.ts";
+import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
+import { closeQuietly, DenoTransport, peerFacts, plainAddress } from "./deno_transport.ts";
+import type { SharedLimits } from "./shared_limits.ts";
+import { setNoDelayOnListener } from "./tcp_nodelay.ts";
+import type { TlsServer } from "./tls_transport.ts";
+import type { Transport } from "./transport.ts";
+
+/** Wait after a failed accept, milliseconds; it doubles up to the second. */
+const BACK_OFF_MS = 50;
+const MAX_BACK_OFF_MS = 1_000;
+
+const log = getLogger(["veredus", "server"]);
+const accepted = counter("veredus_connections_total", "Connections accepted", ["protocol"]);
+const refused = counter("veredus_connections_refused_total", "Connections refused by a limit", [
+  "protocol",
+  "limit",
+]);
+const open = gauge("veredus_connections", "Connections open now", { labelNames: ["protocol"] });
+const handshakeFailures = counter("veredus_tls_handshake_failures_total", "TLS handshakes that failed", [
+  "protocol",
+]);
+const acceptFailures = counter(
+  "veredus_accept_failures_total",
+  "Accepts that failed, as without descriptors",
+);
+
+/** What the connections of a listener meet. */
+export interface ListenerParts {
+  readonly limits: SharedLimits;
+  /** Null where this runtime cannot serve TLS by `node:tls`, or no certificate is there: no STARTTLS then. */
+  readonly tls: TlsServer | null;
+  /** The first certificate, for `tls: compact`; null when TLS is off. */
+  readonly certificate: Certificate | null;
+  /** Our name, for the line of a refused client. */
+  readonly hostname: string;
+  /** Runs one connection to its end. */
+  readonly serve: (transport: Transport, config: ListenerConfig) => Promise<void>;
+}
+
+export class Listener {
+  readonly config: ListenerConfig;
+  readonly #parts: ListenerParts;
+  #certificate: Certificate | null;
+  #socket: Deno.Listener | null;
+  /** TLS by `Deno.listenTls`, decided when the socket is opened. */
+  #compact: boolean;
+  #connections: Set<Deno.Conn>;
+  #idle: (() => void) | null;
+
+  constructor(config: ListenerConfig, parts: ListenerParts) {
+    this.config = config;
+    this.#parts = parts;
+    this.#certificate = parts.certificate;
+    this.#socket = null;
+    this.#compact = false;
+    this.#connections = new Set();
+    this.#idle = null;
+  }
+
+  /** Binds and accepts from now on. Throws when the address cannot be bound. */
+  open(): void {
+    this.#compact = isImplicitTls(this.config.protocol) && this.config.tls === "compact";
+    let socket = this.#bind();
+    if (this.#compact) {
+      const problem = setNoDelayOnListener((socket.addr as Deno.NetAddr).port);
+      if (problem !== null && this.#parts.tls !== null) {
+        log.warn("{protocol} on port {port} uses tls: full, because TCP_NODELAY cannot be set: {problem}", {
+          protocol: this.config.protocol,
+          port: this.config.port,
+          problem,
+        });
+        socket.close();
+        this.#compact = false;
+        socket = this.#bind();
+      }
+    } else if (isImplicitTls(this.config.protocol) && this.#parts.tls === null) {
+      log.warn("{protocol} on port {port} uses tls: compact: this runtime has no other", {
+        protocol: this.config.protocol,
+        port: this.config.port,
+      });
+      socket.close();
+      this.#compact = true;
+      socket = this.#bind();
+      setNoDelayOnListener((socket.addr as Deno.NetAddr).port);
+    }
+    this.#socket = socket;
+    this.#acceptLoop(socket);
+  }
+
+  /** New connections get this certificate; `tls: full` and STARTTLS are the shared TlsServer's matter. */
+  replaceCertificate(certificate: Certificate): void {
+    this.#certificate = certificate;
+    const old = this.#socket;
+    if (!this.#compact || old === null) return;
+    const socket = this.#bind();
+    setNoDelayOnListener((socket.addr as Deno.NetAddr).port);
+    this.#socket = socket;
+    this.#acceptLoop(socket);
+    old.close();
+  }
+
+  /** No new connections from now on. */
+  stop(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Resolves when the last connection has ended; call after {@linkcode stop}. */
+  async drained(): Promise<void> {
+    while (this.#connections.size > 0) await new Promise<void>((resolve) => this.#idle = resolve);
+  }
+
+  /** Cuts every connection. */
+  cut(): void {
+    for (const connection of this.#connections) closeQuietly(connection);
+  }
+
+  #bind(): Deno.Listener {
+    const { address, port } = this.config;
+    return onAddress(address, (hostname) => {
+      if (!this.#compact) return Deno.listen({ hostname, port, reusePort: true });
+      if (this.#certificate === null) throw new Error("implicit TLS needs a certificate");
+      const { certificatePem: cert, keyPem: key } = this.#certificate;
+      return Deno.listenTls({ hostname, port, reusePort: true, cert, key });
+    });
+  }
+
+  async #acceptLoop(socket: Deno.Listener): Promise<void> {
+    let backOffMs = 0;
+    for (;;) {
+      let connection: Deno.Conn;
+      try {
+        connection = await socket.accept();
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+        if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.ConnectionAborted) {
+          continue;
+        }
+        acceptFailures.inc();
+        if (backOffMs === 0) {
+          log.error("accept on port {port} failed: {error}", { port: this.config.port, error });
+        }
+        backOffMs = Math.min(MAX_BACK_OFF_MS, backOffMs * 2 || BACK_OFF_MS);
+        await new Promise((resolve) => setTimeout(resolve, backOffMs));
+        continue;
+      }
+      backOffMs = 0;
+      this.#accepted(connection);
+    }
+  }
+
+  #accepted(connection: Deno.Conn): void {
+    const { protocol } = this.config;
+    const address = plainAddress((connection.remoteAddr as Deno.NetAddr).hostname);
+    const admission = this.#parts.limits.admit(address);
+    if (admission !== "admitted") {
+      refused.inc({ protocol, limit: admission });
+      log.debug("{protocol} connection from {address} refused: limit {limit}", {
+        protocol,
+        address,
+        limit: admission,
+      });
+      this.#refuse(connection);
+      return;
+    }
+    accepted.inc({ protocol });
+    open.inc({ protocol });
+    this.#connections.add(connection);
+    this.#serve(connection).catch((error) => {
+      log.error("{protocol} connection from {address} ended by a fault of ours: {error}", {
+        protocol,
+        address,
+        error,
+      });
+    }).finally(() => {
+      closeQuietly(connection);
+      this.#connections.delete(connection);
+      this.#parts.limits.release(address);
+      open.dec({ protocol });
+      if (this.#connections.size === 0) this.#idle?.();
+    });
+  }
+
+  async #serve(connection: Deno.Conn): Promise<void> {
+    const { serve, tls } = this.#parts;
+    if (this.#compact) return await serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
+    if (!isImplicitTls(this.config.protocol)) {
+      return await serve(DenoTransport.plain(connection as Deno.TcpConn, tls), this.config);
+    }
+    let transport: Transport;
+    try {
+      (connection as Deno.TcpConn).setNoDelay(true);
+      transport = await tls!.upgrade(connection, peerFacts(connection));
+    } catch (error) {
+      handshakeFailures.inc({ protocol: this.config.protocol });
+      log.debug("TLS handshake on port {port} failed: {error}", {
+        port: this.config.port,
+        error: error instanceof Error ? error.message : String(error),
+      });
+      return;
+    }
+    await serve(transport, this.config);
+  }
+
+  async #refuse(connection: Deno.Conn): Promise<void> {
+    try {
+      if (!isImplicitTls(this.config.protocol)) {
+        await connection.write(
+          new TextEncoder().encode(busyLine(this.config.protocol, this.#parts.hostname)),
+        );
+      }
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // gone already
+    } finally {
+      closeQuietly(connection);
+    }
+  }
+}
+
+/** What a client over the limit hears (RFC 5321 3.8, RFC 3501 7.1.5, RFC 3206). */
+export function busyLine(protocol: Protocol, hostname: string): string {
+  switch (protocol) {
+    case "smtp":
+    case "submission":
+    case "submissions":
+      return `421 4.7.0 ${hostname} Too many connections, try again later\r\n`;
+    case "imap":
+    case "imaps":
+      return "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
+    case "pop3":
+    case "pop3s":
+      return "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
+    case "http":
+      return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    default: {
+      const never: never = protocol;
+      return never;
+    }
+  }
+}
+
+/**
+ * Makes sure that no other process has the port, and returns it (port 0: a free one). `reusePort` would share it
+ * silently with another server of the same user. Throws AddrInUse.
+ */
+export function claimPort(address: string, port: number): number {
+  const socket = onAddress(address, (hostname) => Deno.listen({ hostname, port }));
+  const claimed = (socket.addr as Deno.NetAddr).port;
+  socket.close();
+  return claimed;
+}
+
+/** `*` is every address of both families where the machine has both, else every IPv4 address. */
+function onAddress<T>(address: string, bind: (hostname: string) => T): T {
+  if (address !== "*") return bind(address);
+  try {
+    return bind("::");
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.PermissionDenied) throw error;
+    return bind("0.0.0.0");
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * A running server: lock, ports, certificates, threads, reload, drain. The one composition for `start`, `serve`,
+ * and tests.
+ *
+ * Order at start: data folder, lock (before anything is bound or opened), ports claimed, certificates, threads. The
+ * configuration's data path must be absolute. {@linkcode Server.stop} drains; a fatal end of the writer is told by
+ * `onFatal`, whose caller must end the process.
+ */
+import { getLogger } from "@logtape/logtape";
+import { DataFolder } from "../storage/data_folder.ts";
+import { DataLock } from "../storage/lock.ts";
+import type { WriterPort } from "../storage/writer.ts";
+import { flushLogs, type LogArea, type LogLevel, type LogSettings, setLogLevel } from "../telemetry/log.ts";
+import { exposition, metricsAsJson, type ThreadMetrics } from "../telemetry/metrics.ts";
+import { type Certificate, loadCertificate, selfSignedCertificate } from "./certificate.ts";
+import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
+import { claimPort } from "./listener.ts";
+import type { PartSettings, ThreadRole } from "./threads/messages.ts";
+import type { PlacedSession, Shape } from "./threads/shape.ts";
+
+const log = getLogger(["veredus", "server"]);
+
+export interface ServerOptions {
+  readonly config: Config;
+  /** Passwords without TLS from loopback. */
+  readonly local: boolean;
+  /** For the lock: what this process does. */
+  readonly purpose: string;
+  readonly logs: LogSettings;
+  /** Log lines of other threads. */
+  readonly onLog: (lines: string) => void;
+  readonly onFatal: (reason: string) => void;
+  /** Runs between the writer's start and the opening of the ports, as to make accounts. */
+  readonly prepare?: (writer: WriterPort) => Promise<void>;
+  readonly entries?: Partial<Record<ThreadRole, URL>>;
+}
+
+/** It could not start; the message is for the operator and says what to do. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+export class Server {
+  readonly folder: DataFolder;
+  readonly startedAt: number;
+  #settings: PartSettings;
+  #lock: DataLock;
+  #shape: Shape;
+  #stopped: Promise<void> | null;
+
+  private constructor(
+    settings: PartSettings,
+    parts: { folder: DataFolder; lock: DataLock; shape: Shape; startedAt: number },
+  ) {
+    this.folder = parts.folder;
+    this.startedAt = parts.startedAt;
+    this.#settings = settings;
+    this.#lock = parts.lock;
+    this.#shape = parts.shape;
+    this.#stopped = null;
+  }
+
+  /** Throws {@linkcode StartError}, DataFolderLocked, and trouble of the disk. */
+  static async start(options: ServerOptions): Promise<Server> {
+    const folder = new DataFolder(options.config.data);
+    folder.create();
+    const lock = DataLock.take(folder.lock, options.purpose);
+    try {
+      const config = { ...options.config, listeners: claimPorts(options.config.listeners) };
+      const certificates = await certificatesOf(config, folder);
+      const settings: PartSettings = { config, certificates, local: options.local };
+      const shape = await startShape(settings, options);
+      return new Server(settings, { folder, lock, shape, startedAt: Date.now() });
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  get config(): Config {
+    return this.#settings.config;
+  }
+
+  get certificates(): readonly Certificate[] {
+    return this.#settings.certificates;
+  }
+
+  get writer(): WriterPort {
+    return this.#shape.writer;
+  }
+
+  /** Values of every thread. */
+  async metrics(): Promise<ThreadMetrics[]> {
+    return [await metricsAsJson(), ...await this.#shape.metrics()];
+  }
+
+  /** The Prometheus text of all threads together. */
+  async metricsText(): Promise<string> {
+    return await exposition(await this.metrics());
+  }
+
+  sessions(): Promise<PlacedSession[]> {
+    return this.#shape.sessions();
+  }
+
+  endSession(id: string): Promise<boolean> {
+    return this.#shape.endSession(id);
+  }
+
+  /** Why the server cannot take mail; null when all is well. */
+  trouble(): Promise<string | null> {
+    return this.#stopped === null ? this.#shape.trouble() : Promise.resolve("the server is stopping");
+  }
+
+  setLogLevel(area: LogArea | null, level: LogLevel): void {
+    setLogLevel(area, level);
+    this.#shape.setLogLevel(area, level);
+  }
+
+  /**
+   * Takes over what can change: certificates (read again), limits, log levels. Returns the keys that differ and
+   * need a restart. Throws when a certificate cannot be used; everything stays as it was then.
+   */
+  async reload(next: Config): Promise<string[]> {
+    const now = this.#settings.config;
+    const config: Config = {
+      ...now,
+      limits: next.limits,
+      logging: next.logging,
+      certificates: next.certificates,
+      drainMs: next.drainMs,
+    };
+    const certificates = await certificatesOf(config, this.folder);
+    this.#settings = { ...this.#settings, config, certificates };
+    await this.#shape.reload(this.#settings);
+    this.setLogLevel(null, next.logging.level);
+    for (const [area, level] of Object.entries(next.logging.areas)) this.setLogLevel(area as LogArea, level);
+    const left = needRestart(now, next);
+    log.info("configuration reloaded: certificates, limits and log levels are in force");
+    if (left.length > 0) log.warn("these changes need a restart: {keys}", { keys: left.join(", ") });
+    return left;
+  }
+
+  /** Drains and closes everything; safe to call twice. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    log.info("stopping: no new connections, {drainMs} ms for what runs", { drainMs: this.config.drainMs });
+    try {
+      await this.#shape.drain(this.config.drainMs);
+    } finally {
+      this.#lock.release();
+      log.info("stopped");
+      flushLogs();
+    }
+  }
+}
+
+async function startShape(settings: PartSettings, options: ServerOptions): Promise<Shape> {
+  const { config } = settings;
+  const shape = {
+    settings,
+    logs: options.logs,
+    onLog: options.onLog,
+    onFatal: options.onFatal,
+    frontEnds: frontEnds(config.threads, navigator.hardwareConcurrency),
+    ...(options.prepare && { prepare: options.prepare }),
+    ...(options.entries && { entries: options.entries }),
+  };
+  // Main of the threaded shape never loads the protocol drivers: they cost time and memory.
+  return shape.frontEnds === 0
+    ? await (await import("./threads/single.ts")).startSingle(shape)
+    : await (await import("./threads/threaded.ts")).startThreaded(shape);
+}
+
+/** Port 0 becomes a free port, the same for every thread. */
+function claimPorts(listeners: readonly ListenerConfig[]): ListenerConfig[] {
+  return listeners.map((listener) => {
+    const { protocol, address, port } = listener;
+    try {
+      return { ...listener, port: claimPort(address, port) };
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse) {
+        throw new StartError(`${protocol}: port ${port} on ${address} is in use by another process`);
+      }
+      if (error instanceof Deno.errors.PermissionDenied) {
+        throw new StartError(
+          `${protocol}: port ${port} needs CAP_NET_BIND_SERVICE: use the unit that "veredus service" prints, ` +
+            `start as root with "user" configured, or choose a port above 1023`,
+        );
+      }
+      if (error instanceof Deno.errors.AddrNotAvailable) {
+        throw new StartError(`${protocol}: this machine has no address ${address}`);
+      }
+      throw error;
+    }
+  });
+}
+
+async function certificatesOf(config: Config, folder: DataFolder): Promise<Certificate[]> {
+  if (config.certificates.length === 0) {
+    const names = [...new Set([config.hostname, "localhost", "127.0.0.1", "::1"])];
+    return [await selfSignedCertificate(folder.tls, { names, now: Date.now() })];
+  }
+  const loaded = config.certificates.map(({ certificate, key }) => loadCertificate(certificate, key));
+  for (const [at, { notAfter }] of loaded.entries()) {
+    if (notAfter < Date.now()) {
+      log.error("the certificate {file} has ended", { file: config.certificates[at]?.certificate });
+    }
+  }
+  return loaded;
+}
+
+/** Keys that differ and are read only at start. */
+function needRestart(now: Config, next: Config): string[] {
+  const keys = [
+    "hostname",
+    "data",
+    "user",
+    "threads",
+    "trustedNetworks",
+    "queue",
+    "relay",
+    "captureOutbound",
+    "resolver",
+  ] as const;
+  const left: string[] = keys.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
+  const ports = (config: Config, other: Config) =>
+    // A port chosen at start (0 in the file) is no change.
+    JSON.stringify(config.listeners.map((listener, at) =>
+      other.listeners[at]?.port === 0 ? { ...listener, port: 0 } : listener
+    ));
+  if (ports(now, next) !== ports(next, next)) left.push("listeners");
+  return left.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+}

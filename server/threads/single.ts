@@ -1,0 +1,46 @@
+/** `threads: 0`: every part in this thread. A commit then blocks the event loop while it syncs. */
+import { FrontendPart } from "../frontend_part.ts";
+import { SharedLimits } from "../shared_limits.ts";
+import { WriterPart } from "../writer_part.ts";
+import type { ThreadPart } from "./messages.ts";
+import type { Shape, ShapeOptions } from "./shape.ts";
+
+export async function startSingle(options: ShapeOptions): Promise<Shape> {
+  const { settings } = options;
+  const writer = new WriterPart(settings.config.data, options.onFatal);
+  const parts: ThreadPart[] = [];
+  const drain = async (withinMs: number) => {
+    await Promise.all(parts.map((part) => part.drain(withinMs)));
+    await writer.drain();
+  };
+  try {
+    await options.prepare?.(writer.writer);
+    parts.push(
+      await FrontendPart.open(settings, {
+        writer: writer.writer,
+        limits: SharedLimits.buffer(1),
+        column: 0,
+        epoch: Date.now(),
+      }),
+    );
+  } catch (error) {
+    await drain(0);
+    throw error;
+  }
+  return {
+    writer: writer.writer,
+    metrics: () => Promise.resolve([]), // main's own registry has them all
+    sessions: () =>
+      Promise.resolve(
+        parts.flatMap((part) => part.sessions()).map((session) => ({ ...session, thread: 0 })),
+      ),
+    endSession: (id) => Promise.resolve(parts.some((part) => part.endSession(id))),
+    setLogLevel: () => {},
+    reload: (next) => {
+      for (const part of parts) part.reload(next);
+      return Promise.resolve();
+    },
+    trouble: () => Promise.resolve(null),
+    drain,
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * The writer's part: recovers segments, opens the one writing connection, serves the other threads.
+ *
+ * In a Worker of its own, or in the only thread with `threads: 0`. What it reports as fatal ends the process: a
+ * transaction may hold the write lock until then.
+ */
+import { getLogger } from "@logtape/logtape";
+import { DataFolder, recoverSegments } from "../storage/data_folder.ts";
+import { Writer } from "../storage/writer.ts";
+import { serveWriter } from "../storage/writer_port.ts";
+import type { SessionInfo, ThreadPart } from "./threads/messages.ts";
+
+const log = getLogger(["veredus", "storage"]);
+
+export class WriterPart implements ThreadPart {
+  readonly writer: Writer;
+
+  constructor(path: string, fail: (reason: string) => void) {
+    const folder = new DataFolder(path);
+    recoverSegments(folder);
+    folder.fillReserve();
+    this.writer = new Writer({
+      databasePath: folder.database,
+      clock: Date.now,
+      onFatal: (error) => {
+        log.fatal("the writer cannot go on: {error}", { error });
+        fail(error.stack ?? error.message);
+      },
+      onDiskFull: () => folder.releaseReserve(),
+    });
+  }
+
+  attach(port: MessagePort): void {
+    serveWriter(this.writer, port);
+  }
+
+  sessions(): SessionInfo[] {
+    return [];
+  }
+
+  endSession(): boolean {
+    return false;
+  }
+
+  reload(): void {
+    // Nothing of the writer's is configurable while it runs.
+  }
+
+  async drain(): Promise<void> {
+    await this.writer.close();
+  }
+}
