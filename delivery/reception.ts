@@ -1,0 +1,59 @@
+/**
+ * What an SMTP session asks of delivery: one {@linkcode Transaction} for each MAIL, answered in replies.
+ *
+ * The driver (`server/smtp.ts`) knows sockets and the protocol core, `inbound.ts` knows policy, recipients and storage;
+ * this is all they know of each other. LMTP and other ways in use the same interface.
+ */
+import type { MailParameters } from "../protocols/smtp/command.ts";
+import type { Path } from "../protocols/smtp/path.ts";
+import type { Reply } from "../protocols/smtp/reply.ts";
+import type { Account } from "../storage/store.ts";
+
+/** The client and its session, as they are when MAIL comes. */
+export interface ClientFacts {
+  /** The id in every log line of the session. */
+  readonly sessionId: string;
+  readonly address: string;
+  readonly port: number;
+  /** Argument of EHLO or HELO. */
+  readonly heloName: string;
+  /** EHLO, hence ESMTP in `Received`. */
+  readonly esmtp: boolean;
+  /** Null in clear; `protocol` and `cipher` are null where the carrier cannot tell. */
+  readonly tls: { readonly protocol: string | null; readonly cipher: string | null } | null;
+  /** `mx`: the port for other servers; `submission`: 587 and 465. */
+  readonly service: "mx" | "submission";
+  /** Null before a login. */
+  readonly account: Account | null;
+  /** In one of `trusted_networks`: may relay, line ends are converted. */
+  readonly trusted: boolean;
+}
+
+export interface Reception {
+  /** MAIL: opens a transaction, or refuses. */
+  mail(
+    client: ClientFacts,
+    mail: { readonly reversePath: Path | null; readonly parameters: MailParameters },
+  ): Transaction | Reply;
+}
+
+/** One message on its way in. Every method may be called once `mail` gave it, until `finish` or `discard`. */
+export interface Transaction {
+  /** Our id of the message: in the 250, in `Received`, in every log line about it. */
+  readonly traceId: string;
+  /** RCPT. The recipient counts when the reply is 2xx. */
+  rcpt(path: Path): Reply | Promise<Reply>;
+  /** Before the 354, or the first chunk of BDAT: null goes on. */
+  begin(): Reply | null;
+  /** A span of the message, dot-stuffing removed, valid during the call. A returned promise is backpressure. */
+  write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined;
+  /** The message is complete. The reply is 2xx only after it is durable. Never rejects: trouble is a 4xx. */
+  finish(): Promise<Reply>;
+  /** Forgets everything; safe at any time and more than once, also after `finish`. */
+  discard(): void;
+}
+
+/** Tells a refusal from a transaction. */
+export function isReply(answer: Transaction | Reply): answer is Reply {
+  return "code" in answer;
+}
