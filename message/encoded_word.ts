@@ -47,6 +47,7 @@ export function encodeHeaderText(text: string): string {
 
 /** Octets that are no ASCII, as characters: UTF-8 where well-formed, else each octet as Windows-1252. */
 export function decodeRaw(value: string): string {
+  // deno-lint-ignore no-control-regex
   if (!/[^\x00-\x7f]/.test(value)) return value;
   const octets = encodeLatin1(value);
   return utf8OrNull(octets) ?? new TextDecoder("windows-1252").decode(octets);

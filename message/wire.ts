@@ -17,6 +17,7 @@ export function nstring(value: string | null | undefined): string {
 }
 
 function ascii(value: string): string {
+  // deno-lint-ignore no-control-regex
   const plain = decodeRaw(value.replace(/[\x00-\x1f\x7f]+/g, " "));
   return encodeHeaderText(plain);
 }

@@ -13,7 +13,6 @@ export function reply(code: number, enhanced: string, text: string): Reply {
 
 /** One line; text of ours never holds CR or LF, text of others is cleaned here. */
 export function encodeReply({ code, enhanced, text }: Reply): string {
-  // deno-lint-ignore no-control-regex
   const clean = /[^\x20-\x7e]/.test(text) ? text.replace(/[^\x20-\x7e]+/g, " ") : text;
   return enhanced === "" ? `${code} ${clean}\r\n` : `${code} ${enhanced} ${clean}\r\n`;
 }

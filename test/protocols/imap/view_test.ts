@@ -61,7 +61,7 @@ Deno.test("a random history leaves the same numbers as the model", () => {
       if (initial > 0) index.add(initial, 2);
       const view = new MailboxView(index, 4);
       /** What the client believes. */
-      let client = [...index.uids];
+      const client = [...index.uids];
       let flagged = new Set<number>();
       for (const action of steps) {
         switch (action.kind) {
