@@ -3,6 +3,7 @@
  *
  *     veredus.db (-wal, -shm)   the database        segments/   message octets      lock      who runs
  *     reserve                   space for removals  tls/        certificates        run/      control socket
+ *     tmp/                      TMPDIR of the process
  */
 import { getLogger } from "@logtape/logtape";
 import { statfsSync } from "node:fs";
@@ -56,9 +57,22 @@ export class DataFolder {
     return `${this.run}/control.sock`;
   }
 
+  get tmp(): string {
+    return `${this.path}/tmp`;
+  }
+
+  /**
+   * Makes `tmp/` the TMPDIR of this process. The executable unpacks the native library of the database there when it is
+   * first imported, and nobody else may lay one in its way: call this before.
+   */
+  claimTemporary(): void {
+    this.create();
+    Deno.env.set("TMPDIR", this.tmp);
+  }
+
   /** Makes what is missing, readable by its owner only. */
   create(): void {
-    for (const path of [this.path, this.segments, this.tls, this.run]) {
+    for (const path of [this.path, this.segments, this.tls, this.run, this.tmp]) {
       Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     }
   }

@@ -1,0 +1,154 @@
+/**
+ * A server in the foreground of this process: logs, signals, administration, and the code it ends with.
+ *
+ * SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reloads. The death of the writer ends the process with
+ * its reason, because a transaction may hold the lock until then. Administration is given from outside: it lives
+ * beside this folder, not below it.
+ */
+import { getLogger } from "@logtape/logtape";
+import { DataFolder } from "../../storage/data_folder.ts";
+import { DataFolderLocked } from "../../storage/lock.ts";
+import type { WriterPort } from "../../storage/writer.ts";
+import { configureLogs, flushLogs, LogWriter } from "../../telemetry/log.ts";
+import { CertificateError } from "../certificate.ts";
+import type { Config } from "../config/config.ts";
+import { ConfigError } from "../config/faults.ts";
+import { EXIT, type ExitCode } from "../exit_codes.ts";
+import { Server, StartError } from "../run.ts";
+import { watchSupervisor } from "./supervise.ts";
+
+const log = getLogger(["veredus", "server"]);
+
+/** What administers a server: control socket and HTTP. */
+export interface Administration {
+  close(): Promise<void>;
+}
+
+export interface Hooks {
+  /** Opens administration of a server that runs; throws StartError when a port cannot be had. */
+  administer(server: Server, control: { reload: (() => Promise<string[]>) | null }): Promise<Administration>;
+}
+
+export interface ForegroundOptions extends Hooks {
+  readonly config: Config;
+  readonly local: boolean;
+  readonly purpose: string;
+  readonly prepare?: (writer: WriterPort) => Promise<void>;
+  /** Said on standard output when everything listens. */
+  readonly announce: (server: Server) => string;
+  /** Reads the configuration again for SIGHUP; null: there is none. */
+  readonly reread: (() => Config) | null;
+}
+
+/** Resolves with the exit code once the server has ended. */
+export async function runForeground(options: ForegroundOptions): Promise<ExitCode> {
+  const { config } = options;
+  const { level, areas, format } = config.logging;
+  const text = format === "text" || (format === "auto" && Deno.stderr.isTerminal());
+  const logs = { level, areas, format: text ? "text" : "json" } as const;
+  const output = new LogWriter(Deno.stderr);
+  configureLogs(logs, output);
+
+  const end = Promise.withResolvers<ExitCode>();
+  let server: Server;
+  try {
+    new DataFolder(config.data).claimTemporary();
+    server = await Server.start({
+      config,
+      local: options.local,
+      purpose: options.purpose,
+      logs,
+      onLog: (lines) => output.write(lines),
+      onFatal: (reason) => {
+        flushLogs();
+        output.flushSync();
+        complain(`the writer died and the server ends with it: ${reason}`);
+        Deno.exit(EXIT.fault);
+      },
+      ...(options.prepare && { prepare: options.prepare }),
+    });
+  } catch (error) {
+    output.flushSync();
+    return startFailed(error);
+  }
+
+  let administration: Administration | null = null;
+  try {
+    administration = await options.administer(server, {
+      reload: options.reread === null ? null : () => reload(server, options.reread!),
+    });
+    console.log(options.announce(server));
+    const stopListening = listen(server, { end, reread: options.reread });
+    const code = await end.promise;
+    await administration.close();
+    await server.stop();
+    stopListening();
+    return code;
+  } catch (error) {
+    await administration?.close();
+    await server.stop();
+    return startFailed(error);
+  } finally {
+    flushLogs();
+    output.flushSync();
+  }
+}
+
+function listen(
+  server: Server,
+  options: { end: PromiseWithResolvers<ExitCode>; reread: (() => Config) | null },
+): () => void {
+  let asked = false;
+  const stop = () => {
+    if (asked) Deno.exit(EXIT.failed); // the operator does not want to wait for the drain
+    asked = true;
+    options.end.resolve(EXIT.ok);
+  };
+  const hangUp = () => {
+    if (options.reread === null) {
+      log.warn("SIGHUP: this server has no configuration file to read again");
+      return;
+    }
+    reload(server, options.reread).catch((error) => {
+      log.error("the configuration was not taken over, the old one stays in force: {reason}", {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    });
+  };
+  Deno.addSignalListener("SIGTERM", stop);
+  Deno.addSignalListener("SIGINT", stop);
+  Deno.addSignalListener("SIGHUP", hangUp);
+  const unwatch = watchSupervisor(stop);
+  return () => {
+    Deno.removeSignalListener("SIGTERM", stop);
+    Deno.removeSignalListener("SIGINT", stop);
+    Deno.removeSignalListener("SIGHUP", hangUp);
+    unwatch();
+  };
+}
+
+async function reload(server: Server, reread: () => Config): Promise<string[]> {
+  return await server.reload(reread());
+}
+
+/** Says why, and gives the code that tells a supervisor whether trying again makes sense. */
+function startFailed(error: unknown): ExitCode {
+  if (error instanceof DataFolderLocked) {
+    complain(`${error.message}; stop that process, or name another folder`);
+    return EXIT.unavailable;
+  }
+  if (error instanceof ConfigError || error instanceof CertificateError) {
+    complain(error.message);
+    return EXIT.config;
+  }
+  if (error instanceof StartError || error instanceof Deno.errors.PermissionDenied) {
+    complain(error.message);
+    return EXIT.cannotStart;
+  }
+  complain(`the server could not start: ${error instanceof Error ? error.stack ?? error.message : error}`);
+  return EXIT.cannotStart;
+}
+
+export function complain(text: string): void {
+  console.error(`veredus: ${text}`);
+}
