@@ -26,7 +26,7 @@ export class WriterPart implements ThreadPart {
         log.fatal("the writer cannot go on: {error}", { error });
         fail(error.stack ?? error.message);
       },
-      onDiskFull: () => folder.releaseReserve(),
+      reserve: { release: () => folder.releaseReserve(), fill: () => folder.fillReserve() },
     });
   }
 

@@ -7,11 +7,14 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { statfsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { DENO_FILES, type Files } from "./files.ts";
 import {
   FILE_HEADER_OCTETS,
   fileHeader,
   readAt,
+  RECORD_HEADER_OCTETS,
+  recordOctets,
   scanSegment,
   sealedLength,
   segmentName,
@@ -78,14 +81,23 @@ export class DataFolder {
   }
 
   /** Puts the reserve back when there is room: space that a full disk leaves for EXPUNGE and queue removal. */
-  fillReserve(): void {
+  fillReserve(): boolean {
     try {
-      if (Deno.statSync(this.reserve).size === RESERVE_OCTETS) return;
+      if (Deno.statSync(this.reserve).size === RESERVE_OCTETS) return true;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    if (freeOctets(this.path) < 4 * RESERVE_OCTETS) return;
-    Deno.writeFileSync(this.reserve, new Uint8Array(RESERVE_OCTETS), { mode: 0o600 });
+    if (freeOctets(this.path) < 4 * RESERVE_OCTETS) return false;
+    try {
+      Deno.writeFileSync(this.reserve, new Uint8Array(RESERVE_OCTETS), { mode: 0o600 });
+      return true;
+    } catch (error) {
+      log.warn("the reserve {path} could not be filled: {error}", {
+        path: this.reserve,
+        error: String(error),
+      });
+      return false;
+    }
   }
 
   releaseReserve(): void {
@@ -106,7 +118,8 @@ export function freeOctets(path: string): number {
 
 /**
  * Cuts torn tails: every segment that was not sealed is scanned, cut behind its last intact record and sealed. A file
- * without a single record (a crash before the first sync) is removed.
+ * without a single record (a crash before the first sync) is removed. Records behind damage are kept: nothing
+ * acknowledged may be cut because of what lies before it.
  */
 export function recoverSegments(folder: DataFolder, files: Files = DENO_FILES): void {
   for (const { name } of Deno.readDirSync(folder.segments)) {
@@ -116,29 +129,33 @@ export function recoverSegments(folder: DataFolder, files: Files = DENO_FILES): 
     using file = Deno.openSync(path);
     const header = new Uint8Array(FILE_HEADER_OCTETS);
     const length = readAt(file, 0, header) < header.length ? null : sealedLength(header);
-    if (length !== null && length > 0) continue;
-    const end = length === null ? FILE_HEADER_OCTETS : intactEnd(file);
+    // A sealed length that the file does not have is a header torn while it was written.
+    if (length !== null && length > 0 && length === file.statSync().size) continue;
+    const end = intactEnd(file);
     if (end <= FILE_HEADER_OCTETS) {
       Deno.removeSync(path);
       continue;
     }
     const segment = files.open(path);
-    segment.truncate(end);
-    segment.writeSync(fileHeader(end), 0);
-    segment.close();
-    using handle = Deno.openSync(path, { write: true });
-    handle.syncDataSync();
+    try {
+      segment.truncate(end);
+      segment.writeSync(fileHeader(end), 0);
+      segment.syncSync();
+    } finally {
+      segment.close();
+    }
   }
   files.syncDirectory(folder.segments);
 }
 
-/** Where the last record ends before which every record is intact. */
+/** Where the last intact record ends. */
 function intactEnd(file: Deno.FsFile): number {
-  const scan = scanSegment(file, { checkPayloads: true });
-  for (;;) {
-    const step = scan.next();
-    if (step.done) return step.value;
-    // An unsynced record in the middle may be torn while later ones reached the disk: keep going, nothing acknowledged
-    // points at it, and a later one may be acknowledged.
+  let end = FILE_HEADER_OCTETS;
+  for (const { offset, header, intact } of scanSegment(file, { checkPayloads: true })) {
+    // A torn record in the middle was never acknowledged, but a later one may be: go on.
+    if (intact) {
+      end = offset - RECORD_HEADER_OCTETS + recordOctets(header.payloadLength, header.salvageLength);
+    }
   }
+  return end;
 }

@@ -11,6 +11,8 @@ export interface SegmentFile {
   write(bytes: Uint8Array, at: number): Promise<void>;
   /** fdatasync: octets and size are on stable storage when it resolves. */
   sync(): Promise<void>;
+  /** The same on this thread, where nothing else can go on before it anyway. */
+  syncSync(): void;
   truncate(size: number): void;
   close(): void;
 }
@@ -47,6 +49,10 @@ class DenoSegmentFile implements SegmentFile {
 
   sync(): Promise<void> {
     return this.#background.syncData();
+  }
+
+  syncSync(): void {
+    this.#file.syncDataSync();
   }
 
   truncate(size: number): void {

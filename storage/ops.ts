@@ -152,6 +152,8 @@ export type WriteOp =
     readonly recipientIds: readonly number[];
     readonly at: number;
   }
+  /** Compaction: the octets of contents lie somewhere else now. What is gone meanwhile is left out. */
+  | { readonly kind: "relocate"; readonly moves: readonly Relocation[] }
   | { readonly kind: "put-domain"; readonly domain: DomainRow }
   | { readonly kind: "remove-domain"; readonly name: string }
   /** Creates (with the standard mailboxes, subscribed, SPECIAL-USE) or changes an account. */
@@ -161,6 +163,13 @@ export type WriteOp =
   | { readonly kind: "remove-alias"; readonly address: string }
   | { readonly kind: "put-token"; readonly token: TokenRow }
   | { readonly kind: "remove-token"; readonly id: string };
+
+/** A record that was copied; both addresses have the same length. */
+export interface Relocation {
+  readonly contentId: number;
+  readonly from: BlobAddress;
+  readonly to: BlobAddress;
+}
 
 export interface DomainRow {
   /** A-labels, lower case. */
@@ -252,6 +261,8 @@ export type WriteResult =
     readonly modSeq: number;
     readonly uids: readonly number[];
   }
+  /** `moved` is the number of contents that now point at the new place. */
+  | { readonly ok: true; readonly kind: "relocated"; readonly moved: number }
   | { readonly ok: true; readonly kind: "recent"; readonly firstRecentUid: number }
   | { readonly ok: true; readonly kind: "mailbox"; readonly mailboxId: number; readonly uidValidity: number }
   | { readonly ok: true; readonly kind: "account"; readonly accountId: number };

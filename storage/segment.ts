@@ -94,38 +94,72 @@ export interface ScannedRecord {
   readonly header: RecordHeader;
   readonly salvage: SalvageFacts | null;
   readonly intact: boolean;
+  /** Octets before it that are no record: it was found by its magic. 0 where it follows the one before. */
+  readonly gapOctets: number;
 }
+
+/** Read in one go while a record is looked for; a multiple of 8. */
+const SEARCH_OCTETS = 256 * 1024;
 
 /**
  * Reads the records of a segment file in order. With `checkPayloads` every payload is read and its checksum compared;
- * a record that fails is yielded with `intact: false` and the scan goes on behind it. Returns where the records end.
+ * a record that fails is yielded with `intact: false` and the scan goes on behind it. Where no record begins, the next
+ * one is looked for by its magic at every multiple of 8. Returns where the records end.
  */
 export function* scanSegment(
   file: Deno.FsFile,
   options: { checkPayloads: boolean },
 ): Generator<ScannedRecord, number> {
   const size = file.statSync().size;
-  const buffer = new Uint8Array(RECORD_HEADER_OCTETS);
-  let at = FILE_HEADER_OCTETS;
+  let end = FILE_HEADER_OCTETS;
   for (;;) {
-    if (at + RECORD_HEADER_OCTETS > size || readAt(file, at, buffer) < RECORD_HEADER_OCTETS) return at;
-    const header = readRecordHeader(buffer);
-    if (header === null) return at;
-    const end = at + recordOctets(header.payloadLength, header.salvageLength);
-    const offset = at + RECORD_HEADER_OCTETS;
-    if (offset + header.payloadLength + header.salvageLength > size) return at;
+    const at = findRecord(file, end, size);
+    if (at === null) return end;
+    const { start, header } = at;
+    const offset = start + RECORD_HEADER_OCTETS;
     const salvageOctets = new Uint8Array(header.salvageLength);
     readAt(file, offset + header.payloadLength, salvageOctets);
-    const salvageIntact = crc32(salvageOctets) === header.salvageCrc;
+    const salvage = crc32(salvageOctets) === header.salvageCrc ? parseSalvage(salvageOctets) : null;
     const payloadIntact = !options.checkPayloads ||
       payloadCrc(file, offset, header.payloadLength) === header.payloadCrc;
-    yield {
-      offset,
-      header,
-      salvage: salvageIntact ? JSON.parse(new TextDecoder().decode(salvageOctets)) as SalvageFacts : null,
-      intact: salvageIntact && payloadIntact,
-    };
-    at = end;
+    yield { offset, header, salvage, intact: salvage !== null && payloadIntact, gapOctets: start - end };
+    end = start + recordOctets(header.payloadLength, header.salvageLength);
+  }
+}
+
+/** The first record header at or behind `from` whose record fits into the file. */
+function findRecord(
+  file: Deno.FsFile,
+  from: number,
+  size: number,
+): { start: number; header: RecordHeader } | null {
+  const first = new Uint8Array(RECORD_HEADER_OCTETS);
+  let buffer = first;
+  for (let at = from; at + RECORD_HEADER_OCTETS <= size;) {
+    const count = readAt(file, at, buffer);
+    const view = new DataView(buffer.buffer, 0, count);
+    for (let i = 0; i + RECORD_HEADER_OCTETS <= count; i += 8) {
+      if (view.getUint32(i) !== RECORD_MAGIC) continue;
+      const header = readRecordHeader(buffer.subarray(i, i + RECORD_HEADER_OCTETS));
+      const end = header === null
+        ? Infinity
+        : at + i + RECORD_HEADER_OCTETS + header.payloadLength + header.salvageLength;
+      if (header !== null && end <= size) return { start: at + i, header };
+    }
+    if (count < RECORD_HEADER_OCTETS) return null;
+    // The last header that would not fit whole is looked at again, at the start of the next piece.
+    at += buffer === first ? 8 : (count - RECORD_HEADER_OCTETS + 8) & ~7;
+    if (buffer === first) buffer = new Uint8Array(SEARCH_OCTETS);
+  }
+  return null;
+}
+
+function parseSalvage(octets: Uint8Array): SalvageFacts | null {
+  try {
+    return JSON.parse(new TextDecoder().decode(octets)) as SalvageFacts;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null; // not written by us, whatever its checksum says
+    throw error;
   }
 }
 

@@ -47,6 +47,8 @@ interface OpenSegment {
   filled: number;
   /** Nothing more is appended; its next sync seals it. */
   full: boolean;
+  /** After a failed write or sync: nothing in it is acknowledged any more. */
+  abandoned: boolean;
 }
 
 interface Batch {
@@ -111,14 +113,16 @@ export class SegmentWriter {
   /** A new segment for one large record; the caller writes and seals it. */
   create(): { number: number; file: SegmentFile } {
     for (let number = this.#highest() + 1;; number++) {
+      let file: SegmentFile | null = null;
       try {
-        const file = this.#files.create(this.#path(number));
+        file = this.#files.create(this.#path(number));
         file.writeSync(fileHeader(0), 0);
         return { number, file };
       } catch (cause) {
-        if (!(cause instanceof Deno.errors.AlreadyExists)) {
-          throw storageError("create", this.#path(number), cause);
-        }
+        if (file === null && cause instanceof Deno.errors.AlreadyExists) continue;
+        file?.close();
+        if (file !== null) this.remove(number);
+        throw storageError("create", this.#path(number), cause);
       }
     }
   }
@@ -170,8 +174,20 @@ export class SegmentWriter {
       return current;
     }
     const { number, file } = this.create();
-    this.syncFolder();
-    const segment = { number, file, end: FILE_HEADER_OCTETS, filled: FILE_HEADER_OCTETS, full: false };
+    try {
+      this.syncFolder();
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    const segment = {
+      number,
+      file,
+      end: FILE_HEADER_OCTETS,
+      filled: FILE_HEADER_OCTETS,
+      full: false,
+      abandoned: false,
+    };
     this.#current = segment;
     if (current !== null) {
       current.full = true;
@@ -229,6 +245,8 @@ export class SegmentWriter {
     try {
       if (segment.full) await this.#seal(segment);
       else await segment.file.sync();
+      // A write may have failed meanwhile; it closed the file, and nobody can say what this sync covered.
+      if (segment.abandoned) throw new Error("the segment was given up");
     } catch (cause) {
       this.#abandon(segment);
       throw storageError("sync", this.#path(segment.number), cause);
@@ -236,11 +254,12 @@ export class SegmentWriter {
   }
 
   #abandon(segment: OpenSegment): void {
+    if (segment.abandoned) return;
+    segment.abandoned = true;
     log.error("segment {path} is given up after a failed write or sync", {
       path: this.#path(segment.number),
     });
-    if (this.#current !== segment) return;
-    this.#current = null;
+    if (this.#current === segment) this.#current = null;
     if (this.#next?.segments.has(segment)) {
       this.#next.reject(new StorageError(`segment ${segment.number} was given up`, { full: false }));
       this.#next = null;

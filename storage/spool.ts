@@ -52,7 +52,8 @@ export class SegmentSpool implements Spool {
 
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
     if (this.#writing !== null) {
-      return this.#writing.then(() => this.write(bytes.slice(start, end), 0, end - start));
+      const copy = bytes.slice(start, end);
+      return this.#writing.then(() => this.write(copy, 0, copy.length));
     }
     const size = end - start;
     if (this.#used + size > this.#buffer.length) this.#grow(this.#used + size);
@@ -88,12 +89,28 @@ export class SegmentSpool implements Spool {
       await durable;
       return blob;
     }
-    await this.#writing;
-    await this.#flush();
-    const large = this.#large;
-    if (large === null || this.#failure !== null) {
-      throw this.#failure ?? new Error("a large spool has no file");
+    try {
+      await this.#writing;
+      await this.#flush();
+      return await this.#finishLarge(salvageOctets);
+    } catch (error) {
+      this.#drop();
+      throw error;
     }
+  }
+
+  discard(): void {
+    if (this.#state === "discarded") return;
+    const removable = this.#state === "open";
+    this.#state = "discarded";
+    this.#buffer = new Uint8Array(0);
+    if (removable) Promise.resolve(this.#writing).catch(() => {}).finally(() => this.#drop()); // told by its write
+  }
+
+  /** Writes what makes the file of its own a segment: first the octets become durable, then the headers. */
+  async #finishLarge(salvageOctets: Uint8Array): Promise<BlobAddress> {
+    const large = this.#large;
+    if (large === null) throw new Error("a large spool has no file");
     const length = large.written;
     const header = new Uint8Array(RECORD_HEADER_OCTETS);
     writeRecordHeader(header, 0, {
@@ -110,27 +127,23 @@ export class SegmentSpool implements Spool {
       large.file.writeSync(header, FILE_HEADER_OCTETS);
       large.file.writeSync(fileHeader(end), 0);
       await large.file.sync();
-      large.file.close();
-      this.#segments.syncFolder();
     } catch (cause) {
-      this.#segments.remove(large.number);
       throw storageError("store", segmentName(large.number), cause);
     }
+    this.#segments.syncFolder();
+    large.file.close();
     this.#buffer = new Uint8Array(0);
     return { segment: large.number, offset: PAYLOAD_AT, length };
   }
 
-  discard(): void {
-    if (this.#state === "discarded") return;
-    const removable = this.#state === "open";
-    this.#state = "discarded";
-    this.#buffer = new Uint8Array(0);
+  /** Closes and removes the file of its own. */
+  #drop(): void {
     const large = this.#large;
-    if (large === null || !removable) return;
-    Promise.resolve(this.#writing).finally(() => {
-      large.file.close();
-      this.#segments.remove(large.number);
-    });
+    this.#large = null;
+    this.#buffer = new Uint8Array(0);
+    if (large === null) return;
+    large.file.close();
+    this.#segments.remove(large.number);
   }
 
   /** Writes what is buffered to the file of its own. */

@@ -3,9 +3,9 @@
  *
  * What arrives while one group commits goes into the next. Each operation runs in a SAVEPOINT of its group, so that a
  * refused one leaves the others whole; results and changes go out only after COMMIT (synchronous=FULL) returned. A
- * group is bounded in operations and time. Trouble of the disk fails the whole group: SQLITE_FULL answers
- * "unavailable" and the writer goes on, anything else (I/O errors above all) is reported to `onFatal` and nothing is
- * retried on the connection that failed.
+ * group is bounded in operations and time. Trouble of the disk fails the whole group. SQLITE_FULL gives up the reserve:
+ * what removes mail is run again in its room, everything else is answered "unavailable" until the reserve is back.
+ * Anything else (I/O errors above all) is reported to `onFatal` and nothing is retried on the connection that failed.
  *
  * Checkpoints: PASSIVE once the WAL is past {@linkcode CHECKPOINT_OCTETS}, after the replies are out; TRUNCATE at
  * open. No other connection checkpoints (SQLite 3.45.1 lacks the fix of the WAL-reset race of two checkpointers).
@@ -25,6 +25,7 @@ import { expunge } from "./operations/expunge.ts";
 import { storeFlags } from "./operations/flags.ts";
 import * as mailbox from "./operations/mailbox.ts";
 import * as queue from "./operations/queue.ts";
+import { countDead, relocate } from "./operations/relocate.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
 
 const CHECKPOINT_OCTETS = 16 * 1024 * 1024;
@@ -53,6 +54,8 @@ const operations = counter("veredus_write_operations_total", "Write operations b
 ]);
 let walOctets = 0;
 gauge("veredus_wal_octets", "Size of the write-ahead log", { collect: (g) => g.set(walOctets) });
+const walAlarm = gauge("veredus_wal_alarm", "1 while the write-ahead log is far too large");
+const diskFull = gauge("veredus_disk_full", "1 while only what removes mail is written");
 
 /** What threads talk to: this class itself, or a port to it (writer_port.ts). */
 export interface WriterPort {
@@ -67,12 +70,20 @@ export interface WriterOptions {
   readonly clock: () => number;
   /** The writer cannot go on: the process has to end and start again. */
   readonly onFatal: (reason: Error) => void;
-  /** Frees the reserve on a full disk; called before the group is refused. */
-  readonly onDiskFull?: () => void;
+  /** Space that is kept for a full disk (storage/data_folder.ts). Without it nothing works on a full one. */
+  readonly reserve?: {
+    release(): void;
+    /** False while there is no room for it. */
+    fill(): boolean;
+  };
+  /** For tests: {@linkcode WAL_ALARM_OCTETS}. */
+  readonly walAlarmOctets?: number;
 }
 
 interface Waiting {
   readonly op: WriteOp;
+  /** It met a full disk before. */
+  readonly again: boolean;
   readonly resolve: (result: WriteResult) => void;
 }
 
@@ -87,6 +98,10 @@ export class Writer implements WriterPort {
   #closed = false;
   #reaper: ReturnType<typeof setTimeout> | undefined;
   #walAlarm = false;
+  /** The reserve was given up: only removals are taken. */
+  #full = false;
+  /** After trouble nothing is done on the connection any more, not even at close. */
+  #broken = false;
   /** Size of the WAL file at the last checkpoint; it keeps that size and is written again from its start. */
   #checkpointed = 0;
   #operationsSince = 0;
@@ -105,7 +120,7 @@ export class Writer implements WriterPort {
   submit(op: WriteOp): Promise<WriteResult> {
     if (this.#closed) return Promise.resolve(refuse("unavailable", "the store is closing"));
     return new Promise((resolve) => {
-      this.#waiting.push({ op, resolve });
+      this.#waiting.push({ op, resolve, again: false });
       this.#schedule();
     });
   }
@@ -119,6 +134,7 @@ export class Writer implements WriterPort {
     while (this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
     this.#closed = true;
     clearTimeout(this.#reaper);
+    if (this.#broken) return;
     this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
     this.#connection.close();
   }
@@ -172,6 +188,7 @@ export class Writer implements WriterPort {
 
   /** Runs one operation in its savepoint. Throws only what ends the group. */
   #guarded(op: WriteOp): WriteResult {
+    if (this.#full && !removes(op)) return refuse("unavailable", "the disk is full");
     const mark = this.#context.changes.length;
     this.#connection.exec("SAVEPOINT operation");
     let result: WriteResult;
@@ -225,6 +242,8 @@ export class Writer implements WriterPort {
         return queue.queueOutcomes(context, op);
       case "queue-control":
         return queue.queueControl(context, op);
+      case "relocate":
+        return relocate(context, op);
       case "put-domain":
         return directory.putDomain(context, op);
       case "remove-domain":
@@ -248,19 +267,17 @@ export class Writer implements WriterPort {
 
   #failed(error: unknown, group: Waiting[]): void {
     this.#context.changes.length = 0;
-    const full = isSqliteError(error) && error.code === "SQLITE_FULL";
-    if (full) {
+    if (isSqliteError(error) && error.code === "SQLITE_FULL") {
       try {
         this.#connection.exec("ROLLBACK");
       } catch (rollback) {
         // SQLite rolls back by itself on some faults and then says there is no transaction: both are fine.
         log.debug("rollback after a full disk: {error}", { error: String(rollback) });
       }
-      log.error("the disk is full: {count} write operations are refused", { count: group.length });
-      this.#options.onDiskFull?.();
-      for (const { resolve } of group) resolve(refuse("unavailable", "the disk is full"));
+      this.#diskFull(group);
       return;
     }
+    this.#broken = true;
     this.#closed = true;
     clearTimeout(this.#reaper);
     const reason = new Error(`the writer cannot go on: ${error instanceof Error ? error.message : error}`, {
@@ -272,6 +289,27 @@ export class Writer implements WriterPort {
     this.#options.onFatal(reason);
   }
 
+  /** Runs again what removes mail, in the room of the reserve, and refuses the rest. */
+  #diskFull(group: Waiting[]): void {
+    const { reserve } = this.#options;
+    const again = reserve === undefined
+      ? []
+      : group.filter((waiting) => !waiting.again && removes(waiting.op));
+    log.error("the disk is full: {refused} write operations are refused, {again} run again in the reserve", {
+      refused: group.length - again.length,
+      again: again.length,
+    });
+    for (const waiting of group) {
+      if (!again.includes(waiting)) waiting.resolve(refuse("unavailable", "the disk is full"));
+    }
+    if (reserve === undefined) return;
+    reserve.release();
+    this.#full = true;
+    diskFull.set(1);
+    this.#waiting.unshift(...again.map((waiting) => ({ ...waiting, again: true })));
+    this.#schedule();
+  }
+
   #checkpoint(): void {
     try {
       walOctets = Deno.statSync(`${this.#options.databasePath}-wal`).size;
@@ -279,8 +317,9 @@ export class Writer implements WriterPort {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       walOctets = 0;
     }
-    if (walOctets > WAL_ALARM_OCTETS !== this.#walAlarm) {
+    if (walOctets > (this.#options.walAlarmOctets ?? WAL_ALARM_OCTETS) !== this.#walAlarm) {
       this.#walAlarm = !this.#walAlarm;
+      walAlarm.set(this.#walAlarm ? 1 : 0);
       if (this.#walAlarm) {
         log.error("the write-ahead log has {octets} octets: a reader holds it back", { octets: walOctets });
       }
@@ -302,6 +341,11 @@ export class Writer implements WriterPort {
   /** Frees contents nothing points at any more, a bounded number at a time, and counts their octets as dead. */
   #reap(): void {
     if (this.#closed) return;
+    if (this.#full && this.#options.reserve?.fill()) {
+      this.#full = false;
+      diskFull.set(0);
+      log.info("there is room again: the reserve is back, and mail is taken");
+    }
     let more = false;
     try {
       this.#connection.exec("BEGIN IMMEDIATE");
@@ -310,11 +354,7 @@ export class Writer implements WriterPort {
       ).all(REAP_ROWS) as [number, number][];
       const dead = new Map<number, number>();
       for (const [segment, length] of free) dead.set(segment, (dead.get(segment) ?? 0) + length);
-      for (const [segment, octets] of dead) {
-        this.#context.sql(
-          "INSERT INTO segment_dead (segment, octets) VALUES (?, ?) ON CONFLICT (segment) DO UPDATE SET octets = octets + excluded.octets",
-        ).run(segment, octets);
-      }
+      for (const [segment, octets] of dead) countDead(this.#context, segment, octets);
       this.#connection.exec("COMMIT");
       more = free.length === REAP_ROWS;
     } catch (error) {
@@ -322,5 +362,28 @@ export class Writer implements WriterPort {
       if (this.#closed) return;
     }
     this.#reaper = setTimeout(() => this.#reap(), more ? 50 : REAP_EVERY_MS);
+  }
+}
+
+/** What still runs on a full disk: it removes mail, or a client cannot remove mail without it. */
+function removes(op: WriteOp): boolean {
+  switch (op.kind) {
+    case "batch":
+      return op.ops.every(removes);
+    case "copy":
+      return op.move; // to the trash
+    case "expunge":
+    case "store-flags":
+    case "claim-recent":
+    case "delete-mailbox":
+    case "queue-outcomes":
+    case "queue-control":
+    case "remove-account":
+    case "remove-alias":
+    case "remove-domain":
+    case "remove-token":
+      return true;
+    default:
+      return false;
   }
 }
