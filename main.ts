@@ -11,7 +11,8 @@ import denoJson from "./deno.json" with { type: "json" };
 const VERSION = denoJson.version;
 
 const hooks: Hooks = {
-  administer: () => Promise.resolve({ close: () => Promise.resolve() }),
+  administer: async (server, options) =>
+    await (await import("./admin/serve.ts")).administer(server, { version: VERSION, ...options }),
 };
 
 const program = new Command("veredus")

@@ -1,33 +1,23 @@
 /**
- * What administration needs from the server around it. The running server gives all of it; the command line on a
- * folder without a server gives what it can (admin/cli/direct.ts).
+ * What administration needs from the server around it. The running server gives all of it (running.ts); the command
+ * line on a folder without a server gives what it can (cli/direct.ts).
  */
+import type { PlacedSession } from "../server/threads/shape.ts";
 import type { Store } from "../storage/store.ts";
 import type { LogArea, LogLevel } from "../telemetry/log.ts";
 
-/** One connection of a client, on whatever thread. */
-export interface SessionInfo {
-  /** The id in every log line of the session. */
-  readonly id: string;
-  readonly protocol: string;
-  readonly address: string;
-  /** Address of the account; "" before a login. */
-  readonly login: string;
-  readonly tls: boolean;
-  readonly startedAt: number;
-  readonly thread: number;
-}
+export type { PlacedSession };
 
 export interface SessionControl {
-  list(): Promise<readonly SessionInfo[]>;
-  /** Ends the connections with a word to the client where the protocol has one; returns how many there were. */
-  kill(ids: readonly string[]): Promise<number>;
+  list(): Promise<readonly PlacedSession[]>;
+  /** Ends one, with a word to the client where the protocol has one; false when there is no such session. */
+  end(id: string): Promise<boolean>;
 }
 
 export interface LogControl {
   /** The common level, and those of areas that have their own. */
   levels(): { readonly level: LogLevel; readonly areas: Readonly<Partial<Record<LogArea, LogLevel>>> };
-  /** On all threads, until the next start. `area` null is the common level. */
+  /** On all threads, until the next start or reload. `area` null is the common level. */
   set(area: LogArea | null, level: LogLevel): void;
 }
 
@@ -51,6 +41,13 @@ export interface Progress {
   readonly total: number;
 }
 
+export type Verify = (
+  options: { readonly fix: boolean; readonly progress: (progress: Progress) => void },
+) => Promise<VerifyReport>;
+
+/** Gives up on recipients now, as after the last attempt; returns how many there were. */
+export type FailRecipients = (recipientIds: readonly number[], reason: string) => Promise<number>;
+
 export interface AdminServices {
   readonly store: Store;
   readonly clock: () => number;
@@ -58,20 +55,17 @@ export interface AdminServices {
   readonly startedAt: number;
   /** Rejects with HashBusy when too many wait (auth/hash_work.ts). */
   hashPassword(password: string): Promise<string>;
-  /**
-   * Gives up on recipients now: a DSN goes to the sender where one is due, as after the last attempt. Returns how many
-   * there were. Null: no queue runner here.
-   */
-  readonly failRecipients: ((recipientIds: readonly number[], reason: string) => Promise<number>) | null;
+  /** A DSN goes to the sender where one is due. Null: no queue runner here. */
+  readonly failRecipients: FailRecipients | null;
   /** Null: no server, hence no sessions. */
   readonly sessions: SessionControl | null;
   readonly logs: LogControl | null;
+  /** Reads the configuration again and names the keys that need a restart; null: there is none to read. */
+  readonly reload: (() => Promise<string[]>) | null;
   /** The Prometheus text of all threads. */
   metrics(): Promise<string>;
   /** Checks the database against the blobs; null where it cannot be done. */
-  readonly verify:
-    | ((options: { fix: boolean; progress: (progress: Progress) => void }) => Promise<VerifyReport>)
-    | null;
+  readonly verify: Verify | null;
   /** Why the server cannot take mail at the moment; null when all is well. */
-  trouble(): string | null;
+  trouble(): Promise<string | null>;
 }

@@ -4,7 +4,8 @@ import { Buffer } from "node:buffer";
 import { invalid } from "./problem.ts";
 
 export const DEFAULT_PAGE = 100;
-export const MAX_PAGE = 1_000;
+/** One row more is read to see whether there is a next page, and storage reads 1,000 at most. */
+export const MAX_PAGE = 500;
 const MAX_CURSOR = 1_024;
 
 export const pageQuery = z.object({

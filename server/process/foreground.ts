@@ -25,8 +25,11 @@ export interface Administration {
 }
 
 export interface Hooks {
-  /** Opens administration of a server that runs; throws StartError when a port cannot be had. */
-  administer(server: Server, control: { reload: (() => Promise<string[]>) | null }): Promise<Administration>;
+  /** Opens administration of a server that runs; throws AddrInUse when a port cannot be had. */
+  administer(
+    server: Server,
+    options: { readonly local: boolean; readonly reload: (() => Promise<string[]>) | null },
+  ): Promise<Administration>;
 }
 
 export interface ForegroundOptions extends Hooks {
@@ -75,6 +78,7 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
   let administration: Administration | null = null;
   try {
     administration = await options.administer(server, {
+      local: options.local,
       reload: options.reread === null ? null : () => reload(server, options.reread!),
     });
     console.log(options.announce(server));
@@ -131,6 +135,9 @@ async function reload(server: Server, reread: () => Config): Promise<string[]> {
   return await server.reload(reread());
 }
 
+/** Trouble whose message says all there is to say. */
+const REFUSED = [StartError, Deno.errors.PermissionDenied, Deno.errors.AddrInUse];
+
 /** Says why, and gives the code that tells a supervisor whether trying again makes sense. */
 function startFailed(error: unknown): ExitCode {
   if (error instanceof DataFolderLocked) {
@@ -141,7 +148,7 @@ function startFailed(error: unknown): ExitCode {
     complain(error.message);
     return EXIT.config;
   }
-  if (error instanceof StartError || error instanceof Deno.errors.PermissionDenied) {
+  if (error instanceof Error && REFUSED.some((kind) => error instanceof kind)) {
     complain(error.message);
     return EXIT.cannotStart;
   }

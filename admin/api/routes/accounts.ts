@@ -238,9 +238,9 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
 
   async function endSessions(address: string): Promise<void> {
     if (services.sessions === null) return;
-    const sessions = await services.sessions.list();
-    const ids = sessions.filter(({ login }) => login === address).map(({ id }) => id);
-    if (ids.length > 0) await services.sessions.kill(ids);
+    const { sessions } = services;
+    const own = (await sessions.list()).filter(({ account }) => account === address);
+    await Promise.all(own.map(({ id }) => sessions.end(id)));
   }
 
   return router;

@@ -68,7 +68,7 @@ export function aliasRoutes({ services, directory }: RouteContext): Router {
         if (store.directory.alias(address) !== null) {
           throw new Problem(409, { fault: "already-exists", detail: `the alias ${address} exists` });
         }
-        return c.json(await put(address, targets), 201);
+        return c.json(shown(await put(address, targets)), 201);
       });
     },
   );
@@ -101,7 +101,7 @@ export function aliasRoutes({ services, directory }: RouteContext): Router {
       const { targets } = c.req.valid("json");
       return directory.run(async () => {
         existing(address);
-        return c.json(await put(address, targets), 200);
+        return c.json(shown(await put(address, targets)), 200);
       });
     },
   );

@@ -1,0 +1,153 @@
+/**
+ * The admin API: every group of routes under `/api/v1`, with `/healthz`, `/metrics`, `/openapi.json` and `/docs` beside.
+ *
+ * The same app serves TCP (tokens), the control socket and the command line without a server (owner). Bodies are JSON
+ * up to {@linkcode MAX_BODY_OCTETS}; nothing is kept by caches.
+ */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { getLogger } from "@logtape/logtape";
+import { Scalar } from "@scalar/hono-api-reference";
+import type { MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import { randomBytes } from "node:crypto";
+import { type FailureCounter, MemoryFailures } from "../../auth/failures.ts";
+import type { AdminServices } from "../services.ts";
+import { type Access, type AdminEnv, authenticate, needs } from "./access.ts";
+import { Problem } from "./problem.ts";
+import { newRouter, type RouteContext, type Router, Serial } from "./router.ts";
+import { accountRoutes } from "./routes/accounts.ts";
+import { aliasRoutes } from "./routes/aliases.ts";
+import { domainRoutes } from "./routes/domains.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { maintenanceRoutes } from "./routes/maintenance.ts";
+import { queueRoutes } from "./routes/queue.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
+
+export const API_PREFIX = "/api/v1";
+export const MAX_BODY_OCTETS = 1024 * 1024;
+/** The script behind `/docs`, pinned: whatever runs in that page may see a token typed into it. */
+const SCALAR_SCRIPT = "https://cdn.jsdelivr.net/npm/@scalar/api-reference@1.72.1";
+
+const log = getLogger(["veredus", "admin"]);
+
+export interface AdminAppOptions {
+  readonly access: Access;
+  /** `/metrics` without a token: only where nobody but this machine can ask. */
+  readonly openMetrics?: boolean;
+  readonly failures?: FailureCounter;
+}
+
+export function adminApp(services: AdminServices, options: AdminAppOptions): Router {
+  const context: RouteContext = { services, directory: new Serial() };
+  const root = new OpenAPIHono<AdminEnv>();
+  const who = authenticate(services, {
+    access: options.access,
+    failures: options.failures ?? new MemoryFailures(),
+  });
+
+  root.use(async (c, next) => {
+    await next();
+    c.header("cache-control", "no-store");
+    c.header("x-content-type-options", "nosniff");
+  });
+  root.get("/healthz", async (c) => {
+    const trouble = await services.trouble();
+    // Strangers may ask: why it is ill stands in /api/v1/health.
+    return trouble === null ? c.json({ status: "ok" }, 200) : c.json({ status: "trouble" }, 503);
+  });
+  const metrics = async () => {
+    const text = await services.metrics();
+    return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });
+  };
+  if (options.openMetrics) root.get("/metrics", metrics);
+  else root.get("/metrics", who, needs("metrics:read"), metrics);
+
+  root.use(`${API_PREFIX}/*`, who, jsonOnly, bodyLimit({ maxSize: MAX_BODY_OCTETS, onError: tooLarge }));
+  root.route(API_PREFIX, api(context));
+  root.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
+  root.doc31("/openapi.json", {
+    openapi: "3.1.0",
+    info: {
+      title: "Veredus administration",
+      version: services.version,
+      description: "Times are RFC 3339, sizes octets. Errors are problem details (RFC 9457).",
+    },
+    security: [{ token: [] }],
+  });
+  root.get("/docs", docs);
+  root.notFound((c) => {
+    const detail = `there is nothing at ${c.req.method} ${c.req.path}; /openapi.json lists what is`;
+    return new Problem(404, { fault: "no-such-route", detail }).toResponse();
+  });
+  root.onError((error) => problemOf(error).toResponse());
+  return root;
+}
+
+function api(context: RouteContext): Router {
+  const router = newRouter();
+  const groups = [
+    healthRoutes,
+    domainRoutes,
+    accountRoutes,
+    aliasRoutes,
+    queueRoutes,
+    sessionRoutes,
+    tokenRoutes,
+    maintenanceRoutes,
+  ];
+  for (const group of groups) router.route("/", group(context));
+  return router;
+}
+
+/** A page of another site can make a browser send forms, but not JSON: those are told apart here. */
+const jsonOnly: MiddlewareHandler<AdminEnv> = async (c, next) => {
+  const type = c.req.header("content-type");
+  const hasBody = c.req.header("content-length") !== "0" && c.req.raw.body !== null;
+  if (hasBody && !/^application\/json\s*(;|$)/i.test(type ?? "")) {
+    throw new Problem(415, {
+      fault: "not-json",
+      detail: `the body is ${type ?? "without a content type"}; send content-type: application/json`,
+    });
+  }
+  await next();
+};
+
+function tooLarge(): never {
+  throw new Problem(413, { fault: "limit", detail: `a request may have ${MAX_BODY_OCTETS} octets` });
+}
+
+function problemOf(error: Error): Problem {
+  if (error instanceof Problem) {
+    if (error.cause !== undefined) {
+      log.error("{detail}: {error}", { detail: error.message, error: error.cause });
+    }
+    return error;
+  }
+  if (error instanceof HTTPException && error.status < 500) {
+    return new Problem(400, { fault: "invalid", detail: error.message || "the request could not be read" });
+  }
+  const id = randomBytes(4).toString("hex");
+  log.error("a request failed by a fault of ours ({id}): {error}", { id, error });
+  return new Problem(500, { fault: "fault", detail: `the log tells what went wrong, at ${id}` });
+}
+
+const docs: MiddlewareHandler<AdminEnv> = async (c, next) => {
+  const nonce = randomBytes(16).toString("base64");
+  c.header(
+    "content-security-policy",
+    `default-src 'none'; script-src 'nonce-${nonce}' https://cdn.jsdelivr.net/npm/@scalar/; ` +
+      "style-src 'unsafe-inline'; img-src 'self' data:; font-src https: data:; connect-src 'self'; " +
+      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  );
+  const page = Scalar<AdminEnv>({
+    url: "/openapi.json",
+    pageTitle: "Veredus administration",
+    cdn: SCALAR_SCRIPT,
+    nonce,
+    telemetry: false,
+    withDefaultFonts: false,
+  });
+  return await page(c, next) as Response;
+};

@@ -1,0 +1,40 @@
+/** What administration needs, taken from a server that runs in this process. */
+import { HashWork } from "../auth/hash_work.ts";
+import type { Server } from "../server/run.ts";
+import { openStore } from "../storage/open_store.ts";
+import { logSettings } from "../telemetry/log.ts";
+import type { AdminServices } from "./services.ts";
+
+export interface RunningServices extends AdminServices {
+  close(): Promise<void>;
+}
+
+export function runningServices(
+  server: Server,
+  options: { version: string; reload: (() => Promise<string[]>) | null },
+): RunningServices {
+  const store = openStore({
+    folder: server.folder,
+    writer: server.writer,
+    minFreeOctets: server.config.limits.minFreeOctets,
+  });
+  const hashes = new HashWork();
+  return {
+    store,
+    clock: Date.now,
+    version: options.version,
+    startedAt: server.startedAt,
+    hashPassword: (password) => hashes.hash(password),
+    failRecipients: null,
+    sessions: { list: () => server.sessions(), end: (id) => server.endSession(id) },
+    logs: { levels: logSettings, set: (area, level) => server.setLogLevel(area, level) },
+    reload: options.reload,
+    metrics: () => server.metricsText(),
+    verify: null,
+    trouble: () => server.trouble(),
+    close: async () => {
+      hashes.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * Serves the admin API of a running server: on its `http` listeners, and on the control socket in the data folder.
+ *
+ * Both are opened at once and cost nothing until somebody asks: the API is loaded at the first request. The socket
+ * (mode 0600 in a folder of mode 0700) gives its owner everything without a token.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Server } from "../server/run.ts";
+import type { AdminEnv } from "./api/access.ts";
+import type { RunningServices } from "./running.ts";
+import { socketPath } from "./socket_path.ts";
+
+const log = getLogger(["veredus", "admin"]);
+/** Milliseconds that requests may take to end at the stop. */
+const DRAIN_MS = 2_000;
+
+export interface AdminOptions {
+  readonly version: string;
+  /** Only this machine's own users try this server: `/metrics` asks for no token. */
+  readonly local: boolean;
+  readonly reload: (() => Promise<string[]>) | null;
+}
+
+type Fetch = (request: Request, bindings: AdminEnv["Bindings"]) => Response | Promise<Response>;
+interface Loaded {
+  readonly services: RunningServices;
+  readonly tokens: Fetch;
+  readonly owner: Fetch;
+}
+
+/** Opens both; throws when a port or the socket cannot be had. */
+export async function administer(server: Server, options: AdminOptions): Promise<{ close(): Promise<void> }> {
+  let loading: Promise<Loaded> | null = null;
+  const loaded = () => loading ??= load(server, options);
+  const servers: Deno.HttpServer[] = [];
+  const close = async () => {
+    const ends = Promise.all(servers.map((one) => one.shutdown()));
+    await Promise.race([ends, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+    if (loading !== null) await (await loading).services.close();
+  };
+  try {
+    servers.push(
+      serveSocket(server.folder.controlSocket, async (request) => (await loaded()).owner(request, {})),
+    );
+    for (const listener of server.config.listeners) {
+      if (listener.protocol !== "http") continue;
+      servers.push(
+        serveTcp(
+          listener,
+          async (request, remoteAddress) => (await loaded()).tokens(request, { remoteAddress }),
+        ),
+      );
+    }
+    return { close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function load(server: Server, options: AdminOptions): Promise<Loaded> {
+  const [{ adminApp }, { runningServices }] = await Promise.all([
+    import("./api/app.ts"),
+    import("./running.ts"),
+  ]);
+  const services = runningServices(server, options);
+  const tokens = adminApp(services, { access: "tokens", openMetrics: options.local });
+  const owner = adminApp(services, { access: "owner" });
+  return {
+    services,
+    tokens: (request, bindings) => tokens.fetch(request, bindings),
+    owner: (request, bindings) => owner.fetch(request, bindings),
+  };
+}
+
+function serveSocket(path: string, handle: (request: Request) => Promise<Response>): Deno.HttpServer {
+  removeStale(path);
+  const short = socketPath(path);
+  try {
+    const server = Deno.serve({ path: short.path, onListen: () => {}, onError: failed }, handle);
+    Deno.chmodSync(path, 0o600);
+    return server as unknown as Deno.HttpServer;
+  } finally {
+    short.release();
+  }
+}
+
+/** What a killed server left. The lock of the data folder is ours, so nobody serves it. */
+function removeStale(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function serveTcp(
+  listener: { readonly address: string; readonly port: number },
+  handle: (request: Request, remoteAddress: string) => Promise<Response>,
+): Deno.HttpServer {
+  const { address, port } = listener;
+  const loopback = /^127\.|^::1$/.test(address);
+  if (!loopback) {
+    log.warn("tokens pass in clear on {address}:{port}: put a proxy with TLS in front of it", {
+      address,
+      port,
+    });
+  }
+  const serve = (hostname: string) =>
+    Deno.serve(
+      { hostname, port, onListen: () => {}, onError: failed },
+      (request, { remoteAddr }) => handle(request, remoteAddr.hostname),
+    );
+  try {
+    if (address !== "*") return serve(address);
+    try {
+      return serve("::");
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.PermissionDenied) {
+        throw error;
+      }
+      return serve("0.0.0.0"); // a machine without IPv6
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new Deno.errors.AddrInUse(`http: port ${port} on ${address} is in use by another process`);
+  }
+}
+
+function failed(error: unknown): Response {
+  log.error("a request failed before the API: {error}", { error });
+  return new Response("the server has a fault; its log tells more\n", { status: 500 });
+}
