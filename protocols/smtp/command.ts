@@ -2,18 +2,20 @@
  * One SMTP command line to a command, or the reply that refuses it.
  *
  * RFC 5321 4.1.1 and 4.1.2; parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH
- * (RFC 4954 5, read and ignored); anything else is 555. Verbs are matched as packed integers.
+ * (RFC 4954 5, read and ignored); anything else is 555. Verbs are matched as packed integers. A line with a bare CR or
+ * LF or another control octet is no command (RFC 5321 2.3.8).
  */
-import { EQUAL, isLetter, SP } from "../../bytes/ascii.ts";
+import { EQUAL, isLetter, SP, TAB } from "../../bytes/ascii.ts";
 import { charClass, ESMTP_VALUE, LET_DIG, NON_ASCII } from "../../bytes/char_class.ts";
 import { Cursor } from "../../bytes/cursor.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import { pack, packAt } from "../../bytes/keyword.ts";
-import { domainOrLiteral, forwardPath, type Path, reversePath } from "./path.ts";
+import { forwardPath, type Path, reversePath } from "./path.ts";
 import {
   BAD_RECIPIENT,
   BAD_SENDER,
   NEEDS_SMTPUTF8,
+  NO_CHUNK_SIZE,
   type Reply,
   SYNTAX,
   UNKNOWN_COMMAND,
@@ -31,7 +33,7 @@ export type Command =
   | { readonly verb: "HELO" | "EHLO"; readonly name: string }
   | { readonly verb: "MAIL"; readonly reversePath: Path | null; readonly parameters: MailParameters }
   | { readonly verb: "RCPT"; readonly forwardPath: Path }
-  | { readonly verb: "BDAT"; readonly size: number; readonly last: boolean }
+  | { readonly verb: "BDAT"; readonly size: number; readonly last: boolean; readonly wellFormed: boolean }
   | { readonly verb: "AUTH"; readonly mechanism: string; readonly initialResponse: string | null }
   | { readonly verb: "VRFY"; readonly text: string }
   | { readonly verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "HELP" | "STARTTLS" | "EXPN" };
@@ -50,17 +52,31 @@ const QUIT = pack("QUIT");
 const VRFY = pack("VRFY");
 const EXPN = pack("EXPN");
 const HELP = pack("HELP");
-const AUTH = pack("AUTH");
+export const AUTH = pack("AUTH");
 const STAR = pack("STAR");
+
+const VERBS: ReadonlyMap<number, string> = new Map([
+  ...["HELO", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "AUTH"]
+    .map(
+      (verb): [number, string] => [pack(verb), verb],
+    ),
+  [STAR, "STARTTLS"],
+]);
 
 const KEYWORD = charClass(LET_DIG, "-");
 const VALUE = charClass(ESMTP_VALUE, NON_ASCII);
+const HOST_NAME = /^[!-~]{1,255}$/;
 const MAX_SIZE = Number.MAX_SAFE_INTEGER;
 /** Octets of one BDAT chunk; what is larger than a message may be is refused by size anyway. */
 const MAX_CHUNK = 2 ** 40;
 
+/** The verb a line begins with, for metrics and logs; "" when it is none of ours. */
+export function verbAt(bytes: Uint8Array, start: number, end: number): string {
+  return end - start < 4 ? "" : VERBS.get(packAt(bytes, start)) ?? "";
+}
+
 export function parseCommand(bytes: Uint8Array, start: number, end: number): ParsedCommand {
-  if (end - start < 4) return { refused: UNKNOWN_COMMAND };
+  if (end - start < 4 || hasControl(bytes, start, end)) return { refused: UNKNOWN_COMMAND };
   for (let i = 0; i < 4; i++) if (!isLetter(bytes[start + i]!)) return { refused: UNKNOWN_COMMAND };
   const verb = packAt(bytes, start);
   if (verb === STAR) {
@@ -102,16 +118,13 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Par
   }
 }
 
+/**
+ * Real hosts greet with names that are no domains (underscores, missing dots, no brackets): any printable word is a
+ * name here, and what it is worth is for policy to say. RFC 6531 3.7.1 keeps it ASCII.
+ */
 function helo(verb: "HELO" | "EHLO", bytes: Uint8Array, at: number, end: number): ParsedCommand {
-  const cursor = new Cursor(bytes, at, end);
-  cursor.space();
-  // Real hosts greet with names that are no domains (underscores, missing dots): any printable word is a name here,
-  // and what it is worth is for policy to say.
-  const from = cursor.at;
-  const name = domainOrLiteral(cursor);
-  if (cursor.ok && onlySpaces(bytes, cursor.at, end)) return { command: { verb, name } };
-  const word = latin1(bytes, from, end).trim();
-  return /^[\x21-\x7e]{1,255}$/.test(word) ? { command: { verb, name: word } } : { refused: SYNTAX };
+  const name = latin1(bytes, at, end).trim();
+  return HOST_NAME.test(name) ? { command: { verb, name } } : { refused: SYNTAX };
 }
 
 function mail(cursor: Cursor): ParsedCommand {
@@ -121,7 +134,7 @@ function mail(cursor: Cursor): ParsedCommand {
   const path = reversePath(cursor);
   if (!cursor.ok) return { refused: BAD_SENDER };
   let size: number | null = null;
-  let body: "7BIT" | "8BITMIME" = "7BIT";
+  let body: "7BIT" | "8BITMIME" | null = null;
   let smtputf8 = false;
   for (;;) {
     const parameter = nextParameter(cursor);
@@ -133,15 +146,17 @@ function mail(cursor: Cursor): ParsedCommand {
       size = Math.min(Number(value), MAX_SIZE);
     } else if (keyword === "BODY") {
       const kind = value?.toUpperCase();
-      if (kind !== "7BIT" && kind !== "8BITMIME") return { refused: SYNTAX };
+      if ((kind !== "7BIT" && kind !== "8BITMIME") || body !== null) return { refused: SYNTAX };
       body = kind;
     } else if (keyword === "SMTPUTF8") {
-      if (value !== null) return { refused: SYNTAX };
+      if (value !== null || smtputf8) return { refused: SYNTAX };
       smtputf8 = true;
     } else if (keyword !== "AUTH" || value === null) return { refused: UNKNOWN_PARAMETER };
   }
   if (path?.international && !smtputf8) return { refused: NEEDS_SMTPUTF8 };
-  return { command: { verb: "MAIL", reversePath: path, parameters: { size, body, smtputf8 } } };
+  return {
+    command: { verb: "MAIL", reversePath: path, parameters: { size, body: body ?? "7BIT", smtputf8 } },
+  };
 }
 
 function rcpt(cursor: Cursor): ParsedCommand {
@@ -167,17 +182,17 @@ function nextParameter(cursor: Cursor): { keyword: string; value: string | null 
   return value === null ? "malformed" : { keyword, value };
 }
 
-/** RFC 3030 2. */
+/**
+ * RFC 3030 2. Without a size nobody knows where the chunk ends, and its octets must not be read as commands: the
+ * reply ends the session. A fault behind the size costs the chunk only.
+ */
 function bdat(cursor: Cursor): ParsedCommand {
   cursor.space();
   const size = cursor.number(MAX_CHUNK, "a chunk size");
-  let last = false;
-  if (cursor.take(SP)) {
-    last = cursor.word("last");
-    if (!last && !onlySpaces(cursor.bytes, cursor.at, cursor.end)) cursor.fail("LAST");
-  }
-  if (!cursor.ok || !onlySpaces(cursor.bytes, cursor.at, cursor.end)) return { refused: SYNTAX };
-  return { command: { verb: "BDAT", size, last } };
+  if (!cursor.ok) return { refused: NO_CHUNK_SIZE };
+  const last = cursor.take(SP) && cursor.word("last");
+  const wellFormed = onlySpaces(cursor.bytes, cursor.at, cursor.end);
+  return { command: { verb: "BDAT", size, last, wellFormed } };
 }
 
 /** RFC 4954 4. */
@@ -185,6 +200,11 @@ function auth(bytes: Uint8Array, at: number, end: number): ParsedCommand {
   const match = /^ +([A-Za-z0-9_-]{1,20})(?: +(\S+))? *$/.exec(latin1(bytes, at, end));
   if (match === null) return { refused: SYNTAX };
   return { command: { verb: "AUTH", mechanism: match[1]!.toUpperCase(), initialResponse: match[2] ?? null } };
+}
+
+function hasControl(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (bytes[i]! < SP && bytes[i] !== TAB) return true;
+  return false;
 }
 
 function onlySpaces(bytes: Uint8Array, start: number, end: number): boolean {

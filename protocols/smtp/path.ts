@@ -1,7 +1,7 @@
 /**
  * Reverse-path and Forward-path of RFC 5321 4.1.2: quoted local parts, address literals, source routes (ignored), the
- * null path, `<Postmaster>` without domain; UTF-8 as RFC 6531 3.3 allows. Limits: 64 octets of local part, 255 of
- * domain (RFC 5321 4.5.3.1).
+ * null path, `<Postmaster>` without domain; UTF-8 as RFC 6531 3.3 allows. Limits of RFC 5321 4.5.3.1: 64 octets of local
+ * part (without quotes), 255 of domain, 256 of path with its brackets (without source route); 63 of a label (RFC 1035 2.3.4).
  */
 import {
   AT,
@@ -31,6 +31,8 @@ import { isAscii, latin1, utf8OrNull } from "../../bytes/decode.ts";
 
 const MAX_LOCAL_PART = 64;
 const MAX_DOMAIN = 255;
+const MAX_PATH = 256;
+const MAX_LABEL = 63;
 const QTEXT = charClass(QTEXT_SMTP, NON_ASCII);
 const QUOTED_PAIR = charClass(" ~");
 const DOMAIN_CHAR = charClass(SUB_DOMAIN, NON_ASCII);
@@ -70,11 +72,13 @@ export function formatPath(path: Path | null): string {
 function path(cursor: Cursor, postmasterAllowed: boolean): Path | null {
   const start = cursor.at;
   if (cursor.peek() === AT) sourceRoute(cursor);
+  const from = cursor.at - 1;
   const localPart = local(cursor);
   let domain = "";
   if (cursor.take(AT)) domain = domainOrLiteral(cursor);
   else if (!postmasterAllowed || localPart.toLowerCase() !== "postmaster") cursor.fail("@ and a domain");
   cursor.expect(GREATER, ">");
+  if (cursor.at - from > MAX_PATH) cursor.fail(`a path of at most ${MAX_PATH} octets`);
   if (!cursor.ok) return null;
   return { localPart, domain, international: !isAscii(cursor.bytes, start, cursor.at) };
 }
@@ -91,8 +95,11 @@ function sourceRoute(cursor: Cursor): void {
 function local(cursor: Cursor): string {
   const start = cursor.at;
   let text: string;
-  if (cursor.take(DQUOTE)) text = quotedString(cursor);
-  else {
+  let quotes = 0;
+  if (cursor.take(DQUOTE)) {
+    text = quotedString(cursor);
+    quotes = 2;
+  } else {
     for (;;) {
       const from = cursor.at;
       cursor.at = skipClass(cursor.bytes, { start: from, end: cursor.end }, ATEXT_UTF8);
@@ -101,7 +108,7 @@ function local(cursor: Cursor): string {
     }
     text = decoded(cursor, start, cursor.at);
   }
-  if (cursor.at - start > MAX_LOCAL_PART + 2 && cursor.ok) {
+  if (cursor.at - start > MAX_LOCAL_PART + quotes) {
     cursor.fail(`a local part of at most ${MAX_LOCAL_PART} octets`);
   }
   return text;
@@ -132,7 +139,7 @@ export function domainOrLiteral(cursor: Cursor): string {
   } else {
     do label(cursor); while (cursor.take(DOT));
   }
-  if (cursor.at - start > MAX_DOMAIN && cursor.ok) cursor.fail(`a domain of at most ${MAX_DOMAIN} octets`);
+  if (cursor.at - start > MAX_DOMAIN) cursor.fail(`a domain of at most ${MAX_DOMAIN} octets`);
   return cursor.ok ? decoded(cursor, start, cursor.at) : "";
 }
 
@@ -145,6 +152,10 @@ function label(cursor: Cursor): void {
   }
   cursor.at = skipClass(bytes, { start: from, end: cursor.end }, DOMAIN_CHAR);
   if (bytes[cursor.at - 1] === HYPHEN) cursor.fail("a domain label that does not end with a hyphen");
+  // A label in UTF-8 is counted in its ASCII form, where it is looked up.
+  if (cursor.at - from > MAX_LABEL && isAscii(bytes, from, cursor.at)) {
+    cursor.fail(`a label of at most ${MAX_LABEL} octets`);
+  }
 }
 
 function decoded(cursor: Cursor, start: number, end: number): string {

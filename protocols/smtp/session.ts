@@ -1,0 +1,610 @@
+/**
+ * One SMTP or submission session of the server: states, the order of commands, message data. All transitions are here.
+ *
+ * RFC 5321 3 and 4.1.4, RFC 2920 (PIPELINING), RFC 3030 (CHUNKING), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 6409.
+ * The driver feeds octets and asks for the next event; where policy or storage decides, the session is paused until it is
+ * answered. Commands are taken strictly one after the other, so that pipelining is never ambiguous. Replies go to
+ * {@linkcode Out}; the driver flushes. A message that cannot be taken is read to its true end before it is refused.
+ * Pure: no socket, clock or storage. Limits: {@linkcode SmtpLimits}.
+ */
+import { decodeBase64Strict, encodeBase64 } from "../../bytes/base64.ts";
+import { latin1 } from "../../bytes/decode.ts";
+import { packAt } from "../../bytes/keyword.ts";
+import type { Out } from "../../bytes/out.ts";
+import { LineFramer } from "../line_framer.ts";
+import type { Credentials, SaslExchange, SaslMechanisms } from "../sasl/exchange.ts";
+import { AUTH, type Command, type MailParameters, parseCommand, verbAt } from "./command.ts";
+import { ehloReply } from "./extensions.ts";
+import { MessageData } from "./message_data.ts";
+import type { Path } from "./path.ts";
+import * as R from "./reply.ts";
+import { encodeReply, type Reply } from "./reply.ts";
+
+export interface SmtpLimits {
+  /** CRLF included (RFC 5321 4.5.3.1.4). */
+  readonly commandLineOctets: number;
+  /** Of the AUTH command and of each response in its exchange (RFC 4954 4). */
+  readonly authLineOctets: number;
+  readonly messageOctets: number;
+  /** Accepted recipients of one message. */
+  readonly recipients: number;
+  readonly commands: number;
+  /** Permanent refusals since the last accepted message. */
+  readonly errors: number;
+}
+
+/** The names of {@linkcode SmtpLimits} and what else is refused for its size, for metrics. */
+export type LimitName = keyof SmtpLimits;
+
+export interface SmtpSessionOptions {
+  readonly out: Out;
+  readonly hostName: string;
+  /** `submission` wants a login before MAIL (RFC 6409 4.3). */
+  readonly service: "mx" | "submission";
+  readonly tlsActive: boolean;
+  readonly startTlsAvailable: boolean;
+  /** SASL mechanisms by name in capitals; none: no AUTH. */
+  readonly mechanisms: SaslMechanisms;
+  /** Passwords are taken without TLS (loopback in local mode). */
+  readonly plainLoginAllowed: boolean;
+  /** What a bare CR or LF in a message means; for logins it is always `convert`. */
+  readonly bareLineEnds: "refuse" | "convert";
+  readonly limits: SmtpLimits;
+  /** Told of each reply (the verb is of a closed set, "" when none was understood) and each limit that was hit. */
+  readonly observer: SessionObserver;
+}
+
+export interface SessionObserver {
+  replied(verb: string, code: number): void;
+  limited(limit: LimitName): void;
+}
+
+/**
+ * What the driver is to do. After `helo`, `mail`, `rcpt`, `begin`, `message` and `credentials` the session waits for
+ * `accept` or `answer` (`authenticated`). Spans live until the next call of `next`.
+ */
+export type SmtpEvent =
+  | { readonly kind: "need-input" }
+  /** A transaction in hand is over (RFC 5321 4.1.4). */
+  | { readonly kind: "helo"; readonly verb: "HELO" | "EHLO"; readonly name: string }
+  | { readonly kind: "mail"; readonly reversePath: Path | null; readonly parameters: MailParameters }
+  | { readonly kind: "rcpt"; readonly forwardPath: Path }
+  /** Before the 354 or the first chunk. */
+  | { readonly kind: "begin" }
+  | { readonly kind: "data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
+  | { readonly kind: "message"; readonly octets: number }
+  /** The transaction is over without a message. `reply` is what refused one that was being sent, and is written. */
+  | { readonly kind: "discard"; readonly reply: Reply | null }
+  | { readonly kind: "credentials"; readonly credentials: Credentials }
+  /** A transaction in hand is over. The 220 is written: flush, `dropInput`, handshake, `tlsStarted`. */
+  | { readonly kind: "starttls" }
+  | { readonly kind: "close" };
+
+type Mode = "command" | "sasl" | "data" | "chunk" | "message-end";
+/** What the event in hand waits for. */
+type Waiting = "" | "helo" | "mail" | "rcpt" | "data" | "bdat" | "message" | "credentials";
+/** Where in a transaction: none, MAIL accepted, chunks have begun. */
+type Transaction = "none" | "mail" | "chunks";
+
+const NEED_INPUT: SmtpEvent = { kind: "need-input" };
+const CLOSE: SmtpEvent = { kind: "close" };
+const BEGIN: SmtpEvent = { kind: "begin" };
+const DISCARD: SmtpEvent = { kind: "discard", reply: null };
+const STARTTLS: SmtpEvent = { kind: "starttls" };
+const NO_OCTETS = new Uint8Array(0);
+/** Verbs kept for the log line of a fault. */
+const KEPT_VERBS = 8;
+
+export class SmtpSession {
+  readonly out: Out;
+  tlsActive: boolean;
+  loggedIn = false;
+  /** Argument of the last EHLO or HELO; "" before it. */
+  heloName = "";
+  esmtp = false;
+  /** The verb in hand, from a closed set; "" when it was not understood. */
+  verb = "";
+  /** Accepted recipients of the transaction. */
+  recipients = 0;
+
+  #options: SmtpSessionOptions;
+  #limits: SmtpLimits;
+  #framer: LineFramer;
+  #data: MessageData;
+  #chunk: Uint8Array = NO_OCTETS;
+  #at = 0;
+  #mode: Mode = "command";
+  #waiting: Waiting = "";
+  #transaction: Transaction = "none";
+  /** Some RCPT of the transaction was refused. */
+  #refusedRecipient = false;
+  #pendingName = "";
+  #chunkLeft = 0;
+  #chunkLast = false;
+  /** Octets of this chunk are dropped, and this is its reply. */
+  #chunkRefusal: Reply | null = null;
+  #sasl: SaslExchange | null = null;
+  #mechanism = "";
+  #commands = 0;
+  #errors = 0;
+  #closing = false;
+  #verbs: string[] = [];
+
+  constructor(options: SmtpSessionOptions) {
+    this.out = options.out;
+    this.tlsActive = options.tlsActive;
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#framer = new LineFramer(Math.max(options.limits.commandLineOctets, this.#authLineOctets()));
+    this.#data = new MessageData(options.limits.messageOctets);
+  }
+
+  /** The last reply is said: nothing is answered any more. */
+  get ended(): boolean {
+    return this.#closing;
+  }
+
+  /** True between commands: a timeout here is idleness. */
+  get betweenCommands(): boolean {
+    return this.#mode === "command" && this.#waiting === "" && !this.#framer.partial;
+  }
+
+  /** Message octets are awaited: large reads pay. */
+  get streaming(): boolean {
+    return this.#mode === "data" || this.#mode === "chunk";
+  }
+
+  get inTransaction(): boolean {
+    return this.#transaction !== "none";
+  }
+
+  /** Commands so far: what has grown is progress. */
+  get commands(): number {
+    return this.#commands;
+  }
+
+  /** The last verbs, oldest first. */
+  get lastVerbs(): string {
+    return this.#verbs.join(" ");
+  }
+
+  /** The greeting (RFC 5321 3.1). */
+  greet(): void {
+    this.out.text(`220 ${this.#options.hostName} ESMTP\r\n`);
+  }
+
+  /** Octets from the peer, borrowed until the next `feed`; only after `need-input`. */
+  feed(bytes: Uint8Array): void {
+    this.#chunk = bytes;
+    this.#at = 0;
+  }
+
+  next(): SmtpEvent {
+    if (this.#waiting !== "") throw new Error(`the session waits for an answer to ${this.#waiting}`);
+    for (;;) {
+      if (this.#closing) return this.#close();
+      const event = this.#step();
+      if (event !== null) return event;
+    }
+  }
+
+  /** Goes on: EHLO is greeted, DATA gets its 354. */
+  accept(): void {
+    const waiting = this.#waiting;
+    this.#waiting = "";
+    switch (waiting) {
+      case "helo":
+        return this.#greeted();
+      case "data":
+        this.#mode = "data";
+        this.#reply(R.START_MAIL);
+        return;
+      case "bdat":
+        this.#transaction = "chunks";
+        return;
+      default:
+        throw new Error(`accept() is no answer to ${waiting}`);
+    }
+  }
+
+  /** The reply to what is in hand. MAIL and RCPT count when it is 2xx; 421 ends the session in every place. */
+  answer(reply: Reply): void {
+    const waiting = this.#waiting;
+    this.#waiting = "";
+    switch (waiting) {
+      case "mail":
+        if (reply.code < 300) this.#transaction = "mail";
+        break;
+      case "rcpt":
+        if (reply.code < 300) this.recipients++;
+        else this.#refusedRecipient = true;
+        break;
+      case "data":
+        this.#clear();
+        break;
+      case "bdat":
+        this.#clear();
+        this.#chunkRefusal = reply;
+        return;
+      case "message":
+        if (reply.code < 300) this.#errors = 0;
+        this.#clear();
+        break;
+      case "helo":
+      case "credentials":
+        break;
+      case "":
+        throw new Error("nothing waits for an answer");
+      default:
+        return waiting satisfies never;
+    }
+    this.#reply(reply);
+  }
+
+  /** The answer to good credentials. */
+  authenticated(): void {
+    this.loggedIn = true;
+    this.answer(R.AUTHENTICATED);
+  }
+
+  /** Everything the peer sent so far is void (RFC 3207 4.2). */
+  dropInput(): void {
+    this.#chunk = NO_OCTETS;
+    this.#at = 0;
+    this.#framer.reset();
+  }
+
+  /** What was learnt before TLS is forgotten (RFC 3207 4.2). */
+  tlsStarted(): void {
+    this.tlsActive = true;
+    this.loggedIn = false;
+    this.heloName = "";
+    this.esmtp = false;
+  }
+
+  /** Says the last reply, outside of any command; the next event is `close`. */
+  end(reply: Reply): void {
+    if (this.#closing) return;
+    this.out.text(encodeReply(reply));
+    this.#options.observer.replied("", reply.code);
+    this.#waiting = "";
+    this.#closing = true;
+  }
+
+  /** One unit of input. Null: answered here, go on. */
+  #step(): SmtpEvent | null {
+    switch (this.#mode) {
+      case "command":
+      case "sasl":
+        return this.#readLine();
+      case "data":
+        return this.#readData();
+      case "chunk":
+        return this.#readChunk();
+      case "message-end":
+        return this.#messageEnd();
+      default:
+        return this.#mode satisfies never;
+    }
+  }
+
+  #close(): SmtpEvent {
+    if (this.#transaction === "none") return CLOSE;
+    this.#clear();
+    return DISCARD;
+  }
+
+  #readLine(): SmtpEvent | null {
+    const framer = this.#framer;
+    if (this.#at >= this.#chunk.length) return NEED_INPUT;
+    this.#at = framer.next(this.#chunk, this.#at, this.#chunk.length);
+    if (framer.result === "more") return NEED_INPUT;
+    if (this.#mode === "sasl") {
+      return framer.result === "too-long" ? this.#endSasl(this.#tooLong("authLineOctets")) : this.#saslLine();
+    }
+    if (++this.#commands > this.#limits.commands) {
+      this.#options.observer.limited("commands");
+      this.end(R.TOO_MANY_COMMANDS);
+      return null;
+    }
+    const { bytes, start, end, result } = framer;
+    if (result === "too-long") {
+      this.#begin("");
+      return this.#reply(this.#tooLong(this.#authLineOctets() > 0 ? "authLineOctets" : "commandLineOctets"));
+    }
+    if (end + 2 - start > this.#limits.commandLineOctets && packAt(bytes, start) !== AUTH) {
+      this.#begin("");
+      return this.#reply(this.#tooLong("commandLineOctets"));
+    }
+    this.#begin(verbAt(bytes, start, end));
+    const parsed = parseCommand(bytes, start, end);
+    return "refused" in parsed ? this.#reply(parsed.refused) : this.#run(parsed.command);
+  }
+
+  #begin(verb: string): void {
+    this.verb = verb;
+    this.#verbs.push(verb === "" ? "?" : verb);
+    if (this.#verbs.length > KEPT_VERBS) this.#verbs.shift();
+  }
+
+  /** Carries out what needs nobody else; everything else is an event. */
+  #run(command: Command): SmtpEvent | null {
+    switch (command.verb) {
+      case "HELO":
+      case "EHLO":
+        this.#pendingName = command.name;
+        this.#clear();
+        return this.#ask("helo", { kind: "helo", verb: command.verb, name: command.name });
+      case "MAIL":
+        return this.#mail(command);
+      case "RCPT":
+        return this.#rcpt(command.forwardPath);
+      case "DATA":
+        return this.#transaction === "chunks" ? this.#reply(R.BDAT_RUNNING) : this.#startData();
+      case "BDAT":
+        return this.#startChunk(command);
+      case "RSET":
+        this.#reply(R.RESET_OK);
+        return this.#discard();
+      case "NOOP":
+        return this.#reply(R.NOOP_OK);
+      case "QUIT":
+        this.#reply(R.BYE);
+        this.#closing = true;
+        return null;
+      case "VRFY":
+        return this.#reply(R.CANNOT_VRFY);
+      case "HELP":
+        return this.#reply(R.HELP);
+      case "EXPN":
+        return this.#reply(R.NOT_IMPLEMENTED);
+      case "STARTTLS":
+        return this.#startTls();
+      case "AUTH":
+        return this.#auth(command.mechanism, command.initialResponse);
+      default:
+        return command satisfies never;
+    }
+  }
+
+  #greeted(): void {
+    const esmtp = this.verb === "EHLO";
+    this.heloName = this.#pendingName;
+    this.esmtp = esmtp;
+    const { hostName } = this.#options;
+    this.out.text(esmtp ? this.#ehloReply() : `250 ${hostName}\r\n`);
+    this.#options.observer.replied(this.verb, 250);
+  }
+
+  #ehloReply(): string {
+    const { hostName, startTlsAvailable, mechanisms } = this.#options;
+    return ehloReply({
+      hostName,
+      messageOctets: this.#limits.messageOctets,
+      recipients: this.#limits.recipients,
+      startTls: startTlsAvailable && !this.tlsActive,
+      mechanisms: this.loggedIn || this.#authNeedsTls() ? "" : [...mechanisms.keys()].join(" "),
+    });
+  }
+
+  #mail(command: Extract<Command, { verb: "MAIL" }>): SmtpEvent | null {
+    if (this.heloName === "") return this.#reply(R.EHLO_FIRST);
+    if (this.#transaction !== "none") return this.#reply(R.NESTED_MAIL);
+    if (this.#options.service === "submission" && !this.loggedIn) {
+      return this.#reply(this.#authNeedsTls() ? R.TLS_REQUIRED : R.AUTH_REQUIRED);
+    }
+    const { reversePath, parameters } = command;
+    if ((parameters.size ?? 0) > this.#limits.messageOctets) {
+      this.#options.observer.limited("messageOctets");
+      return this.#reply(R.TOO_BIG);
+    }
+    return this.#ask("mail", { kind: "mail", reversePath, parameters });
+  }
+
+  #rcpt(forwardPath: Path): SmtpEvent | null {
+    if (this.#transaction === "none") return this.#reply(R.MAIL_FIRST);
+    if (this.#transaction === "chunks") return this.#reply(R.BDAT_RUNNING);
+    if (this.recipients >= this.#limits.recipients) {
+      this.#options.observer.limited("recipients");
+      this.#refusedRecipient = true;
+      return this.#reply(R.TOO_MANY_RECIPIENTS);
+    }
+    return this.#ask("rcpt", { kind: "rcpt", forwardPath });
+  }
+
+  /** Why there can be no message now; null when there can. */
+  #noMessage(): Reply | null {
+    if (this.#transaction === "none") return R.MAIL_FIRST;
+    if (this.recipients > 0) return null;
+    // RFC 5321 3.3: 554 where recipients were refused, so that a pipelining client knows what is meant.
+    return this.#refusedRecipient ? R.NO_VALID_RECIPIENTS : R.RCPT_FIRST;
+  }
+
+  #startData(): SmtpEvent | null {
+    const objection = this.#noMessage();
+    if (objection !== null) return this.#reply(objection);
+    this.#data.open(this.#converts());
+    return this.#ask("data", BEGIN);
+  }
+
+  /** The octets of a refused chunk are read all the same, and its reply follows them (RFC 3030 2). */
+  #startChunk({ size, last, wellFormed }: Extract<Command, { verb: "BDAT" }>): SmtpEvent | null {
+    this.#mode = "chunk";
+    this.#chunkLeft = size;
+    this.#chunkLast = last;
+    const begun = this.#transaction === "chunks";
+    this.#chunkRefusal = this.#noMessage() ?? (wellFormed ? null : R.SYNTAX);
+    if (this.#chunkRefusal !== null) return null;
+    if (size + (begun ? this.#data.octets : 0) > this.#limits.messageOctets) {
+      this.#chunkRefusal = R.TOO_BIG;
+      return null;
+    }
+    if (begun) return null;
+    this.#data.open(this.#converts());
+    return this.#ask("bdat", BEGIN);
+  }
+
+  #readData(): SmtpEvent | null {
+    const data = this.#data;
+    if (this.#at >= this.#chunk.length) return NEED_INPUT;
+    this.#at = data.readData(this.#chunk, this.#at, this.#chunk.length);
+    if (data.done) return this.#complete();
+    return this.#span();
+  }
+
+  #readChunk(): SmtpEvent | null {
+    if (this.#chunkLeft === 0) return this.#chunkEnd();
+    const from = this.#at;
+    const end = Math.min(this.#chunk.length, from + this.#chunkLeft);
+    if (from === end) return NEED_INPUT;
+    this.#at = end;
+    this.#chunkLeft -= end - from;
+    if (this.#chunkRefusal !== null) return null;
+    this.#data.readChunk(this.#chunk, from, end);
+    return this.#span();
+  }
+
+  #chunkEnd(): SmtpEvent | null {
+    const refusal = this.#chunkRefusal ?? this.#data.refusal;
+    if (refusal === null && this.#chunkLast) return this.#complete();
+    this.#mode = "command";
+    if (refusal === null) return this.#reply(R.CHUNK_OK);
+    // A sequence error leaves the transaction as it was; with a chunk lost, the message is lost.
+    if (refusal === R.MAIL_FIRST || refusal === R.RCPT_FIRST || refusal === R.NO_VALID_RECIPIENTS) {
+      return this.#reply(refusal);
+    }
+    return this.#lost(refusal);
+  }
+
+  /** The last octet is read: what was held back comes before the end. */
+  #complete(): SmtpEvent | null {
+    this.#mode = "message-end";
+    this.#data.finish();
+    return this.#span();
+  }
+
+  #span(): SmtpEvent | null {
+    const { bytes, start, end } = this.#data;
+    return start === end ? null : { kind: "data", bytes, start, end };
+  }
+
+  #messageEnd(): SmtpEvent | null {
+    this.#mode = "command";
+    const { refusal, octets } = this.#data;
+    return refusal === null ? this.#ask("message", { kind: "message", octets }) : this.#lost(refusal);
+  }
+
+  /** Refuses a message that was being sent. */
+  #lost(reply: Reply): SmtpEvent | null {
+    if (reply === R.TOO_BIG) this.#options.observer.limited("messageOctets");
+    this.#reply(reply);
+    if (this.#transaction === "none") return null; // the driver refused it, and knows
+    this.#clear();
+    return { kind: "discard", reply };
+  }
+
+  #startTls(): SmtpEvent | null {
+    if (this.tlsActive) return this.#reply(R.TLS_ACTIVE);
+    if (!this.#options.startTlsAvailable) return this.#reply(R.NOT_IMPLEMENTED);
+    this.#reply(R.READY_FOR_TLS);
+    this.#clear();
+    return STARTTLS;
+  }
+
+  #auth(mechanism: string, initialResponse: string | null): SmtpEvent | null {
+    const { mechanisms } = this.#options;
+    if (mechanisms.size === 0) return this.#reply(R.NOT_IMPLEMENTED);
+    if (this.loggedIn) return this.#reply(R.AUTH_DONE);
+    if (!this.esmtp) return this.#reply(R.EHLO_FIRST);
+    if (this.#transaction !== "none") return this.#reply(R.AUTH_IN_TRANSACTION);
+    if (this.#authNeedsTls()) return this.#reply(R.AUTH_NEEDS_TLS);
+    const exchange = mechanisms.get(mechanism)?.();
+    if (exchange === undefined) return this.#reply(R.UNKNOWN_MECHANISM);
+    this.#sasl = exchange;
+    this.#mechanism = mechanism;
+    if (initialResponse === null) return this.#saslStep(null);
+    // RFC 4954 4: "=" is an empty initial response.
+    return this.#saslText(initialResponse === "=" ? "" : initialResponse);
+  }
+
+  #saslLine(): SmtpEvent | null {
+    const { bytes, start, end } = this.#framer;
+    const text = latin1(bytes, start, end);
+    return text === "*" ? this.#endSasl(R.AUTH_CANCELLED) : this.#saslText(text);
+  }
+
+  #saslText(base64: string): SmtpEvent | null {
+    const octets = decodeBase64Strict(base64);
+    return octets === null ? this.#endSasl(R.BAD_BASE64) : this.#saslStep(octets);
+  }
+
+  #saslStep(response: Uint8Array | null): SmtpEvent | null {
+    const step = this.#sasl?.step(response) ?? { kind: "malformed", text: "" };
+    if (step.kind === "challenge") {
+      this.#mode = "sasl";
+      this.out.text(`334 ${encodeBase64(step.octets)}\r\n`);
+      return null;
+    }
+    if (step.kind === "malformed") return this.#endSasl(R.BAD_SASL_RESPONSE);
+    this.#mode = "command";
+    this.#sasl = null;
+    const { authorizationId, user, password } = step;
+    return this.#ask("credentials", {
+      kind: "credentials",
+      credentials: { mechanism: this.#mechanism, authorizationId, user, password },
+    });
+  }
+
+  #endSasl(reply: Reply): null {
+    this.#mode = "command";
+    this.#sasl = null;
+    return this.#reply(reply);
+  }
+
+  #authNeedsTls(): boolean {
+    return !this.tlsActive && !this.#options.plainLoginAllowed;
+  }
+
+  /** 0: there is no AUTH here. */
+  #authLineOctets(): number {
+    return this.#options.mechanisms.size === 0 ? 0 : this.#limits.authLineOctets;
+  }
+
+  #converts(): boolean {
+    return this.loggedIn || this.#options.bareLineEnds === "convert";
+  }
+
+  #tooLong(limit: LimitName): Reply {
+    this.#options.observer.limited(limit);
+    return R.LINE_TOO_LONG;
+  }
+
+  /** RSET and what implies it. */
+  #discard(): SmtpEvent | null {
+    if (this.#transaction === "none") return null;
+    this.#clear();
+    return DISCARD;
+  }
+
+  #clear(): void {
+    this.#transaction = "none";
+    this.recipients = 0;
+    this.#refusedRecipient = false;
+  }
+
+  #ask(waiting: Waiting, event: SmtpEvent): SmtpEvent {
+    this.#waiting = waiting;
+    return event;
+  }
+
+  #reply(reply: Reply): null {
+    this.out.text(encodeReply(reply));
+    this.#options.observer.replied(this.verb, reply.code);
+    if (reply.code === 421) this.#closing = true;
+    else if (reply.code >= 500 && ++this.#errors >= this.#limits.errors) {
+      this.#options.observer.limited("errors");
+      this.end(R.TOO_MANY_ERRORS);
+    }
+    return null;
+  }
+}
