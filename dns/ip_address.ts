@@ -1,0 +1,83 @@
+/**
+ * IP addresses between text and octets. IPv6 is written as RFC 5952 says, mapped IPv4 with a dotted tail.
+ *
+ * Pure. What is not an address parses to null.
+ */
+
+export function formatIpv4(octets: Uint8Array): string {
+  return `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`;
+}
+
+export function formatIpv6(octets: Uint8Array): string {
+  const groups = Array.from({ length: 8 }, (_, at) => octets[2 * at]! << 8 | octets[2 * at + 1]!);
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
+    return `::ffff:${formatIpv4(octets.subarray(12))}`; // RFC 5952 5
+  }
+  const run = longestZeroRun(groups);
+  const hex = groups.map((group) => group.toString(16));
+  if (run.length < 2) return hex.join(":"); // RFC 5952 4.2.2: one group alone is not shortened
+  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.length).join(":")}`;
+}
+
+/** The first of the longest runs (RFC 5952 4.2.3). */
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length;) {
+    let end = start;
+    while (groups[end] === 0) end++;
+    if (end - start > best.length) best = { start, length: end - start };
+    start = end + 1;
+  }
+  return best;
+}
+
+export function parseIpv4(text: string): Uint8Array | null {
+  const parts = text.split(".", 5);
+  if (
+    parts.length !== 4 || !parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) < 256)
+  ) {
+    return null;
+  }
+  return Uint8Array.from(parts, Number);
+}
+
+export function parseIpv6(text: string): Uint8Array | null {
+  if (text.length > 45) return null;
+  const halves = text.split("::");
+  if (halves.length > 2) return null;
+  const head = groupsOf(halves[0]!, halves.length === 1);
+  const tail = halves.length === 2 ? groupsOf(halves[1]!, true) : [];
+  if (head === null || tail === null) return null;
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 1 ? missing !== 0 : missing < 1) return null;
+  const octets = new Uint8Array(16);
+  [...head, ...new Array<number>(missing).fill(0), ...tail].forEach((group, at) => {
+    octets[2 * at] = group >> 8;
+    octets[2 * at + 1] = group & 0xff;
+  });
+  return octets;
+}
+
+function groupsOf(text: string, dottedTail: boolean): number[] | null {
+  if (text === "") return [];
+  const groups: number[] = [];
+  const parts = text.split(":");
+  for (const [at, part] of parts.entries()) {
+    if (/^[0-9a-fA-F]{1,4}$/.test(part)) {
+      groups.push(parseInt(part, 16));
+      continue;
+    }
+    const four = dottedTail && at === parts.length - 1 ? parseIpv4(part) : null;
+    if (four === null) return null;
+    groups.push(four[0]! << 8 | four[1]!, four[2]! << 8 | four[3]!);
+  }
+  return groups;
+}
+
+/** The one text form of an address of either family; null when it is none. */
+export function canonicalAddress(text: string): string | null {
+  const four = parseIpv4(text);
+  if (four !== null) return formatIpv4(four);
+  const six = parseIpv6(text);
+  return six === null ? null : formatIpv6(six);
+}
