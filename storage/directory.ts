@@ -14,6 +14,7 @@ export class SqlDirectory implements Directory {
   #domains = new Map<string, DomainRow | null>();
   #accounts = new Map<string, Account | null>();
   #aliases = new Map<string, AliasRow | null>();
+  #oldest = new Map<string, Account | null>();
 
   constructor(statements: Statements) {
     this.#statements = statements;
@@ -24,6 +25,7 @@ export class SqlDirectory implements Directory {
     this.#domains.clear();
     this.#accounts.clear();
     this.#aliases.clear();
+    this.#oldest.clear();
   }
 
   domain(name: string): DomainRow | null {
@@ -58,6 +60,17 @@ export class SqlDirectory implements Directory {
         `SELECT ${ACCOUNT} FROM accounts WHERE domain = ? AND address > ? ORDER BY address LIMIT ?`,
       ).all(domain, page.after, limitOf(page));
     return rows.map(toAccount);
+  }
+
+  oldestAccount(domain: string | null): Account | null {
+    return cached(this.#oldest, domain ?? "", () => {
+      const row = domain === null
+        ? this.#statements.rows(`SELECT ${ACCOUNT} FROM accounts WHERE enabled = 1 ORDER BY id LIMIT 1`).get()
+        : this.#statements.rows(
+          `SELECT ${ACCOUNT} FROM accounts WHERE domain = ? AND enabled = 1 ORDER BY id LIMIT 1`,
+        ).get(domain);
+      return row === undefined ? null : toAccount(row);
+    });
   }
 
   alias(address: string): AliasRow | null {

@@ -74,6 +74,11 @@ export interface BlobReader {
   readIntoSync(blob: BlobAddress, span: { start: number; end: number }, into: Uint8Array, at: number): void;
   /** The same off the event loop, for long spans. */
   read(blob: BlobAddress, start: number, end: number): Promise<Uint8Array>;
+  /**
+   * Keeps the octets of a segment readable until the returned function is called, even when compaction removes it
+   * meanwhile. A segment that is gone already is found out by the next read.
+   */
+  pin(segment: number): () => void;
 }
 
 export interface Account {
@@ -107,6 +112,8 @@ export interface Directory {
   account(address: string): Account | null;
   accountById(id: number): Account | null;
   accounts(page: Page, domain?: string): Account[];
+  /** The enabled account created first, of a domain or of all; cached. Takes mail to postmaster where nobody else does. */
+  oldestAccount(domain: string | null): Account | null;
   alias(address: string): AliasRow | null;
   aliases(page: Page, domain?: string): AliasRow[];
   /** Alias addresses that deliver (directly) to this account address: may be used as From. */
@@ -250,8 +257,12 @@ export interface QueueFilter {
 export interface Queue {
   /** Recipients due at `now` that are not held, oldest due first, skipping destinations in `busy`. */
   due(now: number, options: { limit: number; busy: readonly string[] }): DueRecipient[];
-  /** When the next one becomes due; null when the queue has none. */
-  nextDueAt(): number | null;
+  /** When the next one that is not due yet at `after` becomes due; null when there is none. */
+  nextDueAt(after: number): number | null;
+  /** The recipients of one message that are not held (up to 10,000): what an operator has not stopped. */
+  waiting(queueId: number): number[];
+  /** Those of the given recipients that are still in the queue, held ones too. */
+  recipients(ids: readonly number[]): DueRecipient[];
   message(queueId: number): QueuedMessage | null;
   list(filter: QueueFilter, page: { afterRecipientId: number; limit: number }): QueueListRow[];
   counts(): { queued: number; held: number; oldestCreatedAt: number | null };

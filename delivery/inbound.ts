@@ -1,0 +1,375 @@
+/**
+ * Mail on its way in: answers MAIL, RCPT and the end of data for the SMTP session, and makes what it takes durable.
+ *
+ * While DATA streams, octets go side by side to the spool and to the facts that IMAP will need. Our `Received` is
+ * written before the first of them, so it is known how many recipients there are. Submissions pass a gate that holds
+ * their header back until it is complete (submission.ts). The 250 carries the trace id and is sent after the commit.
+ * Mail from port 25 is stored octet for octet behind the trace fields. Hot: bench/micro/inbound_bench.ts.
+ */
+import { getLogger } from "@logtape/logtape";
+import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
+import type { MailParameters } from "../protocols/smtp/command.ts";
+import { formatPath, type Path } from "../protocols/smtp/path.ts";
+import {
+  LOCAL_ERROR,
+  NEEDS_SMTPUTF8,
+  RECIPIENT_OK,
+  type Reply,
+  reply,
+  TOO_BIG,
+  TOO_MANY_RECIPIENTS,
+} from "../protocols/smtp/reply.ts";
+import type { Spool, Store } from "../storage/store.ts";
+import { errorReply, faultReply } from "./faults.ts";
+import { Filing } from "./filing.ts";
+import { MAX_LINE_OCTETS, reencodeLongLines } from "./long_lines.ts";
+import { isSubmission, MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
+import type { ClientFacts, Reception, Transaction } from "./reception.ts";
+import {
+  countMailRefused,
+  countMended,
+  countMessage,
+  countRecipient,
+  observeAccepted,
+} from "./reception_metrics.ts";
+import { RecipientResolver, REFUSALS } from "./recipients.ts";
+import { SubmissionHeader } from "./submission.ts";
+import { receivedField } from "./trace.ts";
+
+/** Received fields of a message that has been going round (RFC 5321 6.3). */
+export const MAX_RECEIVED = 100;
+
+const log = getLogger(["veredus", "delivery"]);
+
+/** What the operator decides; all of it may change while the server runs. */
+export interface InboundConfig {
+  readonly messageOctets: number;
+  /** Recipients of one message. */
+  readonly recipients: number;
+  /** Account whose INBOX gets all mail for other servers; "" sends it on. */
+  readonly captureOutbound: string;
+  /** Addresses of this host: `user@[address]` is for us. */
+  readonly ownAddresses: readonly string[];
+  /** How long mail for other servers stays in the queue, and with the null reverse-path. */
+  readonly queueLifetimeMs: number;
+  readonly bounceLifetimeMs: number;
+}
+
+export interface InboundOptions {
+  readonly store: Store;
+  /** Our name in `Received`. */
+  readonly hostname: string;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  /** A new trace id. */
+  readonly newId: () => string;
+  readonly config: InboundConfig;
+}
+
+/** What one reception and its transactions share; replaced as a whole by a reload. */
+interface Setting {
+  readonly options: InboundOptions;
+  readonly config: InboundConfig;
+  readonly resolver: RecipientResolver;
+}
+
+export class InboundReception implements Reception {
+  #setting: Setting;
+
+  constructor(options: InboundOptions) {
+    this.#setting = settingOf(options, options.config);
+  }
+
+  /** New settings; transactions under way keep the old ones. */
+  configure(config: InboundConfig): void {
+    this.#setting = settingOf(this.#setting.options, config);
+  }
+
+  mail(
+    client: ClientFacts,
+    mail: { readonly reversePath: Path | null; readonly parameters: MailParameters },
+  ): Transaction | Reply {
+    const { options: { store }, config } = this.#setting;
+    const refusal = mailRefusal(client, mail, {
+      directory: store.directory,
+      diskFull: store.diskFull(),
+      messageOctets: config.messageOctets,
+    });
+    if (refusal !== null) {
+      countMailRefused(refusal.enhanced);
+      return refusal;
+    }
+    return new InboundTransaction(this.#setting, client, mail);
+  }
+}
+
+function settingOf(options: InboundOptions, config: InboundConfig): Setting {
+  const { store: { directory, mailboxes }, hostname } = options;
+  const { ownAddresses, captureOutbound } = config;
+  const resolver = new RecipientResolver({ directory, mailboxes, hostname, ownAddresses, captureOutbound });
+  return { options, config, resolver };
+}
+
+class InboundTransaction implements Transaction {
+  readonly traceId: string;
+  #setting: Setting;
+  #client: ClientFacts;
+  #sender: string;
+  #smtputf8: boolean;
+  #relay: boolean;
+  #filing: Filing;
+  #recipients: number;
+  #firstRecipient: Path | null;
+  #spool: Spool | null;
+  #facts: FactsBuilder;
+  /** Octets of the message as the client sent them. */
+  #octets: number;
+  #receivedOctets: number;
+  #eightBit: boolean;
+  #gate: SubmissionHeader | null;
+  #beganMs: number;
+  /** Why the rest of the message is read and forgotten. */
+  #refusal: Reply | null;
+
+  constructor(
+    setting: Setting,
+    client: ClientFacts,
+    mail: { readonly reversePath: Path | null; readonly parameters: MailParameters },
+  ) {
+    this.traceId = setting.options.newId();
+    this.#setting = setting;
+    this.#client = client;
+    this.#sender = formatPath(mail.reversePath);
+    this.#smtputf8 = mail.parameters.smtputf8;
+    this.#relay = mayRelay(client);
+    this.#filing = new Filing();
+    this.#recipients = 0;
+    this.#firstRecipient = null;
+    this.#spool = null;
+    this.#facts = new FactsBuilder();
+    this.#octets = 0;
+    this.#receivedOctets = 0;
+    this.#eightBit = mail.parameters.body === "8BITMIME";
+    this.#gate = null;
+    this.#beganMs = 0;
+    this.#refusal = null;
+  }
+
+  rcpt(path: Path): Reply {
+    if (this.#recipients >= this.#setting.config.recipients) {
+      countRecipient("too-many");
+      return TOO_MANY_RECIPIENTS;
+    }
+    if (path.international && !this.#smtputf8) {
+      countRecipient("needs-smtputf8");
+      return NEEDS_SMTPUTF8;
+    }
+    const resolution = this.#setting.resolver.resolve(path, this.#relay);
+    if (resolution.kind === "refused") {
+      countRecipient(resolution.reason);
+      log.debug("recipient refused: {reason}", {
+        session: this.#client.sessionId,
+        trace: this.traceId,
+        recipient: formatPath(path),
+        reason: resolution.reason,
+      });
+      return REFUSALS[resolution.reason];
+    }
+    const { targets } = resolution;
+    if (!this.#filing.add(targets)) {
+      countRecipient("too-many");
+      return TOO_MANY_RECIPIENTS;
+    }
+    const [first] = targets;
+    countRecipient(first?.kind === "remote" ? "remote" : first?.captured === true ? "captured" : "local");
+    this.#recipients++;
+    this.#firstRecipient ??= path;
+    return RECIPIENT_OK;
+  }
+
+  begin(): Reply | null {
+    const { options } = this.#setting;
+    this.#beganMs = performance.now();
+    this.#spool = options.store.spool();
+    const received = receivedField({
+      client: this.#client,
+      hostname: options.hostname,
+      traceId: this.traceId,
+      smtputf8: this.#smtputf8,
+      recipient: this.#recipients === 1 ? this.#firstRecipient : null,
+      receivedAt: options.clock(),
+    });
+    this.#receivedOctets = received.length;
+    const { account } = this.#client;
+    if (account !== null && isSubmission(this.#client)) {
+      this.#gate = new SubmissionHeader({
+        account,
+        directory: options.store.directory,
+        date: options.clock(),
+        messageId: `<${this.traceId}@${options.hostname}>`,
+      });
+    }
+    this.#take(received, 0, received.length);
+    return null;
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
+    this.#octets += end - start;
+    if (this.#refusal !== null) return undefined;
+    if (this.#octets > this.#setting.config.messageOctets) return this.#refuse(TOO_BIG);
+    if (!this.#eightBit && this.#filing.remote > 0) this.#eightBit = hasEightBit(bytes, start, end);
+    if (this.#gate === null) return this.#take(bytes, start, end);
+    return this.#passed(this.#gate.push(bytes, start, end), bytes, end);
+  }
+
+  async finish(): Promise<Reply> {
+    let answer: Reply;
+    try {
+      answer = await this.#finish();
+    } catch (error) {
+      answer = errorReply(error);
+      log.error("a message could not be stored: {error}", {
+        trace: this.traceId,
+        session: this.#client.sessionId,
+        error,
+      });
+    }
+    this.discard();
+    this.#report(answer);
+    return answer;
+  }
+
+  discard(): void {
+    this.#spool?.discard();
+    this.#spool = null;
+  }
+
+  async #finish(): Promise<Reply> {
+    if (this.#gate !== null && this.#refusal === null) {
+      const header = this.#gate.end();
+      if (header !== null) await this.#passed(header, NOTHING, 0);
+    }
+    if (this.#refusal !== null) return this.#refusal;
+    if (this.#spool === null) return LOCAL_ERROR;
+    let message = this.#facts.finish();
+    if (message.receivedCount - 1 > MAX_RECEIVED || this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
+    if (this.#gate !== null && message.longestLineOctets > MAX_LINE_OCTETS) {
+      message = await this.#reencode(this.#spool, message);
+    }
+    return await this.#store(this.#spool, message);
+  }
+
+  async #store(spool: Spool, message: MessageFacts): Promise<Reply> {
+    const { options, config } = this.#setting;
+    const at = options.clock();
+    const lifetimeMs = this.#sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
+    const result = await this.#filing.store({ store: options.store, spool }, message, {
+      traceId: this.traceId,
+      sender: this.#sender,
+      accountId: this.#client.account?.id ?? null,
+      eightBit: this.#eightBit,
+      smtputf8: this.#smtputf8,
+      at,
+      expiresAt: at + lifetimeMs,
+    });
+    if (result.ok) return reply(250, "2.6.0", `${this.traceId} Message accepted`);
+    log.error("the writer refused a message: {fault}: {detail}", {
+      trace: this.traceId,
+      fault: result.fault,
+      detail: result.detail,
+    });
+    return faultReply(result.fault);
+  }
+
+  /** Writes the message anew with short lines; the facts then describe what is stored. */
+  async #reencode(from: Spool, message: MessageFacts): Promise<MessageFacts> {
+    const to = this.#setting.options.store.spool();
+    try {
+      const reencoded = await reencodeLongLines(from, to);
+      if (reencoded === null) {
+        to.discard();
+        return message;
+      }
+      this.#spool = to;
+      from.discard();
+      countMended("long-lines");
+      return reencoded;
+    } catch (error) {
+      to.discard();
+      throw error;
+    }
+  }
+
+  /** Octets that go into the store, ours and the client's. */
+  #take(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
+    const spool = this.#spool;
+    if (spool === null) return undefined;
+    try {
+      const pending = spool.write(bytes, start, end);
+      this.#facts.push(bytes, start, end);
+      return pending?.catch((error) => this.#refuse(errorReply(error)));
+    } catch (error) {
+      this.#refuse(errorReply(error));
+      return undefined;
+    }
+  }
+
+  /** What the gate let through: a complete header or its refusal, and the rest of the span behind it. */
+  #passed(
+    gate: ReturnType<SubmissionHeader["push"]>,
+    bytes: Uint8Array,
+    end: number,
+  ): Promise<void> | undefined {
+    switch (gate.kind) {
+      case "held":
+        return undefined;
+      case "refused":
+        return this.#refuse(gate.reply);
+      case "header": {
+        if (gate.mended) countMended("header");
+        const pending = this.#take(gate.header, 0, gate.header.length);
+        if (gate.bodyStart >= end) return pending;
+        if (pending === undefined) return this.#take(bytes, gate.bodyStart, end);
+        const body = bytes.slice(gate.bodyStart, end);
+        return pending.then(() => this.#take(body, 0, body.length));
+      }
+      case "open":
+        return this.#take(bytes, gate.bodyStart, end);
+      default:
+        return gate satisfies never;
+    }
+  }
+
+  #refuse(answer: Reply): undefined {
+    this.#refusal ??= answer;
+    this.discard();
+    return undefined;
+  }
+
+  /** The one line about this message. */
+  #report(answer: Reply): void {
+    const tookMs = performance.now() - this.#beganMs;
+    const outcome = answer.code < 300 ? "accepted" : answer.code < 500 ? "deferred" : "refused";
+    countMessage(outcome, this.#client.service);
+    if (outcome === "accepted") observeAccepted(this.#octets, tookMs);
+    log.info("message {outcome}", {
+      outcome,
+      trace: this.traceId,
+      session: this.#client.sessionId,
+      from: this.#sender,
+      recipients: this.#recipients,
+      size: this.#octets,
+      mailboxes: this.#filing.mailboxes,
+      queued: this.#filing.remote,
+      ms: Math.round(tookMs),
+      ...(outcome !== "accepted" && { reply: `${answer.code} ${answer.enhanced} ${answer.text}` }),
+    });
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function hasEightBit(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (bytes[i]! >= 0x80) return true;
+  return false;
+}

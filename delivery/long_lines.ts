@@ -1,0 +1,271 @@
+/**
+ * Lines over 998 octets in submitted messages: the parts that hold them are given a transfer encoding, or their encoding
+ * is wrapped as it should have been (RFC 5321 4.5.3.1.6, RFC 2045 6.7 and 6.8).
+ *
+ * Text becomes quoted-printable, or base64 where that is shorter; anything else base64. Parts under multipart/signed and
+ * multipart/encrypted stay as they are (RFC 1847 2.1), and so do composite types, encodings we do not know, and long
+ * lines outside any part: no encoding can mend those. Two passes over the spool, bounded memory whatever the size.
+ */
+import { CR, LF } from "../bytes/ascii.ts";
+import { encodeBase64Lines } from "../bytes/base64.ts";
+import { encodeLatin1, latin1 } from "../bytes/decode.ts";
+import { encodeQuotedPrintable } from "../bytes/quoted_printable.ts";
+import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
+import { scanFields } from "../message/header.ts";
+import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
+import type { Spool } from "../storage/store.ts";
+
+/** RFC 5321 4.5.3.1.6 less CRLF. */
+export const MAX_LINE_OCTETS = 998;
+/** A multiple of 57, the octets of one base64 line. */
+const PIECE_OCTETS = 57 * 1024;
+const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
+/** RFC 2045 6.7: 76 with the `=` of a soft break; a token takes up to three. */
+const WRAP_AT = 73;
+const BASE64_LINE = 76;
+
+type Encoding = "quoted-printable" | "base64";
+
+interface Plan {
+  readonly part: MimePart;
+  readonly encoding: Encoding;
+  /** The part is in this encoding already and only its lines are too long. */
+  readonly wrap: boolean;
+  /** The header of a message of its own, which must say MIME-Version. */
+  readonly messageRoot: boolean;
+}
+
+/** Writes `from` to `to` with short lines; the facts of what was written, or null when nothing could be mended. */
+export async function reencodeLongLines(from: Spool, to: Spool): Promise<MessageFacts | null> {
+  const { root, longLines } = await survey(from);
+  const candidates: Plan[] = [];
+  collect(root, true, candidates);
+  const plans: Plan[] = [];
+  for (const plan of candidates) {
+    if (!hasLineIn(longLines, plan.part)) continue;
+    plans.push(plan.wrap ? plan : { ...plan, encoding: await encodingFor(from, plan.part) });
+  }
+  if (plans.length === 0) return null;
+  const writer = new Rewriter(from, to);
+  for (const plan of plans) await writer.part(plan);
+  return await writer.end();
+}
+
+/** The tree, and where lines begin that are too long. */
+async function survey(from: Spool): Promise<{ root: MimePart; longLines: number[] }> {
+  const parser = new MimeParser(DEFAULT_MIME_LIMITS, (block, spans) => pick(block, spans, WANTED));
+  const longLines: number[] = [];
+  let lineStart = 0;
+  for (let at = 0; at < from.octets; at += PIECE_OCTETS) {
+    const piece = await from.read(at, Math.min(at + PIECE_OCTETS, from.octets));
+    parser.push(piece, 0, piece.length);
+    for (let lf = piece.indexOf(LF); lf >= 0; lf = piece.indexOf(LF, lf + 1)) {
+      if (at + lf - lineStart > MAX_LINE_OCTETS) longLines.push(lineStart);
+      lineStart = at + lf + 1;
+    }
+  }
+  if (from.octets - lineStart > MAX_LINE_OCTETS) longLines.push(lineStart);
+  return { root: parser.finish(), longLines };
+}
+
+/** Leaf parts whose encoding may be changed, in message order. */
+function collect(part: MimePart, messageRoot: boolean, plans: Plan[]): void {
+  if (part.type === "MULTIPART") {
+    if (/^(signed|encrypted)$/i.test(part.subtype)) return;
+    for (const child of part.children) collect(child, false, plans);
+    return;
+  }
+  if (part.message !== null) return collect(part.message, true, plans);
+  if (part.type === "MESSAGE" || part.headerEnd - part.headerStart > DEFAULT_MIME_LIMITS.headerOctets) return;
+  const stated = (part.fields.get("content-transfer-encoding") ?? "").toLowerCase();
+  switch (stated) {
+    case "quoted-printable":
+    case "base64":
+      plans.push({ part, encoding: stated, wrap: true, messageRoot });
+      return;
+    case "":
+    case "7bit":
+    case "8bit":
+    case "binary":
+      plans.push({ part, encoding: "base64", wrap: false, messageRoot });
+  }
+}
+
+/** True when one of the ascending offsets lies in the part's body. */
+function hasLineIn(longLines: readonly number[], part: MimePart): boolean {
+  let low = 0;
+  let high = longLines.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (longLines[middle]! < part.bodyStart) low = middle + 1;
+    else high = middle;
+  }
+  const line = longLines[low];
+  return line !== undefined && line < part.bodyEnd;
+}
+
+/** Judged by the first piece: an escaped octet costs two more, base64 a third of everything. */
+async function encodingFor(from: Spool, part: MimePart): Promise<Encoding> {
+  if (part.type !== "TEXT") return "base64";
+  const sample = await from.read(part.bodyStart, Math.min(part.bodyEnd, part.bodyStart + PIECE_OCTETS));
+  let escaped = 0;
+  for (const octet of sample) if (octet > 126 || octet === 0x3d) escaped++;
+  return escaped * 6 > sample.length ? "base64" : "quoted-printable";
+}
+
+class Rewriter {
+  readonly #from: Spool;
+  readonly #to: Spool;
+  readonly #facts: FactsBuilder;
+  /** Octets of `from` that are done with. */
+  #at: number;
+
+  constructor(from: Spool, to: Spool) {
+    this.#from = from;
+    this.#to = to;
+    this.#facts = new FactsBuilder();
+    this.#at = 0;
+  }
+
+  async part({ part, encoding, wrap, messageRoot }: Plan): Promise<void> {
+    await this.#copyUntil(part.headerStart);
+    const header = await this.#from.read(part.headerStart, part.headerEnd);
+    await this.#emit(wrap ? header : encodedHeader(header, { encoding, messageRoot }));
+    const atEnd = part.bodyEnd === this.#from.octets;
+    const encoder = wrap
+      ? (encoding === "base64" ? new Base64Wrapper(atEnd) : new QuotedPrintableWrapper())
+      : (encoding === "base64" ? new Base64Encoder(atEnd) : new QuotedPrintableEncoder());
+    for (let at = part.bodyStart; at < part.bodyEnd; at += PIECE_OCTETS) {
+      const end = Math.min(at + PIECE_OCTETS, part.bodyEnd);
+      await this.#emit(encodeLatin1(encoder.push(await this.#from.read(at, end), end === part.bodyEnd)));
+    }
+    this.#at = part.bodyEnd;
+  }
+
+  async end(): Promise<MessageFacts> {
+    await this.#copyUntil(this.#from.octets);
+    return this.#facts.finish();
+  }
+
+  async #copyUntil(end: number): Promise<void> {
+    while (this.#at < end) {
+      const next = Math.min(this.#at + PIECE_OCTETS, end);
+      await this.#emit(await this.#from.read(this.#at, next));
+      this.#at = next;
+    }
+  }
+
+  async #emit(bytes: Uint8Array): Promise<void> {
+    this.#facts.push(bytes);
+    await this.#to.write(bytes, 0, bytes.length);
+  }
+}
+
+/** The header with its new Content-Transfer-Encoding in the place of the old, or in front of the empty line. */
+function encodedHeader(block: Uint8Array, to: { encoding: Encoding; messageRoot: boolean }): Uint8Array {
+  const field = `Content-Transfer-Encoding: ${to.encoding}\r\n`;
+  const spans = scanFields(block, 0, block.length);
+  const [old] = spans.filter(({ name }) => name === "content-transfer-encoding");
+  const start = old?.start ?? spans.at(-1)?.end ?? 0;
+  const version = to.messageRoot && !spans.some(({ name }) => name === "mime-version")
+    ? "MIME-Version: 1.0\r\n"
+    : "";
+  return encodeLatin1(
+    `${latin1(block, 0, start)}${version}${field}${latin1(block, old?.end ?? start, block.length)}`,
+  );
+}
+
+interface BodyEncoder {
+  /** Encodes a piece; `last` ends the body. One character per octet. */
+  push(piece: Uint8Array, last: boolean): string;
+}
+
+class Base64Encoder implements BodyEncoder {
+  readonly #atEnd: boolean;
+
+  /** Behind a part that is not the last comes the line end of a boundary; else the last line must end itself. */
+  constructor(atEnd: boolean) {
+    this.#atEnd = atEnd;
+  }
+
+  push(piece: Uint8Array, last: boolean): string {
+    const lines = encodeBase64Lines(piece);
+    return last && !this.#atEnd ? lines.slice(0, -2) : lines;
+  }
+}
+
+class QuotedPrintableEncoder implements BodyEncoder {
+  /** Octets that wait for the next piece: a line begun, or a CR whose LF is still to come. */
+  #carry = new Uint8Array(0);
+
+  push(piece: Uint8Array, last: boolean): string {
+    const bytes = new Uint8Array(this.#carry.length + piece.length);
+    bytes.set(this.#carry);
+    bytes.set(piece, this.#carry.length);
+    if (last) return encodeQuotedPrintable(bytes);
+    const lineEnd = bytes.lastIndexOf(LF) + 1;
+    const hardCut = lineEnd > 1 && bytes[lineEnd - 2] === CR;
+    const cut = hardCut ? lineEnd : bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
+    this.#carry = bytes.slice(cut);
+    return hardCut ? encodeQuotedPrintable(bytes.subarray(0, cut)) : unfinishedLine(bytes.subarray(0, cut));
+  }
+}
+
+/** Encodes octets after which the line goes on: ended by a soft break, within 76 characters. */
+function unfinishedLine(bytes: Uint8Array): string {
+  const followed = new Uint8Array(bytes.length + 1);
+  followed.set(bytes);
+  followed[bytes.length] = 0x78;
+  const text = encodeQuotedPrintable(followed).slice(0, -1);
+  return text.endsWith("=\r\n") ? text : `${text}=\r\n`;
+}
+
+/** Cuts lines that are quoted-printable already by soft breaks, never within an escape. */
+class QuotedPrintableWrapper implements BodyEncoder {
+  #column = 0;
+  #escape = 0;
+
+  push(piece: Uint8Array): string {
+    let text = "";
+    let from = 0;
+    for (let i = 0; i < piece.length; i++) {
+      const octet = piece[i]!;
+      if (octet === LF || octet === CR) {
+        this.#column = 0;
+        this.#escape = 0;
+        continue;
+      }
+      if (this.#escape > 0) this.#escape--;
+      else if (this.#column >= WRAP_AT) {
+        text += `${latin1(piece, from, i)}=\r\n`;
+        from = i;
+        this.#column = 0;
+      }
+      if (octet === 0x3d) this.#escape = 2;
+      this.#column++;
+    }
+    return text + latin1(piece, from, piece.length);
+  }
+}
+
+/** Lays the characters of a base64 body out anew; what is outside the alphabet goes. */
+class Base64Wrapper implements BodyEncoder {
+  readonly #atEnd: boolean;
+  #carry = "";
+
+  constructor(atEnd: boolean) {
+    this.#atEnd = atEnd;
+  }
+
+  push(piece: Uint8Array, last: boolean): string {
+    const text = this.#carry + latin1(piece).replace(/[^A-Za-z0-9+/=]+/g, "");
+    const whole = last ? text.length : text.length - text.length % BASE64_LINE;
+    this.#carry = text.slice(whole);
+    const lines: string[] = [];
+    for (let at = 0; at < whole; at += BASE64_LINE) {
+      lines.push(text.slice(at, Math.min(at + BASE64_LINE, whole)), "\r\n");
+    }
+    if (last && !this.#atEnd) lines.pop();
+    return lines.join("");
+  }
+}
