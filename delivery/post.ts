@@ -1,0 +1,83 @@
+/**
+ * Mail we write ourselves (DSNs, notices): filed in local mailboxes or queued, by the same rules as mail that comes in.
+ *
+ * The octets are the whole message with its header; nothing is added but the prefix of each local copy. A recipient
+ * that does not exist is left out. Trouble is a reason, never a rejection: whoever posts decides whether to try again.
+ */
+import { getLogger } from "@logtape/logtape";
+import { FactsBuilder } from "../message/facts.ts";
+import type { Spool, Store } from "../storage/store.ts";
+import { Filing } from "./filing.ts";
+import type { RecipientResolver } from "./recipients.ts";
+
+const log = getLogger(["veredus", "delivery"]);
+
+export interface PostOptions {
+  readonly store: Store;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  /** A new trace id. */
+  readonly newId: () => string;
+  readonly resolver: RecipientResolver;
+  readonly queueLifetimeMs: number;
+  /** Of mail with the null reverse-path. */
+  readonly bounceLifetimeMs: number;
+}
+
+export interface OwnMail {
+  /** Header and body, CRLF line ends, no line over 998 octets. */
+  readonly octets: Uint8Array;
+  /** Reverse-path; "" for a DSN (RFC 3464 2). */
+  readonly sender: string;
+  readonly recipients: readonly string[];
+}
+
+/** Null once the message is durable; else why it is not, for the log. */
+export async function postOwnMail(options: PostOptions, mail: OwnMail): Promise<string | null> {
+  const { store, clock, resolver } = options;
+  const filing = new Filing();
+  const refused: string[] = [];
+  for (const recipient of mail.recipients) {
+    const resolution = resolver.resolveAddress(recipient);
+    if (resolution.kind === "refused") refused.push(`${recipient}: ${resolution.reason}`);
+    else if (!filing.add(resolution.targets)) refused.push(`${recipient}: too many recipients`);
+  }
+  if (filing.mailboxes + filing.remote === 0) return refused.join(", ") || "no recipients";
+  const traceId = options.newId();
+  const at = clock();
+  const spool = store.spool();
+  try {
+    const facts = await spooled(spool, mail.octets);
+    const result = await filing.store({ store, spool }, facts, {
+      traceId,
+      sender: mail.sender,
+      accountId: null,
+      eightBit: mail.octets.some((octet) => octet >= 0x80),
+      smtputf8: false,
+      at,
+      expiresAt: at + (mail.sender === "" ? options.bounceLifetimeMs : options.queueLifetimeMs),
+    });
+    if (!result.ok) return `${result.fault}: ${result.detail}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    spool.discard();
+  }
+  log.info("own message posted", {
+    trace: traceId,
+    from: mail.sender,
+    recipients: mail.recipients.length,
+    size: mail.octets.length,
+    mailboxes: filing.mailboxes,
+    queued: filing.remote,
+    ...(refused.length > 0 && { refused: refused.join(", ") }),
+  });
+  return null;
+}
+
+async function spooled(spool: Spool, octets: Uint8Array): Promise<ReturnType<FactsBuilder["finish"]>> {
+  const facts = new FactsBuilder();
+  facts.push(octets);
+  await spool.write(octets, 0, octets.length);
+  return facts.finish();
+}
