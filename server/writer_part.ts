@@ -1,10 +1,12 @@
 /**
- * The writer's part: recovers segments, opens the one writing connection, serves the other threads.
+ * The writer's part: recovers segments, opens the one writing connection, serves the other threads,
+ * compacts the segments.
  *
  * In a Worker of its own, or in the only thread with `threads: 0`. What it reports as fatal ends the process: a
  * transaction may hold the write lock until then.
  */
 import { getLogger } from "@logtape/logtape";
+import { Compactor } from "../storage/compaction.ts";
 import { DataFolder, recoverSegments } from "../storage/data_folder.ts";
 import { Writer } from "../storage/writer.ts";
 import { serveWriter } from "../storage/writer_port.ts";
@@ -14,6 +16,7 @@ const log = getLogger(["veredus", "storage"]);
 
 export class WriterPart implements ThreadPart {
   readonly writer: Writer;
+  #compactor: Compactor;
 
   constructor(path: string, fail: (reason: string) => void) {
     const folder = new DataFolder(path);
@@ -28,6 +31,8 @@ export class WriterPart implements ThreadPart {
       },
       reserve: { release: () => folder.releaseReserve(), fill: () => folder.fillReserve() },
     });
+    this.#compactor = new Compactor({ folder, writer: this.writer, clock: Date.now });
+    this.#compactor.start();
   }
 
   attach(port: MessagePort): void {
@@ -47,6 +52,7 @@ export class WriterPart implements ThreadPart {
   }
 
   async drain(): Promise<void> {
+    await this.#compactor.stop();
     await this.writer.close();
   }
 }

@@ -75,9 +75,12 @@ export class DataFolder {
 
   /** Makes what is missing, readable by its owner only. */
   create(): void {
+    const isNew = !exists(this.segments);
     for (const path of [this.path, this.segments, this.tls, this.run, this.tmp]) {
       Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     }
+    // Their names must outlive a loss of power, as what is written into them does.
+    if (isNew) { for (const path of [this.path, dirname(resolve(this.path))]) syncNames(path); }
   }
 
   /** Puts the reserve back when there is room: space that a full disk leaves for EXPUNGE and queue removal. */
@@ -107,6 +110,24 @@ export class DataFolder {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function syncNames(path: string): void {
+  try {
+    DENO_FILES.syncDirectory(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error; // a parent that is not ours to read
   }
 }
 

@@ -76,8 +76,9 @@ export interface WriterOptions {
     /** False while there is no room for it. */
     fill(): boolean;
   };
-  /** For tests: {@linkcode WAL_ALARM_OCTETS}. */
+  /** Instead of {@linkcode WAL_ALARM_OCTETS} and {@linkcode REAP_EVERY_MS}. */
   readonly walAlarmOctets?: number;
+  readonly reapEveryMs?: number;
 }
 
 interface Waiting {
@@ -114,7 +115,7 @@ export class Writer implements WriterPort {
     this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
     this.#context = new OperationContext(this.#connection, options.clock);
     this.#deliver = new DeliverOperation(this.#context);
-    this.#reaper = setTimeout(() => this.#reap(), REAP_EVERY_MS);
+    this.#reaper = setTimeout(() => this.#reap(), options.reapEveryMs ?? REAP_EVERY_MS);
   }
 
   submit(op: WriteOp): Promise<WriteResult> {
@@ -361,7 +362,7 @@ export class Writer implements WriterPort {
       this.#failed(error, []);
       if (this.#closed) return;
     }
-    this.#reaper = setTimeout(() => this.#reap(), more ? 50 : REAP_EVERY_MS);
+    this.#reaper = setTimeout(() => this.#reap(), more ? 50 : this.#options.reapEveryMs ?? REAP_EVERY_MS);
   }
 }
 

@@ -5,7 +5,7 @@ import { openStore } from "../../storage/open_store.ts";
 import type { NewContent, Target, WriteOp, WriteResult } from "../../storage/ops.ts";
 import type { SegmentOptions } from "../../storage/segment_writer.ts";
 import type { Store } from "../../storage/store.ts";
-import { Writer, type WriterPort } from "../../storage/writer.ts";
+import { Writer, type WriterOptions, type WriterPort } from "../../storage/writer.ts";
 import { connectWriter, serveWriter } from "../../storage/writer_port.ts";
 
 export interface TestStoreOptions {
@@ -16,6 +16,7 @@ export interface TestStoreOptions {
   readonly files?: Files;
   readonly segment?: Partial<SegmentOptions>;
   readonly minFreeOctets?: number;
+  readonly writer?: Partial<WriterOptions>;
 }
 
 export class TestStore {
@@ -33,6 +34,8 @@ export class TestStore {
       databasePath: this.folder.database,
       clock: () => Date.now(),
       onFatal: (reason) => this.fatal.push(reason),
+      reapEveryMs: 20,
+      ...options.writer,
     });
     this.#port = this.writer;
     if (options.ported) {
