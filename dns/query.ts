@@ -94,6 +94,8 @@ export function judge(query: Query, octets: Uint8Array): Verdict {
   if (!message.response || message.opcode !== 0) return { kind: "foreign" };
   if (query.edns && rejectsEdns(message)) return { kind: "no-edns" };
   const [question] = message.questions;
+  // An error may come as a bare header; it proves nothing and costs one server's turn.
+  if (question === undefined && isError(message.rcode)) return { kind: "answer", message };
   if (message.questions.length !== 1 || question === undefined) return { kind: "foreign" };
   if (question.type !== query.type || question.class !== CLASS_IN) return { kind: "foreign" };
   if (question.name === query.name) {
@@ -101,6 +103,10 @@ export function judge(query: Query, octets: Uint8Array): Verdict {
   }
   if (canonicalName(question.name) !== canonicalName(query.name)) return { kind: "foreign" };
   return { kind: "other-case", message };
+}
+
+function isError(rcode: number): boolean {
+  return rcode !== RCODES.NOERROR && rcode !== RCODES.NXDOMAIN;
 }
 
 /** RFC 6891 7: FORMERR, or NOTIMP as some do, perhaps without the question; or a version that we do not speak. */
