@@ -41,6 +41,8 @@ export interface StartMessage {
   /** Connection to the writer; the writer itself gets `attach` requests. */
   readonly writer: MessagePort | null;
   readonly limits: SharedArrayBuffer;
+  /** The locks of POP3 maildrops (maildrop_locks.ts). */
+  readonly maildropLocks: SharedArrayBuffer;
   readonly column: number;
   /** Common zero of the shared limits' times. */
   readonly epoch: number;

@@ -1,5 +1,6 @@
 /** `threads: 0`: every part in this thread. A commit then blocks the event loop while it syncs. */
 import { FrontendPart } from "../frontend_part.ts";
+import { MaildropLocks } from "../maildrop_locks.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import { WriterPart } from "../writer_part.ts";
 import type { ThreadPart } from "./messages.ts";
@@ -19,6 +20,7 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
       await FrontendPart.open(settings, {
         writer: writer.writer,
         limits: SharedLimits.buffer(1),
+        maildropLocks: MaildropLocks.buffer(),
         column: 0,
         epoch: Date.now(),
       }),

@@ -10,6 +10,7 @@ import { connectWriter } from "../../storage/writer_port.ts";
 import type { WriterPort } from "../../storage/writer.ts";
 import type { LogSettings } from "../../telemetry/log.ts";
 import type { ThreadMetrics } from "../../telemetry/metrics.ts";
+import { MaildropLocks } from "../maildrop_locks.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import type { PartSettings, ThreadRole } from "./messages.ts";
 import type { PlacedSession, Shape, ShapeOptions } from "./shape.ts";
@@ -57,6 +58,7 @@ class ThreadedShape implements Shape {
   #settings: PartSettings;
   #logs: LogSettings;
   #limits: SharedArrayBuffer;
+  #maildropLocks: SharedArrayBuffer;
   #epoch: number;
   #writerThread: Thread;
   #writer: WriterPort | null;
@@ -70,6 +72,7 @@ class ThreadedShape implements Shape {
     this.#settings = options.settings;
     this.#logs = options.logs;
     this.#limits = SharedLimits.buffer(options.frontEnds);
+    this.#maildropLocks = MaildropLocks.buffer();
     this.#epoch = Date.now();
     this.#writer = null;
     this.#running = false;
@@ -98,6 +101,7 @@ class ThreadedShape implements Shape {
       logs: this.#logs,
       writer: null,
       limits: this.#limits,
+      maildropLocks: this.#maildropLocks,
       column: 0,
       epoch: this.#epoch,
     });
@@ -212,6 +216,7 @@ class ThreadedShape implements Shape {
       logs: this.#logs,
       writer: this.#attach(),
       limits: this.#limits,
+      maildropLocks: this.#maildropLocks,
       column: seat.column,
       epoch: this.#epoch,
     });
@@ -220,6 +225,7 @@ class ThreadedShape implements Shape {
   #seatDied(seat: Seat, reason: string): void {
     if (!this.#running || this.#draining) return;
     new SharedLimits(this.#limits, { column: seat.column, epoch: this.#epoch }).clearColumn(seat.column);
+    new MaildropLocks(this.#maildropLocks, { column: seat.column }).clearColumn(seat.column);
     if (performance.now() - seat.startedAt > SETTLED_MS) seat.restartMs = RESTART_MS;
     log.error("{thread} died and is started again in {restartMs} ms: {reason}", {
       thread: seat.name,

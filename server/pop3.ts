@@ -1,0 +1,486 @@
+/**
+ * Driver of POP3 connections: sockets, time, accounts, locks and storage around the pure session.
+ *
+ * One loop per connection pulls events from `protocols/pop3/session.ts`, carries them out and flushes when input runs
+ * out, before TLS, at the end, and above the high-water mark. It reads only when the session asks: that is the
+ * backpressure. A login holds the lock of its maildrop until the connection ends, however it ends (a dead peer by TCP
+ * keepalive, listen_options.ts). POP3 sees INBOX as it was at login; messages that IMAP expunges meanwhile stay
+ * readable (held_messages.ts). Marked messages are removed by QUIT, durably before its +OK, and by nothing else.
+ */
+import { getLogger, type Logger } from "@logtape/logtape";
+import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
+import { Maildrop } from "../protocols/pop3/maildrop.ts";
+import {
+  DEFAULT_POP3_LIMITS,
+  type Pop3Limits,
+  Pop3Session,
+  type ResponseCode,
+} from "../protocols/pop3/session.ts";
+import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
+import { type Account, type Mailbox, StorageError, type Store } from "../storage/store.ts";
+import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
+import type { Deadline, Deadlines } from "./deadline.ts";
+import type { Login } from "./login.ts";
+import type { MaildropLocks } from "./maildrop_locks.ts";
+import { HeldMessages } from "./pop3/held_messages.ts";
+import { countCommand, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
+import { retrieve, type RetrieveContext, top } from "./pop3/retrieve.ts";
+import type { Transport } from "./transport.ts";
+
+export interface Pop3Services {
+  readonly store: Store;
+  readonly deadlines: Deadlines;
+  readonly locks: MaildropLocks;
+  readonly login: Login;
+  readonly mechanisms: SaslMechanisms;
+  readonly hostName: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** A new id for a session. */
+  readonly newId: () => string;
+}
+
+export interface Pop3Timeouts {
+  /** From the connection to the login, in all. */
+  readonly beforeLoginMs: number;
+  /** Without a command. RFC 1939 3 asks for 10 minutes at least. */
+  readonly idleMs: number;
+  /** For a client that does not read. */
+  readonly stallMs: number;
+  /** How long a login waits for the session that holds the maildrop. */
+  readonly lockMs: number;
+}
+
+export const DEFAULT_POP3_TIMEOUTS: Pop3Timeouts = {
+  beforeLoginMs: 3 * 60_000,
+  idleMs: 10 * 60_000,
+  stallMs: 5 * 60_000,
+  lockMs: 10_000,
+};
+
+export interface Pop3Options {
+  /** Passwords are taken without TLS (loopback in local mode). */
+  readonly plainLoginAllowed: boolean;
+  readonly limits: Pop3Limits;
+  readonly timeouts: Pop3Timeouts;
+  /** Refused logins before the end. */
+  readonly loginFailures: number;
+  /** The oldest messages that a session shows; the next ones appear when some of these are removed. */
+  readonly maildropMessages: number;
+}
+
+export const DEFAULT_POP3_OPTIONS: Pop3Options = {
+  plainLoginAllowed: false,
+  limits: DEFAULT_POP3_LIMITS,
+  timeouts: DEFAULT_POP3_TIMEOUTS,
+  loginFailures: 5,
+  maildropMessages: 200_000,
+};
+
+/** A session as administration sees it. */
+export interface Pop3SessionInfo {
+  readonly id: string;
+  readonly address: string;
+  readonly since: number;
+  readonly tls: boolean;
+  readonly account: string | null;
+  readonly command: string;
+}
+
+/** Serves the connections of one thread. */
+export class Pop3Server {
+  #services: Pop3Services;
+  #options: Pop3Options;
+  #connections = new Set<Connection>();
+  #stopListening: () => void;
+
+  constructor(services: Pop3Services, options: Pop3Options = DEFAULT_POP3_OPTIONS) {
+    this.#services = services;
+    this.#options = options;
+    // One listener for all sessions: a delivery must not cost a call per session.
+    this.#stopListening = services.store.onChange((change) => {
+      if (change.kind === "directory") {
+        for (const connection of this.#connections) connection.checkAccount(change.accountId);
+      } else if (change.kind === "expunged") {
+        for (const connection of this.#connections) connection.expunged(change.mailboxId, change.uids);
+      }
+    });
+  }
+
+  /** Runs one connection to its end; never rejects. `options` may differ per listener. */
+  async serve(transport: Transport, options: Partial<Pop3Options> = {}): Promise<void> {
+    const connection = new Connection(transport, this.#services, { ...this.#options, ...options });
+    this.#connections.add(connection);
+    sessionsGauge.inc();
+    try {
+      await connection.run();
+    } finally {
+      this.#connections.delete(connection);
+      sessionsGauge.dec();
+    }
+  }
+
+  sessions(): Pop3SessionInfo[] {
+    return [...this.#connections].map((connection) => connection.info());
+  }
+
+  /** Ends a session by id (administration); false when there is none. */
+  end(id: string, text = "Closed by the administrator"): boolean {
+    const connection = [...this.#connections].find((candidate) => candidate.id === id);
+    connection?.stop(text);
+    return connection !== undefined;
+  }
+
+  /** Ends every session; commands that run are finished first. */
+  shutdown(): void {
+    this.#stopListening();
+    for (const connection of this.#connections) connection.stop("The server is shutting down");
+  }
+}
+
+/** The other side is gone: nothing to answer, nothing to report. */
+class PeerGone extends Error {
+  override readonly name = "PeerGone";
+}
+
+/** What a login has opened. */
+interface Opened {
+  readonly account: Account;
+  readonly mailbox: Mailbox;
+  readonly maildrop: Maildrop;
+  readonly held: HeldMessages;
+  readonly unlock: () => void;
+}
+
+/** Work at a stretch before other sessions get a turn. */
+const MAX_TURN_MS = 8;
+
+class Connection implements RetrieveContext {
+  readonly id: string;
+  readonly out = new Out();
+  readonly blobs: Store["blobs"];
+
+  #session: Pop3Session;
+  #transport: Transport;
+  #services: Pop3Services;
+  #options: Pop3Options;
+  #log: Logger;
+  #since: number;
+  #deadline: Deadline;
+  #buffer = new Uint8Array(IDLE_OCTETS);
+  #opened: Opened | null = null;
+  #failures = 0;
+  #stopText: string | null = null;
+  #stopped = new AbortController();
+  #reading = false;
+  #turn = 0;
+
+  constructor(transport: Transport, services: Pop3Services, options: Pop3Options) {
+    this.id = services.newId();
+    this.blobs = services.store.blobs;
+    this.#log = getLogger(["veredus", "pop3"]).with({ session: this.id, address: transport.peer.address });
+    this.#session = new Pop3Session({
+      out: this.out,
+      hostName: services.hostName,
+      tlsActive: transport.tls !== null,
+      startTlsAvailable: transport.canStartTls,
+      plainLoginAllowed: options.plainLoginAllowed,
+      mechanisms: services.mechanisms,
+      limits: options.limits,
+    });
+    this.#transport = transport;
+    this.#services = services;
+    this.#options = options;
+    this.#since = services.now();
+    this.#deadline = services.deadlines.add(options.timeouts.beforeLoginMs, () => this.#expired());
+  }
+
+  info(): Pop3SessionInfo {
+    return {
+      id: this.id,
+      address: this.#transport.peer.address,
+      since: this.#since,
+      tls: this.#session.tlsActive,
+      account: this.#opened?.account.address ?? null,
+      command: this.#session.verb,
+    };
+  }
+
+  /** Ends the session at the next place between two commands. */
+  stop(text: string): void {
+    this.#stopText ??= text;
+    this.#stopped.abort();
+    if (this.#reading) this.#leaveRead();
+  }
+
+  /** An account was changed: a login that is no longer allowed ends. */
+  checkAccount(accountId: number | null): void {
+    const account = this.#opened?.account;
+    if (account === undefined || (accountId !== null && accountId !== account.id)) return;
+    if (this.#services.store.directory.accountById(account.id)?.enabled !== true) {
+      this.stop("The account was closed");
+    }
+  }
+
+  /** Messages are gone from a mailbox; those of this session must stay readable. */
+  expunged(mailboxId: number, uids: readonly number[]): void {
+    const opened = this.#opened;
+    if (opened === null || opened.mailbox.id !== mailboxId) return;
+    try {
+      for (const uid of uids) {
+        const number = opened.maildrop.numberOf(uid);
+        if (number > 0) opened.held.pin(number);
+      }
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#log.warn("an expunged message may become unreadable", { error });
+    }
+  }
+
+  async drain(): Promise<void> {
+    if (this.out.pending > HIGH_WATER_OCTETS) {
+      await this.#flush();
+      this.#turn = performance.now();
+    } else if (performance.now() - this.#turn > MAX_TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.#turn = performance.now();
+    }
+  }
+
+  async run(): Promise<void> {
+    this.#log.debug("session opened", { tls: this.#session.tlsActive });
+    try {
+      this.#session.greet();
+      await this.#loop();
+    } catch (error) {
+      await this.#failed(error);
+    } finally {
+      this.#deadline.cancel();
+      this.#close();
+      this.#transport.close();
+      this.#log.debug("session closed");
+    }
+  }
+
+  async #loop(): Promise<void> {
+    const session = this.#session;
+    this.#turn = performance.now();
+    for (;;) {
+      const event = session.next();
+      switch (event.kind) {
+        case "need-input":
+          if (!await this.#read()) return;
+          break;
+        case "drain":
+          await this.drain();
+          break;
+        case "retrieve": {
+          const pending = this.#retrieve(event.number, event.lines);
+          if (pending !== undefined) await pending;
+          break;
+        }
+        case "credentials":
+          await this.#login(event.credentials);
+          break;
+        case "starttls":
+          await this.#startTls();
+          break;
+        case "update":
+          await this.#update();
+          break;
+        case "close":
+          await this.#flush();
+          return;
+        default:
+          return event satisfies never;
+      }
+      if (this.out.pending > HIGH_WATER_OCTETS) await this.#flush();
+    }
+  }
+
+  /** Only long messages and TOP make it wait. */
+  #retrieve(number: number, lines: number | null): Promise<void> | undefined {
+    const { mailbox, maildrop, held } = this.#opened!;
+    const { messages } = this.#services.store;
+    try {
+      // The row as it is now, because compaction may have moved the octets; the one of the login when it is gone.
+      const message = messages.row(mailbox.id, maildrop.uid(number), { withImap: false }) ??
+        held.message(number, maildrop.sizeOctets(number));
+      const pending = lines === null ? retrieve(this, message) : top(this, message, lines);
+      if (pending !== undefined) {
+        return pending.then(() => this.#count("+OK"), (error) => this.#unreadable(error));
+      }
+      this.#count("+OK");
+    } catch (error) {
+      this.#unreadable(error);
+    }
+  }
+
+  #unreadable(error: unknown): void {
+    if (!(error instanceof StorageError)) throw error;
+    this.#log.error("a message cannot be read", { error, mailbox: this.#opened?.mailbox.id });
+    this.#refuse("SYS/TEMP", "The message cannot be read just now");
+  }
+
+  async #login(credentials: Credentials): Promise<void> {
+    const outcome = await this.#services.login(credentials, this.#transport.peer);
+    switch (outcome.kind) {
+      case "ok":
+        return await this.#open(outcome.account, credentials.mechanism);
+      case "wrong":
+        this.#refuse("AUTH", "Wrong user name or password");
+        if (++this.#failures >= this.#options.loginFailures) this.#session.end("Too many failed logins");
+        return;
+      case "unavailable":
+        return this.#refuse("SYS/TEMP", "Logins are not possible just now, try again");
+      case "blocked":
+        return this.#session.end("Too many failed logins, try again later");
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** Locks the maildrop and takes the list of its messages (RFC 1939 4). */
+  async #open(account: Account, mechanism: string): Promise<void> {
+    const { locks, store } = this.#services;
+    const unlock = await locks.lock(account.id, {
+      waitMs: this.#options.timeouts.lockMs,
+      signal: this.#stopped.signal,
+    });
+    if (unlock === null) {
+      lockRefusals.inc();
+      this.#log.info("maildrop in use", { account: account.address });
+      return this.#refuse("IN-USE", "Another session has this maildrop");
+    }
+    const mailbox = store.mailboxes.byName(account.id, "INBOX");
+    if (mailbox === null) {
+      unlock();
+      return this.#refuse("SYS/TEMP", "The maildrop is not there");
+    }
+    const maildrop = new Maildrop(mailbox.uidValidity);
+    const held = new HeldMessages(store.blobs);
+    this.#opened = { account, mailbox, maildrop, held, unlock };
+    await held.load(store, maildrop, { mailboxId: mailbox.id, limit: this.#options.maildropMessages });
+    this.#deadline.extend(this.#options.timeouts.idleMs);
+    this.#count("+OK");
+    this.#log.info("logged in", { account: account.address, mechanism, messages: maildrop.count });
+    this.#session.loggedIn(maildrop);
+  }
+
+  /** RFC 1939 6: the marked messages go, then the lock, then the reply. */
+  async #update(): Promise<void> {
+    const { mailbox, maildrop } = this.#opened!;
+    const uids = maildrop.deletedRanges();
+    if (uids.length > 0) {
+      const result = await this.#services.store.write({
+        kind: "expunge",
+        mailboxId: mailbox.id,
+        uids,
+        onlyDeleted: false,
+      });
+      if (!result.ok) {
+        this.#log.error("deletions failed: {fault}", { fault: result.fault, detail: result.detail });
+        return this.#refuse("SYS/TEMP", "The messages could not be removed just now");
+      }
+      this.#log.info("removed {count} messages", { count: maildrop.count - maildrop.remaining });
+    }
+    this.#close();
+    this.#count("+OK");
+    this.#session.updated();
+  }
+
+  #refuse(code: ResponseCode, text: string): void {
+    this.#count("-ERR");
+    this.#session.refuse(code, text);
+  }
+
+  #count(reply: "+OK" | "-ERR"): void {
+    countCommand(this.#session.verb, reply);
+  }
+
+  /** Unlocks the maildrop and lets go of its messages. */
+  #close(): void {
+    const opened = this.#opened;
+    this.#opened = null;
+    opened?.held.release();
+    opened?.unlock();
+  }
+
+  async #startTls(): Promise<void> {
+    await this.#flush();
+    this.#session.dropInput();
+    try {
+      this.#transport = await this.#transport.startTls();
+    } catch (error) {
+      throw new PeerGone("the TLS handshake failed", { cause: error });
+    }
+    this.#session.tlsStarted();
+  }
+
+  /** Flushes and reads; false when the connection is over. */
+  async #read(): Promise<boolean> {
+    const session = this.#session;
+    await this.#flush();
+    if (this.#stopText !== null) {
+      session.end(this.#stopText);
+      return true;
+    }
+    if (this.#opened !== null) this.#deadline.extend(this.#options.timeouts.idleMs);
+    this.#reading = true;
+    let count: number | null;
+    try {
+      count = await this.#transport.read(this.#buffer);
+    } catch (error) {
+      if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
+      count = null;
+    }
+    this.#reading = false;
+    if (count === null) return false;
+    this.#turn = performance.now();
+    session.feed(this.#buffer.subarray(0, count));
+    return true;
+  }
+
+  async #flush(): Promise<void> {
+    if (this.out.pending === 0) return;
+    const bytes = this.out.take();
+    try {
+      if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
+      await this.#transport.write(bytes);
+    } catch (error) {
+      throw new PeerGone("writing failed", { cause: error });
+    }
+  }
+
+  /** Nothing is said to a client that was idle too long (RFC 1939 3), and nothing removed. */
+  #expired(): void {
+    this.#log.info(this.#reading ? "session idle too long" : "session stalled", {
+      command: this.#session.verb,
+    });
+    this.#stopText ??= "Too long without a command";
+    this.#stopped.abort();
+    this.#transport.close();
+  }
+
+  /** Tells a client we are only waiting for; closing ends the read. */
+  #leaveRead(): void {
+    if (this.#stopText !== null) this.#session.end(this.#stopText);
+    this.#flush().catch((error) => this.#log.debug("the end was not heard", { error })).finally(() =>
+      this.#transport.close()
+    );
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (error instanceof PeerGone) {
+      this.#log.debug("connection lost", { error });
+      return;
+    }
+    faults.inc();
+    this.#log.error("session failed", { error, command: this.#session.verb });
+    // A response that was cut in the middle has to end in nothing: words would be taken for a part of the message.
+    const { verb } = this.#session;
+    if (verb === "RETR" || verb === "TOP") return;
+    this.#session.end("The server has a fault");
+    await this.#flush().catch((late) => this.#log.debug("the end was not heard", { error: late }));
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * The messages of one POP3 session as they were at login: what is needed to read one after it was expunged.
+ *
+ * Another session's EXPUNGE deletes a message's row, and compaction may then remove its octets. A POP3 client was
+ * promised the message until QUIT (RFC 1939 8), so where it lies is kept from the login on, and its segment is pinned
+ * in the blob reader the moment the expunge is heard: an open file stays readable after it was unlinked. Typed arrays
+ * and one run of prefixes: 32 octets a message and its prefix.
+ */
+import type { Maildrop } from "../../protocols/pop3/maildrop.ts";
+import type { BlobAddress } from "../../storage/ops.ts";
+import type { BlobReader, MessageRow, Store } from "../../storage/store.ts";
+
+/** Rows read at a stretch. */
+const BATCH = 1_000;
+const COLUMNS = 4;
+
+/** What RETR and TOP read: a part of {@linkcode MessageRow}. */
+export type Readable = Pick<MessageRow, "sizeOctets" | "blob" | "headerOctets" | "prefix">;
+
+export class HeldMessages {
+  #blobs: BlobReader;
+  /** segment, offset, length, headerOctets of each message. */
+  #facts = new Float64Array(0);
+  #prefixes = new Uint8Array(0);
+  /** Where the prefix of each message begins; one more than messages. */
+  #prefixAt = new Uint32Array(1);
+  #count = 0;
+  /** Segments of expunged messages and how to let go of them. */
+  #pins = new Map<number, () => void>();
+
+  constructor(blobs: BlobReader) {
+    this.#blobs = blobs;
+  }
+
+  /** Reads the mailbox into `maildrop` and this, `limit` messages at most, giving way after each batch. */
+  async load(
+    store: Store,
+    maildrop: Maildrop,
+    options: { readonly mailboxId: number; readonly limit: number },
+  ): Promise<void> {
+    for (let after = 0; maildrop.count < options.limit;) {
+      const limit = Math.min(BATCH, options.limit - maildrop.count);
+      const rows = store.messages.rows(options.mailboxId, [[after + 1, 0xffffffff]], {
+        limit,
+        withImap: false,
+      });
+      for (const row of rows) {
+        maildrop.add(row.uid, row.sizeOctets);
+        this.#add(row);
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limit) break;
+      after = last.uid;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  }
+
+  /** The message of a number as it was at login. */
+  message(number: number, sizeOctets: number): Readable {
+    const at = (number - 1) * COLUMNS;
+    const [segment, offset, length, headerOctets] = this.#facts.subarray(at, at + COLUMNS);
+    return {
+      sizeOctets,
+      blob: { segment: segment!, offset: offset!, length: length! },
+      headerOctets: headerOctets!,
+      prefix: this.#prefixes.subarray(this.#prefixAt[number - 1], this.#prefixAt[number]),
+    };
+  }
+
+  /** The message of this number was expunged: its octets must not go before the session does. */
+  pin(number: number): void {
+    const segment = this.#facts[(number - 1) * COLUMNS]!;
+    if (!this.#pins.has(segment)) this.#pins.set(segment, this.#blobs.pin(segment));
+  }
+
+  /** Lets go of everything; the end of the session. */
+  release(): void {
+    for (const unpin of this.#pins.values()) unpin();
+    this.#pins.clear();
+  }
+
+  #add(
+    { blob, headerOctets, prefix }: { blob: BlobAddress; headerOctets: number; prefix: Uint8Array },
+  ): void {
+    const at = this.#count * COLUMNS;
+    if (at === this.#facts.length) this.#grow();
+    this.#facts[at] = blob.segment;
+    this.#facts[at + 1] = blob.offset;
+    this.#facts[at + 2] = blob.length;
+    this.#facts[at + 3] = headerOctets;
+    const begin = this.#prefixAt[this.#count]!;
+    const end = begin + prefix.length;
+    if (end > this.#prefixes.length) {
+      const grown = new Uint8Array(Math.max(end, this.#prefixes.length * 2, 1_024));
+      grown.set(this.#prefixes.subarray(0, begin));
+      this.#prefixes = grown;
+    }
+    this.#prefixes.set(prefix, begin);
+    this.#count++;
+    this.#prefixAt[this.#count] = end;
+  }
+
+  #grow(): void {
+    const capacity = Math.max(16, this.#count * 2);
+    const facts = new Float64Array(capacity * COLUMNS);
+    const prefixAt = new Uint32Array(capacity + 1);
+    facts.set(this.#facts);
+    prefixAt.set(this.#prefixAt);
+    this.#facts = facts;
+    this.#prefixAt = prefixAt;
+  }
+}

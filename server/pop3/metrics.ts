@@ -1,0 +1,30 @@
+/** Metrics of the POP3 front end. Labels are verbs and reply words: a closed set. */
+import { counter, gauge } from "../../telemetry/metrics.ts";
+
+const commands = counter("veredus_pop3_commands_total", "POP3 commands that needed accounts or storage", [
+  "command",
+  "reply",
+]);
+export const sessions = gauge("veredus_pop3_sessions", "POP3 sessions open now");
+export const retrievedOctets = counter(
+  "veredus_pop3_retrieved_octets_total",
+  "Octets of messages sent by RETR and TOP",
+);
+export const faults = counter("veredus_pop3_faults_total", "POP3 sessions ended by a fault of the server");
+export const lockRefusals = counter(
+  "veredus_pop3_in_use_total",
+  "POP3 logins refused because another session held the maildrop",
+);
+
+/** Looking a label set up costs more than counting, so each is looked up once. */
+const children = new Map<string, { inc(): void }>();
+
+export function countCommand(command: string, reply: "+OK" | "-ERR"): void {
+  const key = `${command} ${reply}`;
+  let child = children.get(key);
+  if (child === undefined) {
+    child = commands.labels({ command, reply });
+    children.set(key, child);
+  }
+  child.inc();
+}
