@@ -5,8 +5,9 @@
  * are read for each new connection, so a reload touches no session that runs.
  */
 import { getLogger } from "@logtape/logtape";
-import { Authenticator } from "../auth/login.ts";
-import { MAILBOX_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
+import { Authenticator, type LoginProtocol } from "../auth/login.ts";
+import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
+import { MAILBOX_MECHANISMS, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
 import type { Credentials } from "../protocols/sasl/exchange.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
@@ -14,19 +15,26 @@ import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import type { Config, ListenerConfig } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
+import { plainAddress } from "./deno_transport.ts";
 import { IdSource } from "./ids.ts";
-import { DEFAULT_IMAP_OPTIONS, type ImapOptions, ImapServer, type LoginOutcome } from "./imap.ts";
+import { DEFAULT_IMAP_OPTIONS, type ImapOptions, ImapServer } from "./imap.ts";
+import type { LoginOutcome } from "./login.ts";
 import { Listener } from "./listener.ts";
+import { MaildropLocks } from "./maildrop_locks.ts";
+import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
 import { SharedLimits } from "./shared_limits.ts";
+import { type SmtpOptions, SmtpServer } from "./smtp.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
 import type { PeerFacts, Transport } from "./transport.ts";
+import { TrustedNetworks } from "./trusted_networks.ts";
 
 const log = getLogger(["veredus", "server"]);
 
 export interface FrontendSharing {
   readonly writer: WriterPort;
   readonly limits: SharedArrayBuffer;
+  readonly maildropLocks: SharedArrayBuffer;
   readonly column: number;
   /** Zero of the shared limits' times. */
   readonly epoch: number;
@@ -40,6 +48,10 @@ export class FrontendPart implements ThreadPart {
   #authenticator: Authenticator;
   #tls: TlsServer | null;
   #imap: ImapServer;
+  #pop3: Pop3Server;
+  #reception: InboundReception;
+  #smtp: SmtpServer;
+  #trusted: TrustedNetworks;
   #listeners: Listener[];
 
   private constructor(settings: PartSettings, sharing: FrontendSharing, tls: TlsServer | null) {
@@ -68,7 +80,34 @@ export class FrontendPart implements ThreadPart {
     this.#imap = new ImapServer({
       store: this.store,
       deadlines: this.#deadlines,
-      login: (credentials, peer) => this.#login(credentials, peer),
+      login: (credentials, peer) => this.#login(credentials, { peer, protocol: "imap" }),
+      mechanisms: MAILBOX_MECHANISMS,
+      hostName: config.hostname,
+      now: Date.now,
+      newId: () => ids.next(),
+    });
+    this.#reception = new InboundReception({
+      store: this.store,
+      hostname: config.hostname,
+      clock: Date.now,
+      newId: () => ids.next(),
+      config: inboundConfig(config),
+    });
+    this.#smtp = new SmtpServer({
+      reception: this.#reception,
+      deadlines: this.#deadlines,
+      login: (credentials, peer) => this.#login(credentials, { peer, protocol: "smtp" }),
+      mechanisms: SMTP_MECHANISMS,
+      hostName: config.hostname,
+      now: Date.now,
+      newId: () => ids.next(),
+    });
+    this.#trusted = new TrustedNetworks(config.trustedNetworks);
+    this.#pop3 = new Pop3Server({
+      store: this.store,
+      deadlines: this.#deadlines,
+      locks: new MaildropLocks(sharing.maildropLocks, { column: sharing.column }),
+      login: (credentials, peer) => this.#login(credentials, { peer, protocol: "pop3" }),
       mechanisms: MAILBOX_MECHANISMS,
       hostName: config.hostname,
       now: Date.now,
@@ -112,11 +151,21 @@ export class FrontendPart implements ThreadPart {
           ? session.command
           : `${session.command} in ${session.mailbox}`,
       })),
+      ...this.#pop3.sessions().map(({ command, ...session }): SessionInfo => ({
+        ...session,
+        protocol: "pop3",
+        doing: command,
+      })),
+      ...this.#smtp.sessions().map(({ command, heloName, ...session }): SessionInfo => ({
+        ...session,
+        protocol: "smtp",
+        doing: `${command} of ${heloName}`,
+      })),
     ];
   }
 
   endSession(id: string): boolean {
-    return this.#imap.end(id);
+    return this.#imap.end(id) || this.#smtp.end(id) || this.#pop3.end(id);
   }
 
   reload(settings: PartSettings): void {
@@ -126,6 +175,8 @@ export class FrontendPart implements ThreadPart {
       ) || settings.certificates.length !== this.#settings.certificates.length;
     this.#settings = settings;
     this.#limits.configure(limitOptions(settings.config));
+    this.#trusted = new TrustedNetworks(settings.config.trustedNetworks);
+    this.#reception.configure(inboundConfig(settings.config));
     const [first] = settings.certificates;
     if (!changed || first === undefined) return;
     this.#tls?.replace(settings.certificates);
@@ -135,6 +186,8 @@ export class FrontendPart implements ThreadPart {
   async drain(withinMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.stop();
     this.#imap.shutdown();
+    this.#pop3.shutdown();
+    this.#smtp.shutdown();
     const drained = Promise.all(this.#listeners.map((listener) => listener.drained()));
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLong = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
@@ -153,9 +206,16 @@ export class FrontendPart implements ThreadPart {
 
   async #serve(transport: Transport, listener: ListenerConfig): Promise<void> {
     switch (listener.protocol) {
+      case "smtp":
+      case "submission":
+      case "submissions":
+        return await this.#smtp.serve(transport, this.#smtpOptions(listener, transport.peer));
       case "imap":
       case "imaps":
         return await this.#imap.serve(transport, this.#imapOptions(listener, transport.peer));
+      case "pop3":
+      case "pop3s":
+        return await this.#pop3.serve(transport, this.#pop3Options(listener, transport.peer));
       default:
         transport.close();
     }
@@ -171,18 +231,46 @@ export class FrontendPart implements ThreadPart {
     };
   }
 
+  #smtpOptions(listener: ListenerConfig, peer: PeerFacts): Partial<SmtpOptions> {
+    const { limits } = this.#settings.config;
+    return {
+      service: listener.protocol === "smtp" ? "mx" : "submission",
+      auth: listener.auth,
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      bareLineEnds: listener.bareNewlines,
+      trusted: this.#trusted.includes(peer.address),
+      limits,
+      timeouts: {
+        commandMs: limits.commandTimeoutMs,
+        messageMs: limits.messageTimeoutMs,
+        loginMs: limits.loginTimeoutMs,
+      },
+    };
+  }
+
+  #pop3Options(listener: ListenerConfig, peer: PeerFacts): Partial<Pop3Options> {
+    const { loginTimeoutMs } = this.#settings.config.limits;
+    return {
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      timeouts: { ...DEFAULT_POP3_OPTIONS.timeouts, beforeLoginMs: loginTimeoutMs },
+    };
+  }
+
   /** Local mode waives TLS on loopback, where nobody listens in. */
   #plainLoginAllowed(listener: ListenerConfig, peer: PeerFacts): boolean {
     return listener.plainLogin || (this.#settings.local && isLoopback(peer.address));
   }
 
-  async #login(credentials: Credentials, peer: PeerFacts): Promise<LoginOutcome> {
+  async #login(
+    credentials: Credentials,
+    { peer, protocol }: { readonly peer: PeerFacts; readonly protocol: LoginProtocol },
+  ): Promise<LoginOutcome> {
     const result = await this.#authenticator.login({
       login: credentials.user,
       password: credentials.password,
       authzid: credentials.authorizationId,
       address: peer.address,
-      protocol: "imap",
+      protocol,
     });
     if (result.ok) return { kind: "ok", account: result.account };
     return {
@@ -204,6 +292,17 @@ export function limitOptions(config: Config) {
     connections: limits.connections,
     connectionsPerAddress: limits.connectionsPerAddress,
     loginFailureLeakMs: Math.ceil(limits.loginFailureWindowMs / limits.loginFailuresPerAddress),
+  };
+}
+
+function inboundConfig(config: Config): InboundConfig {
+  return {
+    messageOctets: config.limits.messageOctets,
+    recipients: config.limits.recipients,
+    captureOutbound: config.captureOutbound,
+    ownAddresses: Deno.networkInterfaces().map(({ address }) => plainAddress(address)),
+    queueLifetimeMs: config.queue.lifetimeMs,
+    bounceLifetimeMs: config.queue.bounceLifetimeMs,
   };
 }
 

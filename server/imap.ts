@@ -30,21 +30,13 @@ import { countCommand, faults, sessions as sessionsGauge } from "./imap/metrics.
 import { search } from "./imap/search.ts";
 import { close, leave, select, tell } from "./imap/select.ts";
 import { expunge, storeFlags } from "./imap/store.ts";
-import type { PeerFacts, Transport } from "./transport.ts";
-
-/** What became of a login. Temporary trouble is never shown as a wrong password. */
-export type LoginOutcome =
-  | { readonly kind: "ok"; readonly account: Account }
-  | { readonly kind: "wrong" }
-  | { readonly kind: "unavailable" }
-  /** Too many failures from this address: the connection ends. */
-  | { readonly kind: "blocked" };
+import type { Login } from "./login.ts";
+import type { Transport } from "./transport.ts";
 
 export interface ImapServices {
   readonly store: Store;
   readonly deadlines: Deadlines;
-  /** Checks credentials, with the delays that failures earn. */
-  readonly login: (credentials: Credentials, peer: PeerFacts) => Promise<LoginOutcome>;
+  readonly login: Login;
   /** SASL mechanisms by name in capitals. */
   readonly mechanisms: ReadonlyMap<string, () => SaslExchange>;
   readonly hostName: string;

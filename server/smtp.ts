@@ -1,0 +1,561 @@
+/**
+ * Driver of SMTP and submission connections: sockets, time, logins and delivery around the pure session.
+ *
+ * One loop per connection pulls events from `protocols/smtp/session.ts`, asks the {@linkcode Reception} where a decision is
+ * due, and flushes when input runs out, before TLS, at the end, and above the high-water mark. It reads only when the
+ * session asks, and waits where delivery is behind: that is the backpressure. Nothing is awaited that is there already.
+ * Our own faults end the session with 421 and a log line.
+ */
+import { getLogger, type Logger } from "@logtape/logtape";
+import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
+import { type ClientFacts, isReply, type Reception, type Transaction } from "../delivery/reception.ts";
+import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
+import { formatPath, type Path } from "../protocols/smtp/path.ts";
+import {
+  AUTH_UNAVAILABLE,
+  BAD_CREDENTIALS,
+  DISK_FULL,
+  IDLE_TOO_LONG,
+  LOCAL_ERROR,
+  type Reply,
+  reply as makeReply,
+  SENDER_OK,
+  SERVER_FAULT,
+  SHUTTING_DOWN,
+  TOO_MANY_LOGINS,
+} from "../protocols/smtp/reply.ts";
+import { type SmtpEvent, type SmtpLimits, SmtpSession } from "../protocols/smtp/session.ts";
+import { type Account, StorageError } from "../storage/store.ts";
+import { busyBuffers, IDLE_OCTETS } from "./buffers.ts";
+import { DEFAULT_LIMITS } from "./config/config.ts";
+import type { Deadline, Deadlines } from "./deadline.ts";
+import type { Login } from "./login.ts";
+import { countCommand, countLimit, countMessage, faults, messageOctets, sessions } from "./smtp/metrics.ts";
+import type { Transport } from "./transport.ts";
+
+export interface SmtpServices {
+  readonly reception: Reception;
+  readonly deadlines: Deadlines;
+  readonly login: Login;
+  readonly mechanisms: SaslMechanisms;
+  readonly hostName: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** A new id for a session. */
+  readonly newId: () => string;
+}
+
+export interface SmtpTimeouts {
+  /** For one command, for a pause inside a message, and for a client that does not read (RFC 5321 4.5.3.2). */
+  readonly commandMs: number;
+  /** From the 354 to the end of the message. */
+  readonly messageMs: number;
+  /** Submission: from the connection to the login, in all. */
+  readonly loginMs: number;
+}
+
+export interface SmtpOptions {
+  readonly service: "mx" | "submission";
+  /** Offers AUTH; submission always does. */
+  readonly auth: boolean;
+  /** Passwords are taken without TLS (loopback in local mode). */
+  readonly plainLoginAllowed: boolean;
+  readonly bareLineEnds: "refuse" | "convert";
+  /** The client is in one of the trusted networks. */
+  readonly trusted: boolean;
+  readonly limits: SmtpLimits;
+  readonly timeouts: SmtpTimeouts;
+  /** Refused logins before 421. */
+  readonly loginFailures: number;
+}
+
+export const DEFAULT_SMTP_OPTIONS: SmtpOptions = {
+  service: "mx",
+  auth: false,
+  plainLoginAllowed: false,
+  bareLineEnds: "refuse",
+  trusted: false,
+  limits: DEFAULT_LIMITS,
+  timeouts: {
+    commandMs: DEFAULT_LIMITS.commandTimeoutMs,
+    messageMs: DEFAULT_LIMITS.messageTimeoutMs,
+    loginMs: DEFAULT_LIMITS.loginTimeoutMs,
+  },
+  loginFailures: 5,
+};
+
+/** A session as administration sees it. */
+export interface SmtpSessionInfo {
+  readonly id: string;
+  readonly address: string;
+  readonly since: number;
+  readonly tls: boolean;
+  readonly account: string | null;
+  readonly heloName: string;
+  /** The last verb. */
+  readonly command: string;
+}
+
+const NO_MECHANISMS: SaslMechanisms = new Map();
+
+/** Serves the connections of one thread. */
+export class SmtpServer {
+  #services: SmtpServices;
+  #options: SmtpOptions;
+  #connections = new Set<Connection>();
+
+  constructor(services: SmtpServices, options: SmtpOptions = DEFAULT_SMTP_OPTIONS) {
+    this.#services = services;
+    this.#options = options;
+  }
+
+  /** Runs one connection to its end; never rejects. `options` may differ per listener. */
+  async serve(transport: Transport, options: Partial<SmtpOptions> = {}): Promise<void> {
+    const connection = new Connection(transport, this.#services, { ...this.#options, ...options });
+    this.#connections.add(connection);
+    sessions.inc();
+    try {
+      await connection.run();
+    } finally {
+      this.#connections.delete(connection);
+      sessions.dec();
+    }
+  }
+
+  sessions(): SmtpSessionInfo[] {
+    return [...this.#connections].map((connection) => connection.info());
+  }
+
+  /** Ends a session by id (administration); false when there is none. */
+  end(id: string): boolean {
+    const connection = [...this.#connections].find((candidate) => candidate.id === id);
+    connection?.stop(CLOSED_BY_ADMINISTRATOR);
+    return connection !== undefined;
+  }
+
+  /** Says 421 to everybody; a message that is being sent is received and answered first. */
+  shutdown(): void {
+    for (const connection of this.#connections) connection.stop(SHUTTING_DOWN);
+  }
+}
+
+const CLOSED_BY_ADMINISTRATOR = makeReply(421, "4.3.2", "Closed by the administrator");
+
+/** The other side is gone: nothing to answer, nothing to report. */
+class PeerGone extends Error {
+  override readonly name = "PeerGone";
+}
+
+class Connection {
+  readonly id: string;
+  readonly session: SmtpSession;
+  readonly log: Logger;
+
+  #transport: Transport;
+  #services: SmtpServices;
+  #options: SmtpOptions;
+  #out = new Out();
+  #since: number;
+  #deadline: Deadline;
+  #account: Account | null = null;
+  #facts: ClientFacts | null = null;
+  #transaction: Transaction | null = null;
+  #reversePath: Path | null = null;
+  #buffer = new Uint8Array(IDLE_OCTETS);
+  #busy: Uint8Array | null = null;
+  #failures = 0;
+  #stopReply: Reply | null = null;
+  /** What is being waited for; `work` is our own, and never the peer's fault. */
+  #phase: "work" | "read" | "handshake" = "work";
+  #writing: Promise<void> | null = null;
+  /** What the deadline is for: progress moves it on, a trickle of octets does not. */
+  #deadlineOf = -1;
+  /** When the message in hand must be complete, and the login done; milliseconds. */
+  #messageEnds = Infinity;
+  #loginEnds = Infinity;
+
+  constructor(transport: Transport, services: SmtpServices, options: SmtpOptions) {
+    const submission = options.service === "submission";
+    this.id = services.newId();
+    this.log = getLogger(["veredus", "smtp"]).with({ session: this.id, address: transport.peer.address });
+    this.session = new SmtpSession({
+      out: this.#out,
+      hostName: services.hostName,
+      service: options.service,
+      tlsActive: transport.tls !== null,
+      startTlsAvailable: transport.canStartTls,
+      mechanisms: submission || options.auth ? services.mechanisms : NO_MECHANISMS,
+      plainLoginAllowed: options.plainLoginAllowed,
+      bareLineEnds: options.trusted ? "convert" : options.bareLineEnds,
+      limits: options.limits,
+      observer: OBSERVER,
+    });
+    this.#transport = transport;
+    this.#services = services;
+    this.#options = options;
+    this.#since = services.now();
+    if (submission) this.#loginEnds = this.#since + options.timeouts.loginMs;
+    this.#deadline = services.deadlines.add(options.timeouts.commandMs, () => this.#expired());
+  }
+
+  info(): SmtpSessionInfo {
+    return {
+      id: this.id,
+      address: this.#transport.peer.address,
+      since: this.#since,
+      tls: this.session.tlsActive,
+      account: this.#account?.address ?? null,
+      heloName: this.session.heloName,
+      command: this.session.verb,
+    };
+  }
+
+  /** Ends the session at the next place between two commands. */
+  stop(reply: Reply): void {
+    this.#stopReply ??= reply;
+    if (this.#phase === "read" && this.session.betweenCommands) this.#leaveRead();
+  }
+
+  async run(): Promise<void> {
+    this.log.debug("session opened", { tls: this.session.tlsActive, service: this.#options.service });
+    try {
+      this.session.greet();
+      await this.#loop();
+    } catch (error) {
+      await this.#failed(error);
+    } finally {
+      this.#deadline.cancel();
+      this.#discard(null);
+      this.#giveBusy();
+      this.#transport.close();
+      this.log.debug("session closed", { account: this.#account?.address ?? null });
+    }
+  }
+
+  async #loop(): Promise<void> {
+    const { session } = this;
+    for (;;) {
+      const event = session.next();
+      switch (event.kind) {
+        case "need-input":
+          if (!await this.#read()) return;
+          break;
+        case "helo":
+          this.#discard(null);
+          this.#facts = null;
+          session.accept();
+          break;
+        case "mail":
+          this.#mail(event);
+          break;
+        case "rcpt": {
+          const reply = this.#rcpt(event.forwardPath);
+          this.#answerRcpt(event.forwardPath, reply instanceof Promise ? await reply : reply);
+          break;
+        }
+        case "begin":
+          this.#begin();
+          break;
+        case "data": {
+          const written = this.#open.write(event.bytes, event.start, event.end);
+          if (written !== undefined) await written;
+          break;
+        }
+        case "message":
+          await this.#finish(event.octets);
+          break;
+        case "discard":
+          this.#discard(event.reply);
+          break;
+        case "credentials":
+          await this.#login(event.credentials);
+          break;
+        case "starttls":
+          await this.#startTls();
+          break;
+        case "close":
+          await this.#flush();
+          return;
+        default:
+          return event satisfies never;
+      }
+      if (this.#out.pending > HIGH_WATER_OCTETS) await this.#flush();
+    }
+  }
+
+  /** The transaction that the session says there is. */
+  get #open(): Transaction {
+    if (this.#transaction === null) throw new Error("the session is in a transaction that is not there");
+    return this.#transaction;
+  }
+
+  #mail(event: Extract<SmtpEvent, { kind: "mail" }>): void {
+    this.#discard(null);
+    let answer: Transaction | Reply;
+    try {
+      answer = this.#services.reception.mail(this.#client(), event);
+    } catch (error) {
+      answer = this.#trouble(error);
+    }
+    this.#reversePath = event.reversePath;
+    if (isReply(answer)) {
+      this.log.info("MAIL refused", { from: formatPath(event.reversePath), reply: textOf(answer) });
+      this.session.answer(answer);
+      return;
+    }
+    this.#transaction = answer;
+    this.session.answer(SENDER_OK);
+  }
+
+  #rcpt(path: Path): Reply | Promise<Reply> {
+    try {
+      const reply = this.#open.rcpt(path);
+      return reply instanceof Promise ? reply.catch((error) => this.#trouble(error)) : reply;
+    } catch (error) {
+      return this.#trouble(error);
+    }
+  }
+
+  #answerRcpt(path: Path, reply: Reply): void {
+    if (reply.code >= 300) {
+      this.log.info("RCPT refused", {
+        traceId: this.#open.traceId,
+        from: formatPath(this.#reversePath),
+        to: formatPath(path),
+        reply: textOf(reply),
+      });
+    }
+    this.session.answer(reply);
+  }
+
+  #begin(): void {
+    const refusal = this.#open.begin();
+    if (refusal === null) {
+      this.#messageEnds = this.#services.now() + this.#options.timeouts.messageMs;
+      return this.session.accept();
+    }
+    this.#discard(refusal);
+    this.session.answer(refusal);
+  }
+
+  async #finish(octets: number): Promise<void> {
+    const transaction = this.#open;
+    const { recipients } = this.session;
+    const reply = await transaction.finish();
+    if (reply.code < 300) messageOctets.inc(octets);
+    this.#report(reply, { octets, recipients });
+    this.#transaction = null;
+    transaction.discard();
+    this.session.answer(reply);
+  }
+
+  /** Forgets the transaction; `reply` is what refused its message. */
+  #discard(reply: Reply | null): void {
+    const transaction = this.#transaction;
+    this.#messageEnds = Infinity;
+    if (transaction === null) return;
+    if (reply !== null) this.#report(reply, {});
+    this.#transaction = null;
+    transaction.discard();
+  }
+
+  /** The one log line of a message. */
+  #report(reply: Reply, facts: { readonly octets?: number; readonly recipients?: number }): void {
+    const { service } = this.#options;
+    countMessage(service, reply.code);
+    this.log.info(reply.code < 300 ? "message accepted" : "message refused", {
+      traceId: this.#transaction?.traceId,
+      service,
+      account: this.#account?.address,
+      from: formatPath(this.#reversePath),
+      ...facts,
+      reply: textOf(reply),
+    });
+  }
+
+  #client(): ClientFacts {
+    const { session } = this;
+    const { peer, tls } = this.#transport;
+    return this.#facts ??= {
+      sessionId: this.id,
+      address: peer.address,
+      port: peer.port,
+      heloName: session.heloName,
+      esmtp: session.esmtp,
+      tls: tls === null ? null : { protocol: tls.protocol, cipher: tls.cipher },
+      service: this.#options.service,
+      account: this.#account,
+      trusted: this.#options.trusted,
+    };
+  }
+
+  async #login(credentials: Credentials): Promise<void> {
+    const { session } = this;
+    const outcome = await this.#services.login(credentials, this.#transport.peer);
+    switch (outcome.kind) {
+      case "ok":
+        this.#account = outcome.account;
+        this.#facts = null;
+        this.#loginEnds = Infinity;
+        this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
+        return session.authenticated();
+      case "wrong":
+        session.answer(BAD_CREDENTIALS);
+        if (++this.#failures < this.#options.loginFailures) return;
+        countLimit("logins");
+        return session.end(TOO_MANY_LOGINS);
+      case "unavailable":
+        return session.answer(AUTH_UNAVAILABLE);
+      case "blocked":
+        countLimit("logins");
+        return session.answer(TOO_MANY_LOGINS);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  async #startTls(): Promise<void> {
+    this.#discard(null);
+    await this.#flush();
+    this.session.dropInput();
+    this.#awaitPeer();
+    this.#phase = "handshake";
+    try {
+      this.#transport = await this.#transport.startTls();
+    } catch (error) {
+      throw new PeerGone("the TLS handshake failed", { cause: error });
+    } finally {
+      this.#phase = "work";
+    }
+    this.#facts = null;
+    this.#account = null;
+    if (this.#options.service === "submission") {
+      this.#loginEnds = this.#since + this.#options.timeouts.loginMs;
+    }
+    this.session.tlsStarted();
+  }
+
+  /** Flushes and reads; false when the connection is over. */
+  async #read(): Promise<boolean> {
+    const { session } = this;
+    this.#awaitPeer();
+    if (this.#out.pending > 0) await this.#flush();
+    if (this.#stopReply !== null && session.betweenCommands) {
+      session.end(this.#stopReply);
+      return true;
+    }
+    if (session.ended) return true;
+    const buffer = this.#readBuffer();
+    let count: number | null;
+    this.#phase = "read";
+    try {
+      count = await this.#transport.read(buffer);
+    } catch (error) {
+      if (this.#stopReply === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
+      count = null;
+    }
+    this.#phase = "work";
+    if (count === null) return false;
+    session.feed(buffer.subarray(0, count));
+    return true;
+  }
+
+  /** Sets the deadline for the peer's next step. A command that comes octet by octet does not move it. */
+  #awaitPeer(): void {
+    const { session } = this;
+    const { commandMs } = this.#options.timeouts;
+    const now = this.#services.now();
+    const last = Math.min(this.#messageEnds, this.#loginEnds) - now;
+    if (session.streaming) {
+      this.#deadlineOf = -1;
+      this.#deadline.extend(Math.max(0, Math.min(commandMs, last)));
+      return;
+    }
+    const step = session.commands;
+    if (step === this.#deadlineOf && !session.betweenCommands) return;
+    this.#deadlineOf = step;
+    this.#deadline.extend(Math.max(0, Math.min(commandMs, last)));
+  }
+
+  /** A large one while a message streams in, the session's own otherwise. */
+  #readBuffer(): Uint8Array {
+    if (this.session.streaming) return this.#busy ??= busyBuffers.take();
+    this.#giveBusy();
+    return this.#buffer;
+  }
+
+  #giveBusy(): void {
+    if (this.#busy === null) return;
+    busyBuffers.give(this.#busy);
+    this.#busy = null;
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+    if (this.#out.pending === 0) return;
+    this.#writing = this.#write(this.#out.take());
+    await this.#writing;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#transport.write(bytes);
+    } catch (error) {
+      throw new PeerGone("writing failed", { cause: error });
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  #expired(): void {
+    if (this.#phase === "work" && this.#writing === null) {
+      // Delivery or a login takes its time: the peer is not to blame.
+      return this.#deadline.extend(this.#options.timeouts.commandMs);
+    }
+    if (!this.session.ended) {
+      countLimit("time");
+      this.log.info("session timed out", { account: this.#account?.address, verbs: this.session.lastVerbs });
+    }
+    if (this.session.ended || this.#phase !== "read") return this.#transport.close();
+    this.#stopReply = IDLE_TOO_LONG;
+    this.#leaveRead();
+  }
+
+  /** Says 421 to a client we are only waiting for; closing ends the read. */
+  #leaveRead(): void {
+    if (this.#stopReply !== null) this.session.end(this.#stopReply);
+    // A client that does not even take this is cut a little later.
+    this.#deadline.extend(LAST_WORD_MS);
+    this.#flush().catch((error) => this.log.debug("421 was not taken", { error })).finally(() =>
+      this.#transport.close()
+    );
+  }
+
+  /** Disk trouble is a reply; everything else unexpected is a fault of ours and ends the session. */
+  #trouble(error: unknown): Reply {
+    if (!(error instanceof StorageError)) throw error;
+    this.log.error("storage failed", { error, verb: this.session.verb });
+    return error.full ? DISK_FULL : LOCAL_ERROR;
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (error instanceof PeerGone) {
+      this.log.debug("connection lost", { error });
+      return;
+    }
+    faults.inc();
+    this.log.error("session failed", { error, verbs: this.session.lastVerbs });
+    this.session.end(SERVER_FAULT);
+    this.#deadline.extend(LAST_WORD_MS);
+    await this.#flush().catch((late) => this.log.debug("421 was not taken", { error: late }));
+  }
+}
+
+/** Milliseconds for the last reply to be taken. */
+const LAST_WORD_MS = 10_000;
+
+const OBSERVER = { replied: countCommand, limited: countLimit };
+
+function textOf({ code, enhanced, text }: Reply): string {
+  return `${code} ${enhanced} ${text}`;
+}
