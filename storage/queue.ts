@@ -6,6 +6,7 @@ import type { DueRecipient, Queue, QueuedMessage, QueueFilter, QueueListRow } fr
 const RECIPIENT =
   "r.id, r.queue_id, r.recipient, r.destination, r.notify, r.original_recipient, r.attempts, r.delay_notified";
 const MAX_PAGE = 1_000;
+const MAX_WAITING = 10_000;
 
 export class SqlQueue implements Queue {
   #statements: Statements;
@@ -21,11 +22,24 @@ export class SqlQueue implements Queue {
     ).all(now, JSON.stringify(options.busy), options.limit).map(toRecipient);
   }
 
-  nextDueAt(): number | null {
+  nextDueAt(after: number): number | null {
     const row = this.#statements.rows(
-      "SELECT next_attempt_at FROM queue_recipients WHERE held = 0 ORDER BY next_attempt_at LIMIT 1",
-    ).get();
+      "SELECT next_attempt_at FROM queue_recipients WHERE held = 0 AND next_attempt_at > ? " +
+        "ORDER BY next_attempt_at LIMIT 1",
+    ).get(after);
     return row === undefined ? null : row[0] as number;
+  }
+
+  waiting(queueId: number): number[] {
+    return this.#statements.rows(
+      "SELECT id FROM queue_recipients WHERE queue_id = ? AND held = 0 ORDER BY id LIMIT ?",
+    ).all(queueId, MAX_WAITING).map(([id]) => id as number);
+  }
+
+  recipients(ids: readonly number[]): DueRecipient[] {
+    return this.#statements.rows(
+      `SELECT ${RECIPIENT} FROM json_each(?) AS j CROSS JOIN queue_recipients AS r ON r.id = j.value ORDER BY r.id LIMIT ?`,
+    ).all(JSON.stringify(ids), MAX_WAITING).map(toRecipient);
   }
 
   message(queueId: number): QueuedMessage | null {

@@ -204,6 +204,8 @@ export interface Messages {
   row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null;
   /** (uid, size) of all messages for POP3, ascending. */
   sizes(mailboxId: number): { uid: number; sizeOctets: number }[];
+  /** UIDs expunged with a larger MODSEQ, ascending, from a log that is never cut (RFC 7162 3.2.10.1). */
+  expungedSince(mailboxId: number, modSeq: number): number[];
   /** Octets stored by an account, over all its mailboxes. */
   usage(accountId: number): { octets: number; messages: number };
 }

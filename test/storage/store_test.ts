@@ -238,7 +238,7 @@ for (const ported of [false, true]) {
     assert.deepEqual(queue.due(4999, { limit: 10, busy: [] }).map((r) => r.recipientId), [y]);
     await t.ok({ kind: "queue-control", action: "hold", recipientIds: [y], at: 0 });
     assert.deepEqual(queue.counts(), { queued: 1, held: 1, oldestCreatedAt: 1000 });
-    assert.equal(queue.nextDueAt(), 5000);
+    assert.equal(queue.nextDueAt(0), 5000);
     assert.equal(
       queue.list({ state: "queued" }, { afterRecipientId: 0, limit: 10 })[0]?.lastReply,
       "4.0.0 later",

@@ -1,0 +1,43 @@
+/**
+ * What sending asks of the network: connections to other servers, time, and waiting. `server/outgoing.ts` implements it
+ * over sockets, tests in memory.
+ */
+
+export interface OutgoingConnection {
+  /** `address:port` of the peer. */
+  readonly remote: string;
+  /** Null in clear. */
+  readonly tls: { readonly protocol: string | null; readonly cipher: string | null } | null;
+  /** At least one octet; null at the end. Rejects when the connection breaks. */
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Client side of TLS. The old connection must not be used afterwards. Rejects when the handshake fails or, with
+   * `verify`, when the certificate is not valid for `serverName`; the connection is closed then.
+   */
+  startTls(options: TlsDemand): Promise<OutgoingConnection>;
+  /** Closes at once; pending reads end with null or reject. Safe to call twice. */
+  close(): void;
+}
+
+export interface TlsDemand {
+  /** Name or address the peer was looked up by. */
+  readonly serverName: string;
+  readonly verify: boolean;
+}
+
+export interface Connector {
+  /** Rejects when there is no connection within the time. */
+  connect(target: {
+    readonly address: string;
+    readonly port: number;
+    readonly timeoutMs: number;
+  }): Promise<OutgoingConnection>;
+}
+
+export interface Timers {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Calls back once after `ms`; returns the way to cancel. */
+  after(ms: number, callback: () => void): () => void;
+}
