@@ -2,7 +2,7 @@
  * Transport over a Deno socket: plain TCP, or implicit TLS by `Deno.listenTls` (`tls: compact`).
  *
  * A plain connection sets TCP_NODELAY itself; a `Deno.TlsConn` cannot, its listening socket carries the option
- * (`tcp_nodelay.ts`). A read that is outstanding when `close` is called ends with null. STARTTLS goes through
+ * (`listen_options.ts`). A read that is outstanding when `close` is called ends with null. STARTTLS goes through
  * the {@linkcode TlsUpgrader} given at construction; without one it is not offered.
  */
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";

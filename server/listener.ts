@@ -12,8 +12,8 @@ import { counter, gauge } from "../telemetry/metrics.ts";
 import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
 import { closeQuietly, DenoTransport, peerFacts, plainAddress } from "./deno_transport.ts";
+import { setListenOptions } from "./listen_options.ts";
 import type { SharedLimits } from "./shared_limits.ts";
-import { setNoDelayOnListener } from "./tcp_nodelay.ts";
 import type { TlsServer } from "./tls_transport.ts";
 import type { Transport } from "./transport.ts";
 
@@ -56,6 +56,8 @@ export class Listener {
   #socket: Deno.Listener | null;
   /** TLS by `Deno.listenTls`, decided when the socket is opened. */
   #compact: boolean;
+  /** Accepted connections have TCP_NODELAY and keepalive from the socket. */
+  #inherits: boolean;
   #connections: Set<Deno.Conn>;
   #idle: (() => void) | null;
 
@@ -65,6 +67,7 @@ export class Listener {
     this.#certificate = parts.certificate;
     this.#socket = null;
     this.#compact = false;
+    this.#inherits = false;
     this.#connections = new Set();
     this.#idle = null;
   }
@@ -74,7 +77,7 @@ export class Listener {
     this.#compact = isImplicitTls(this.config.protocol) && this.config.tls === "compact";
     let socket = this.#bind();
     if (this.#compact) {
-      const problem = setNoDelayOnListener((socket.addr as Deno.NetAddr).port);
+      const problem = this.#setOptions(socket);
       if (problem !== null && this.#parts.tls !== null) {
         log.warn("{protocol} on port {port} uses tls: full, because TCP_NODELAY cannot be set: {problem}", {
           protocol: this.config.protocol,
@@ -93,8 +96,8 @@ export class Listener {
       socket.close();
       this.#compact = true;
       socket = this.#bind();
-      setNoDelayOnListener((socket.addr as Deno.NetAddr).port);
-    }
+      this.#setOptions(socket);
+    } else this.#setOptions(socket);
     this.#socket = socket;
     this.#acceptLoop(socket);
   }
@@ -105,7 +108,7 @@ export class Listener {
     const old = this.#socket;
     if (!this.#compact || old === null) return;
     const socket = this.#bind();
-    setNoDelayOnListener((socket.addr as Deno.NetAddr).port);
+    this.#setOptions(socket);
     this.#socket = socket;
     this.#acceptLoop(socket);
     old.close();
@@ -130,6 +133,13 @@ export class Listener {
   /** Cuts every connection. */
   cut(): void {
     for (const connection of this.#connections) closeQuietly(connection);
+  }
+
+  /** Null, or why the options cannot be set: connections then get the system's keepalive, where they can. */
+  #setOptions(socket: Deno.Listener): string | null {
+    const problem = setListenOptions((socket.addr as Deno.NetAddr).port);
+    this.#inherits = problem === null;
+    return problem;
   }
 
   #bind(): Deno.Listener {
@@ -201,6 +211,7 @@ export class Listener {
   async #serve(connection: Deno.Conn): Promise<void> {
     const { serve, tls } = this.#parts;
     if (this.#compact) return await serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
+    if (!this.#inherits) keepAlive(connection as Deno.TcpConn);
     if (!isImplicitTls(this.config.protocol)) {
       return await serve(DenoTransport.plain(connection as Deno.TcpConn, tls), this.config);
     }
@@ -231,6 +242,15 @@ export class Listener {
     } finally {
       closeQuietly(connection);
     }
+  }
+}
+
+/** A peer that reset the connection already has no socket to set options on; its first read reports it. */
+function keepAlive(connection: Deno.TcpConn): void {
+  try {
+    connection.setKeepAlive(true);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { makeSelfSigned } from "../../server/certificate.ts";
 import { DenoTransport } from "../../server/deno_transport.ts";
-import { setNoDelayOnListener } from "../../server/tcp_nodelay.ts";
+import { setListenOptions } from "../../server/listen_options.ts";
 
 /** A client without Nagle's delay of its own, so that only the server's can show. */
 async function connect(port: number, certificatePem: string): Promise<Deno.TlsConn> {
@@ -17,7 +17,7 @@ Deno.test({
     const { certificatePem, keyPem } = await makeSelfSigned({ names: ["localhost"], now: Date.now() });
     const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: certificatePem, key: keyPem });
     const port = (listener.addr as Deno.NetAddr).port;
-    assert.equal(setNoDelayOnListener(port), null);
+    assert.equal(setListenOptions(port), null);
     const times: number[] = [];
     for (let round = 0; round < 8; round++) {
       const begin = performance.now();
@@ -45,5 +45,25 @@ Deno.test("a port nobody listens on is a reason, not an error", () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
-  assert.match(setNoDelayOnListener(port) ?? "", /listen|not on/);
+  assert.match(setListenOptions(port) ?? "", /listen|not on/);
+});
+
+Deno.test({
+  name: "accepted connections have the keepalive of the listening socket",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    assert.equal(setListenOptions(port), null);
+    using client = await Deno.connect({ hostname: "127.0.0.1", port });
+    using _accepted = await listener.accept();
+    const clientPort = (client.localAddr as Deno.NetAddr).port;
+    const hex = (value: number) => value.toString(16).toUpperCase().padStart(4, "0");
+    const line = Deno.readTextFileSync("/proc/self/net/tcp").split("\n")
+      .find((text) => text.includes(`:${hex(port)} `) && text.includes(`:${hex(clientPort)} 01`));
+    // "tr:tm->when" of the server's end: timer 02 is keepalive, and its time (in 1/100 s) is ours, not two hours.
+    const [, timer, when] = / (\d\d):([0-9A-F]{8}) /.exec(line ?? "") ?? [];
+    assert.equal(timer, "02", line);
+    assert.ok(parseInt(when!, 16) <= 60 * 100, line);
+  },
 });
