@@ -5,7 +5,7 @@
  * mailbox rows and queue rows commit together (DESIGN section 1.1).
  */
 import type { MessageFacts } from "../message/facts.ts";
-import type { QueueEntry, QueueRecipient, WriteResult } from "../storage/ops.ts";
+import type { QueueEntry, QueueRecipient, WriteOp, WriteResult } from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import type { MailboxTarget, RecipientTarget } from "./recipients.ts";
 import { copyPrefix } from "./trace.ts";
@@ -79,6 +79,11 @@ export class Filing {
     message: MessageFacts,
     facts: FilingFacts,
   ): Promise<WriteResult> {
+    return await store.write(await this.operation(spool, message, facts));
+  }
+
+  /** Syncs the octets; the operation that files them may become part of a batch. Rejects with StorageError. */
+  async operation(spool: Spool, message: MessageFacts, facts: FilingFacts): Promise<WriteOp> {
     const { traceId, sender, at } = facts;
     const copies = [...this.#copies.values()];
     const blob = await spool.store({
@@ -89,7 +94,7 @@ export class Filing {
       sender,
       recipients: [...copies.map(({ target }) => target.deliveredTo), ...this.#remote.keys()],
     });
-    return await store.write({
+    return {
       kind: "deliver",
       content: {
         blob,
@@ -111,7 +116,7 @@ export class Filing {
         prefix: copyPrefix(sender, deliveredTo),
       })),
       queue: this.#remote.size === 0 ? null : this.#queueEntry(facts),
-    });
+    };
   }
 
   #queueEntry({ sender, accountId, eightBit, smtputf8, at, expiresAt }: FilingFacts): QueueEntry {

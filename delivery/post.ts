@@ -6,11 +6,14 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { FactsBuilder } from "../message/facts.ts";
+import type { WriteOp } from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import { Filing } from "./filing.ts";
 import type { RecipientResolver } from "./recipients.ts";
 
 const log = getLogger(["veredus", "delivery"]);
+// deno-lint-ignore no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
 
 export interface PostOptions {
   readonly store: Store;
@@ -34,6 +37,24 @@ export interface OwnMail {
 
 /** Null once the message is durable; else why it is not, for the log. */
 export async function postOwnMail(options: PostOptions, mail: OwnMail): Promise<string | null> {
+  try {
+    const prepared = await prepareOwnMail(options, mail);
+    if ("refused" in prepared) return prepared.refused;
+    const result = await options.store.write(prepared.operation);
+    return result.ok ? null : `${result.fault}: ${result.detail}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/**
+ * Makes the octets durable and returns the operation that files them, for writers that put it into a batch of theirs.
+ * Rejects with StorageError.
+ */
+export async function prepareOwnMail(
+  options: PostOptions,
+  mail: OwnMail,
+): Promise<{ readonly operation: WriteOp } | { readonly refused: string }> {
   const { store, clock, resolver } = options;
   const filing = new Filing();
   const refused: string[] = [];
@@ -42,13 +63,14 @@ export async function postOwnMail(options: PostOptions, mail: OwnMail): Promise<
     if (resolution.kind === "refused") refused.push(`${recipient}: ${resolution.reason}`);
     else if (!filing.add(resolution.targets)) refused.push(`${recipient}: too many recipients`);
   }
-  if (filing.mailboxes + filing.remote === 0) return refused.join(", ") || "no recipients";
+  if (filing.mailboxes + filing.remote === 0) return { refused: refused.join(", ") || "no recipients" };
   const traceId = options.newId();
   const at = clock();
   const spool = store.spool();
+  let operation: WriteOp;
   try {
     const facts = await spooled(spool, mail.octets);
-    const result = await filing.store({ store, spool }, facts, {
+    operation = await filing.operation(spool, facts, {
       traceId,
       sender: mail.sender,
       accountId: null,
@@ -57,9 +79,6 @@ export async function postOwnMail(options: PostOptions, mail: OwnMail): Promise<
       at,
       expiresAt: at + (mail.sender === "" ? options.bounceLifetimeMs : options.queueLifetimeMs),
     });
-    if (!result.ok) return `${result.fault}: ${result.detail}`;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
   } finally {
     spool.discard();
   }
@@ -72,7 +91,7 @@ export async function postOwnMail(options: PostOptions, mail: OwnMail): Promise<
     queued: filing.remote,
     ...(refused.length > 0 && { refused: refused.join(", ") }),
   });
-  return null;
+  return { operation };
 }
 
 async function spooled(spool: Spool, octets: Uint8Array): Promise<ReturnType<FactsBuilder["finish"]>> {
