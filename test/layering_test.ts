@@ -35,7 +35,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders without sockets, clocks, randomness and runtime (design, invariant 3). */
-const PURE = ["bytes", "message", "protocols", "dns/name.ts", "dns/message.ts", "dns/rdata.ts"];
+const PURE = ["bytes", "message", "protocols", "dns"];
 const IMPURE =
   /\b(Deno\.\w+|Date\.now|Math\.random|performance\.now|setTimeout|setInterval|crypto\.getRandomValues|fetch\()/;
 
