@@ -2,23 +2,39 @@
  * Composition root: argv to a running server or to a command.
  *
  * Everything is imported when its command is chosen, so that a server starts fast and main of the threaded shape
- * never loads a protocol driver or the admin API before somebody asks for it.
+ * never loads a protocol driver, nor the admin API before somebody asks for it.
  */
-import { Command } from "commander";
-import type { Hooks } from "./server/process/foreground.ts";
+import { Command, CommanderError } from "commander";
+import type { CliContext } from "./admin/cli/context.ts";
 import denoJson from "./deno.json" with { type: "json" };
+import { EXIT } from "./server/exit_codes.ts";
+import type { Hooks } from "./server/process/foreground.ts";
 
 const VERSION = denoJson.version;
+const DEFAULT_CONFIG_FILE = "/etc/veredus/veredus.yaml";
+/** Commands of this file; all others, and help, are administration. */
+const OWN = new Set(["start", "serve", "service", "config", "version", "--version"]);
 
 const hooks: Hooks = {
   administer: async (server, options) =>
     await (await import("./admin/serve.ts")).administer(server, { version: VERSION, ...options }),
 };
 
+const context: CliContext = {
+  version: VERSION,
+  dataOf: async (file) => (await import("./server/config/load.ts")).loadConfig(file).data,
+  becomeOwner: async (ids) => (await import("./server/process/become.ts")).becomeOwner(ids),
+};
+
 const program = new Command("veredus")
   .description("A complete mail server in one executable.")
   .version(VERSION, "--version", "print the version")
-  .showHelpAfterError();
+  .showHelpAfterError("(--help tells more)")
+  .addHelpText("after", () => {
+    const codes = Object.entries(EXIT).map(([name, code]) => `${code} ${name}`).join(", ");
+    return `\nExit codes: ${codes}.`;
+  })
+  .exitOverride();
 
 program.command("start")
   .description("run a server to try on this machine: loopback only, nothing leaves it")
@@ -31,14 +47,76 @@ program.command("start")
   .option("--log-level <LEVEL>", "trace, debug, info, warning, error or fatal", "info")
   .option("--supervise", "start the server again when it dies")
   .action(async ({ supervise, ...options }) => {
-    if (supervise) return await supervised();
-    const { start } = await import("./server/process/start.ts");
-    Deno.exit(await start(options, hooks));
+    if (supervise) {
+      const { supervise } = await import("./server/process/supervise.ts");
+      Deno.exit(await supervise(Deno.args.filter((arg) => arg !== "--supervise")));
+    }
+    Deno.exit(await (await import("./server/process/start.ts")).start(options, hooks));
   });
 
-async function supervised(): Promise<never> {
-  const { supervise } = await import("./server/process/supervise.ts");
-  Deno.exit(await supervise(Deno.args.filter((arg) => arg !== "--supervise")));
+program.command("serve")
+  .description("run the server of a configuration file; SIGHUP reads it again, SIGTERM drains")
+  .option("--config <FILE>", "configuration file", DEFAULT_CONFIG_FILE)
+  .option("--supervise", "start the server again when it dies, where no systemd does it")
+  .action(async (options) =>
+    Deno.exit(await (await import("./server/process/serve.ts")).serve(options, hooks))
+  );
+
+program.command("service")
+  .description("print a systemd unit: own user, CAP_NET_BIND_SERVICE only, sandboxed")
+  .option("--config <FILE>", "configuration file", DEFAULT_CONFIG_FILE)
+  .action(async ({ config }) => {
+    const [{ printServiceUnit }, { ownCommand }] = await Promise.all([
+      import("./server/process/service_unit.ts"),
+      import("./server/process/own_command.ts"),
+    ]);
+    Deno.exit(printServiceUnit(config, ownCommand()));
+  });
+
+const config = program.command("config").description("the configuration file");
+config.command("example")
+  .description("print a commented configuration with every key")
+  .action(async () => {
+    const { exampleConfig } = await import("./server/config/example.ts");
+    Deno.stdout.writeSync(new TextEncoder().encode(exampleConfig()));
+  });
+config.command("check <file>")
+  .description("say what is wrong with a configuration: file, line, column, key, value, what is allowed")
+  .option("--json", "print JSON")
+  .action(async (file, { json }) => {
+    const { checkConfig } = await import("./server/process/serve.ts");
+    Deno.exit(checkConfig(file, { json: json === true }));
+  });
+
+program.command("version")
+  .description("print the version, and what it runs on")
+  .option("--json", "print JSON")
+  .action(({ json }) => {
+    const { deno, v8 } = Deno.version;
+    console.log(
+      json
+        ? JSON.stringify({ version: VERSION, deno, v8, standalone: Deno.build.standalone })
+        : `veredus ${VERSION} (deno ${deno}, v8 ${v8})`,
+    );
+  });
+
+async function run(): Promise<number> {
+  const name = Deno.args[0] ?? "--help";
+  const cli = OWN.has(name) ? null : await import("./admin/cli/program.ts");
+  cli?.registerCommands(program, context);
+  try {
+    await program.parseAsync(Deno.args.length === 0 ? ["--help"] : Deno.args, { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    // Commander has printed its words already: help and version end with 0, everything else was wrong usage.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof Error && error.name === "ConfigError") {
+      console.error(error.message);
+      return EXIT.config;
+    }
+    if (cli === null) throw error;
+    return EXIT[cli.report(error, Deno.args.includes("--json"))];
+  }
 }
 
-await program.parseAsync(Deno.args, { from: "user" });
+Deno.exit(await run());

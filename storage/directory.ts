@@ -106,6 +106,11 @@ export class SqlDirectory implements Directory {
     return row === undefined ? null : toToken(row);
   }
 
+  token(id: string): TokenRow | null {
+    const row = this.#statements.rows(`SELECT ${TOKEN} FROM tokens WHERE id = ?`).get(id);
+    return row === undefined ? null : toToken(row);
+  }
+
   tokens(page: Page): TokenRow[] {
     return this.#statements.rows(`SELECT ${TOKEN} FROM tokens WHERE id > ? ORDER BY id LIMIT ?`)
       .all(page.after, limitOf(page)).map(toToken);

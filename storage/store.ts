@@ -119,6 +119,7 @@ export interface Directory {
   /** Alias addresses that deliver (directly) to this account address: may be used as From. */
   aliasesOf(address: string): string[];
   tokenByHash(hash: string): TokenRow | null;
+  token(id: string): TokenRow | null;
   tokens(page: Page): TokenRow[];
 }
 

@@ -101,6 +101,24 @@ export function tokenRoutes({ services, directory }: RouteContext): Router {
 
   router.openapi(
     createRoute({
+      method: "get",
+      path: "/tokens/{id}",
+      tags,
+      summary: "Show a token",
+      middleware: [needs("tokens:read")],
+      request: { params: idParam },
+      responses: { 200: jsonResponse(tokenSchema, "The token"), default: PROBLEM_RESPONSE },
+    }),
+    (c) => {
+      const { id } = c.req.valid("param");
+      const token = store.directory.token(id);
+      if (token === null) throw unknown(id);
+      return c.json(shown(token), 200);
+    },
+  );
+
+  router.openapi(
+    createRoute({
       method: "delete",
       path: "/tokens/{id}",
       tags,
@@ -117,7 +135,7 @@ export function tokenRoutes({ services, directory }: RouteContext): Router {
           await commit(store, { kind: "remove-token", id });
         } catch (error) {
           if (error instanceof Problem && error.fault === "no-such-token") {
-            throw notFound("no-such-token", `there is no token ${id}; \`veredus token list\` shows the ids`);
+            throw unknown(id);
           }
           throw error;
         }
@@ -127,6 +145,10 @@ export function tokenRoutes({ services, directory }: RouteContext): Router {
   );
 
   return router;
+}
+
+function unknown(id: string): Problem {
+  return notFound("no-such-token", `there is no token ${id}; \`veredus token list\` shows the ids`);
 }
 
 function shown({ id, name, scopes, createdAt, expiresAt }: TokenRow) {

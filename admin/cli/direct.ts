@@ -1,0 +1,75 @@
+/**
+ * The API in this process, on a data folder that no server holds: the lock is taken, the database opened and migrated,
+ * and the same routes answer.
+ */
+import { HashWork } from "../../auth/hash_work.ts";
+import type { DataFolder } from "../../storage/data_folder.ts";
+import { DataLock } from "../../storage/lock.ts";
+import { openStore } from "../../storage/open_store.ts";
+import { Writer } from "../../storage/writer.ts";
+import { configureLogs } from "../../telemetry/log.ts";
+import { exposition, metricsAsJson } from "../../telemetry/metrics.ts";
+import { adminApp, API_PREFIX } from "../api/app.ts";
+import type { AdminServices } from "../services.ts";
+import { type AdminClient, type AdminRequest, succeeded } from "./client.ts";
+
+/** Throws DataFolderLocked. */
+export async function openDirect(folder: DataFolder, version: string): Promise<AdminClient> {
+  folder.claimTemporary();
+  const lock = DataLock.take(folder.lock, "a veredus command");
+  try {
+    return openLocked(folder, { version, lock });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function openLocked(folder: DataFolder, held: { version: string; lock: DataLock }): AdminClient {
+  configureLogs({ level: "warning", areas: {}, format: "text" }, {
+    write: (lines) => Deno.stderr.writeSync(new TextEncoder().encode(lines)),
+  });
+  let fatal: Error | null = null;
+  const writer = new Writer({
+    databasePath: folder.database,
+    clock: Date.now,
+    onFatal: (error) => fatal = error,
+    reserve: { release: () => folder.releaseReserve(), fill: () => folder.fillReserve() },
+  });
+  const store = openStore({ folder, writer });
+  const hashes = new HashWork();
+  const services: AdminServices = {
+    store,
+    clock: Date.now,
+    version: held.version,
+    startedAt: Date.now(),
+    hashPassword: (password) => hashes.hash(password),
+    failRecipients: null,
+    sessions: null,
+    logs: null,
+    reload: null,
+    metrics: async () => await exposition([await metricsAsJson()]),
+    verify: null,
+    trouble: () => Promise.resolve("no server runs on this data folder"),
+  };
+  const app = adminApp(services, { access: "owner" });
+  return {
+    async send({ method, path, body }: AdminRequest): Promise<Response> {
+      const response = await app.request(`${API_PREFIX}${path}`, {
+        method,
+        ...(body !== undefined && {
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+        }),
+      });
+      if (fatal !== null) throw fatal;
+      return await succeeded(response);
+    },
+    async close(): Promise<void> {
+      hashes.close();
+      await store.close();
+      await writer.close();
+      held.lock.release();
+    },
+  };
+}

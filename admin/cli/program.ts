@@ -1,0 +1,32 @@
+/**
+ * The administrative commands: the same routes as the API, from the command line.
+ *
+ * Registered only when one of them (or help) is asked for; what they need is loaded when they run.
+ */
+import type { Command } from "commander";
+import { accountCommands } from "./commands/account.ts";
+import { aliasCommands } from "./commands/alias.ts";
+import { domainCommands } from "./commands/domain.ts";
+import { queueCommands } from "./commands/queue.ts";
+import { runningCommands } from "./commands/running.ts";
+import { tokenCommands } from "./commands/token.ts";
+import { type CliContext, CliFailure } from "./context.ts";
+import { Commands } from "./shell.ts";
+
+export function registerCommands(program: Command, context: CliContext): void {
+  const commands = new Commands(program, context);
+  domainCommands(commands);
+  accountCommands(commands);
+  aliasCommands(commands);
+  queueCommands(commands);
+  tokenCommands(commands);
+  runningCommands(commands);
+}
+
+/** Says what went wrong; returns how the process ends. Our own bugs are thrown on. */
+export function report(error: unknown, json: boolean): CliFailure["exit"] {
+  if (!(error instanceof CliFailure)) throw error;
+  const told = json && error.problem !== null ? JSON.stringify(error.problem) : `veredus: ${error.message}`;
+  console.error(told);
+  return error.exit;
+}
