@@ -154,13 +154,20 @@ function findRecord(
   return null;
 }
 
+/** Null when it is not what we write, whatever its checksum says. */
 function parseSalvage(octets: Uint8Array): SalvageFacts | null {
+  let facts: Partial<SalvageFacts>;
   try {
-    return JSON.parse(new TextDecoder().decode(octets)) as SalvageFacts;
+    facts = JSON.parse(new TextDecoder().decode(octets)) ?? {};
   } catch (error) {
-    if (error instanceof SyntaxError) return null; // not written by us, whatever its checksum says
+    if (error instanceof SyntaxError) return null;
     throw error;
   }
+  const { accounts, mailbox, internalDate, traceId, sender, recipients } = facts;
+  const strings = (list: unknown) => Array.isArray(list) && list.every((item) => typeof item === "string");
+  const wellFormed = strings(accounts) && strings(recipients) && typeof mailbox === "string" &&
+    typeof internalDate === "number" && typeof traceId === "string" && typeof sender === "string";
+  return wellFormed ? facts as SalvageFacts : null;
 }
 
 /** CRC-32 of a span of a file, read in pieces. */
