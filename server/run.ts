@@ -107,6 +107,14 @@ export class Server {
     return this.#shape.endSession(id);
   }
 
+  /**
+   * Gives queued recipients up, with a bounce to their senders; returns how many. Those being sent at this moment are
+   * left out.
+   */
+  failRecipients(recipientIds: readonly number[], reason: string): Promise<number> {
+    return this.#shape.failRecipients(recipientIds, reason);
+  }
+
   /** Why the server cannot take mail; null when all is well. */
   trouble(): Promise<string | null> {
     return this.#stopped === null ? this.#shape.trouble() : Promise.resolve("the server is stopping");

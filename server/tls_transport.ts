@@ -118,7 +118,7 @@ export function covers(pattern: string, name: string): boolean {
 }
 
 /** The TLS session as drivers see it. */
-class TlsTransport implements Transport {
+export class TlsTransport implements Transport {
   readonly peer: PeerFacts;
   readonly tls: TlsFacts;
   readonly canStartTls: boolean;
@@ -225,8 +225,8 @@ function factsOf(socket: tls.TLSSocket): TlsFacts {
   };
 }
 
-/** The accepted connection as the stream `TLSSocket` wants below it. */
-class ConnStream extends Duplex {
+/** A connection as the stream `TLSSocket` wants below it. */
+export class ConnStream extends Duplex {
   /** Called when the peer will send no more. */
   onEnd: (() => void) | null;
   #conn: Deno.Conn;

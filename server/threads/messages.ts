@@ -56,6 +56,12 @@ export type ThreadRequest =
   | { readonly kind: "reload"; readonly settings: PartSettings }
   /** Writer only: a thread's end of a new channel. */
   | { readonly kind: "attach"; readonly port: MessagePort }
+  /** Queue only: gives recipients up with a bounce; the answer is how many. */
+  | {
+    readonly kind: "fail-recipients";
+    readonly recipientIds: readonly number[];
+    readonly reason: string;
+  }
   | { readonly kind: "drain"; readonly withinMs: number };
 
 /** The answer to each kind of request. */
@@ -66,6 +72,7 @@ export interface ThreadAnswers {
   readonly "log-level": null;
   readonly "reload": null;
   readonly "attach": null;
+  readonly "fail-recipients": number;
   readonly "drain": null;
 }
 

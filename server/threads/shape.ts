@@ -36,6 +36,8 @@ export interface Shape {
   metrics(): Promise<ThreadMetrics[]>;
   sessions(): Promise<PlacedSession[]>;
   endSession(id: string): Promise<boolean>;
+  /** Gives queued recipients up with a bounce; how many. Rejects while the queue's thread is not there. */
+  failRecipients(recipientIds: readonly number[], reason: string): Promise<number>;
   /** On the threads beside main. */
   setLogLevel(area: LogArea | null, level: LogLevel): void;
   reload(settings: PartSettings): Promise<void>;

@@ -1,16 +1,22 @@
 /** `threads: 0`: every part in this thread. A commit then blocks the event loop while it syncs. */
+import { getLogger } from "@logtape/logtape";
 import { FrontendPart } from "../frontend_part.ts";
 import { MaildropLocks } from "../maildrop_locks.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import { WriterPart } from "../writer_part.ts";
+import type { QueuePart } from "../queue_part.ts";
 import type { ThreadPart } from "./messages.ts";
 import type { Shape, ShapeOptions } from "./shape.ts";
+
+const log = getLogger(["veredus", "server"]);
 
 export async function startSingle(options: ShapeOptions): Promise<Shape> {
   const { settings } = options;
   const writer = new WriterPart(settings.config.data, options.onFatal);
   const parts: ThreadPart[] = [];
+  let queue: Promise<QueuePart> | null = null;
   const drain = async (withinMs: number) => {
+    await queue?.catch(() => {}); // told already
     await Promise.all(parts.map((part) => part.drain(withinMs)));
     await writer.drain();
   };
@@ -29,6 +35,16 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
     await drain(0);
     throw error;
   }
+  // Its modules are loaded when the ports are open: nobody waits for the queue.
+  queue = import("../queue_part.ts").then(({ QueuePart }) => {
+    const part = QueuePart.open(settings, writer.writer);
+    parts.push(part);
+    return part;
+  });
+  queue.catch((error) => {
+    log.fatal("the queue cannot start: {error}", { error });
+    options.onFatal(error instanceof Error ? error.message : String(error));
+  });
   return {
     writer: writer.writer,
     metrics: () => Promise.resolve([]), // main's own registry has them all
@@ -37,6 +53,7 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
         parts.flatMap((part) => part.sessions()).map((session) => ({ ...session, thread: 0 })),
       ),
     endSession: (id) => Promise.resolve(parts.some((part) => part.endSession(id))),
+    failRecipients: async (ids, reason) => await (await queue).failRecipients(ids, reason),
     setLogLevel: () => {},
     reload: (next) => {
       for (const part of parts) part.reload(next);

@@ -1,9 +1,10 @@
 /**
  * A thread for each part: one writer, N front ends, and their supervision.
  *
- * All Workers load side by side; the writer opens the database first, the others connect to it after. A front end
- * that dies is replaced, with a wait that grows when it dies again soon: its sessions are gone, its counts in the
- * shared limits are zeroed, the new one opens a segment of its own. The death of the writer is fatal.
+ * All Workers load side by side; the writer opens the database first, the others connect to it after, the queue when
+ * the ports are open. A front end that dies is replaced, with a wait that grows when it dies again soon: its sessions
+ * are gone, its counts in the shared limits are zeroed, the new one opens a segment of its own. So is the queue, which
+ * finds everything in the database. The death of the writer is fatal.
  */
 import { getLogger } from "@logtape/logtape";
 import { connectWriter } from "../../storage/writer_port.ts";
@@ -26,9 +27,13 @@ const ALIVE_MS = 3_000;
 
 const log = getLogger(["veredus", "server"]);
 
-const ENTRIES: Readonly<Record<Exclude<ThreadRole, "queue">, URL>> = {
+/** Giving up many recipients writes a bounce for each message. */
+const FAIL_TIMEOUT_MS = 60_000;
+
+const ENTRIES: Readonly<Record<ThreadRole, URL>> = {
   writer: new URL("./writer_worker.ts", import.meta.url),
   frontend: new URL("./frontend_worker.ts", import.meta.url),
+  queue: new URL("./queue_worker.ts", import.meta.url),
 };
 
 /** The place of one thread, whoever fills it at the moment. */
@@ -62,6 +67,7 @@ class ThreadedShape implements Shape {
   #epoch: number;
   #writerThread: Thread;
   #writer: WriterPort | null;
+  /** The front ends, and behind them the queue once the ports are open. */
   #seats: Seat[];
   /** Deaths end the start before this is true, and are repaired after. */
   #running: boolean;
@@ -109,6 +115,9 @@ class ThreadedShape implements Shape {
     await this.#options.prepare?.(this.#writer);
     await Promise.all(this.#seats.map((seat) => this.#startSeat(seat)));
     this.#running = true;
+    const queue = this.#seat("queue", "queue", 0);
+    this.#seats.push(queue);
+    this.#startSeat(queue).catch(() => {}); // told by its death
   }
 
   async metrics(): Promise<ThreadMetrics[]> {
@@ -132,6 +141,14 @@ class ThreadedShape implements Shape {
       this.#seats.map(({ thread }) => thread.request({ kind: "end-session", id })),
     );
     return answers.some((answer) => answer.status === "fulfilled" && answer.value);
+  }
+
+  async failRecipients(recipientIds: readonly number[], reason: string): Promise<number> {
+    const queue = this.#seats.find(({ role }) => role === "queue");
+    if (queue === undefined) throw new Error("the queue has not started");
+    return await queue.thread.request({ kind: "fail-recipients", recipientIds, reason }, {
+      timeoutMs: FAIL_TIMEOUT_MS,
+    });
   }
 
   setLogLevel(area: Parameters<Shape["setLogLevel"]>[0], level: Parameters<Shape["setLogLevel"]>[1]): void {
@@ -181,7 +198,7 @@ class ThreadedShape implements Shape {
     return [this.#writerThread, ...this.#seats.map(({ thread }) => thread)];
   }
 
-  #thread(role: Exclude<ThreadRole, "queue">, name: string, onDeath: (reason: string) => void): Thread {
+  #thread(role: ThreadRole, name: string, onDeath: (reason: string) => void): Thread {
     const entry = this.#options.entries?.[role] ?? ENTRIES[role];
     return new Thread({ name, role, entry, events: { onLog: this.#options.onLog, onDeath } });
   }
@@ -195,7 +212,7 @@ class ThreadedShape implements Shape {
     return port2;
   }
 
-  #seat(role: Exclude<ThreadRole, "queue">, name: string, column: number): Seat {
+  #seat(role: ThreadRole, name: string, column: number): Seat {
     const seat: Seat = {
       role,
       name,
@@ -224,7 +241,9 @@ class ThreadedShape implements Shape {
 
   #seatDied(seat: Seat, reason: string): void {
     if (!this.#running || this.#draining) return;
-    new SharedLimits(this.#limits, { column: seat.column, epoch: this.#epoch }).clearColumn(seat.column);
+    if (seat.role === "frontend") {
+      new SharedLimits(this.#limits, { column: seat.column, epoch: this.#epoch }).clearColumn(seat.column);
+    }
     new MaildropLocks(this.#maildropLocks, { column: seat.column }).clearColumn(seat.column);
     if (performance.now() - seat.startedAt > SETTLED_MS) seat.restartMs = RESTART_MS;
     log.error("{thread} died and is started again in {restartMs} ms: {reason}", {
@@ -235,7 +254,7 @@ class ThreadedShape implements Shape {
     seat.restart = setTimeout(() => {
       seat.restart = null;
       seat.startedAt = performance.now();
-      seat.thread = this.#thread("frontend", seat.name, (again) => this.#seatDied(seat, again));
+      seat.thread = this.#thread(seat.role, seat.name, (again) => this.#seatDied(seat, again));
       this.#startSeat(seat).then(
         () => log.info("{thread} runs again", { thread: seat.name }),
         () => {}, // its death was told already

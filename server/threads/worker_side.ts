@@ -8,9 +8,10 @@ import { configureLogs, flushLogs, setLogLevel } from "../../telemetry/log.ts";
 import { metricsAsJson } from "../../telemetry/metrics.ts";
 import type { FromThread, StartMessage, ThreadPart, ThreadRequest, ToThread } from "./messages.ts";
 
-/** The part and, for the writer, the way to connect threads to it. */
+/** The part; for the writer, the way to connect threads to it, for the queue, the way to give mail up. */
 export interface WorkerPart extends ThreadPart {
   attach?(port: MessagePort): void;
+  failRecipients?(recipientIds: readonly number[], reason: string): Promise<number>;
 }
 
 /** How a part is made; `fail` ends the thread's usefulness with a reason. */
@@ -70,6 +71,9 @@ async function answer(part: WorkerPart | null, request: ThreadRequest): Promise<
       if (part?.attach === undefined) throw new Error("only the writer can be attached to");
       part.attach(request.port);
       return null;
+    case "fail-recipients":
+      if (part?.failRecipients === undefined) throw new Error("only the queue can give mail up");
+      return await part.failRecipients(request.recipientIds, request.reason);
     case "drain":
       await part?.drain(request.withinMs);
       flushLogs();

@@ -1,0 +1,132 @@
+/**
+ * The queue's part: outbound delivery with its own view of the store, resolver and sockets.
+ *
+ * A thread of its own, or the only one with `threads: 0`. It opens after the ports do, so that mail comes in at once.
+ * Our own names and addresses, which mail must never be sent to in a circle, are the host name and every address of
+ * this machine that an SMTP listener takes mail on.
+ */
+import type { Ourselves } from "../dns/mx.ts";
+import { noticeOperation } from "../delivery/dsn.ts";
+import { DEFAULT_TIMEOUTS } from "../delivery/outbound.ts";
+import { watchQueue } from "../delivery/queue_metrics.ts";
+import { RecipientResolver } from "../delivery/recipients.ts";
+import { QueueRunner } from "../delivery/runner.ts";
+import { DataFolder } from "../storage/data_folder.ts";
+import { openStore } from "../storage/open_store.ts";
+import type { Store } from "../storage/store.ts";
+import type { WriterPort } from "../storage/writer.ts";
+import type { Config } from "./config/config.ts";
+import { STANDARD_PORTS } from "./config/config.ts";
+import { plainAddress } from "./deno_transport.ts";
+import { IdSource } from "./ids.ts";
+import { DENO_TIMERS, denoConnector } from "./outgoing.ts";
+import { createResolver } from "./resolver.ts";
+import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
+
+/** How long a connection to another server waits for the next message. */
+const IDLE_MS = 2_000;
+
+export class QueuePart implements ThreadPart {
+  readonly #store: Store;
+  readonly #runner: QueueRunner;
+
+  private constructor(settings: PartSettings, writer: WriterPort) {
+    const { config } = settings;
+    const { queue } = config;
+    const store = openStore({
+      folder: new DataFolder(config.data),
+      writer,
+      minFreeOctets: config.limits.minFreeOctets,
+    });
+    const ids = new IdSource();
+    const addresses = ownAddresses();
+    const post = {
+      store,
+      clock: Date.now,
+      newId: () => ids.next(),
+      resolver: new RecipientResolver({
+        directory: store.directory,
+        mailboxes: store.mailboxes,
+        hostname: config.hostname,
+        ownAddresses: addresses,
+        captureOutbound: config.captureOutbound,
+      }),
+      queueLifetimeMs: queue.lifetimeMs,
+      bounceLifetimeMs: queue.bounceLifetimeMs,
+    };
+    this.#store = store;
+    this.#runner = new QueueRunner({
+      store,
+      options: { ...queue, idleMs: IDLE_MS },
+      rules: config.relay,
+      notice: (notice) => noticeOperation({ store, post, hostname: config.hostname }, notice),
+      outbound: {
+        connector: denoConnector(),
+        resolver: createResolver(config.resolver),
+        timers: DENO_TIMERS,
+        random: Math.random,
+        helloName: config.hostname,
+        ourselves: ourselves(config, addresses),
+        smtpPort: STANDARD_PORTS.smtp,
+        readPassword: async (file) => (await Deno.readTextFile(file)).replace(/\r?\n$/, ""),
+        timeouts: DEFAULT_TIMEOUTS,
+      },
+    });
+    watchQueue(() => store.queue.counts(), Date.now);
+    this.#runner.start();
+  }
+
+  static open(settings: PartSettings, writer: WriterPort): QueuePart {
+    return new QueuePart(settings, writer);
+  }
+
+  sessions(): SessionInfo[] {
+    return this.#runner.sessions().map(({ id, address, since, tls, doing }) => ({
+      id,
+      protocol: "smtp",
+      address,
+      since,
+      tls,
+      account: null,
+      doing,
+    }));
+  }
+
+  endSession(id: string): boolean {
+    return this.#runner.endSession(id);
+  }
+
+  reload(): void {
+    // Everything the queue reads is read at start; the server says so to whoever changes it.
+  }
+
+  failRecipients(recipientIds: readonly number[], reason: string): Promise<number> {
+    return this.#runner.fail(recipientIds, reason);
+  }
+
+  async drain(withinMs: number): Promise<void> {
+    await this.#runner.drain(withinMs);
+    watchQueue(null, Date.now);
+    await this.#store.close();
+  }
+}
+
+function ownAddresses(): string[] {
+  return Deno.networkInterfaces().map(({ address }) => plainAddress(address));
+}
+
+/** Only where mail servers find us: a listener on another port is no place that MX can lead to. */
+function ourselves(config: Config, addresses: readonly string[]): Ourselves {
+  const listening = config.listeners.filter(({ protocol, port }) =>
+    protocol === "smtp" && port === STANDARD_PORTS.smtp
+  )
+    .map(({ address }) => address);
+  return {
+    names: new Set([config.hostname]),
+    addresses: new Set(
+      listening.includes("*") || listening.includes("0.0.0.0") || listening.includes("::")
+        ? addresses
+        : listening,
+    ),
+  };
+}
