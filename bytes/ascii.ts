@@ -10,6 +10,7 @@ export const LF = 0x0a;
 export const CR = 0x0d;
 export const SP = 0x20;
 export const DQUOTE = 0x22;
+export const DOLLAR = 0x24;
 export const PERCENT = 0x25;
 export const LPAREN = 0x28;
 export const RPAREN = 0x29;

@@ -342,7 +342,7 @@ class Connection implements ImapContext {
         return ok("Check completed");
       case "SELECT":
       case "EXAMINE":
-        return select(this, { name: command.name, mailbox: command.mailbox });
+        return select(this, command);
       case "CLOSE":
         return close(this, true);
       case "UNSELECT":

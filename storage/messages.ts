@@ -49,6 +49,13 @@ export class SqlMessages implements Messages {
     return uids.map((uid, i) => ({ uid, sizeOctets: sizes[i] ?? 0 }));
   }
 
+  expungedSince(mailboxId: number, modSeq: number): number[] {
+    const row = this.#statements.rows(
+      "SELECT json_group_array(uid) FROM (SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ? ORDER BY uid)",
+    ).get(mailboxId, modSeq);
+    return JSON.parse(String(row?.[0] ?? "[]")) as number[];
+  }
+
   usage(accountId: number): { octets: number; messages: number } {
     const row = this.#statements.rows(
       "SELECT coalesce(sum(size_octets), 0), coalesce(sum(messages), 0) FROM mailboxes WHERE account_id = ?",

@@ -13,7 +13,8 @@ export interface CapabilityFacts {
 /** RFC 9051 is not here: IMAP4rev2 has its own rules for literals, SEARCH and LIST. */
 const BEFORE_LOGIN = "IMAP4rev1 SASL-IR ENABLE ID IDLE";
 const AFTER_LOGIN =
-  "IMAP4rev1 SASL-IR ENABLE ID IDLE UIDPLUS MOVE NAMESPACE UNSELECT CHILDREN SPECIAL-USE STATUS=SIZE";
+  "IMAP4rev1 SASL-IR ENABLE ID IDLE UIDPLUS MOVE NAMESPACE UNSELECT CHILDREN SPECIAL-USE STATUS=SIZE CONDSTORE " +
+  "QRESYNC ESEARCH SEARCHRES WITHIN";
 
 /** The capabilities separated by spaces. */
 export function capabilities(facts: CapabilityFacts): string {

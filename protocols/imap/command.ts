@@ -6,7 +6,7 @@
  */
 import type { FetchItem } from "./fetch_plan.ts";
 import type { FlagList } from "./lexer.ts";
-import type { SearchKey } from "./search_program.ts";
+import type { SearchKey, SearchReturn } from "./search_program.ts";
 import type { SequenceSet } from "./sequence_set.ts";
 import type { StatusItem } from "./commands/status.ts";
 
@@ -33,7 +33,12 @@ export type Command =
   }
   | { readonly name: "ENABLE"; readonly capabilities: readonly string[] }
   | { readonly name: "ID"; readonly fields: ReadonlyMap<string, string | null> | null }
-  | { readonly name: "SELECT" | "EXAMINE"; readonly mailbox: string }
+  | {
+    readonly name: "SELECT" | "EXAMINE";
+    readonly mailbox: string;
+    readonly condstore: boolean;
+    readonly qresync: QresyncParameter | null;
+  }
   | { readonly name: "CREATE"; readonly mailbox: string; readonly specialUse: string | null }
   | { readonly name: "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE"; readonly mailbox: string }
   | { readonly name: "RENAME"; readonly mailbox: string; readonly to: string }
@@ -43,6 +48,7 @@ export type Command =
   | {
     readonly name: "SEARCH";
     readonly uid: boolean;
+    readonly returns: SearchReturn | null;
     readonly charset: string | null;
     readonly key: SearchKey;
   }
@@ -51,6 +57,10 @@ export type Command =
     readonly uid: boolean;
     readonly set: SequenceSet;
     readonly items: readonly FetchItem[];
+    /** Only messages with a larger MODSEQ (RFC 7162 3.1.4.1). */
+    readonly changedSince: number | null;
+    /** Also name what was expunged since (RFC 7162 3.2.6). */
+    readonly vanished: boolean;
   }
   | {
     readonly name: "STORE";
@@ -58,6 +68,8 @@ export type Command =
     readonly set: SequenceSet;
     readonly mode: "add" | "remove" | "replace";
     readonly silent: boolean;
+    /** Leaves messages with a larger MODSEQ alone (RFC 7162 3.1.3). */
+    readonly unchangedSince: number | null;
     readonly flags: FlagList;
   }
   | {
@@ -84,6 +96,14 @@ export interface ListCommand {
     /** RFC 5819; empty when not asked for. */
     readonly status: readonly StatusItem[];
   };
+}
+
+/** What a client knew when it last saw the mailbox (RFC 7162 3.2.5). */
+export interface QresyncParameter {
+  readonly uidValidity: number;
+  readonly modSeq: number;
+  /** UIDs it has; null: all. */
+  readonly knownUids: SequenceSet | null;
 }
 
 /** APPEND up to its message literal. */

@@ -16,6 +16,7 @@ import { parseList, parseLsub } from "./commands/list.ts";
 import { parseLogin } from "./commands/login.ts";
 import { parseCreate, parseMailboxCommand, parseRename } from "./commands/mailbox.ts";
 import { parseSearch } from "./commands/search.ts";
+import { parseSelect } from "./commands/select.ts";
 import { parseStatus } from "./commands/status.ts";
 import { parseStore } from "./commands/store.ts";
 
@@ -74,8 +75,8 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["AUTHENTICATE", rule(NOT_AUTHENTICATED, parseAuthenticate)],
   ["LOGIN", rule(NOT_AUTHENTICATED, parseLogin)],
   ["ENABLE", rule(AUTHENTICATED, parseEnable)],
-  ["SELECT", rule(AUTHENTICATED, parseMailboxCommand("SELECT"), "breaks")],
-  ["EXAMINE", rule(AUTHENTICATED, parseMailboxCommand("EXAMINE"), "breaks")],
+  ["SELECT", rule(AUTHENTICATED, parseSelect("SELECT"), "breaks")],
+  ["EXAMINE", rule(AUTHENTICATED, parseSelect("EXAMINE"), "breaks")],
   ["CREATE", rule(AUTHENTICATED, parseCreate)],
   ["DELETE", rule(AUTHENTICATED, parseMailboxCommand("DELETE"))],
   ["RENAME", rule(AUTHENTICATED, parseRename)],

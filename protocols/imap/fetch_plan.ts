@@ -26,6 +26,7 @@ export interface SectionItem {
 export type SimpleItem =
   | "UID"
   | "FLAGS"
+  | "MODSEQ"
   | "INTERNALDATE"
   | "RFC822.SIZE"
   | "ENVELOPE"
@@ -45,9 +46,16 @@ export interface FetchPlan {
   /** Some section is not PEEK: `\Seen` is set. */
   readonly setsSeen: boolean;
   readonly hasFlags: boolean;
+  readonly hasModSeq: boolean;
 }
 
-export function compileFetch(items: readonly FetchItem[], uid: boolean): FetchPlan {
+/** `changedSince` also asks for MODSEQ (RFC 7162 3.1.4.1). */
+export function compileFetch(
+  requested: readonly FetchItem[],
+  options: { readonly uid: boolean; readonly changedSince: boolean },
+): FetchPlan {
+  const { uid } = options;
+  const items: readonly FetchItem[] = options.changedSince ? [...requested, { kind: "MODSEQ" }] : requested;
   const all: FetchItem[] = uid ? [{ kind: "UID" }] : [];
   const seen = new Set<string>(uid ? ["UID"] : []);
   for (const item of items) {
@@ -67,5 +75,6 @@ export function compileFetch(items: readonly FetchItem[], uid: boolean): FetchPl
     needsBody: sections.length > 0,
     setsSeen: items.some((item) => item.kind === "section" && !item.peek),
     hasFlags: seen.has("FLAGS"),
+    hasModSeq: seen.has("MODSEQ"),
   };
 }

@@ -169,6 +169,11 @@ export function listMailbox(cursor: CommandCursor): string {
   return decodeMailboxName(octets) ?? utf8(octets);
 }
 
+/** mod-sequence-valzer (RFC 7162 7): 63 bits. Ours stay below 2^53, so what is larger is as good as the largest. */
+export function modSequence(cursor: Cursor): number {
+  return Math.min(cursor.number(2 ** 63, "a modification sequence"), Number.MAX_SAFE_INTEGER);
+}
+
 /** A parenthesised list of at least `least` items separated by one space. */
 export function list<T>(
   cursor: Cursor,

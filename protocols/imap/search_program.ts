@@ -18,6 +18,10 @@ export type SearchKey =
   /** In lower case. */
   | { readonly kind: "keyword"; readonly keyword: string }
   | { readonly kind: "recent" }
+  /** INTERNALDATE is more, or less, than so many seconds ago (RFC 5032). */
+  | { readonly kind: "older" | "younger"; readonly seconds: number }
+  /** MODSEQ is at least this (RFC 7162 3.1.5). */
+  | { readonly kind: "mod-seq"; readonly least: number }
   /** Octets, exclusive. */
   | { readonly kind: "larger" | "smaller"; readonly octets: number }
   /** INTERNALDATE or the Date field, `since` inclusive, `before` exclusive. */
@@ -33,6 +37,15 @@ export type SearchKey =
   | { readonly kind: "or"; readonly left: SearchKey; readonly right: SearchKey }
   | { readonly kind: "not"; readonly key: SearchKey };
 
+/** What SEARCH RETURN asks for (RFC 4731, SAVE: RFC 5182); null is the plain SEARCH response. */
+export interface SearchReturn {
+  readonly min: boolean;
+  readonly max: boolean;
+  readonly all: boolean;
+  readonly count: boolean;
+  readonly save: boolean;
+}
+
 /** What deciding a key costs: 0 the index, 1 a row, 2 the header octets, 3 all octets. */
 export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
   switch (key.kind) {
@@ -42,9 +55,12 @@ export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
     case "flag":
     case "keyword":
     case "recent":
+    case "mod-seq":
       return 0;
     case "larger":
     case "smaller":
+    case "older":
+    case "younger":
     case "internal-date":
     case "sent-date":
       return 1;
@@ -61,6 +77,22 @@ export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
       return searchCost(key.key);
     default:
       return key satisfies never;
+  }
+}
+
+/** True when the tree asks for MODSEQ: the response then carries the highest one found (RFC 7162 3.1.6). */
+export function asksModSeq(key: SearchKey): boolean {
+  switch (key.kind) {
+    case "mod-seq":
+      return true;
+    case "and":
+      return key.keys.some(asksModSeq);
+    case "or":
+      return asksModSeq(key.left) || asksModSeq(key.right);
+    case "not":
+      return asksModSeq(key.key);
+    default:
+      return false;
   }
 }
 

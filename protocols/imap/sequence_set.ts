@@ -5,7 +5,7 @@
  * that work and memory follow the ranges, never the numbers between. In an empty mailbox `*` is out of range for
  * sequence numbers (BAD) and selects nothing for UIDs. Pure. Limit: {@linkcode MAX_RANGES} ranges per set.
  */
-import { COLON, COMMA, STAR } from "../../bytes/ascii.ts";
+import { COLON, COMMA, DOLLAR, STAR } from "../../bytes/ascii.ts";
 import type { Cursor } from "../../bytes/cursor.ts";
 
 export const MAX_RANGES = 20_000;
@@ -17,11 +17,15 @@ export const LARGEST = 2 ** 32;
 /** Inclusive ranges as written: in any order, either way round, with {@linkcode LARGEST} for `*`. */
 export type SequenceSet = readonly (readonly [number, number])[];
 
+/** `$`: what the last SEARCH with SAVE found (RFC 5182 2.1). Known by identity; resolved where the result is kept. */
+export const SAVED_RESULT: SequenceSet = Object.freeze([]);
+
 /** Inclusive, ascending, not touching. */
 export type Ranges = readonly (readonly [number, number])[];
 
-/** sequence-set (RFC 3501 9). */
+/** sequence-set (RFC 3501 9), or `$` (RFC 5182 3). */
 export function sequenceSet(cursor: Cursor): SequenceSet {
+  if (cursor.take(DOLLAR)) return SAVED_RESULT;
   const ranges: [number, number][] = [];
   do {
     if (ranges.length >= MAX_RANGES) {

@@ -18,6 +18,7 @@ import { parseAppendStart } from "./commands/append.ts";
 import { formatNstring } from "./format/string.ts";
 import { Framer, type FramerLimits, LIMITS_AFTER_LOGIN, LIMITS_BEFORE_LOGIN } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
+import { asksModSeq } from "./search_program.ts";
 
 export interface SessionLimits {
   readonly beforeLogin: FramerLimits;
@@ -86,6 +87,9 @@ export type ImapEvent =
 type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
 type Waiting = "" | "answer" | "append";
 
+/** Extensions that change what a client is told, and so wait for its ENABLE. */
+const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC"]);
+
 const NEED_INPUT: ImapEvent = { kind: "need-input" };
 const CLOSE: ImapEvent = { kind: "close" };
 const APPEND_END: ImapEvent = { kind: "append-end" };
@@ -120,6 +124,21 @@ export class ImapSession {
     this.out = options.out;
     this.tlsActive = options.tlsActive;
     this.#framer = new Framer(options.limits.beforeLogin);
+  }
+
+  /** Tag of the command in hand, for ESEARCH. */
+  get tag(): string {
+    return this.#tag;
+  }
+
+  /** The client knows MODSEQ: it is told of it with every change of flags (RFC 7162 3.1). */
+  get condstore(): boolean {
+    return this.enabled.has("CONDSTORE");
+  }
+
+  /** The client is told of expunges by VANISHED (RFC 7162 3.2.10). */
+  get qresync(): boolean {
+    return this.enabled.has("QRESYNC");
   }
 
   /** BYE is said: nothing is answered any more. */
@@ -345,8 +364,7 @@ export class ImapSession {
         this.out.text(`* ID ${this.#serverId()}\r\n`);
         return this.#ok("ID completed");
       case "ENABLE":
-        // Nothing that we advertise has to be enabled; unknown names are no error (RFC 5161 3.1).
-        this.out.text("* ENABLED\r\n");
+        this.#enable(command.capabilities);
         return this.#ok("Enable completed");
       case "NAMESPACE":
         this.out.text('* NAMESPACE (("" "/")) NIL NIL\r\n');
@@ -376,8 +394,19 @@ export class ImapSession {
         this.out.text("+ idling\r\n");
         return { kind: "idle" };
     }
+    if (enablesCondstore(command)) this.enabled.add("CONDSTORE");
     this.#waiting = "answer";
     return { kind: "command", command, rule };
+  }
+
+  /** Unknown names are no error (RFC 5161 3.1); QRESYNC brings CONDSTORE along (RFC 7162 3.2.3). */
+  #enable(names: readonly string[]): void {
+    const fresh = names.filter((name, at) =>
+      CAN_ENABLE.has(name) && names.indexOf(name) === at && !this.enabled.has(name)
+    );
+    for (const name of fresh) this.enabled.add(name);
+    if (this.enabled.has("QRESYNC")) this.enabled.add("CONDSTORE");
+    this.out.text(`* ENABLED${fresh.map((name) => ` ${name}`).join("")}\r\n`);
   }
 
   #literal(): ImapEvent | null {
@@ -524,6 +553,25 @@ export class ImapSession {
     );
     if (status === "BAD" && ++this.#errors >= this.#options.limits.errors) this.bye("Too many errors");
     return null;
+  }
+}
+
+/** CONDSTORE enabling commands (RFC 7162 3.1). */
+function enablesCondstore(command: Command): boolean {
+  switch (command.name) {
+    case "SELECT":
+    case "EXAMINE":
+      return command.condstore;
+    case "STATUS":
+      return command.items.includes("HIGHESTMODSEQ");
+    case "FETCH":
+      return command.changedSince !== null || command.items.some(({ kind }) => kind === "MODSEQ");
+    case "STORE":
+      return command.unchangedSince !== null;
+    case "SEARCH":
+      return asksModSeq(command.key);
+    default:
+      return false;
   }
 }
 

@@ -178,6 +178,14 @@ export class MailboxView {
       this.index.count + this.#gone.length !== this.exists;
   }
 
+  /** The UIDs for a VANISHED response, ascending; the messages are gone for this session. */
+  takeVanished(): readonly number[] {
+    const uids = this.#gone;
+    this.exists -= uids.length;
+    this.#gone = [];
+    return uids;
+  }
+
   /** The numbers for EXPUNGE responses in the order to send them; the messages are gone for this session. */
   takeExpunged(): number[] {
     const numbers = this.#gone.map((uid) => this.index.lowerBound(uid) + 1);

@@ -7,6 +7,7 @@
 import type { Logger } from "@logtape/logtape";
 import type { Out } from "../../bytes/out.ts";
 import type { ImapSession, Reply } from "../../protocols/imap/session.ts";
+import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";
 
@@ -18,6 +19,8 @@ export interface Selected {
   readonly readOnly: boolean;
   /** Keywords the client was told of, by their folded form. */
   readonly keywords: Map<string, string>;
+  /** UIDs that the last SEARCH with SAVE found: what `$` stands for (RFC 5182). */
+  saved: SequenceSet;
   /** Ends the subscription to the index. */
   readonly stop: () => void;
 }

@@ -11,15 +11,15 @@ import type { Command } from "../../protocols/imap/command.ts";
 import { compileFetch, type FetchPlan, type SectionItem } from "../../protocols/imap/fetch_plan.ts";
 import { formatDateTime } from "../../protocols/imap/format/date.ts";
 import { formatFlags } from "../../protocols/imap/format/flags.ts";
-import type { Ranges } from "../../protocols/imap/sequence_set.ts";
-import { rangesOf } from "../../protocols/imap/sequence_set.ts";
+import { type Ranges, rangesOf, resolve, SAVED_RESULT } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
 import type { WriteResult } from "../../storage/ops.ts";
 import { type MessageRow, StorageError } from "../../storage/store.ts";
-import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { fetchOctets } from "./metrics.ts";
 import { type Part, sectionParts, type Span } from "./section.ts";
+import { writeVanished } from "./select.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
 /** Messages answered from the index before the output is looked at. */
@@ -53,9 +53,18 @@ export async function fetch(
   command: Extract<Command, { name: "FETCH" }>,
 ): Promise<Reply> {
   const selected = selectedOf(context);
-  const ranges = resolveSet(selected, command);
+  const { changedSince, vanished, uid } = command;
+  if (vanished && !(uid && context.session.qresync)) {
+    return bad("VANISHED needs UID FETCH and ENABLE QRESYNC");
+  }
+  let ranges = resolveSet(selected, command);
   if (ranges === null) return OUT_OF_RANGE;
-  const plan = compileFetch(command.items, command.uid);
+  if (vanished && changedSince !== null && command.set !== SAVED_RESULT) {
+    const among = resolve(command.set, selected.index.uidNext - 1);
+    writeVanished(context, selected, { since: changedSince, among });
+  }
+  if (changedSince !== null) ranges = changedAfter(selected, ranges, changedSince);
+  const plan = compileFetch(command.items, { uid, changedSince: changedSince !== null });
   const run: FetchRun = { context, selected, plan, gone: false, broken: false, octets: 0 };
   // \Seen becomes durable while the bodies are read; its FETCH FLAGS come before the tagged reply.
   const seen = plan.setsSeen && !selected.readOnly ? markSeen(run, ranges) : null;
@@ -69,6 +78,17 @@ export async function fetch(
   }
   if (run.broken) return no("Some messages could not be read", "SERVERBUG");
   return run.gone ? ok("Some messages are gone", "EXPUNGEISSUED") : ok("Fetch completed");
+}
+
+/** Those of the sequence ranges with a larger MODSEQ. */
+function changedAfter({ view, index }: Selected, ranges: Ranges, modSeq: number): Ranges {
+  const changed: number[] = [];
+  for (const [from, to] of ranges) {
+    view.walk(from, to, (sequence, _uid, position) => {
+      if (position >= 0 && index.modSeqAt(position) > modSeq) changed.push(sequence);
+    });
+  }
+  return rangesOf(changed);
 }
 
 function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<WriteResult> | null {
@@ -96,10 +116,9 @@ async function fetchIndex(run: FetchRun, ranges: Ranges): Promise<void> {
   const { context, selected, plan } = run;
   const { view, index } = selected;
   const { out } = context;
-  const [first, second] = plan.items.map(({ kind }) => kind);
-  const uidFirst = first === "UID";
-  const withUid = uidFirst || second === "UID";
-  const { hasFlags } = plan;
+  const uidFirst = plan.items[0]?.kind === "UID";
+  const withUid = plan.items.some(({ kind }) => kind === "UID");
+  const { hasFlags, hasModSeq } = plan;
   for (const [from, to] of ranges) {
     for (let start = from; start <= to; start += INDEX_BATCH) {
       let text = "";
@@ -114,6 +133,10 @@ async function fetchIndex(run: FetchRun, ranges: Ranges): Promise<void> {
           const recent = uid >= view.recentFrom;
           text += `FLAGS ${formatFlags(index.flagsAt(position), index.keywordsAt(position), recent)}`;
           if (withUid && !uidFirst) text += ` UID ${uid}`;
+        }
+        if (hasModSeq) {
+          const before = hasFlags || uidFirst ? " " : withUid ? `UID ${uid} ` : "";
+          text += `${before}MODSEQ (${index.modSeqAt(position)})`;
         }
         text += ")\r\n";
       });
@@ -222,6 +245,9 @@ function responseParts(run: FetchRun, sequence: number, row: MessageRow): Part[]
           : `FLAGS ${formatFlags(index.flagsAt(position), index.keywordsAt(position), recent)}`;
         break;
       }
+      case "MODSEQ":
+        text += `MODSEQ (${index.modSeqAt(index.positionOf(row.uid))})`;
+        break;
       case "INTERNALDATE":
         text += `INTERNALDATE ${formatDateTime(row.internalDate)}`;
         break;

@@ -204,6 +204,9 @@ async function statusOf(
       case "SIZE":
         values.push([item, mailbox.sizeOctets]);
         break;
+      case "HIGHESTMODSEQ":
+        values.push([item, mailbox.highestModSeq]);
+        break;
       case "RECENT":
         values.push([item, await recentOf(context, mailbox)]);
         break;

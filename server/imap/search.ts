@@ -1,5 +1,5 @@
 /**
- * SEARCH (RFC 3501 6.4.4): cheapest evidence first.
+ * SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, SAVE and `$`: RFC 5182): cheapest evidence first.
  *
  * Every message is judged by the index alone; who stays undecided is judged again with its row, then with its header,
  * then with all its text, in bounded batches with a pause between. A key whose evidence is not there yet is
@@ -7,14 +7,19 @@
  * (search_text.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
-import { formatSearch } from "../../protocols/imap/format/search.ts";
-import { searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
+import { formatEsearch, formatSearch } from "../../protocols/imap/format/search.ts";
+import {
+  asksModSeq,
+  searchCost,
+  type SearchKey,
+  type SearchReturn,
+} from "../../protocols/imap/search_program.ts";
 import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import { type MessageRow, StorageError } from "../../storage/store.ts";
 import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "./search_text.ts";
-import { OUT_OF_RANGE } from "./store.ts";
+import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
@@ -29,6 +34,7 @@ interface Evidence {
   readonly uid: number;
   readonly flags: number;
   readonly keywords: string;
+  readonly modSeq: number;
   readonly recent: boolean;
   readonly row: MessageRow | null;
   readonly text: MessageText | null;
@@ -46,11 +52,11 @@ export async function search(
   command: Extract<Command, { name: "SEARCH" }>,
 ): Promise<Reply> {
   const selected = selectedOf(context);
-  const { charset } = command;
+  const { charset, returns } = command;
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
   }
-  const judge = compile(command.key, selected);
+  const judge = compile(command.key, { selected, now: context.now() });
   if (judge === null) return OUT_OF_RANGE;
   const cost = searchCost(command.key);
   const hits: Candidate[] = [];
@@ -62,12 +68,59 @@ export async function search(
   }
   undecided = [];
   hits.sort((a, b) => a.sequence - b.sequence);
-  const numbers = hits.map((hit) => command.uid ? hit.uid : hit.sequence);
-  for (const piece of formatSearch(numbers)) {
+  await answerSearch(context, command, hits);
+  if (returns?.save === true) selected.saved = state.broken ? [] : saved(returns, hits);
+  return state.broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
+}
+
+/** SEARCH, or ESEARCH where RETURN was given. */
+async function answerSearch(
+  context: ImapContext,
+  command: Extract<Command, { name: "SEARCH" }>,
+  hits: readonly Candidate[],
+): Promise<void> {
+  const { index } = selectedOf(context);
+  const { returns, uid, key } = command;
+  const numbers = hits.map((hit) => uid ? hit.uid : hit.sequence);
+  const modSeqOf = (hit: Candidate) => index.modSeqAt(index.positionOf(hit.uid));
+  const withModSeq = hits.length > 0 && asksModSeq(key);
+  let pieces: Iterable<string>;
+  if (returns === null) {
+    pieces = formatSearch(numbers, { modSeq: withModSeq ? largest(hits.map(modSeqOf)) : null });
+  } else {
+    const { min, max, all, count, save } = returns;
+    // RFC 5182 2.2: SAVE alone is answered by the tagged OK only.
+    if (save && !min && !max && !all && !count) return;
+    const first = hits[0], last = hits.at(-1);
+    // RFC 4731 3.2: with MIN or MAX alone it is the MODSEQ of what is named.
+    const named = all || count ? hits : [...(min && first ? [first] : []), ...(max && last ? [last] : [])];
+    pieces = formatEsearch({
+      tag: context.session.tag,
+      uid,
+      min: min ? numbers[0] ?? null : null,
+      max: max ? numbers.at(-1) ?? null : null,
+      all: all ? rangesOf(numbers) : null,
+      count: count ? numbers.length : null,
+      modSeq: withModSeq ? largest(named.map(modSeqOf)) : null,
+    });
+  }
+  for (const piece of pieces) {
     context.out.text(piece);
     await context.drain();
   }
-  return state.broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
+}
+
+/** What `$` stands for afterwards: with only MIN or MAX, those (RFC 5182 2.1). */
+function saved(returns: SearchReturn, hits: readonly Candidate[]): Ranges {
+  const { min, max, all, count } = returns;
+  const uids = hits.map(({ uid }) => uid);
+  if (all || count || (!min && !max)) return rangesOf(uids);
+  const ends = [...(min ? uids.slice(0, 1) : []), ...(max ? uids.slice(-1) : [])];
+  return rangesOf(new Set(ends));
+}
+
+function largest(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /** Judges all messages by the index; returns those it cannot decide. */
@@ -86,6 +139,7 @@ async function byIndex(
         uid,
         flags: index.flagsAt(position),
         keywords: index.keywordsAt(position),
+        modSeq: index.modSeqAt(position),
         recent: uid >= view.recentFrom,
         row: null,
         text: null,
@@ -123,6 +177,7 @@ async function byRows(
       uid,
       flags: index.flagsAt(position),
       keywords: index.keywordsAt(position),
+      modSeq: index.modSeqAt(position),
       recent: uid >= view.recentFrom,
       row,
       text: null,
@@ -146,17 +201,25 @@ async function byRows(
   await context.drain();
 }
 
+/** What keys are judged against. */
+interface Scene {
+  readonly selected: Selected;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
 /** The tree as a function; null when a sequence number is out of range. */
-function compile(key: SearchKey, selected: Selected): Judge | null {
+function compile(key: SearchKey, scene: Scene): Judge | null {
+  const { selected } = scene;
   switch (key.kind) {
     case "all":
       return () => true;
     case "sequence": {
-      const ranges: Ranges | null = selected.view.resolveSequence(key.set);
+      const ranges = resolveSet(selected, { uid: false, set: key.set });
       return ranges === null ? null : ({ sequence }) => contains(ranges, sequence);
     }
     case "uid": {
-      const ranges = selected.view.resolveUids(key.set);
+      const ranges = resolveSet(selected, { uid: true, set: key.set }) ?? [];
       return ({ sequence }) => contains(ranges, sequence);
     }
     case "flag":
@@ -165,6 +228,14 @@ function compile(key: SearchKey, selected: Selected): Judge | null {
       return ({ keywords }) => keywords !== "" && keywords.toLowerCase().split(" ").includes(key.keyword);
     case "recent":
       return ({ recent }) => recent;
+    case "mod-seq":
+      return ({ modSeq }) => modSeq >= key.least;
+    case "older":
+    case "younger": {
+      const limit = scene.now - key.seconds * 1000;
+      const older = key.kind === "older";
+      return ({ row }) => row === null ? null : older ? row.internalDate <= limit : row.internalDate >= limit;
+    }
     case "larger":
       return ({ row }) => row === null ? null : row.sizeOctets > key.octets;
     case "smaller":
@@ -191,7 +262,7 @@ function compile(key: SearchKey, selected: Selected): Judge | null {
       };
     }
     case "and": {
-      const judges = key.keys.map((part) => compile(part, selected));
+      const judges = key.keys.map((part) => compile(part, scene));
       if (!judges.every((judge) => judge !== null)) return null;
       return (evidence) => {
         let verdict: Verdict = true;
@@ -204,8 +275,8 @@ function compile(key: SearchKey, selected: Selected): Judge | null {
       };
     }
     case "or": {
-      const left = compile(key.left, selected);
-      const right = compile(key.right, selected);
+      const left = compile(key.left, scene);
+      const right = compile(key.right, scene);
       if (left === null || right === null) return null;
       return (evidence) => {
         const one = left(evidence);
@@ -215,7 +286,7 @@ function compile(key: SearchKey, selected: Selected): Judge | null {
       };
     }
     case "not": {
-      const judge = compile(key.key, selected);
+      const judge = compile(key.key, scene);
       if (judge === null) return null;
       return (evidence) => {
         const verdict = judge(evidence);

@@ -1,16 +1,25 @@
 /**
  * SELECT, EXAMINE, CLOSE, UNSELECT, and what a selected client is told of changes.
  *
- * RFC 3501 6.3.1, 6.3.2, 6.4.2, 7.3, 7.4.1; RFC 3691. \Recent is claimed once per SELECT (2.3.2): messages that arrive
+ * RFC 3501 6.3.1, 6.3.2, 6.4.2, 7.3, 7.4.1; RFC 3691; CONDSTORE and QRESYNC: RFC 7162. \Recent is claimed once per SELECT (2.3.2): messages that arrive
  * while the mailbox is selected are recent for every session that sees them, as the RFC asks where it cannot be known
  * who was first, and are claimed when the mailbox is left.
  */
 import { formatFlags, formatSelectFlags } from "../../protocols/imap/format/flags.ts";
+import type { Command, QresyncParameter } from "../../protocols/imap/command.ts";
+import {
+  contains,
+  formatRanges,
+  LARGEST,
+  type Ranges,
+  rangesOf,
+  resolve,
+} from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import { MailboxView } from "../../protocols/imap/view.ts";
 import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import type { MailboxIndex } from "../../storage/store.ts";
-import { accountOf, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 
 /** Keywords named in FLAGS, and messages looked at to find them: newest first. */
@@ -18,13 +27,19 @@ const MAX_KEYWORDS = 100;
 const KEYWORD_MESSAGES = 20_000;
 /** Flag updates per batch. */
 const TELL_BATCH = 1_000;
+/** Messages looked at between two looks at the output. */
+const WALK_BATCH = 20_000;
 
 export async function select(
   context: ImapContext,
-  command: { readonly name: "SELECT" | "EXAMINE"; readonly mailbox: string },
+  command: Extract<Command, { name: "SELECT" | "EXAMINE" }>,
 ): Promise<Reply> {
+  const { store, out, session } = context;
+  const { qresync } = command;
+  if (qresync !== null && !session.qresync) return bad("ENABLE QRESYNC first");
+  // RFC 7162 3.2.11: what comes before this line is about the old mailbox.
+  if (context.selected !== null && session.qresync) out.text("* OK [CLOSED] Previous mailbox closed\r\n");
   await leave(context);
-  const { store, out } = context;
   const mailbox = store.mailboxes.byName(accountOf(context).id, command.mailbox);
   if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
   if (!mailbox.selectable) return no("The name has children but no messages", "NONEXISTENT");
@@ -40,7 +55,7 @@ export async function select(
   const view = new MailboxView(index, recentFrom);
   const stop = index.subscribe((change) => note(context, change));
   const keywords = keywordsOf(index);
-  context.selected = { mailbox, index, view, readOnly, keywords, stop };
+  context.selected = { mailbox, index, view, readOnly, keywords, saved: [], stop };
   context.session.state = "selected";
   let text = formatSelectFlags([...keywords.values()], readOnly);
   text += `* ${view.exists} EXISTS\r\n* ${view.recent} RECENT\r\n`;
@@ -48,13 +63,54 @@ export async function select(
   if (unseen >= 0) text += `* OK [UNSEEN ${unseen + 1}] First unseen message\r\n`;
   text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
   text += `* OK [UIDNEXT ${index.uidNext}] Predicted next UID\r\n`;
+  text += `* OK [HIGHESTMODSEQ ${index.highestModSeq}] Highest\r\n`;
   out.text(text);
+  if (qresync !== null && qresync.uidValidity === mailbox.uidValidity) {
+    await resynchronize(context, context.selected, qresync);
+  }
   return readOnly ? ok("Examine completed", "READ-ONLY") : ok("Select completed", "READ-WRITE");
+}
+
+/** What happened since the client was last here: expunges first, then flags (RFC 7162 3.2.5.1). */
+async function resynchronize(
+  context: ImapContext,
+  selected: Selected,
+  known: QresyncParameter,
+): Promise<void> {
+  const { view, index } = selected;
+  if (index.highestModSeq <= known.modSeq) return;
+  writeVanished(context, selected, {
+    since: known.modSeq,
+    among: known.knownUids === null ? null : resolve(known.knownUids, index.uidNext - 1),
+  });
+  const wanted = known.knownUids === null
+    ? view.resolveSequence([[1, LARGEST]]) ?? []
+    : view.resolveUids(known.knownUids);
+  for (const [from, to] of wanted) {
+    for (let start = from; start <= to; start += WALK_BATCH) {
+      view.walk(start, Math.min(to, start + WALK_BATCH - 1), (_sequence, uid, position) => {
+        if (position >= 0 && index.modSeqAt(position) > known.modSeq) writeFlags(context, selected, uid);
+      });
+      await context.drain();
+    }
+  }
+}
+
+/** `* VANISHED (EARLIER)` for what the log has since a MODSEQ, limited to a set of UIDs (RFC 7162 3.2.10.1). */
+export function writeVanished(
+  context: ImapContext,
+  selected: Selected,
+  options: { readonly since: number; readonly among: Ranges | null },
+): void {
+  const gone = context.store.messages.expungedSince(selected.mailbox.id, options.since)
+    .filter((uid) => options.among === null || contains(options.among, uid));
+  if (gone.length > 0) context.out.text(`* VANISHED (EARLIER) ${formatRanges(rangesOf(gone))}\r\n`);
 }
 
 /** CLOSE removes what is marked \Deleted without telling; UNSELECT does not (RFC 3691). */
 export async function close(context: ImapContext, expunge: boolean): Promise<Reply> {
   const { mailbox, index, readOnly } = selectedOf(context);
+  let code = "";
   if (expunge && !readOnly && hasDeleted(index)) {
     const result = await context.store.write({
       kind: "expunge",
@@ -63,9 +119,10 @@ export async function close(context: ImapContext, expunge: boolean): Promise<Rep
       onlyDeleted: true,
     });
     if (!result.ok) return refusal(result);
+    if (result.kind === "expunged" && context.session.condstore) code = `HIGHESTMODSEQ ${result.modSeq}`;
   }
   await leave(context);
-  return ok(expunge ? "Close completed" : "Unselect completed");
+  return ok(expunge ? "Close completed" : "Unselect completed", code);
 }
 
 /** Ends the selection, if there is one. */
@@ -123,9 +180,13 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
   }
   while (view.behind && context.selected === selected) {
     if (options.expunges && view.hasExpunged) {
-      let text = "";
-      for (const number of view.takeExpunged()) text += `* ${number} EXPUNGE\r\n`;
-      out.text(text);
+      if (context.session.qresync) {
+        out.text(`* VANISHED ${formatRanges(rangesOf(view.takeVanished()))}\r\n`);
+      } else {
+        let text = "";
+        for (const number of view.takeExpunged()) text += `* ${number} EXPUNGE\r\n`;
+        out.text(text);
+      }
     }
     const exists = view.takeExists();
     if (exists !== null) out.text(`* ${exists} EXISTS\r\n* ${view.recent} RECENT\r\n`);
@@ -136,7 +197,10 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
   }
 }
 
-/** `* n FETCH (UID u FLAGS (...))`, with new keywords announced before it. */
+/**
+ * `* n FETCH (UID u FLAGS (...))`, with MODSEQ for a client that knows it (RFC 7162 3.2.4), and new keywords announced
+ * before it.
+ */
 export function writeFlags(context: ImapContext, selected: Selected, uid: number): void {
   const { view, index } = selected;
   const position = index.positionOf(uid);
@@ -144,7 +208,8 @@ export function writeFlags(context: ImapContext, selected: Selected, uid: number
   const keywords = index.keywordsAt(position);
   if (keywords !== "") announce(context, selected, keywords);
   const flags = formatFlags(index.flagsAt(position), keywords, uid >= view.recentFrom);
-  context.out.text(`* ${view.sequenceOf(uid)} FETCH (UID ${uid} FLAGS ${flags})\r\n`);
+  const modSeq = context.session.condstore ? ` MODSEQ (${index.modSeqAt(position)})` : "";
+  context.out.text(`* ${view.sequenceOf(uid)} FETCH (UID ${uid} FLAGS ${flags}${modSeq})\r\n`);
 }
 
 /** Repeats FLAGS and PERMANENTFLAGS when a keyword is new to this client. */

@@ -1,6 +1,12 @@
 /** STORE and EXPUNGE (RFC 3501 6.4.3, 6.4.6; RFC 4315 2.1). Durable before the OK. */
 import type { Command } from "../../protocols/imap/command.ts";
-import type { Ranges, SequenceSet } from "../../protocols/imap/sequence_set.ts";
+import {
+  formatRanges,
+  type Ranges,
+  rangesOf,
+  SAVED_RESULT,
+  type SequenceSet,
+} from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
@@ -18,6 +24,7 @@ export function resolveSet(
   command: { readonly uid: boolean; readonly set: SequenceSet },
 ): Ranges | null {
   const { view } = selected;
+  if (command.set === SAVED_RESULT) return view.resolveUids(selected.saved);
   return command.uid ? view.resolveUids(command.set) : view.resolveSequence(command.set);
 }
 
@@ -33,6 +40,7 @@ export async function storeFlags(
   if (ranges.length === 0) return ok("Store completed");
   view.beginStore();
   let modSeq: number | null = null;
+  let modified: readonly number[] = [];
   try {
     const result = await context.store.write({
       kind: "store-flags",
@@ -43,33 +51,66 @@ export async function storeFlags(
       keywords: command.flags.keywords.map((keyword) =>
         selected.keywords.get(keyword.toLowerCase()) ?? keyword
       ),
-      unchangedSince: null,
+      unchangedSince: command.unchangedSince,
     });
     if (!result.ok) return refusal(result);
-    if (result.kind === "flags") modSeq = result.modSeq;
+    if (result.kind === "flags") ({ modSeq, modified } = result);
   } finally {
     view.endStore(modSeq);
   }
-  return await answerStore(context, { selected, ranges, silent: command.silent });
+  const { silent, uid } = command;
+  const conditional = command.unchangedSince !== null;
+  const reply = await answerStore(context, {
+    selected,
+    ranges,
+    silent,
+    skip: new Set(modified),
+    conditional,
+  });
+  if (modified.length === 0) return reply;
+  // RFC 7162 3.1.3: the numbers are of the kind the command used.
+  const refused = uid ? modified : modified.map((number) => view.sequenceOf(number)).filter((n) => n > 0);
+  return ok("Some messages have changed since", `MODIFIED ${formatRanges(rangesOf(refused))}`);
 }
 
-/** The new flags of every message named, unless `.SILENT` (RFC 3501 6.4.6). */
+/**
+ * The new flags of every message named, unless `.SILENT` (RFC 3501 6.4.6); then still its MODSEQ when the client
+ * knows it (RFC 7162 3.1.3).
+ */
 async function answerStore(
   context: ImapContext,
-  stored: { readonly selected: Selected; readonly ranges: Ranges; readonly silent: boolean },
+  stored: {
+    readonly selected: Selected;
+    readonly ranges: Ranges;
+    readonly silent: boolean;
+    /** UIDs that UNCHANGEDSINCE refused. */
+    readonly skip: ReadonlySet<number>;
+    readonly conditional: boolean;
+  },
 ): Promise<Reply> {
-  const { selected, ranges, silent } = stored;
+  const { selected, ranges, silent, skip, conditional } = stored;
+  const { index } = selected;
+  const onlyModSeq = silent && context.session.condstore;
+  const quiet = silent && !onlyModSeq;
   let gone = false;
   for (const [from, to] of ranges) {
     for (let start = from; start <= to; start += BATCH) {
-      selected.view.walk(start, Math.min(to, start + BATCH - 1), (_sequence, uid, position) => {
+      selected.view.walk(start, Math.min(to, start + BATCH - 1), (sequence, uid, position) => {
         if (position < 0) gone = true;
+        else if (skip.has(uid)) return;
         else if (!silent) writeFlags(context, selected, uid);
+        else if (onlyModSeq) {
+          context.out.text(`* ${sequence} FETCH (UID ${uid} MODSEQ (${index.modSeqAt(position)}))\r\n`);
+        }
       });
-      if (!silent || start + BATCH <= to) await context.drain();
+      if (!quiet || start + BATCH <= to) await context.drain();
     }
   }
-  return gone ? ok("Some messages are gone", "EXPUNGEISSUED") : ok("Store completed");
+  if (!gone) return ok("Store completed");
+  // RFC 7162 3.1.3: a conditional STORE says NO when a message is gone.
+  return conditional
+    ? no("Some messages are gone", "EXPUNGEISSUED")
+    : ok("Some messages are gone", "EXPUNGEISSUED");
 }
 
 export async function expunge(
@@ -79,7 +120,9 @@ export async function expunge(
   const selected = selectedOf(context);
   if (selected.readOnly) return READ_ONLY;
   const { view, mailbox } = selected;
-  const ranges = command.uids === null ? null : view.uidRanges(view.resolveUids(command.uids));
+  const ranges = command.uids === null
+    ? null
+    : view.uidRanges(view.resolveUids(command.uids === SAVED_RESULT ? selected.saved : command.uids));
   if (ranges !== null && ranges.length === 0) return ok("Expunge completed");
   const result = await context.store.write({
     kind: "expunge",
@@ -88,5 +131,7 @@ export async function expunge(
     onlyDeleted: true,
   });
   // The EXPUNGE responses come with all other news before the tagged reply.
-  return result.ok ? ok("Expunge completed") : refusal(result);
+  if (!result.ok) return refusal(result);
+  const told = result.kind === "expunged" && result.uids.length > 0 && context.session.condstore;
+  return ok("Expunge completed", told ? `HIGHESTMODSEQ ${result.modSeq}` : "");
 }

@@ -1,16 +1,17 @@
 /**
- * FETCH and UID FETCH (RFC 3501 6.4.5): macros, attributes, sections and partial ranges.
+ * FETCH and UID FETCH (RFC 3501 6.4.5): macros, attributes, sections and partial ranges; MODSEQ, CHANGEDSINCE and
+ * VANISHED (RFC 7162 3.1.4, 3.2.6).
  *
  * Pure. Limits: {@linkcode MAX_ITEMS} attributes, {@linkcode MAX_FIELDS} header fields, {@linkcode MAX_PART_DEPTH}
  * part numbers in a section.
  */
-import { DOT, GREATER, LESS, LPAREN, RBRACKET } from "../../../bytes/ascii.ts";
+import { DOT, GREATER, LESS, LPAREN, RBRACKET, RPAREN, SP } from "../../../bytes/ascii.ts";
 import { charClass } from "../../../bytes/char_class.ts";
 import { latin1 } from "../../../bytes/decode.ts";
 import type { Command } from "../command.ts";
 import type { FetchItem, Section, SectionItem, SimpleItem } from "../fetch_plan.ts";
 import { formatAstring } from "../format/string.ts";
-import { astringOctets, type CommandCursor, list } from "../lexer.ts";
+import { astringOctets, type CommandCursor, list, modSequence } from "../lexer.ts";
 import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
 
 export const MAX_ITEMS = 100;
@@ -24,7 +25,15 @@ const ALL: FetchItem[] = [...FAST, { kind: "ENVELOPE" }];
 const FULL: FetchItem[] = [...ALL, { kind: "BODY" }];
 const MACROS = new Map([["FAST", FAST], ["ALL", ALL], ["FULL", FULL]]);
 const SIMPLE = new Map<string, FetchItem>(
-  (["UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE"] satisfies SimpleItem[])
+  ([
+    "UID",
+    "FLAGS",
+    "MODSEQ",
+    "INTERNALDATE",
+    "RFC822.SIZE",
+    "ENVELOPE",
+    "BODYSTRUCTURE",
+  ] satisfies SimpleItem[])
     .map((kind) => [kind, { kind }]),
 );
 for (const [label, text] of [["RFC822", ""], ["RFC822.HEADER", "HEADER"], ["RFC822.TEXT", "TEXT"]] as const) {
@@ -37,8 +46,27 @@ export function parseFetch(uid: boolean): (cursor: CommandCursor) => Command {
     cursor.space();
     const set = sequenceSet(cursor);
     cursor.space();
-    return { name: "FETCH", uid, set, items: fetchItems(cursor) };
+    const items = fetchItems(cursor);
+    return { name: "FETCH", uid, set, items, ...modifiers(cursor) };
   };
+}
+
+/** fetch-modifiers (RFC 4466 2.4). */
+function modifiers(cursor: CommandCursor): { changedSince: number | null; vanished: boolean } {
+  let changedSince: number | null = null;
+  let vanished = false;
+  if (cursor.take(SP)) {
+    cursor.expect(LPAREN, "fetch modifiers");
+    do {
+      if (cursor.word("changedsince ") && changedSince === null) changedSince = modSequence(cursor);
+      else if (cursor.word("vanished")) vanished = true;
+      else cursor.fail("CHANGEDSINCE or VANISHED");
+    } while (cursor.take(SP));
+    cursor.expect(RPAREN, ")");
+    // RFC 7162 3.2.6: VANISHED without CHANGEDSINCE means nothing.
+    if (vanished && changedSince === null) cursor.fail("CHANGEDSINCE beside VANISHED");
+  }
+  return { changedSince, vanished };
 }
 
 function fetchItems(cursor: CommandCursor): readonly FetchItem[] {
@@ -47,7 +75,7 @@ function fetchItems(cursor: CommandCursor): readonly FetchItem[] {
   }
   const at = cursor.at;
   const macro = MACROS.get(cursor.run(NAME, "a FETCH attribute")?.toUpperCase() ?? "");
-  if (macro !== undefined && cursor.at === cursor.end) return macro;
+  if (macro !== undefined && (cursor.at === cursor.end || cursor.peek() === SP)) return macro;
   cursor.at = at;
   return [fetchItem(cursor)];
 }

@@ -1,11 +1,11 @@
-/** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, SELECT, EXAMINE (RFC 3501 6.3; CREATE USE: RFC 6154 3). Pure. */
+/** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 6.3; CREATE USE: RFC 6154 3). Pure. */
 import { BACKSLASH, LPAREN, RPAREN, SP } from "../../../bytes/ascii.ts";
 import type { Command } from "../command.ts";
 import { atom, type CommandCursor, list, mailbox } from "../lexer.ts";
 
 /** A parser for a command that has nothing but a mailbox name. */
 export function parseMailboxCommand(
-  name: "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" | "SELECT" | "EXAMINE",
+  name: "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE",
 ): (cursor: CommandCursor) => Command {
   return (cursor) => {
     cursor.space();

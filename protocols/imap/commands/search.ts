@@ -1,16 +1,24 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 6.4.4): keys to a tree.
+ * SEARCH and UID SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, RFC 5182; OLDER, YOUNGER: RFC 5032; MODSEQ: RFC 7162): keys to a tree.
  *
  * Strings stay octets in the charset of the command; who runs the search decodes them. Pure. Limits:
  * `MAX_SEARCH_KEYS` keys, `MAX_SEARCH_DEPTH` levels of parentheses, NOT and OR (search_program.ts).
  */
-import { LPAREN, RPAREN, SP, STAR } from "../../../bytes/ascii.ts";
-import { isDigit } from "../../../bytes/ascii.ts";
+import { DOLLAR, DQUOTE, isDigit, LPAREN, RPAREN, SP, STAR } from "../../../bytes/ascii.ts";
 import type { Command } from "../command.ts";
 import { latin1 } from "../../../bytes/decode.ts";
-import { astring, astringOctets, atom, type CommandCursor, date } from "../lexer.ts";
-import { MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, type SearchKey } from "../search_program.ts";
-import { sequenceSet } from "../sequence_set.ts";
+import {
+  astring,
+  astringOctets,
+  atom,
+  type CommandCursor,
+  date,
+  list,
+  modSequence,
+  string,
+} from "../lexer.ts";
+import { MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, type SearchKey, type SearchReturn } from "../search_program.ts";
+import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
 
 const DAY = 86_400_000;
 const ALL: SearchKey = { kind: "all" };
@@ -45,13 +53,33 @@ function not(key: SearchKey): SearchKey {
 export function parseSearch(uid: boolean): (cursor: CommandCursor) => Command {
   return (cursor) => {
     cursor.space();
+    const returns = cursor.word("return ") ? searchReturn(cursor) : null;
+    if (returns !== null) cursor.space();
     let charset: string | null = null;
     if (cursor.word("charset ")) {
       charset = astring(cursor, "a charset").toUpperCase();
       cursor.space();
     }
     const budget = { keys: MAX_SEARCH_KEYS };
-    return { name: "SEARCH", uid, charset, key: keys(cursor, budget, 0) };
+    return { name: "SEARCH", uid, returns, charset, key: keys(cursor, budget, 0) };
+  };
+}
+
+/** search-return-opts (RFC 4466 2.6.1). None at all is ALL (RFC 4731 3.1). */
+function searchReturn(cursor: CommandCursor): SearchReturn {
+  const words = list(cursor, () => atom(cursor, "a return option").toUpperCase(), {
+    least: 0,
+    most: 16,
+    expected: "return options",
+  });
+  const known = ["MIN", "MAX", "ALL", "COUNT", "SAVE"];
+  if (words.some((word) => !known.includes(word))) cursor.fail(`one of ${known.join(", ")}`);
+  return {
+    min: words.includes("MIN"),
+    max: words.includes("MAX"),
+    all: words.includes("ALL") || words.length === 0,
+    count: words.includes("COUNT"),
+    save: words.includes("SAVE"),
   };
 }
 
@@ -73,7 +101,9 @@ function searchKey(cursor: CommandCursor, budget: { keys: number }, depth: numbe
     return inner;
   }
   const next = cursor.peek();
-  if (next === STAR || isDigit(next)) return { kind: "sequence", set: sequenceSet(cursor) };
+  if (next === STAR || next === DOLLAR || isDigit(next)) {
+    return { kind: "sequence", set: sequenceSet(cursor) };
+  }
   const at = cursor.at;
   const word = atom(cursor, "a search key").toUpperCase();
   const plain = PLAIN.get(word);
@@ -137,11 +167,32 @@ function argumentKey(cursor: CommandCursor, word: string): SearchKey | null {
       return { kind: "sent-date", since: date(cursor), before: null };
     case "SENTON":
       return day("sent-date", date(cursor));
+    case "OLDER":
+    case "YOUNGER": {
+      const seconds = cursor.number(MAX_NUMBER, "an interval in seconds");
+      if (seconds === 0) cursor.fail("an interval, not 0");
+      return { kind: word === "OLDER" ? "older" : "younger", seconds };
+    }
+    case "MODSEQ":
+      return modSeqKey(cursor);
     case "UID":
       return { kind: "uid", set: sequenceSet(cursor) };
     default:
       return null;
   }
+}
+
+/** `MODSEQ [entry-name entry-type] n`: we keep one MODSEQ a message, which stands for every entry (RFC 7162 3.1.5). */
+function modSeqKey(cursor: CommandCursor): SearchKey {
+  if (cursor.peek() === DQUOTE) {
+    string(cursor, "an entry name");
+    cursor.space();
+    if (!cursor.word("priv") && !cursor.word("shared") && !cursor.word("all")) {
+      cursor.fail("priv, shared or all");
+    }
+    cursor.space();
+  }
+  return { kind: "mod-seq", least: modSequence(cursor) };
 }
 
 function day(kind: "internal-date" | "sent-date", since: number): SearchKey {

@@ -1,8 +1,16 @@
-/** STATUS (RFC 3501 6.3.10; SIZE: RFC 8438). Pure. */
+/** STATUS (RFC 3501 6.3.10; SIZE: RFC 8438; HIGHESTMODSEQ: RFC 7162 3.1.7). Pure. */
 import type { Command } from "../command.ts";
 import { atom, type CommandCursor, list, mailbox } from "../lexer.ts";
 
-export const STATUS_ITEMS = ["MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE"] as const;
+export const STATUS_ITEMS = [
+  "MESSAGES",
+  "RECENT",
+  "UIDNEXT",
+  "UIDVALIDITY",
+  "UNSEEN",
+  "SIZE",
+  "HIGHESTMODSEQ",
+] as const;
 export type StatusItem = typeof STATUS_ITEMS[number];
 
 export function parseStatus(cursor: CommandCursor): Command {

@@ -259,8 +259,8 @@ Deno.test("flags and search lines", () => {
   assert.equal(formatFlags(31, "", true), "(\\Seen \\Answered \\Flagged \\Deleted \\Draft \\Recent)");
   assert.equal(formatFlags(1, "$Junk a", false), "(\\Seen $Junk a)");
   assert.equal(formatFlags(0, "a", false), "(a)");
-  assert.equal([...formatSearch([], 2)].join(""), "* SEARCH\r\n");
-  assert.equal([...formatSearch([1, 2, 3], 2)].join(""), "* SEARCH 1 2 3\r\n");
+  assert.equal([...formatSearch([], { perPiece: 2 })].join(""), "* SEARCH\r\n");
+  assert.equal([...formatSearch([1, 2, 3], { perPiece: 2 })].join(""), "* SEARCH 1 2 3\r\n");
 });
 
 Deno.test("a FETCH plan asks for no more than it needs", () => {
@@ -270,17 +270,25 @@ Deno.test("a FETCH plan asks for no more than it needs", () => {
     section: { part: [], text: "", fields: new Set<string>() },
     partial: null,
   } as const;
-  const flags = compileFetch([{ kind: "FLAGS" }, { kind: "UID" }, { kind: "FLAGS" }], true);
+  const flags = compileFetch([{ kind: "FLAGS" }, { kind: "UID" }, { kind: "FLAGS" }], {
+    uid: true,
+    changedSince: false,
+  });
   assert.deepEqual(flags.items.map((item) => item.kind), ["UID", "FLAGS"]);
   assert.ok(!flags.needsRow && !flags.needsImap && !flags.needsBody && !flags.setsSeen);
-  const size = compileFetch([{ kind: "RFC822.SIZE" }], false);
+  const size = compileFetch([{ kind: "RFC822.SIZE" }], { uid: false, changedSince: false });
   assert.ok(size.needsRow && !size.needsImap);
-  const envelope = compileFetch([{ kind: "ENVELOPE" }], false);
+  const envelope = compileFetch([{ kind: "ENVELOPE" }], { uid: false, changedSince: false });
   assert.ok(envelope.needsRow && envelope.needsImap && !envelope.needsBody);
-  const body = compileFetch([whole], false);
+  const body = compileFetch([whole], { uid: false, changedSince: false });
   assert.ok(body.needsRow && !body.needsImap && body.needsBody && body.setsSeen);
-  assert.ok(!compileFetch([{ ...whole, peek: true }], false).setsSeen);
-  assert.ok(compileFetch([{ ...whole, section: { ...whole.section, part: [1] } }], false).needsImap);
+  assert.ok(!compileFetch([{ ...whole, peek: true }], { uid: false, changedSince: false }).setsSeen);
+  assert.ok(
+    compileFetch([{ ...whole, section: { ...whole.section, part: [1] } }], {
+      uid: false,
+      changedSince: false,
+    }).needsImap,
+  );
 });
 
 Deno.test("malformed octets in a pattern match nothing and hurt nobody", () => {

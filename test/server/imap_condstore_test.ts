@@ -1,0 +1,104 @@
+/** CONDSTORE, QRESYNC, ESEARCH and SEARCHRES over the real store (RFC 7162, 4731, 5182, 5032). */
+import assert from "node:assert/strict";
+import { imapTest } from "./imap_harness.ts";
+
+const letter = (subject: string) => `Subject: ${subject}\r\n\r\n${subject}\r\n`;
+
+imapTest("a client that knows MODSEQ is told of it with every change of flags", async (h) => {
+  for (const subject of ["a", "b", "c"]) await h.deliver(letter(subject));
+  const [one, two] = [await h.login(), await h.login()];
+  assert.match(await one.command("SELECT INBOX (CONDSTORE)"), /^\* OK \[HIGHESTMODSEQ 4\] /m);
+  await two.command("SELECT INBOX");
+  assert.match(await one.command("FETCH 1:3 (UID MODSEQ)"), /^\* 2 FETCH \(UID 2 MODSEQ \(3\)\)\r$/m);
+  await two.command("STORE 2 +FLAGS (\\Seen)");
+  assert.match(await one.command("NOOP"), /^\* 2 FETCH \(UID 2 FLAGS \(\\Seen[^)]*\) MODSEQ \(5\)\)\r$/m);
+  const silent = await one.command("STORE 3 +FLAGS.SILENT (\\Flagged)");
+  assert.match(silent, /^\* 3 FETCH \(UID 3 MODSEQ \(6\)\)\r$/m);
+  const quiet = await two.command("NOOP");
+  assert.match(quiet, /^\* 3 FETCH \(UID 3 FLAGS \(\\Flagged[^)]*\)\)\r$/m);
+  assert.match(await two.command("STATUS INBOX (HIGHESTMODSEQ)"), /HIGHESTMODSEQ 6/);
+});
+
+imapTest("a STORE on condition leaves alone what has changed since", async (h) => {
+  for (const subject of ["a", "b", "c"]) await h.deliver(letter(subject));
+  const client = await h.login();
+  await client.command("SELECT INBOX");
+  await client.command("STORE 2 +FLAGS (\\Seen)");
+  const reply = await client.command("STORE 1:3 (UNCHANGEDSINCE 4) +FLAGS.SILENT (\\Deleted)");
+  assert.match(reply, /^OK \[MODIFIED 2\]/m);
+  assert.match(reply, /^\* 1 FETCH \(UID 1 MODSEQ \(6\)\)\r$/m);
+  assert.doesNotMatch(reply, /^\* 2 FETCH/m);
+  assert.match(await client.command("SEARCH DELETED"), /^\* SEARCH 1 3\r$/m);
+  assert.match(await client.command("UID STORE 1:3 (UNCHANGEDSINCE 5) FLAGS ()"), /^OK \[MODIFIED 1,3\]/m);
+});
+
+imapTest("what was expunged and changed while a client was away is told at SELECT", async (h) => {
+  for (let at = 1; at <= 6; at++) await h.deliver(letter(`n${at}`));
+  const first = await h.login();
+  const opened = await first.command("SELECT INBOX");
+  const validity = /UIDVALIDITY (\d+)/.exec(opened)![1];
+  const modSeq = /HIGHESTMODSEQ (\d+)/.exec(opened)![1];
+  await first.command("STORE 2,4 +FLAGS.SILENT (\\Deleted)");
+  await first.command("EXPUNGE");
+  await first.command("STORE 1 +FLAGS.SILENT (\\Answered)");
+  const back = await h.login();
+  assert.match(await back.command(`SELECT INBOX (QRESYNC (${validity} ${modSeq}))`), /^BAD/m);
+  await back.command("ENABLE QRESYNC");
+  const news = await back.command(`SELECT INBOX (QRESYNC (${validity} ${modSeq}))`);
+  assert.match(news, /^\* VANISHED \(EARLIER\) 2,4\r$/m);
+  assert.match(news, /^\* 1 FETCH \(UID 1 FLAGS \(\\Answered[^)]*\) MODSEQ \(\d+\)\)\r$/m);
+  assert.equal(news.match(/ FETCH /g)?.length, 1);
+  assert.match(
+    await back.command(`UID FETCH 1:3 (FLAGS) (CHANGEDSINCE ${modSeq} VANISHED)`),
+    /EARLIER\) 2\r/,
+  );
+  const some = await back.command(`SELECT INBOX (QRESYNC (${validity} ${modSeq} 3:9))`);
+  assert.match(some, /^\* OK \[CLOSED\]/m);
+  assert.match(some, /^\* VANISHED \(EARLIER\) 4\r$/m);
+  assert.doesNotMatch(some, / FETCH /);
+  const stale = await back.command(`SELECT INBOX (QRESYNC (1 ${modSeq}))`);
+  assert.doesNotMatch(stale, /VANISHED|FETCH/);
+  const expunging = await back.command("UID STORE 6 +FLAGS.SILENT (\\Deleted)");
+  assert.match(expunging, /^OK/m);
+  const gone = await back.command("UID EXPUNGE 6");
+  assert.match(gone, /^\* VANISHED 6\r$/m);
+  assert.match(gone, /^OK \[HIGHESTMODSEQ \d+\]/m);
+  assert.doesNotMatch(gone, /EXPUNGE\r/);
+  assert.match(await first.command("NOOP"), /^\* 4 EXPUNGE\r$/m);
+});
+
+imapTest("FETCH of what changed, by numbers and by UID", async (h) => {
+  for (let at = 1; at <= 4; at++) await h.deliver(letter(`n${at}`));
+  const client = await h.login();
+  await client.command("SELECT INBOX");
+  await client.command("STORE 3 +FLAGS (\\Seen)");
+  const changed = await client.command("FETCH 1:* (UID) (CHANGEDSINCE 5)");
+  assert.match(changed, /^\* 3 FETCH \(UID 3 MODSEQ \(6\)\)\r$/m);
+  assert.equal(changed.match(/ FETCH /g)?.length, 1);
+  assert.match(await client.command("FETCH 3 (RFC822.SIZE MODSEQ)"), /RFC822\.SIZE \d+ MODSEQ \(6\)\)/);
+  assert.match(await client.command("UID FETCH 1 (FLAGS) (CHANGEDSINCE 1 VANISHED)"), /^BAD/m);
+});
+
+imapTest("SEARCH answers what was asked for, and keeps it under $", async (h) => {
+  for (let at = 1; at <= 6; at++) await h.deliver(letter(at % 2 === 0 ? `even ${at}` : `odd ${at}`));
+  const client = await h.login();
+  await client.command("SELECT INBOX");
+  const all = await client.command("SEARCH RETURN (MIN MAX COUNT ALL) SUBJECT even");
+  assert.match(all, /^\* ESEARCH \(TAG "[^"]+"\) MIN 2 MAX 6 COUNT 3 ALL 2,4,6\r$/m);
+  assert.match(
+    await client.command("UID SEARCH RETURN () 1:3"),
+    /^\* ESEARCH \(TAG "[^"]+"\) UID ALL 1:3\r$/m,
+  );
+  assert.match(await client.command("SEARCH RETURN (MIN) SUBJECT none"), /^\* ESEARCH \(TAG "[^"]+"\)\r$/m);
+  assert.doesNotMatch(await client.command("SEARCH RETURN (SAVE) SUBJECT odd"), /SEARCH/);
+  assert.match(await client.command("FETCH $ (UID)"), /UID 1\)[^]*UID 3\)[^]*UID 5\)/);
+  assert.match(await client.command("UID SEARCH RETURN (COUNT) UID $ 3:6"), /COUNT 2\r/);
+  await client.command("STORE $ +FLAGS.SILENT (\\Deleted)");
+  await client.command("UID EXPUNGE $");
+  assert.doesNotMatch(await client.command("FETCH $ (UID)"), /FETCH/);
+  await client.command("SEARCH RETURN (SAVE MIN) ALL");
+  assert.match(await client.command("FETCH $ (UID)"), /^\* 1 FETCH \(UID 2\)\r$/m);
+  assert.match(await client.command("SEARCH MODSEQ 1"), /^\* SEARCH 1 2 3 \(MODSEQ \d+\)\r$/m);
+  assert.match(await client.command("SEARCH OLDER 3600"), /^\* SEARCH 1 2 3\r$/m);
+  assert.match(await client.command("SEARCH YOUNGER 3600"), /^\* SEARCH\r$/m);
+});
