@@ -60,7 +60,7 @@ export async function openClient(place: Place, context: CliContext): Promise<Adm
   }
 }
 
-function checkFolder(folder: DataFolder, place: Place): void {
+export function checkFolder(folder: DataFolder, place: Place): void {
   try {
     Deno.statSync(folder.lock);
   } catch (error) {
@@ -90,7 +90,7 @@ function notOurs(folder: DataFolder): CliFailure {
 }
 
 /** Files that root makes here would be closed to the server. */
-async function leaveRoot(folder: DataFolder, context: CliContext): Promise<void> {
+export async function leaveRoot(folder: DataFolder, context: CliContext): Promise<void> {
   const { uid, gid } = Deno.statSync(folder.path);
   if (Deno.uid() === 0 && uid !== 0 && uid !== null && gid !== null) await context.becomeOwner({ uid, gid });
 }

@@ -5,7 +5,8 @@ export function cell(value: unknown): string {
   if (value === null || value === undefined || value === "") return "-";
   if (value === true) return "yes";
   if (value === false) return "no";
-  const text = Array.isArray(value) ? value.map(cell).join(", ") : String(value);
+  if (Array.isArray(value)) return value.length === 0 ? "-" : value.map(cell).join(", ");
+  const text = String(value);
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, " ");
 }

@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import { accountCommands } from "./commands/account.ts";
 import { aliasCommands } from "./commands/alias.ts";
+import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
@@ -21,6 +22,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   queueCommands(commands);
   tokenCommands(commands);
   runningCommands(commands);
+  dataCommands(commands);
 }
 
 /** Says what went wrong; returns how the process ends. Our own bugs are thrown on. */

@@ -52,7 +52,7 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
   const output = new LogWriter(Deno.stderr);
   configureLogs(logs, output);
 
-  const end = Promise.withResolvers<ExitCode>();
+  const signals = new Signals();
   let server: Server;
   try {
     new DataFolder(config.data).claimTemporary();
@@ -71,68 +71,87 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
       ...(options.prepare && { prepare: options.prepare }),
     });
   } catch (error) {
+    signals.close();
     output.flushSync();
     return startFailed(error);
   }
 
+  const { reread } = options;
+  const reload = reread === null ? null : async () => await server.reload(reread());
   let administration: Administration | null = null;
+  let code: ExitCode = EXIT.ok;
   try {
-    administration = await options.administer(server, {
-      local: options.local,
-      reload: options.reread === null ? null : () => reload(server, options.reread!),
-    });
+    administration = await options.administer(server, { local: options.local, reload });
     console.log(options.announce(server));
-    const stopListening = listen(server, { end, reread: options.reread });
-    const code = await end.promise;
-    await administration.close();
-    await server.stop();
-    stopListening();
-    return code;
+    signals.onHangUp(() => hangUp(reload));
+    await signals.stop;
   } catch (error) {
-    await administration?.close();
-    await server.stop();
-    return startFailed(error);
-  } finally {
-    flushLogs();
-    output.flushSync();
+    code = startFailed(error);
+  }
+  await administration?.close();
+  await server.stop();
+  signals.close();
+  flushLogs();
+  output.flushSync();
+  return code;
+}
+
+/**
+ * The signals of this process, from before the start on: one that comes while the server starts is kept until it runs.
+ */
+class Signals {
+  readonly stop: Promise<void>;
+  #close: () => void;
+  #hungUp: boolean;
+  #hangUp: (() => void) | null;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.stop = promise;
+    this.#hungUp = false;
+    this.#hangUp = null;
+    let asked = false;
+    const stop = () => {
+      if (asked) Deno.exit(EXIT.failed); // the operator does not want to wait for the drain
+      asked = true;
+      resolve();
+    };
+    const hangUp = () => {
+      if (this.#hangUp === null) this.#hungUp = true;
+      else this.#hangUp();
+    };
+    Deno.addSignalListener("SIGTERM", stop);
+    Deno.addSignalListener("SIGINT", stop);
+    Deno.addSignalListener("SIGHUP", hangUp);
+    const unwatch = watchSupervisor(resolve);
+    this.#close = () => {
+      Deno.removeSignalListener("SIGTERM", stop);
+      Deno.removeSignalListener("SIGINT", stop);
+      Deno.removeSignalListener("SIGHUP", hangUp);
+      unwatch();
+    };
+  }
+
+  onHangUp(hangUp: () => void): void {
+    this.#hangUp = hangUp;
+    if (this.#hungUp) hangUp();
+  }
+
+  close(): void {
+    this.#close();
   }
 }
 
-function listen(
-  server: Server,
-  options: { end: PromiseWithResolvers<ExitCode>; reread: (() => Config) | null },
-): () => void {
-  let asked = false;
-  const stop = () => {
-    if (asked) Deno.exit(EXIT.failed); // the operator does not want to wait for the drain
-    asked = true;
-    options.end.resolve(EXIT.ok);
-  };
-  const hangUp = () => {
-    if (options.reread === null) {
-      log.warn("SIGHUP: this server has no configuration file to read again");
-      return;
-    }
-    reload(server, options.reread).catch((error) => {
-      log.error("the configuration was not taken over, the old one stays in force: {reason}", {
-        reason: error instanceof Error ? error.message : String(error),
-      });
+function hangUp(reload: (() => Promise<string[]>) | null): void {
+  if (reload === null) {
+    log.warn("SIGHUP: this server has no configuration file to read again");
+    return;
+  }
+  reload().catch((error) => {
+    log.error("the configuration was not taken over, the old one stays in force: {reason}", {
+      reason: error instanceof Error ? error.message : String(error),
     });
-  };
-  Deno.addSignalListener("SIGTERM", stop);
-  Deno.addSignalListener("SIGINT", stop);
-  Deno.addSignalListener("SIGHUP", hangUp);
-  const unwatch = watchSupervisor(stop);
-  return () => {
-    Deno.removeSignalListener("SIGTERM", stop);
-    Deno.removeSignalListener("SIGINT", stop);
-    Deno.removeSignalListener("SIGHUP", hangUp);
-    unwatch();
-  };
-}
-
-async function reload(server: Server, reread: () => Config): Promise<string[]> {
-  return await server.reload(reread());
+  });
 }
 
 /** Trouble whose message says all there is to say. */
