@@ -47,7 +47,10 @@ export function dataCommands({ program, context }: Commands): void {
   common(save).requiredOption("--to <DIR>", "folder to write to; it must be empty or missing").action(
     async () => {
       const options = save.opts<CommonOptions & { to: string }>();
-      const folder = await folderOf(options);
+      const folder = new DataFolder(await dataOf(options, context));
+      if (!isFolder(folder.segments)) {
+        throw new CliFailure(`there is no folder ${folder.segments} with messages`, { exit: "unavailable" });
+      }
       const progress = await startProgress(options.json === true);
       const run = () => salvage({ folder, to: resolve(options.to), progress: progress.show });
       const report = await locked(folder, run).finally(progress.stop);
