@@ -28,16 +28,18 @@ export function encodeQuotedPrintable(bytes: Uint8Array): string {
   return lines.join("");
 }
 
-/** Decodes leniently: what is no valid escape stands for itself; white space before a line end is dropped. */
+/** Decodes leniently: what is no valid escape stands for itself; bare white space before a line end is dropped. */
 export function decodeQuotedPrintable(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
   const out = new Uint8Array(end - start);
   let length = 0;
+  /** Behind the last escape or soft break: white space before it stays (6.7 (3)). */
+  let escaped = 0;
   for (let i = start; i < end; i++) {
     const octet = bytes[i]!;
     if (octet === LF) {
-      const hard = length > 0 && out[length - 1] === CR;
+      const hard = length > escaped && out[length - 1] === CR;
       if (hard) length--;
-      while (length > 0 && (out[length - 1] === SP || out[length - 1] === TAB)) length--;
+      while (length > escaped && (out[length - 1] === SP || out[length - 1] === TAB)) length--;
       if (hard) out[length++] = CR;
       out[length++] = LF;
     } else if (octet !== EQUAL) out[length++] = octet;
@@ -45,12 +47,14 @@ export function decodeQuotedPrintable(bytes: Uint8Array, start = 0, end = bytes.
       const high = hex(bytes[i + 1]), low = hex(bytes[i + 2]);
       if (i + 2 < end && high >= 0 && low >= 0) {
         out[length++] = high << 4 | low;
+        escaped = length;
         i += 2;
         continue;
       }
       let next = i + 1;
       while (next < end && (bytes[next] === SP || bytes[next] === TAB)) next++;
       if (next >= end) break;
+      escaped = length;
       if (bytes[next] === CR && bytes[next + 1] === LF) i = next + 1;
       else if (bytes[next] === LF) i = next;
       else out[length++] = octet;
