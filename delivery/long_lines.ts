@@ -56,13 +56,16 @@ async function survey(from: Spool): Promise<{ root: MimePart; longLines: number[
   const parser = new MimeParser(DEFAULT_MIME_LIMITS, (block, spans) => pick(block, spans, WANTED));
   const longLines: number[] = [];
   let lineStart = 0;
+  let endsWithCr = false;
   for (let at = 0; at < from.octets; at += PIECE_OCTETS) {
     const piece = await from.read(at, Math.min(at + PIECE_OCTETS, from.octets));
     parser.push(piece, 0, piece.length);
     for (let lf = piece.indexOf(LF); lf >= 0; lf = piece.indexOf(LF, lf + 1)) {
-      if (at + lf - lineStart > MAX_LINE_OCTETS) longLines.push(lineStart);
+      const cr = lf > 0 ? piece[lf - 1] === CR : endsWithCr;
+      if (at + lf - lineStart - (cr ? 1 : 0) > MAX_LINE_OCTETS) longLines.push(lineStart);
       lineStart = at + lf + 1;
     }
+    endsWithCr = piece.at(-1) === CR;
   }
   if (from.octets - lineStart > MAX_LINE_OCTETS) longLines.push(lineStart);
   return { root: parser.finish(), longLines };

@@ -40,7 +40,7 @@ Deno.test("Received without recipient, over IPv6, by HELO", () => {
 });
 
 Deno.test("TLS facts that the carrier cannot tell are left out", () => {
-  ok(received({ tls: { protocol: null, cipher: null } }, null).includes("with ESMTPS id"));
+  ok(/with ESMTPS\s+id/.test(received({ tls: { protocol: null, cipher: null } }, null)));
   ok(received({ tls: { protocol: "TLSv1.2", cipher: null } }, null).includes("with ESMTPS (TLSv1.2)"));
 });
 
