@@ -1,0 +1,75 @@
+/** Codec and cache of DNS: messages and look-ups a second. */
+import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from "../../dns/message.ts";
+import { buildQuery, judge } from "../../dns/query.ts";
+import { type RecordData, TYPE_CODES } from "../../dns/rdata.ts";
+import { StubResolver } from "../../dns/stub_resolver.ts";
+
+function record(name: string, data: RecordData): ResourceRecord {
+  return { name, class: 1, ttlSeconds: 3_600, data };
+}
+
+const random = (limit: number) => Math.floor(Math.random() * limit);
+const QUERY = buildQuery({ name: "example.test", type: TYPE_CODES.MX, mixedCase: true, edns: true }, random);
+/** Two MX hosts with both addresses: 200 octets. */
+const ANSWER: Message = {
+  ...decodeMessage(QUERY.octets)!,
+  response: true,
+  recursionAvailable: true,
+  answers: [
+    record("example.test", { type: "MX", preference: 10, exchange: "mx1.example.test" }),
+    record("example.test", { type: "MX", preference: 20, exchange: "mx2.example.test" }),
+  ],
+  additionals: ["mx1.example.test", "mx2.example.test"].flatMap((name) => [
+    record(name, { type: "A", address: "192.0.2.10" }),
+    record(name, { type: "AAAA", address: "2001:db8::10" }),
+  ]),
+};
+const OCTETS = encodeMessage(ANSWER);
+
+Deno.bench("build a query", () => {
+  buildQuery({ name: "example.test", type: TYPE_CODES.MX, mixedCase: true, edns: true }, random);
+});
+
+Deno.bench("encode an MX answer with addresses", () => {
+  encodeMessage(ANSWER);
+});
+
+Deno.bench("decode an MX answer with addresses", () => {
+  decodeMessage(OCTETS);
+});
+
+Deno.bench("judge an MX answer with addresses", () => {
+  judge(QUERY, OCTETS);
+});
+
+const resolver = new StubResolver({
+  servers: [{ address: "192.0.2.53", port: 53 }],
+  network: {
+    udp: (server) => {
+      let query = new Uint8Array(0);
+      return {
+        send: async (octets) => void (query = Uint8Array.from(octets)),
+        receive: async () => ({
+          octets: encodeMessage({ ...ANSWER, ...pick(decodeMessage(query)!) }),
+          from: server,
+        }),
+        close: () => {},
+      };
+    },
+    tcp: () => Promise.reject(new Error("refused")),
+  },
+  timing: { now: () => performance.now(), after: () => () => {} },
+  random,
+  timeoutMs: 1_000,
+  cacheEntries: 1_000,
+});
+
+function pick({ id, questions }: Message): Partial<Message> {
+  return { id, questions };
+}
+
+await resolver.resolve("example.test", "MX");
+
+Deno.bench("100 look-ups from the cache", async () => {
+  for (let at = 0; at < 100; at++) await resolver.resolve("example.test", "MX");
+});

@@ -1,0 +1,147 @@
+/**
+ * Seeded mutation of DNS messages against the codec and the judge of answers.
+ *
+ * Checked: nothing throws, a name never exceeds its limit, what was read is within the octets there were, and what
+ * was read can be written and reads the same again (names are written in one form, so the second time is exact).
+ */
+import assert from "node:assert/strict";
+import { decodeMessage, encodeMessage, type Message } from "../../dns/message.ts";
+import { canonicalName } from "../../dns/name.ts";
+import { buildQuery, judge, type RandomBelow } from "../../dns/query.ts";
+import type { RecordData } from "../../dns/rdata.ts";
+import { extractAnswer } from "../../dns/response.ts";
+import { MAX_MESSAGE_OCTETS } from "../../dns/wire.ts";
+
+const DATA: readonly RecordData[] = [
+  { type: "A", address: "192.0.2.1" },
+  { type: "AAAA", address: "2001:db8::1" },
+  { type: "NS", host: "ns.example.test" },
+  { type: "CNAME", target: "b.example.test" },
+  { type: "PTR", target: "." },
+  { type: "MX", preference: 10, exchange: "mx.example.test" },
+  { type: "TXT", strings: [Uint8Array.of(1, 2, 3), new Uint8Array(0)] },
+  { type: "SRV", priority: 1, weight: 2, port: 3, target: "srv.example.test" },
+  { type: "TLSA", usage: 3, selector: 1, matching: 1, association: new Uint8Array(32) },
+  { type: "unknown", code: 65_280, octets: Uint8Array.of(0xc0, 0x0c) },
+  {
+    type: "SOA",
+    primary: "ns.example.test",
+    mailbox: "hostmaster.example.test",
+    serial: 1,
+    refreshSeconds: 2,
+    retrySeconds: 3,
+    expireSeconds: 4,
+    minimumSeconds: 5,
+  },
+];
+/** Octets that mean something: pointers, reserved label types, lengths, OPT and SOA as types. */
+const OCTETS = [0x00, 0x01, 0x0c, 0x3f, 0x40, 0x80, 0xc0, 0xc1, 0xff, 0x29, 0x06, 0x05];
+const NAMES = ["a.example.test", "b.example.test", "example.test", "."];
+
+/** Runs `runs` mutations of the sequence that `seed` names; throws on the first finding. */
+export function fuzzDns(seed: number, runs: number): void {
+  const random = generator(seed);
+  for (let run = 0; run < runs; run++) {
+    const query = buildQuery({ name: NAMES[0]!, type: 1, mixedCase: true, edns: true }, random);
+    const octets = mutated(encodeMessage(answerTo(query.id, query.name, random)), random);
+    try {
+      check(octets);
+      const verdict = judge(query, octets);
+      if (verdict.kind === "answer") {
+        extractAnswer(verdict.message, { name: NAMES[0]!, type: "A", maxLinks: 10 });
+      }
+    } catch (error) {
+      const hex = [...octets].map((octet) => octet.toString(16).padStart(2, "0")).join("");
+      throw new Error(`seed ${seed}, run ${run}: ${hex}`, { cause: error });
+    }
+  }
+}
+
+function check(octets: Uint8Array): void {
+  const message = decodeMessage(octets);
+  if (message === null) return;
+  const records = [...message.answers, ...message.authorities, ...message.additionals];
+  assert.ok(records.length * 11 <= octets.length);
+  for (const { name } of [...message.questions, ...records]) assert.notEqual(canonicalName(name), null, name);
+  const written = write(message);
+  if (written !== null) assert.deepEqual(decodeMessage(written), message);
+}
+
+/** Null when decompressed names do not fit a message any more. */
+function write(message: Message): Uint8Array | null {
+  try {
+    return encodeMessage(message);
+  } catch (error) {
+    if (error instanceof RangeError && error.message.includes(`${MAX_MESSAGE_OCTETS} octets`)) return null;
+    throw error;
+  }
+}
+
+function answerTo(id: number, name: string, random: RandomBelow): Message {
+  const section = () =>
+    Array.from({ length: random(4) }, () => ({
+      name: NAMES[random(NAMES.length)]!,
+      class: 1,
+      ttlSeconds: random(100_000),
+      data: DATA[random(DATA.length)]!,
+    }));
+  return {
+    id,
+    response: true,
+    opcode: 0,
+    authoritative: random(2) === 0,
+    truncated: random(4) === 0,
+    recursionDesired: true,
+    recursionAvailable: true,
+    authenticData: false,
+    checkingDisabled: false,
+    rcode: random(8) === 0 ? 3 : 0,
+    questions: [{ name, type: 1, class: 1 }],
+    answers: section(),
+    authorities: section(),
+    additionals: section(),
+    edns: random(2) === 0 ? null : {
+      udpOctets: 1_232,
+      version: 0,
+      dnssecOk: false,
+      options: [{ code: 10, octets: new Uint8Array(8) }],
+    },
+  };
+}
+
+function mutated(octets: Uint8Array, random: RandomBelow): Uint8Array {
+  let list = [...octets];
+  for (let changes = random(6); changes > 0; changes--) {
+    const at = random(list.length + 1);
+    switch (random(6)) {
+      case 0:
+        list[Math.min(at, list.length - 1)] = random(256);
+        break;
+      case 1:
+        list[Math.min(at, list.length - 1)] = OCTETS[random(OCTETS.length)]!;
+        break;
+      case 2: // a pointer
+        list.splice(at, 2, 0xc0, random(list.length + 2));
+        break;
+      case 3:
+        list.splice(at, 1 + random(4));
+        break;
+      case 4: // a piece again
+        list.splice(at, 0, ...list.slice(random(list.length), random(list.length + 1)));
+        break;
+      default:
+        list = list.slice(0, at);
+    }
+    if (list.length === 0) break;
+  }
+  return Uint8Array.from(list);
+}
+
+/** A small linear congruential generator: the same seed, the same inputs. */
+function generator(seed: number): RandomBelow {
+  let state = seed >>> 0 || 1;
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor(state / 2 ** 32 * limit);
+  };
+}
