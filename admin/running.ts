@@ -25,12 +25,11 @@ export function runningServices(
     version: options.version,
     startedAt: server.startedAt,
     hashPassword: (password) => hashes.hash(password),
-    failRecipients: null,
+    failRecipients: (ids, reason) => server.failRecipients(ids, reason),
     sessions: { list: () => server.sessions(), end: (id) => server.endSession(id) },
     logs: { levels: logSettings, set: (area, level) => server.setLogLevel(area, level) },
     reload: options.reload,
     metrics: () => server.metricsText(),
-    verify: null,
     trouble: () => server.trouble(),
     close: async () => {
       hashes.close();

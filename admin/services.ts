@@ -21,30 +21,6 @@ export interface LogControl {
   set(area: LogArea | null, level: LogLevel): void;
 }
 
-/** One thing that `verify` found. */
-export interface VerifyProblem {
-  readonly kind: string;
-  /** What it is about: a mailbox, a message, a segment. */
-  readonly subject: string;
-  readonly detail: string;
-  readonly fixed: boolean;
-}
-
-export interface VerifyReport {
-  /** What was looked at, and how many. */
-  readonly checked: Readonly<Record<string, number>>;
-  readonly problems: readonly VerifyProblem[];
-}
-
-export interface Progress {
-  readonly done: number;
-  readonly total: number;
-}
-
-export type Verify = (
-  options: { readonly fix: boolean; readonly progress: (progress: Progress) => void },
-) => Promise<VerifyReport>;
-
 /** Gives up on recipients now, as after the last attempt; returns how many there were. */
 export type FailRecipients = (recipientIds: readonly number[], reason: string) => Promise<number>;
 
@@ -64,8 +40,6 @@ export interface AdminServices {
   readonly reload: (() => Promise<string[]>) | null;
   /** The Prometheus text of all threads. */
   metrics(): Promise<string>;
-  /** Checks the database against the blobs; null where it cannot be done. */
-  readonly verify: Verify | null;
   /** Why the server cannot take mail at the moment; null when all is well. */
   trouble(): Promise<string | null>;
 }

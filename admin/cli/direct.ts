@@ -49,7 +49,6 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     logs: null,
     reload: null,
     metrics: async () => await exposition([await metricsAsJson()]),
-    verify: null,
     trouble: () => Promise.resolve("no server runs on this data folder"),
   };
   const app = adminApp(services, { access: "owner" });

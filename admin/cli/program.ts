@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { accountCommands } from "./commands/account.ts";
 import { aliasCommands } from "./commands/alias.ts";
 import { dataCommands } from "./commands/data.ts";
+import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
@@ -22,6 +23,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   queueCommands(commands);
   tokenCommands(commands);
   runningCommands(commands);
+  dataCommands(commands);
   dataCommands(commands);
 }
 

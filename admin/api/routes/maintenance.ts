@@ -1,13 +1,10 @@
-/** What keeps a server well: log levels, reading the configuration again, checking the data. */
+/** What keeps a server well: log levels, and reading the configuration again. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { stream } from "hono/streaming";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel } from "../../../telemetry/log.ts";
 import type { LogControl } from "../../services.ts";
 import { needs } from "../access.ts";
 import { Problem, PROBLEM_RESPONSE } from "../problem.ts";
 import { jsonBody, jsonResponse, newRouter, type RouteContext, type Router } from "../router.ts";
-
-const PROGRESS_MS = 200;
 
 const level = z.enum(LOG_LEVELS as [LogLevel, ...LogLevel[]]);
 const area = z.enum(LOG_AREAS);
@@ -22,24 +19,6 @@ const levelChange = z.strictObject({
 const reloadSchema = z.object({
   needRestart: z.array(z.string()).openapi({ description: "keys that differ and are read only at a start" }),
 }).openapi("Reload");
-const verifyRequest = z.strictObject({
-  fix: z.boolean().default(false).openapi({ description: "mend what can be derived again" }),
-}).openapi("VerifyRequest");
-const verifyLine = z.union([
-  z.object({ progress: z.object({ done: z.int(), total: z.int() }) }),
-  z.object({
-    report: z.object({
-      checked: z.record(z.string(), z.int()),
-      problems: z.array(z.object({
-        kind: z.string(),
-        subject: z.string(),
-        detail: z.string(),
-        fixed: z.boolean(),
-      })),
-    }),
-  }),
-  z.object({ failed: z.string() }),
-]).openapi("VerifyLine");
 const tags = ["Maintenance"];
 
 export function maintenanceRoutes({ services }: RouteContext): Router {
@@ -98,48 +77,6 @@ export function maintenanceRoutes({ services }: RouteContext): Router {
         const detail = `the configuration was not taken over, the old one stays in force: ${error.message}`;
         throw new Problem(409, { fault: "config", detail });
       }
-    },
-  );
-
-  router.openapi(
-    createRoute({
-      method: "post",
-      path: "/verify",
-      tags,
-      summary: "Check the database against the blobs",
-      description: "One JSON object a line: progress while it runs, then the report, or why it failed.",
-      middleware: [needs("maintenance:write")],
-      request: jsonBody(verifyRequest),
-      responses: {
-        200: { description: "Lines", content: { "application/x-ndjson": { schema: verifyLine } } },
-        default: PROBLEM_RESPONSE,
-      },
-    }),
-    (c) => {
-      const { fix } = c.req.valid("json");
-      const { verify } = services;
-      if (verify === null) {
-        throw new Problem(501, { fault: "no-verify", detail: "the data cannot be checked from here" });
-      }
-      c.header("content-type", "application/x-ndjson");
-      const lines = stream(c, async (out) => {
-        let toldAt = 0;
-        const tell = (line: z.infer<typeof verifyLine>) => out.writeln(JSON.stringify(line));
-        try {
-          const report = await verify({
-            fix,
-            progress: ({ done, total }) => {
-              if (services.clock() - toldAt < PROGRESS_MS) return;
-              toldAt = services.clock();
-              tell({ progress: { done, total } });
-            },
-          });
-          await tell({ report: { checked: { ...report.checked }, problems: [...report.problems] } });
-        } catch (error) {
-          await tell({ failed: error instanceof Error ? error.message : String(error) });
-        }
-      });
-      return lines as never; // the types of routes know no streams
     },
   );
 

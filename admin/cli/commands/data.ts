@@ -1,126 +1,139 @@
 /**
- * Commands that look at the data themselves: `verify` and `salvage`.
+ * `veredus verify` and `veredus salvage`: the data itself, read in this process.
  *
- * `verify` reads beside a running server, in a process of its own so that no mail waits for it; `--fix` and `salvage`
- * want no server. Both end with {@linkcode EXIT.found} when something is wrong.
+ * Both may run beside a server, except `verify --fix`, which needs the data for itself and takes the lock.
  */
 import { resolve } from "node:path";
-import { FactsBuilder } from "../../../message/facts.ts";
-import { EXIT } from "../../../server/exit_codes.ts";
-import { DataFolder, recoverSegments } from "../../../storage/data_folder.ts";
-import { DataFolderLocked, DataLock } from "../../../storage/lock.ts";
-import { salvage, type SalvageReport } from "../../../storage/salvage.ts";
-import { verify, type VerifyReport } from "../../../storage/verify.ts";
-import { checkFolder, leaveRoot } from "../client.ts";
-import { CliFailure } from "../context.ts";
-import { size } from "../output.ts";
+import type { DataFolder } from "../../../storage/data_folder.ts";
+import { type CliContext, CliFailure } from "../context.ts";
+import { fields, size, table } from "../output.ts";
+import { progressBar } from "../progress.ts";
 import { type Commands, common, type CommonOptions, dataOf } from "../shell.ts";
 
-export function dataCommands({ program, context }: Commands): void {
-  const check = program.command("verify").description("check the database against the messages");
-  common(check).option("--fix", "mend what can be derived again (no server may run)").action(async () => {
-    const options = check.opts<CommonOptions & { fix?: boolean }>();
-    const folder = new DataFolder(await dataOf(options, context));
-    checkFolder(folder, { data: folder.path, create: false });
-    await leaveRoot(folder, context);
-    const progress = await startProgress(options.json === true);
-    const run = () =>
-      verify({
-        folder,
-        fix: options.fix === true,
-        newFacts: () => new FactsBuilder(),
-        progress: progress.show,
-      });
-    const fix = () => {
-      recoverSegments(folder);
-      return run();
-    };
-    const report = await (options.fix ? locked(folder, fix) : run()).finally(progress.stop);
-    console.log(options.json ? JSON.stringify(report) : verifyWords(report));
-    if (report.problems.some(({ fixed }) => !fixed)) Deno.exit(EXIT.found);
-  });
+/** Lines shown of a long list; `--json` has them all. */
+const MAX_SHOWN = 100;
 
-  const save = program.command("salvage")
-    .description(
-      "write every intact message as Maildir, even when the database is missing (no server may run)",
-    );
-  common(save).requiredOption("--to <DIR>", "folder to write to; it must be empty or missing").action(
-    async () => {
-      const options = save.opts<CommonOptions & { to: string }>();
-      const folder = new DataFolder(await dataOf(options, context));
-      if (!isFolder(folder.segments)) {
-        throw new CliFailure(`there is no folder ${folder.segments} with messages`, { exit: "unavailable" });
-      }
-      const progress = await startProgress(options.json === true);
-      const run = () => salvage({ folder, to: resolve(options.to), progress: progress.show });
-      const report = await locked(folder, run).finally(progress.stop);
-      console.log(options.json ? JSON.stringify(report) : salvageWords(report));
-      if (report.skipped.length > 0) Deno.exit(EXIT.found);
-    },
-  );
+export function dataCommands({ program, context }: Commands): void {
+  const verify = common(program.command("verify"))
+    .description("check the database against itself and against the blobs")
+    .option("--fix", "mend what can be derived again; the server must be stopped")
+    .action(async () => await verifyData(verify.opts(), context));
+  const salvage = common(program.command("salvage"))
+    .description("write every intact message as Maildir, even without the database")
+    .requiredOption("--to <DIR>", "where to; must be empty or not there")
+    .action(async () => await salvageData(salvage.opts(), context));
 }
 
-function isFolder(path: string): boolean {
+async function verifyData(options: CommonOptions & { fix?: boolean }, context: CliContext): Promise<void> {
+  const fix = options.fix === true;
+  const folder = await folderOf(options, context);
+  const [{ verify }, { recoverSegments }, { FactsBuilder }] = await Promise.all([
+    import("../../../storage/verify.ts"),
+    import("../../../storage/data_folder.ts"),
+    import("../../../message/facts.ts"),
+  ]);
+  const lock = fix ? await lockOf(folder) : null;
+  const bar = await progressBar("verify");
   try {
-    return Deno.statSync(path).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    if (fix) recoverSegments(folder);
+    const report = await verify({
+      folder,
+      fix,
+      newFacts: () => new FactsBuilder(),
+      progress: (progress) => bar.update(progress),
+    });
+    bar.stop();
+    const { problems, checked, cut } = report;
+    const left = problems.filter(({ fixed }) => !fixed).length;
+    if (options.json) console.log(JSON.stringify({ ok: left === 0 && !cut, ...report }));
+    else {
+      console.log(fields(checked));
+      if (problems.length > 0) {
+        const shown = table(problems.slice(0, MAX_SHOWN), [
+          ["PROBLEM", (problem) => problem.kind],
+          ["AT", (problem) => problem.subject],
+          ["DETAIL", (problem) => problem.detail],
+          ["FIXED", (problem) => problem.fixed],
+        ]);
+        console.log(`\n${shown}${more(problems.length)}`);
+      }
+      const mendable = !fix && left > 0 ? "; veredus verify --fix mends what can be derived again" : "";
+      console.log(
+        `\n${problems.length}${cut ? "+" : ""} problems, ${problems.length - left} fixed${mendable}`,
+      );
+    }
+    if (left > 0 || cut) {
+      throw new CliFailure(`${left}${cut ? "+" : ""} problems are left`, { exit: "found" });
+    }
+  } finally {
+    bar.stop();
+    lock?.release();
   }
 }
 
-/** Runs `work` as the only one on the data. */
-async function locked<T>(folder: DataFolder, work: () => Promise<T>): Promise<T> {
-  let lock: DataLock;
+async function salvageData(options: CommonOptions & { to: string }, context: CliContext): Promise<void> {
+  const folder = await folderOf(options, context);
+  const { salvage } = await import("../../../storage/salvage.ts");
+  const bar = await progressBar("salvage");
+  const to = resolve(options.to);
   try {
-    lock = DataLock.take(folder.lock, "a veredus command");
+    const report = await salvage({ folder, to, progress: (progress) => bar.update(progress) });
+    bar.stop();
+    const { written, octets, folders, skipped, withoutDatabase } = report;
+    if (options.json) console.log(JSON.stringify(report));
+    else {
+      console.log(`${written} messages (${size(octets)}) in ${folders} folders of ${to}`);
+      if (withoutDatabase !== null) console.log(`without the database: ${withoutDatabase}`);
+      if (skipped.length > 0) {
+        const shown = table(skipped.slice(0, MAX_SHOWN), [
+          ["SEGMENT", (record) => record.segment],
+          ["OFFSET", (record) => record.offset],
+          ["OCTETS", (record) => record.octets],
+          ["SKIPPED BECAUSE", (record) => record.reason],
+        ]);
+        console.log(`\n${shown}${more(skipped.length)}`);
+      }
+    }
+    if (skipped.length > 0) throw new CliFailure(`${skipped.length} places were skipped`, { exit: "found" });
+  } catch (error) {
+    if (error instanceof CliFailure || !(error instanceof Error)) throw error;
+    throw new CliFailure(`salvage to ${to}: ${error.message}`);
+  } finally {
+    bar.stop();
+  }
+}
+
+function more(count: number): string {
+  return count > MAX_SHOWN ? `\n... and ${count - MAX_SHOWN} more; --json shows all` : "";
+}
+
+async function folderOf(options: CommonOptions, context: CliContext): Promise<DataFolder> {
+  const { DataFolder } = await import("../../../storage/data_folder.ts");
+  const folder = new DataFolder(await dataOf(options, context));
+  try {
+    Deno.statSync(folder.segments);
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new CliFailure(`only the owner of ${folder.path} and root may read it`, { exit: "unavailable" });
+    }
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CliFailure(
+      `${folder.path} is not a data folder: --data DIR or --config FILE says which server is meant`,
+      { exit: "unavailable" },
+    );
+  }
+  Deno.env.set("TMPDIR", folder.tmp);
+  return folder;
+}
+
+async function lockOf(folder: DataFolder): Promise<{ release(): void }> {
+  const { DataFolderLocked, DataLock } = await import("../../../storage/lock.ts");
+  try {
+    return DataLock.take(folder.lock, "veredus verify --fix");
   } catch (error) {
     if (!(error instanceof DataFolderLocked)) throw error;
-    throw new CliFailure(`${error.message}: stop it first`, { exit: "unavailable" });
+    throw new CliFailure(`${error.message}: --fix needs the data for itself, stop the server first`, {
+      exit: "unavailable",
+    });
   }
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new CliFailure(error.message);
-  } finally {
-    lock.release();
-  }
-}
-
-/** A bar on a terminal, nothing elsewhere. */
-async function startProgress(
-  quiet: boolean,
-): Promise<{ show: (progress: { done: number; total: number }) => void; stop: () => void }> {
-  if (quiet || !Deno.stderr.isTerminal()) return { show: () => {}, stop: () => {} };
-  const { SingleBar } = (await import("cli-progress")).default;
-  const bar = new SingleBar({ format: "{bar} {percentage} %, {eta} s left", hideCursor: true });
-  bar.start(1, 0);
-  return {
-    show: ({ done, total }) => {
-      bar.setTotal(Math.max(1, total));
-      bar.update(total === 0 ? 1 : done);
-    },
-    stop: () => bar.stop(),
-  };
-}
-
-function verifyWords({ checked, problems, cut }: VerifyReport): string {
-  const lines = problems.map(({ kind, subject, detail, fixed }) =>
-    `${fixed ? "mended" : "WRONG"}  ${kind}: ${subject}: ${detail}`
-  );
-  if (cut) lines.push("...and more");
-  lines.push(`looked at ${Object.entries(checked).map(([noun, count]) => `${count} ${noun}`).join(", ")}`);
-  const wrong = problems.filter(({ fixed }) => !fixed).length;
-  lines.push(wrong === 0 ? "nothing is wrong" : `${wrong} problems`);
-  return lines.join("\n");
-}
-
-function salvageWords({ written, octets, folders, skipped, withoutDatabase }: SalvageReport): string {
-  const lines = skipped.map(({ segment, offset, octets, reason }) =>
-    `skipped  segment ${segment} at ${offset}: ${octets} octets: ${reason}`
-  );
-  if (withoutDatabase !== null) lines.push(`the database cannot be used: ${withoutDatabase}`);
-  lines.push(`${written} messages (${size(octets)}) in ${folders} folders; ${skipped.length} skipped`);
-  return lines.join("\n");
 }
