@@ -75,7 +75,7 @@ export async function prepareOwnMail(
       sender: mail.sender,
       accountId: null,
       eightBit: mail.octets.some((octet) => octet >= 0x80),
-      smtputf8: false,
+      smtputf8: mail.recipients.some((recipient) => NOT_ASCII.test(recipient)),
       at,
       expiresAt: at + (mail.sender === "" ? options.bounceLifetimeMs : options.queueLifetimeMs),
     });

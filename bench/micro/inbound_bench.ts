@@ -1,0 +1,134 @@
+/**
+ * Deliveries through InboundReception into a real store: 4 kB, one recipient, 20 at a time, each durable.
+ *
+ * `deno run -A bench/micro/inbound_bench.ts [seconds]`. Two shapes: writer in this thread, and in a Worker as the server
+ * runs it. Logs are formatted and thrown away. The CPU time of this thread is what a front end pays besides SMTP.
+ */
+import { InboundReception } from "../../delivery/inbound.ts";
+import { type ClientFacts, isReply } from "../../delivery/reception.ts";
+import { IdSource } from "../../server/ids.ts";
+import { DataFolder } from "../../storage/data_folder.ts";
+import { openStore } from "../../storage/open_store.ts";
+import { Writer, type WriterPort } from "../../storage/writer.ts";
+import { connectWriter, serveWriter } from "../../storage/writer_port.ts";
+import { configureLogs } from "../../telemetry/log.ts";
+
+const SENDERS = 20;
+const ACCOUNTS = 20;
+const client: ClientFacts = {
+  sessionId: "session",
+  address: "192.0.2.1",
+  port: 4711,
+  heloName: "client.example",
+  esmtp: true,
+  tls: null,
+  service: "mx",
+  account: null,
+  trusted: false,
+};
+const mail = {
+  reversePath: { localPart: "sender", domain: "remote.example", international: false },
+  parameters: { size: 4_096, body: "8BITMIME", smtputf8: false },
+} as const;
+
+const message = new TextEncoder().encode(
+  "Date: Mon, 23 Nov 2026 20:09:29 +0000\r\nFrom: Sender <sender@remote.example>\r\n" +
+    "To: <user@example.test>\r\nSubject: benchmark\r\nMessage-ID: <1@remote.example>\r\n\r\n" +
+    "The quick brown fox jumps over the lazy dog, again and again.\r\n".repeat(61),
+);
+
+function openWriter(path: string): Writer {
+  return new Writer({
+    databasePath: new DataFolder(path).database,
+    clock: Date.now,
+    onFatal: (reason) => {
+      throw reason;
+    },
+  });
+}
+
+/** Nanoseconds of CPU this thread has used; Linux. */
+function cpuNs(): number {
+  return Number(Deno.readTextFileSync("/proc/thread-self/schedstat").split(" ")[0]);
+}
+
+async function run(path: string, writer: WriterPort, seconds: number): Promise<string> {
+  const store = openStore({ folder: new DataFolder(path), writer, openSegment: true });
+  await store.write({
+    kind: "put-domain",
+    domain: { name: "example.test", kind: "local", nextHop: "", catchAll: "", subaddressSeparators: "+" },
+  });
+  for (let at = 0; at < ACCOUNTS; at++) {
+    await store.write({ kind: "put-account", account: { address: `user${at}@example.test` } });
+  }
+  const ids = new IdSource();
+  const reception = new InboundReception({
+    store,
+    hostname: "mx.example.test",
+    clock: Date.now,
+    newId: () => ids.next(),
+    config: {
+      messageOctets: 50_000_000,
+      recipients: 1_000,
+      captureOutbound: "",
+      ownAddresses: [],
+      queueLifetimeMs: 1,
+      bounceLifetimeMs: 1,
+    },
+  });
+  const end = performance.now() + seconds * 1000;
+  const cpuBefore = cpuNs();
+  const took: number[] = [];
+  await Promise.all(Array.from({ length: SENDERS }, async (_, sender) => {
+    while (performance.now() < end) {
+      const began = performance.now();
+      const transaction = reception.mail(client, mail);
+      if (isReply(transaction)) throw new Error(transaction.text);
+      transaction.rcpt({
+        localPart: `user${sender % ACCOUNTS}`,
+        domain: "example.test",
+        international: false,
+      });
+      transaction.begin();
+      await transaction.write(message, 0, message.length);
+      const answer = await transaction.finish();
+      if (answer.code !== 250) throw new Error(answer.text);
+      took.push(performance.now() - began);
+    }
+  }));
+  const cpuUs = (cpuNs() - cpuBefore) / 1000 / took.length;
+  await store.close();
+  took.sort((a, b) => a - b);
+  const p99 = took[Math.floor(took.length * 0.99)]!;
+  return `${Math.round(took.length / seconds)} messages/s, p99 ${p99.toFixed(1)} ms, ${
+    cpuUs.toFixed(0)
+  } us CPU each`;
+}
+
+if (self.name === "writer") {
+  self.onmessage = ({ data }: MessageEvent<{ path: string; port: MessagePort }>) => {
+    serveWriter(openWriter(data.path), data.port);
+    self.postMessage("ready");
+  };
+} else if (import.meta.main) {
+  configureLogs({ level: "info", areas: {}, format: "json" }, { write() {} });
+  const seconds = Number(Deno.args[0] ?? 5);
+  for (const shape of ["writer in this thread", "writer in a Worker"]) {
+    const path = Deno.makeTempDirSync({ prefix: "veredus-bench-" });
+    new DataFolder(path).create();
+    if (shape === "writer in this thread") {
+      const writer = openWriter(path);
+      console.log(`${shape}: ${await run(path, writer, seconds)}`);
+      await writer.close();
+    } else {
+      const worker = new Worker(import.meta.url, { type: "module", name: "writer" });
+      const { port1, port2 } = new MessageChannel();
+      worker.postMessage({ path, port: port1 }, [port1]);
+      await new Promise((resolve) => worker.onmessage = resolve);
+      console.log(`${shape}: ${await run(path, connectWriter(port2), seconds)}`);
+      worker.terminate();
+      port2.close();
+    }
+    Deno.removeSync(path, { recursive: true });
+  }
+}
