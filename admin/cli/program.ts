@@ -7,7 +7,6 @@ import type { Command } from "commander";
 import { accountCommands } from "./commands/account.ts";
 import { aliasCommands } from "./commands/alias.ts";
 import { dataCommands } from "./commands/data.ts";
-import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
@@ -23,7 +22,6 @@ export function registerCommands(program: Command, context: CliContext): void {
   queueCommands(commands);
   tokenCommands(commands);
   runningCommands(commands);
-  dataCommands(commands);
   dataCommands(commands);
 }
 

@@ -1,10 +1,12 @@
 /**
  * `veredus verify` and `veredus salvage`: the data itself, read in this process.
  *
- * Both may run beside a server, except `verify --fix`, which needs the data for itself and takes the lock.
+ * `verify` may run beside a server, so that no mail waits for it; `verify --fix` and `salvage` need the data for
+ * themselves and take the lock.
  */
 import { resolve } from "node:path";
 import type { DataFolder } from "../../../storage/data_folder.ts";
+import { leaveRoot } from "../client.ts";
 import { type CliContext, CliFailure } from "../context.ts";
 import { fields, size, table } from "../output.ts";
 import { progressBar } from "../progress.ts";
@@ -32,7 +34,8 @@ async function verifyData(options: CommonOptions & { fix?: boolean }, context: C
     import("../../../storage/data_folder.ts"),
     import("../../../message/facts.ts"),
   ]);
-  const lock = fix ? await lockOf(folder) : null;
+  await leaveRoot(folder, context);
+  const lock = fix ? await lockOf(folder, "verify --fix") : null;
   const bar = await progressBar("verify");
   try {
     if (fix) recoverSegments(folder);
@@ -74,6 +77,7 @@ async function verifyData(options: CommonOptions & { fix?: boolean }, context: C
 async function salvageData(options: CommonOptions & { to: string }, context: CliContext): Promise<void> {
   const folder = await folderOf(options, context);
   const { salvage } = await import("../../../storage/salvage.ts");
+  const lock = await lockOf(folder, "salvage");
   const bar = await progressBar("salvage");
   const to = resolve(options.to);
   try {
@@ -100,6 +104,7 @@ async function salvageData(options: CommonOptions & { to: string }, context: Cli
     throw new CliFailure(`salvage to ${to}: ${error.message}`);
   } finally {
     bar.stop();
+    lock?.release();
   }
 }
 
@@ -126,13 +131,15 @@ async function folderOf(options: CommonOptions, context: CliContext): Promise<Da
   return folder;
 }
 
-async function lockOf(folder: DataFolder): Promise<{ release(): void }> {
+/** Null on a medium that cannot be written to: nobody can serve it either. */
+async function lockOf(folder: DataFolder, what: string): Promise<{ release(): void } | null> {
   const { DataFolderLocked, DataLock } = await import("../../../storage/lock.ts");
   try {
-    return DataLock.take(folder.lock, "veredus verify --fix");
+    return DataLock.take(folder.lock, `veredus ${what}`);
   } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EROFS") return null;
     if (!(error instanceof DataFolderLocked)) throw error;
-    throw new CliFailure(`${error.message}: --fix needs the data for itself, stop the server first`, {
+    throw new CliFailure(`${error.message}: ${what} needs the data for itself, stop the server first`, {
       exit: "unavailable",
     });
   }
