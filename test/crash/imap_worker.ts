@@ -35,6 +35,8 @@ export class ImapWorker {
   #pendingText = "";
   /** What each folder has shown so far; neither value may go back. */
   #facts = new Map<string, FolderFacts>();
+  /** Names that were deleted: created again they must get a larger UIDVALIDITY. */
+  #deleted = new Set<string>();
 
   constructor(root: string, random: Random) {
     this.root = root;
@@ -50,7 +52,14 @@ export class ImapWorker {
     const random = this.#random;
     const names = [...this.#folders.keys()];
     if (names.length === 0 || (names.length < 4 && random.chance(0.1))) {
-      const name = `${this.root}/f${++this.#serial}`;
+      const again = [...this.#deleted];
+      const name = again.length > 0 && random.chance(0.5)
+        ? random.pick(again)
+        : `${this.root}/f${++this.#serial}`;
+      this.#deleted.delete(name);
+      const known = this.#facts.get(name);
+      // Whatever the folder had before, the new one begins with a larger UIDVALIDITY and any UIDNEXT.
+      if (known !== undefined) this.#facts.set(name, { uidValidity: known.uidValidity + 1, uidNext: 0 });
       return await this.#do(client, `CREATE ${quote(name)}`, with_(this.#folders, [[name, []]]));
     }
     const name = random.pick(names);
@@ -61,14 +70,16 @@ export class ImapWorker {
       const next = new Map(this.#folders);
       next.delete(name);
       next.set(to, messages);
-      await this.#do(client, `RENAME ${quote(name)} ${quote(to)}`, next);
-      this.#facts.delete(name);
-      return;
+      const known = this.#facts.get(name);
+      if (known !== undefined) this.#facts.set(to, known);
+      return await this.#do(client, `RENAME ${quote(name)} ${quote(to)}`, next);
     }
     if (kind < 5) {
       const next = new Map(this.#folders);
       next.delete(name);
-      return await this.#do(client, `DELETE ${quote(name)}`, next);
+      await this.#do(client, `DELETE ${quote(name)}`, next);
+      this.#deleted.add(name);
+      return;
     }
     if (messages.length === 0 || (kind < 40 && messages.length < 30)) {
       return await this.#append(client, name, messages);

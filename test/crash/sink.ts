@@ -1,9 +1,9 @@
-/** A next hop on loopback that counts how often each message of the crash run was accepted. */
+/** A next hop on loopback that notes when each message of the crash run was accepted. */
 import { Wire, WireClosed } from "../lib/wire.ts";
 
 export class Sink {
-  /** Message marker to the number of times it was accepted. */
-  readonly received = new Map<string, number>();
+  /** Message marker to the times (performance.now) at which it was accepted. */
+  readonly received = new Map<string, number[]>();
   readonly port: number;
   #listener: Deno.TcpListener;
   #done: Promise<void>;
@@ -41,8 +41,8 @@ export class Sink {
         for (let line = await wire.line(); line !== "."; line = await wire.line()) {
           if (line.startsWith("X-Crash: ")) marker = line.slice(9);
         }
-        this.received.set(marker, (this.received.get(marker) ?? 0) + 1);
         await wire.write("250 ok\r\n");
+        this.received.set(marker, [...this.received.get(marker) ?? [], performance.now()]);
       }
     }
   }

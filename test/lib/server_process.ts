@@ -48,25 +48,8 @@ export class ServerProcess {
 
   /** Starts it and resolves when SMTP, submission, IMAP and POP3 accept connections. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
-    const command = [...(options.command ?? [Deno.execPath(), "run", "-A", MAIN])];
     const begin = performance.now();
-    const child = new Deno.Command("setsid", {
-      args: [
-        ...command,
-        "start",
-        "--data",
-        options.dataDir,
-        "--port-offset",
-        String(options.offset),
-        "--password",
-        options.password ?? "secret",
-        ...(options.args ?? []),
-      ],
-      env: { NO_COLOR: "1", ...options.env },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const child = spawn(options);
     const log: string[] = [];
     for (const stream of [child.stdout, child.stderr]) collect(stream, log);
     const ended = child.status;
@@ -84,6 +67,15 @@ export class ServerProcess {
       }
     }
     return new ServerProcess(options, { child, log, ended, readyAfterMs: performance.now() - begin });
+  }
+
+  /** Starts it and kills it `ms` later, wherever it is in its start. */
+  static async startAndKill(options: ServerOptions, ms: number): Promise<void> {
+    const child = spawn(options);
+    for (const stream of [child.stdout, child.stderr]) collect(stream, []);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    kill(child.pid);
+    await child.status;
   }
 
   /** Process id, also of its process group. */
@@ -120,6 +112,26 @@ export class ServerProcess {
   }
 }
 
+function spawn(options: ServerOptions): Deno.ChildProcess {
+  return new Deno.Command("setsid", {
+    args: [
+      ...(options.command ?? [Deno.execPath(), "run", "-A", MAIN]),
+      "start",
+      "--data",
+      options.dataDir,
+      "--port-offset",
+      String(options.offset),
+      "--password",
+      options.password ?? "secret",
+      ...(options.args ?? []),
+    ],
+    env: { NO_COLOR: "1", ...options.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
 /** A port offset whose standard mail ports are free right now. */
 export function freeOffset(): number {
   for (let attempt = 0; attempt < 200; attempt++) {
@@ -144,7 +156,8 @@ async function answers(port: number): Promise<boolean> {
     (await Deno.connect({ hostname: "127.0.0.1", port })).close();
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    const { ConnectionRefused, ConnectionReset } = Deno.errors; // reset: its socket is open, nobody accepts yet
+    if (error instanceof ConnectionRefused || error instanceof ConnectionReset) return false;
     throw error;
   }
 }
