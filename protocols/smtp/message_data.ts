@@ -15,9 +15,8 @@ export class MessageData {
   end = 0;
   /** Octets handed out, and those of the span that went over the limit. */
   octets = 0;
-  /** Why the message cannot be taken. */
-  refusal: Reply | null = null;
   #limit: number;
+  #tooBig = false;
   #convert = false;
   #reader = new DataReader();
   #checker = new LineEndChecker();
@@ -31,7 +30,7 @@ export class MessageData {
   open(convert: boolean): void {
     this.#convert = convert;
     this.octets = 0;
-    this.refusal = null;
+    this.#tooBig = false;
     this.#reader.reset();
     this.#checker.reset();
     this.#converter.reset();
@@ -43,21 +42,23 @@ export class MessageData {
     return this.#reader.done;
   }
 
+  /** Why the message cannot be taken; asked where a chunk or the message ends, it does not depend on how octets came. */
+  get refusal(): Reply | null {
+    if (this.#bare) return BARE_LINE_END;
+    return this.#tooBig ? TOO_BIG : null;
+  }
+
   /** Takes one span of DATA; returns the offset behind what was used. */
   readData(chunk: Uint8Array, at: number, end: number): number {
     const reader = this.#reader;
     const after = reader.next(chunk, at, end);
-    if (reader.bare && !this.#convert) this.refusal ??= BARE_LINE_END;
     this.#take(reader.bytes, reader.start, reader.end);
     return after;
   }
 
   /** Takes octets of a chunk (RFC 3030), where line ends mean nothing but must be right all the same. */
   readChunk(chunk: Uint8Array, start: number, end: number): void {
-    if (!this.#convert) {
-      this.#checker.push(chunk, start, end);
-      if (this.#checker.bare) this.refusal ??= BARE_LINE_END;
-    }
+    if (!this.#convert) this.#checker.push(chunk, start, end);
     this.#take(chunk, start, end);
   }
 
@@ -65,15 +66,14 @@ export class MessageData {
   finish(): void {
     this.#nothing();
     this.#checker.finish();
-    if (this.#checker.bare) this.refusal ??= BARE_LINE_END;
-    if (!this.#convert || this.refusal !== null) return;
+    if (!this.#convert || this.#tooBig) return;
     this.#converter.finish();
     this.#hand(this.#converter);
   }
 
   #take(bytes: Uint8Array, start: number, end: number): void {
     this.#nothing();
-    if (this.refusal !== null || start === end) return;
+    if (this.#tooBig || this.#bare || start === end) return;
     if (!this.#convert) return this.#hand({ bytes, start, end });
     this.#converter.push(bytes, start, end);
     this.#hand(this.#converter);
@@ -82,12 +82,16 @@ export class MessageData {
   #hand(span: { readonly bytes: Uint8Array; readonly start: number; readonly end: number }): void {
     this.octets += span.end - span.start;
     if (this.octets > this.#limit) {
-      this.refusal = TOO_BIG;
+      this.#tooBig = true;
       return;
     }
     this.bytes = span.bytes;
     this.start = span.start;
     this.end = span.end;
+  }
+
+  get #bare(): boolean {
+    return !this.#convert && (this.#reader.bare || this.#checker.bare);
   }
 
   #nothing(): void {

@@ -1,0 +1,213 @@
+/**
+ * Seeded mutations of SMTP command streams against the pure session.
+ *
+ * Looked for: an exception, a session that stops asking for input, output that depends on how the octets were cut, a
+ * message that is over its limit or has a bare line end, a reply that is none, mail without MAIL, RCPT and (for
+ * submission) a login. Any finding prints its seed and becomes a transcript.
+ */
+import assert from "node:assert/strict";
+import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
+import { Out } from "../../bytes/out.ts";
+import { SMTP_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
+import { RECIPIENT_OK, reply, SENDER_OK } from "../../protocols/smtp/reply.ts";
+import { SmtpSession, type SmtpSessionOptions } from "../../protocols/smtp/session.ts";
+
+const SEEDS = [
+  "EHLO a.example\r\n",
+  "HELO a.example\r\n",
+  "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n",
+  "AUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n",
+  "MAIL FROM:<ann@a.example> SIZE=100 BODY=8BITMIME SMTPUTF8\r\n",
+  "MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nSubject: x\r\n\r\n..\r\nx\r\n.\r\n",
+  "MAIL FROM:<ann@a.example>\r\nRCPT TO:<bob@example.test>\r\nBDAT 5\r\nab\r\ncBDAT 4 LAST\r\nd\r\n\r",
+  'RCPT TO:<"bob jones"@[192.0.2.1]>\r\n',
+  "RCPT TO:<no@example.test>\r\nDATA\r\n",
+  "DATA\r\na\nb\r\n.\r\n",
+  "BDAT 0 LAST\r\n",
+  "RSET\r\nNOOP x\r\nVRFY bob\r\nEXPN x\r\nHELP\r\n",
+  "STARTTLS\r\n",
+  "QUIT\r\n",
+];
+const TOKENS = [
+  "\r\n",
+  "\r",
+  "\n",
+  ".",
+  "\r\n.\r\n",
+  "\n.\n",
+  "\0",
+  "\xff",
+  " ",
+  "<",
+  ">",
+  "@",
+  '"',
+  "\\",
+  ":",
+  "*",
+  "=",
+]
+  .concat(["BDAT 9 LAST\r\n", "BDAT 99999999999999999999\r\n", "AUTH PLAIN\r\n", "LAST", "x".repeat(400)]);
+
+/** A small linear congruential generator: the same seed, the same inputs. */
+class Random {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = seed >>> 0 || 1;
+  }
+  below(limit: number): number {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor(this.#state / 2 ** 32 * limit);
+  }
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)]!;
+  }
+}
+
+function mutate(random: Random): string {
+  let text = random.below(4) > 0 ? SEEDS[0]! : "";
+  const commands = 1 + random.below(6);
+  for (let i = 0; i < commands; i++) text += random.pick(SEEDS);
+  const changes = random.below(6);
+  for (let i = 0; i < changes; i++) {
+    const at = random.below(text.length + 1);
+    switch (random.below(4)) {
+      case 0:
+        text = text.slice(0, at) + random.pick(TOKENS) + text.slice(at);
+        break;
+      case 1:
+        text = text.slice(0, at) + text.slice(at + 1 + random.below(5));
+        break;
+      case 2:
+        text = text.slice(0, at) + String.fromCharCode(random.below(256)) + text.slice(at + 1);
+        break;
+      default:
+        text = text.slice(0, at) + text.slice(Math.max(0, at - random.below(30)), at) + text.slice(at);
+    }
+  }
+  return text;
+}
+
+const LIMITS = {
+  commandLineOctets: 200,
+  authLineOctets: 300,
+  messageOctets: 60,
+  recipients: 3,
+  commands: 40,
+  errors: 12,
+};
+
+interface Played {
+  readonly output: string;
+  /** Messages handed out, in order. */
+  readonly messages: readonly string[];
+}
+
+/** Feeds chunks and answers every event. */
+export function playSmtp(
+  chunks: readonly Uint8Array[],
+  options: Pick<SmtpSessionOptions, "service" | "bareLineEnds">,
+): Played {
+  const out = new Out();
+  const session = new SmtpSession({
+    out,
+    hostName: "mx.example.test",
+    tlsActive: false,
+    startTlsAvailable: true,
+    mechanisms: SMTP_MECHANISMS,
+    plainLoginAllowed: true,
+    limits: LIMITS,
+    observer: { replied: () => {}, limited: () => {} },
+    ...options,
+  });
+  const messages: string[] = [];
+  let data = "";
+  let recipients = -1;
+  for (const chunk of chunks) {
+    const borrowed = chunk.slice();
+    session.feed(borrowed);
+    let budget = 1_000 + borrowed.length * 4;
+    for (let event = session.next(); event.kind !== "need-input"; event = session.next()) {
+      if (--budget < 0) throw new Error("the session does not come back to asking for input");
+      switch (event.kind) {
+        case "close":
+          return { output: latin1(out.take()), messages };
+        case "helo":
+          recipients = -1;
+          session.accept();
+          break;
+        case "mail":
+          assert.equal(recipients, -1, "MAIL in a transaction");
+          assert.ok(options.service === "mx" || session.loggedIn, "MAIL without a login");
+          recipients = 0;
+          data = "";
+          session.answer(SENDER_OK);
+          break;
+        case "rcpt": {
+          assert.ok(recipients >= 0, "RCPT without MAIL");
+          const known = event.forwardPath.localPart.startsWith("b");
+          if (known) recipients++;
+          session.answer(known ? RECIPIENT_OK : reply(550, "5.1.1", "No such user"));
+          break;
+        }
+        case "begin":
+          assert.ok(recipients > 0 && recipients <= LIMITS.recipients, "a message without recipients");
+          session.accept();
+          break;
+        case "data":
+          data += latin1(event.bytes, event.start, event.end);
+          break;
+        case "message":
+          assert.equal(data.length, event.octets);
+          assert.ok(event.octets <= LIMITS.messageOctets, "a message over the limit");
+          assert.doesNotMatch(data.replaceAll("\r\n", ""), /[\r\n]/, "a bare line end");
+          messages.push(data);
+          recipients = -1;
+          session.answer(reply(250, "2.0.0", `Stored ${event.octets}`));
+          break;
+        case "discard":
+          recipients = -1;
+          break;
+        case "credentials":
+          session.authenticated();
+          break;
+        case "starttls":
+          // Nothing is dropped here, so that the cut does not matter.
+          recipients = -1;
+          session.tlsStarted();
+          break;
+        default:
+          event satisfies never;
+      }
+    }
+    borrowed.fill(0x2e);
+  }
+  return { output: latin1(out.take()), messages };
+}
+
+export function fuzzSmtp(seed: number, runs: number): void {
+  const random = new Random(seed);
+  for (let run = 0; run < runs; run++) {
+    const text = mutate(random);
+    const octets = encodeLatin1(text);
+    const options = {
+      service: random.pick(["mx", "submission"] as const),
+      bareLineEnds: random.pick(["refuse", "convert"] as const),
+    };
+    const where = `seed ${seed}, run ${run}, ${JSON.stringify(options)}: ${JSON.stringify(text)}`;
+    let whole: Played;
+    try {
+      whole = playSmtp([octets], options);
+    } catch (error) {
+      throw new Error(where, { cause: error });
+    }
+    const at = random.below(octets.length + 1);
+    const cut = playSmtp([octets.subarray(0, at), octets.subarray(at)], options);
+    assert.deepEqual(cut, whole, `${where}, cut at ${at}`);
+    const single = playSmtp([...octets].map((octet) => new Uint8Array([octet])), options);
+    assert.deepEqual(single, whole, `${where}, octet by octet`);
+    for (const line of whole.output.split("\r\n").slice(0, -1)) {
+      assert.match(line, /^[2-5]\d\d[ -][ -~]*$/, where);
+    }
+  }
+}
