@@ -1,9 +1,8 @@
 /**
  * Everything a delivery must know of a message, gathered while its octets pass by: structure in IMAP's form, preview,
- * the header facts for searching, threading, loop detection and submission. Bounded memory whatever the size.
+ * the header facts for searching, threading and loop detection. Bounded memory whatever the size.
  */
 import { decodeText } from "./content.ts";
-import { addressesOf } from "./address.ts";
 import { STRUCTURE_FIELDS } from "./body_structure.ts";
 import { parseDate } from "./date.ts";
 import { decodeHeaderText, decodeRaw } from "./encoded_word.ts";
@@ -40,21 +39,12 @@ export interface MessageFacts {
   readonly receivedCount: number;
   /** Values of Delivered-To fields. */
   readonly deliveredTo: readonly string[];
-  /** `local@domain` of each From and Sender address. */
-  readonly fromAddresses: readonly string[];
-  readonly senderAddresses: readonly string[];
-  readonly fromCount: number;
-  readonly hasDate: boolean;
-  readonly hasBcc: boolean;
 }
 
 export class FactsBuilder {
   #parser: MimeParser;
   #receivedCount = 0;
   #deliveredTo: string[] = [];
-  #fromCount = 0;
-  #fromValues: string[] = [];
-  #hasBcc = false;
 
   constructor(limits: Partial<MimeLimits> = {}) {
     this.#parser = new MimeParser(
@@ -90,21 +80,12 @@ export class FactsBuilder {
       longestLineOctets: this.#parser.longestLineOctets,
       receivedCount: this.#receivedCount,
       deliveredTo: this.#deliveredTo,
-      fromAddresses: this.#fromValues.flatMap((value) => addressesOf(value)).map(decodeRaw),
-      senderAddresses: addressesOf(fields.get("sender") ?? "").map(decodeRaw),
-      fromCount: this.#fromCount,
-      hasDate: date !== undefined,
-      hasBcc: this.#hasBcc,
     };
   }
 
   #root(block: Uint8Array, spans: readonly FieldSpan[]): void {
     for (const span of spans) {
       if (span.name === "received") this.#receivedCount++;
-      else if (span.name === "from") {
-        this.#fromCount++;
-        this.#fromValues.push(fieldValue(block, span));
-      } else if (span.name === "bcc" || span.name === "resent-bcc") this.#hasBcc = true;
       else if (span.name === "delivered-to" && this.#deliveredTo.length < MAX_DELIVERED_TO) {
         this.#deliveredTo.push(fieldValue(block, span).toLowerCase());
       }
