@@ -5,6 +5,7 @@
  * look-ups are left until a host is tried, except where the answer depends on them. Limits: {@linkcode MAX_HOSTS}
  * exchanges of a domain, {@linkcode MAX_ADDRESSES} addresses of a host.
  */
+import { canonicalAddress } from "./ip_address.ts";
 import { ResolveError, type Resolver } from "./resolver.ts";
 
 /** The best this many exchanges are used; a zone of thousands would keep the queue busy for days. */
@@ -29,7 +30,7 @@ export type MxResult =
   | { readonly kind: "null-mx" }
   /** NXDOMAIN: 5.1.2. Permanent. */
   | { readonly kind: "no-such-domain" }
-  /** The domain exists but has neither MX nor address: 5.4.4. Permanent. */
+  /** The domain exists but has neither an address nor an MX record that names a host: 5.4.4. Permanent. */
   | { readonly kind: "no-host" }
   /** DNS could not be asked: 4.4.3 when temporary; a name that is no name is permanent. `reason` is for a DSN. */
   | { readonly kind: "failed"; readonly temporary: boolean; readonly reason: string };
@@ -41,14 +42,18 @@ export type AddressResult =
   | { readonly kind: "none" }
   | { readonly kind: "failed"; readonly temporary: boolean; readonly reason: string };
 
-/** Our own names (lower case) and addresses; `localhost` counts as ours always. */
+/** How we can be reached; `localhost`, 0.0.0.0 and :: are ours always. */
 export interface Ourselves {
+  /** Lower case. */
   readonly names: ReadonlySet<string>;
   readonly addresses: ReadonlySet<string>;
+  /** A listener on all addresses: all of 127.0.0.0/8 leads to us. */
+  readonly loopback?: boolean;
 }
 
 /** The hosts for a domain (A-labels, not an address literal). Never rejects for a reason outside of us. */
 export async function lookupMx(resolver: Resolver, domain: string, random: Random): Promise<MxResult> {
+  if (endsWithNumber(domain)) return { kind: "no-such-domain" };
   try {
     const answer = await resolver.resolve(domain, "MX");
     switch (answer.status) {
@@ -59,7 +64,8 @@ export async function lookupMx(resolver: Resolver, domain: string, random: Rando
       case "found": {
         // RFC 7505 3: a single record with the root as exchange. Among others "." is no host and is left out.
         if (answer.records.every((record) => record.exchange === ".")) return { kind: "null-mx" };
-        return { kind: "hosts", groups: grouped(answer.records, random), implicit: false };
+        const groups = grouped(answer.records, random);
+        return groups.length === 0 ? { kind: "no-host" } : { kind: "hosts", groups, implicit: false };
       }
       default:
         return answer.status satisfies never;
@@ -124,7 +130,7 @@ export async function withoutOurselves(
     }
     const found = await Promise.all(group.hosts.map((host) => lookupAddresses(resolver, host, () => 0)));
     const own = found.some((result) =>
-      result.kind === "addresses" && result.addresses.some((address) => ours.addresses.has(address))
+      result.kind === "addresses" && result.addresses.some((address) => isOurAddress(address, ours))
     );
     if (own) return groups.slice(0, at);
   }
@@ -135,9 +141,29 @@ function isOurName(host: string, ours: Ourselves): boolean {
   return ours.names.has(host) || host === "localhost" || host.endsWith(".localhost");
 }
 
+function isOurAddress(given: string, ours: Ourselves): boolean {
+  // A mapped IPv4 address leads to the same place (RFC 4291 2.5.5.2).
+  const address = given.startsWith("::ffff:") ? canonicalAddress(given.slice(7)) ?? given : given;
+  if (address === "0.0.0.0" || address === "::") return true;
+  return ours.addresses.has(address) || (ours.loopback === true && address.startsWith("127."));
+}
+
+/** No top-level domain is a number (RFC 3696 2): such a "name" is an address that was not written as one. */
+function endsWithNumber(name: string): boolean {
+  return /(^|\.)[0-9]+\.?$/.test(name);
+}
+
+/**
+ * RFC 5321 5.1: an exchange is the name of a host. One that looks like an address would be connected to without a
+ * look-up, and so without being compared with ours.
+ */
+function isHostName(exchange: string): boolean {
+  return /^[a-z0-9_.-]+$/.test(exchange) && exchange !== "." && !endsWithNumber(exchange);
+}
+
 function grouped(records: readonly { preference: number; exchange: string }[], random: Random): MxGroup[] {
   const byPreference = new Map<number, Set<string>>();
-  const best = records.filter((record) => record.exchange !== ".").toSorted((a, b) =>
+  const best = records.filter((record) => isHostName(record.exchange)).toSorted((a, b) =>
     a.preference - b.preference
   );
   for (const { preference, exchange } of best.slice(0, MAX_HOSTS)) {

@@ -121,12 +121,10 @@ function ourselves(config: Config, addresses: readonly string[]): Ourselves {
     protocol === "smtp" && port === STANDARD_PORTS.smtp
   )
     .map(({ address }) => address);
+  const everywhere = ["*", "0.0.0.0", "::"].some((address) => listening.includes(address));
   return {
     names: new Set([config.hostname]),
-    addresses: new Set(
-      listening.includes("*") || listening.includes("0.0.0.0") || listening.includes("::")
-        ? addresses
-        : listening,
-    ),
+    addresses: new Set(everywhere ? addresses : listening),
+    loopback: everywhere,
   };
 }

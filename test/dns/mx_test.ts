@@ -25,6 +25,9 @@ const ZONE: Record<string, MockEntry> = {
   "null.test MX": [mx(0, ".")],
   "nulls.test MX": [mx(0, "."), mx(10, ".")],
   "half-null.test MX": [mx(0, "."), mx(10, "a.test")],
+  "figures.test MX": [mx(1, "127.0.0.1"), mx(2, "::1"), mx(3, "a b"), mx(4, "host.1"), mx(10, "a.test")],
+  "only-figures.test MX": [mx(1, "127.0.0.1")],
+  "127.0.0.1 A": [a("127.0.0.1")],
   "double.test MX": [mx(10, "a.test"), mx(10, "a.test")],
   "implicit4.test A": [a("192.0.2.1")],
   "implicit6.test AAAA": [aaaa("2001:db8::1")],
@@ -60,6 +63,10 @@ Deno.test("hosts of a domain", async () => {
     ["null.test", { kind: "null-mx" }],
     ["nulls.test", { kind: "null-mx" }],
     ["half-null.test", hosts([{ preference: 10, hosts: ["a.test"] }])],
+    ["figures.test", hosts([{ preference: 10, hosts: ["a.test"] }])],
+    ["only-figures.test", { kind: "no-host" }],
+    ["127.0.0.1", { kind: "no-such-domain" }],
+    ["127.0.0.1.", { kind: "no-such-domain" }],
     ["double.test", hosts([{ preference: 10, hosts: ["a.test"] }])],
     ["implicit4.test", hosts([{ preference: 0, hosts: ["implicit4.test"] }], true)],
     ["implicit6.test", hosts([{ preference: 0, hosts: ["implicit6.test"] }], true)],
@@ -170,6 +177,22 @@ Deno.test("our own place in the list cuts it off", async () => {
     );
   }
   const nobody = { names: new Set<string>(), addresses: new Set<string>() };
+  for (
+    const [record, loopback, ours] of [
+      [a("0.0.0.0"), false, true],
+      [aaaa("::"), false, true],
+      [aaaa("::ffff:192.0.2.7"), false, true],
+      [aaaa("::ffff:192.0.2.8"), false, false],
+      [a("127.1.2.3"), false, false],
+      [a("127.1.2.3"), true, true],
+      [aaaa("::ffff:127.1.2.3"), true, true],
+    ] as const
+  ) {
+    const sly = new MockResolver({ [`x.test ${record.type}`]: [record] });
+    const us = { names: new Set<string>(), addresses: new Set(["192.0.2.7"]), loopback };
+    const left = await withoutOurselves(sly, [{ preference: 1, hosts: ["x.test"] }], us);
+    assert.equal(left.length, ours ? 0 : 1, record.address);
+  }
   const local = [{ preference: 1, hosts: ["mail.localhost"] }];
   assert.deepEqual(await withoutOurselves(resolver, local, nobody), []);
 });

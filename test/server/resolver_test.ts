@@ -1,0 +1,131 @@
+/** The resolver with real sockets, against a small server on loopback. */
+import assert from "node:assert/strict";
+import { decodeMessage, encodeMessage, type Message } from "../../dns/message.ts";
+import { ResolveError } from "../../dns/resolver.ts";
+import { DEFAULT_RESOLVER, type ResolverConfig } from "../../server/config/config.ts";
+import { cryptoRandomBelow } from "../../server/dns_network.ts";
+import { createResolver } from "../../server/resolver.ts";
+
+/** Answers A with 192.0.2.1; for names that begin with `big` truncated over UDP; not at all for `silent`. */
+class LoopbackServer implements AsyncDisposable {
+  readonly udp: Deno.DatagramConn;
+  readonly tcp: Deno.Listener;
+  readonly ports: Set<number>;
+  #loops: Promise<void>[];
+
+  constructor(hostname: string) {
+    this.tcp = Deno.listen({ hostname, port: 0 });
+    this.udp = Deno.listenDatagram({ hostname, port: this.port, transport: "udp" });
+    this.ports = new Set();
+    this.#loops = [this.#serveUdp(), this.#serveTcp()];
+  }
+
+  get port(): number {
+    return (this.tcp.addr as Deno.NetAddr).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.udp.close();
+    this.tcp.close();
+    await Promise.all(this.#loops);
+  }
+
+  async #serveUdp(): Promise<void> {
+    for await (const [octets, from] of this.udp) {
+      this.ports.add((from as Deno.NetAddr).port);
+      const query = decodeMessage(octets)!;
+      const name = query.questions[0]!.name.toLowerCase();
+      if (name.startsWith("silent")) continue;
+      const reply = name.startsWith("big")
+        ? answer(query, { truncated: true, answers: [] })
+        : answer(query, {});
+      await this.udp.send(reply, from);
+    }
+  }
+
+  async #serveTcp(): Promise<void> {
+    for await (const connection of this.tcp) {
+      using _closing = connection;
+      const buffer = new Uint8Array(512);
+      const count = await connection.read(buffer) ?? 0;
+      const reply = answer(decodeMessage(buffer.subarray(2, count))!, {});
+      // In two pieces.
+      await connection.write(Uint8Array.of(reply.length >> 8));
+      await connection.write(Uint8Array.of(reply.length & 0xff, ...reply));
+    }
+  }
+}
+
+function answer(query: Message, parts: Partial<Message>): Uint8Array {
+  const name = query.questions[0]!.name;
+  return encodeMessage({
+    ...query,
+    response: true,
+    recursionAvailable: true,
+    answers: [{ name, class: 1, ttlSeconds: 60, data: { type: "A", address: "192.0.2.1" } }],
+    ...parts,
+  });
+}
+
+function config(servers: string[], timeoutMs = 2_000): ResolverConfig {
+  return { ...DEFAULT_RESOLVER, servers, timeoutMs };
+}
+
+const EXPECTED = [{ type: "A" as const, address: "192.0.2.1" }];
+
+Deno.test("over UDP and TCP, from a new port each time", async () => {
+  await using server = new LoopbackServer("127.0.0.1");
+  const resolver = createResolver(config([`127.0.0.1:${server.port}`]));
+  for (let at = 0; at < 20; at++) {
+    assert.deepEqual((await resolver.resolve(`h${at}.example.test`, "A")).records, EXPECTED);
+  }
+  assert.ok(server.ports.size >= 18, `${server.ports.size} ports`);
+  assert.deepEqual((await resolver.resolve("big.example.test", "A")).records, EXPECTED);
+});
+
+Deno.test("over IPv6", async () => {
+  await using server = new LoopbackServer("::1");
+  const resolver = createResolver(config([`[::1]:${server.port}`]));
+  assert.deepEqual((await resolver.resolve("a.example.test", "A")).records, EXPECTED);
+  assert.deepEqual((await resolver.resolve("big.example.test", "A")).records, EXPECTED);
+});
+
+Deno.test("many at once", async () => {
+  await using server = new LoopbackServer("127.0.0.1");
+  const resolver = createResolver(config([`127.0.0.1:${server.port}`]));
+  const answers = await Promise.all(
+    Array.from({ length: 400 }, (_, at) => resolver.resolve(`${at % 5 ? "h" : "big"}${at}.test`, "A")),
+  );
+  assert.ok(answers.every((found) => found.status === "found"));
+});
+
+Deno.test("silence ends by itself and leaves no socket behind", async () => {
+  await using server = new LoopbackServer("127.0.0.1");
+  const resolver = createResolver(config([`127.0.0.1:${server.port}`], 100));
+  await assert.rejects(
+    resolver.resolve("silent.example.test", "A"),
+    (error) => error instanceof ResolveError && error.fault === "timeout",
+  );
+  assert.equal((await resolver.resolve("a.example.test", "A")).status, "found");
+});
+
+Deno.test("servers of resolv.conf are used when none are configured", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    // Nobody answers DNS at port 53 of this address: the fault names it, so it was read.
+    await Deno.writeTextFile(file, "search example.test\nnameserver 127.0.0.77\n");
+    const resolver = createResolver(config([], 100), file);
+    await assert.rejects(resolver.resolve("a.example.test", "A"), /no answer in time|127\.0\.0\.77/);
+  } finally {
+    await Deno.remove(file);
+  }
+  assert.throws(() => createResolver(config([]), "/"), Error);
+  assert.throws(() => createResolver(config(["ns.example.test:53"])), RangeError);
+});
+
+Deno.test("random numbers stay below their limit and are spread", () => {
+  const random = cryptoRandomBelow();
+  const seen = new Array<number>(10).fill(0);
+  for (let at = 0; at < 10_000; at++) seen[random(10)]!++;
+  assert.ok(seen.every((count) => count > 800 && count < 1_200), String(seen));
+});
