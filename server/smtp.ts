@@ -344,6 +344,7 @@ class Connection {
     const reply = await transaction.finish();
     if (reply.code < 300) messageOctets.inc(octets);
     this.#report(reply, { octets, recipients });
+    this.#messageEnds = Infinity;
     this.#transaction = null;
     transaction.discard();
     this.session.answer(reply);
