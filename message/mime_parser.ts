@@ -287,12 +287,17 @@ export class MimeParser {
     if (message && plain && !tooDeep && this.#parts < this.#limits.parts) this.#beginHeader(at, part);
   }
 
-  /** Closes the parts above `level`; the line end before a boundary (`eol` octets) belongs to the boundary. */
+  /**
+   * Closes the parts above `level`. The line end before a boundary (`eol` octets) belongs to the boundary, unless it
+   * ends a header: then it is the part's, and that of all parts around it.
+   */
   #close(level: number, at: number, eol: number): void {
+    let inner = 0;
     while (this.#stack.length > level) {
       const { part, boundary, linesBefore } = this.#stack.pop()!;
       if (boundary !== null) this.#active--;
-      const end = Math.max(part.bodyStart, at - eol);
+      const end = Math.max(part.bodyStart, at - eol, inner);
+      inner = end;
       part.bodyEnd = end;
       part.lines = Math.max(
         0,
