@@ -22,6 +22,7 @@ const hooks: Hooks = {
 
 const context: CliContext = {
   version: VERSION,
+  defaultConfigFile: DEFAULT_CONFIG_FILE,
   dataOf: async (file) => (await import("./server/config/load.ts")).loadConfig(file).data,
   becomeOwner: async (ids) => (await import("./server/process/become.ts")).becomeOwner(ids),
 };
@@ -44,6 +45,7 @@ program.command("start")
   .option("--relay <HOST:PORT>", "next hop for mail to other domains (default: captured here)")
   .option("--threads <N>", "front-end threads; 0: everything in one thread", "auto")
   .option("--address <ADDRESS>", "loopback address to listen on", "127.0.0.1")
+  .option("--tls <WAY>", "implicit TLS: compact (less memory) or full (SNI, cipher in Received)", "compact")
   .option("--log-level <LEVEL>", "trace, debug, info, warning, error or fatal", "info")
   .option("--supervise", "start the server again when it dies")
   .action(async ({ supervise, ...options }) => {

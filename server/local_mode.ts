@@ -11,6 +11,8 @@ import {
   type Config,
   DEFAULT_CONFIG,
   defaultListener,
+  isImplicitTls,
+  type ListenerConfig,
   PROTOCOLS,
   type RelayRule,
   STANDARD_PORTS,
@@ -30,6 +32,8 @@ export interface LocalOptions {
   readonly relay: { readonly host: string; readonly port: number } | null;
   /** Loopback address to listen on. */
   readonly address: string;
+  /** How implicit TLS is carried; compact when left out. */
+  readonly tls?: ListenerConfig["tls"];
   readonly logging: Config["logging"];
 }
 
@@ -50,6 +54,7 @@ export function localConfig(options: LocalOptions): Config {
     listeners: PROTOCOLS.map((protocol) => ({
       ...defaultListener(protocol),
       address: options.address,
+      tls: isImplicitTls(protocol) ? options.tls ?? "compact" : "compact",
       port: STANDARD_PORTS[protocol] + options.portOffset,
     })),
     relay,

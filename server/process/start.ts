@@ -27,6 +27,7 @@ export interface StartArguments {
   readonly relay?: string;
   readonly threads: string;
   readonly address: string;
+  readonly tls: string;
   readonly logLevel: string;
 }
 
@@ -35,6 +36,7 @@ export const START_DEFAULTS = {
   portOffset: String(DEFAULT_PORT_OFFSET),
   threads: "auto",
   address: "127.0.0.1",
+  tls: "compact",
   logLevel: "info",
 } as const;
 
@@ -79,6 +81,9 @@ function configOf(args: StartArguments): Config | string {
   if (!/^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^::1$/.test(args.address)) {
     return `--address ${args.address}: only loopback (127.0.0.0/8 or ::1); \`veredus serve\` serves other machines`;
   }
+  if (args.tls !== "compact" && args.tls !== "full") {
+    return `--tls ${args.tls}: compact or full is needed`;
+  }
   if (!(LOG_LEVELS as readonly string[]).includes(args.logLevel)) {
     return `--log-level ${args.logLevel}: one of ${LOG_LEVELS.join(", ")} is needed`;
   }
@@ -93,6 +98,7 @@ function configOf(args: StartArguments): Config | string {
     threads: args.threads === "auto" ? "auto" : Number(args.threads),
     relay,
     address: args.address,
+    tls: args.tls,
     logging: { ...DEFAULT_LOGGING, level: args.logLevel as LogLevel },
   });
 }
