@@ -115,7 +115,7 @@ Deno.test("servers of resolv.conf are used when none are configured", async () =
     // Nobody answers DNS at port 53 of this address: the fault names it, so it was read.
     await Deno.writeTextFile(file, "search example.test\nnameserver 127.0.0.77\n");
     const resolver = createResolver(config([], 100), file);
-    await assert.rejects(resolver.resolve("a.example.test", "A"), /no answer in time|127\.0\.0\.77/);
+    await assert.rejects(resolver.resolve("a.example.test", "A"), /127\.0\.0\.77: no answer in time/);
   } finally {
     await Deno.remove(file);
   }
