@@ -3,6 +3,8 @@ import type { EXIT } from "../../server/exit_codes.ts";
 
 export interface CliContext {
   readonly version: string;
+  /** Says which server is meant where nothing else does, when it is there. */
+  readonly defaultConfigFile: string;
   /** The data folder that a configuration file names; throws with its faults. */
   dataOf(configFile: string): Promise<string>;
   /** Starts this command again as another user. */

@@ -10,7 +10,6 @@ import type { AdminClient, AdminRequest } from "./client.ts";
 import { type CliContext, CliFailure } from "./context.ts";
 import { fields } from "./output.ts";
 
-export const DEFAULT_CONFIG_FILE = "/etc/veredus/veredus.yaml";
 export const DEFAULT_DATA = "./veredus-data";
 
 export interface CommonOptions {
@@ -90,12 +89,12 @@ export async function dataOf(options: CommonOptions, context: CliContext): Promi
   if (options.data !== undefined) return resolve(options.data);
   if (options.config !== undefined) return await context.dataOf(options.config);
   try {
-    Deno.statSync(DEFAULT_CONFIG_FILE);
+    Deno.statSync(context.defaultConfigFile);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return resolve(DEFAULT_DATA);
     throw error;
   }
-  return await context.dataOf(DEFAULT_CONFIG_FILE);
+  return await context.dataOf(context.defaultConfigFile);
 }
 
 function shellOf<O>(

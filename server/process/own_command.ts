@@ -4,5 +4,5 @@ import { fileURLToPath } from "node:url";
 export function ownCommand(): string[] {
   return Deno.build.standalone
     ? [Deno.execPath()]
-    : [Deno.execPath(), "run", "-A", fileURLToPath(new URL("../../main.ts", import.meta.url))];
+    : [Deno.execPath(), "run", "-A", fileURLToPath(Deno.mainModule)];
 }
