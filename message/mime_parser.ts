@@ -61,6 +61,12 @@ interface OpenPart {
   linesBefore: number;
 }
 
+const HEADER_OCTETS = 4096;
+const NO_OCTETS = new Uint8Array(0);
+/** Header buffers of finished messages for the next ones: allocating them anew is what garbage collection costs most. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+const MAX_SPARE = 64;
+
 /** Octets of a line that arrives in pieces which are kept in a body: a boundary has at most 70 characters. */
 const LINE_START_OCTETS = 256;
 
@@ -75,12 +81,12 @@ export class MimeParser {
   #lines = 0;
   /** Octets of the line end of the last line, 0 when it had none. */
   #lastEol = 0;
-  #carry = new Uint8Array(256);
+  #carry: Uint8Array<ArrayBuffer> = NO_OCTETS;
   #carried = 0;
   /** Length of the started line, of which only the first octets may be in `#carry`. */
   #started = 0;
   #endsWithCr = false;
-  #header = new Uint8Array(4096);
+  #header: Uint8Array<ArrayBuffer> = spare.pop() ?? new Uint8Array(HEADER_OCTETS);
   #headerLength = 0;
   #headerStart = 0;
   /** True while a header block is read. */
@@ -90,13 +96,12 @@ export class MimeParser {
   #parts = 0;
   /** Set while the part that begins now is a child of a multipart/digest. */
   #pendingMessageOf: MimePart | null = null;
-  #preview: Uint8Array;
+  #preview: Uint8Array = NO_OCTETS;
   #previewed = 0;
 
   constructor(limits: MimeLimits, onHeader: HeaderListener) {
     this.#limits = limits;
     this.#onHeader = onHeader;
-    this.#preview = new Uint8Array(limits.previewOctets);
   }
 
   /** Octets pushed so far. */
@@ -137,6 +142,8 @@ export class MimeParser {
     }
     if (this.#inHeader) this.#endHeader(this.#offset);
     this.#close(0, this.#offset, 0);
+    if (this.#header.length === HEADER_OCTETS && spare.length < MAX_SPARE) spare.push(this.#header);
+    this.#header = NO_OCTETS;
     return this.root!;
   }
 
@@ -149,7 +156,9 @@ export class MimeParser {
     const take = Math.min(length, Math.max(0, room));
     if (take > 0) {
       if (this.#carried + take > this.#carry.length) {
-        const grown = new Uint8Array(Math.max(this.#carried + take, this.#carry.length * 2));
+        const grown = new Uint8Array(
+          Math.max(this.#carried + take, this.#carry.length * 2, LINE_START_OCTETS),
+        );
         grown.set(this.#carry.subarray(0, this.#carried));
         this.#carry = grown;
       }
@@ -184,7 +193,8 @@ export class MimeParser {
       }
       this.#appendHeader(bytes, start, end);
     } else if (
-      this.#previewed < this.#preview.length && this.previewPart === this.#stack[this.#stack.length - 1]?.part
+      this.#previewed < this.#limits.previewOctets &&
+      this.previewPart === this.#stack[this.#stack.length - 1]?.part
     ) {
       this.#previewMore(bytes, start, Math.min(end, start + LINE_START_OCTETS));
     }
@@ -193,6 +203,7 @@ export class MimeParser {
   }
 
   #previewMore(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#preview.length === 0) this.#preview = new Uint8Array(this.#limits.previewOctets);
     const take = Math.min(end - start, this.#preview.length - this.#previewed);
     this.#preview.set(bytes.subarray(start, start + take), this.#previewed);
     this.#previewed += take;

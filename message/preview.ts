@@ -3,9 +3,24 @@
 export const PREVIEW_CHARACTERS = 200;
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
 
+/** What a text that is neither quotes nor white space fills the preview with. */
+const USUALLY_ENOUGH = 2 * PREVIEW_CHARACTERS;
+
 export function preview(text: string, html: boolean): string {
-  const plain = html ? withoutMarkup(text) : text.replace(/^>.*$/gm, "");
-  const folded = plain.replace(/\s+/g, " ").trim();
+  if (html) return shortened(folded(withoutMarkup(text)));
+  const first = folded(withoutQuotes(text.slice(0, USUALLY_ENOUGH)));
+  return shortened(first.length > PREVIEW_CHARACTERS ? first : folded(withoutQuotes(text)));
+}
+
+function withoutQuotes(text: string): string {
+  return text.includes(">") ? text.replace(/^>.*$/gm, "") : text;
+}
+
+function folded(text: string): string {
+  return text.replace(/\s\s+|[^\S ]/g, " ").trim();
+}
+
+function shortened(folded: string): string {
   if (folded.length <= PREVIEW_CHARACTERS) return folded.toWellFormed();
   return folded.slice(0, PREVIEW_CHARACTERS).replace(/[\uD800-\uDBFF]$/, "").trimEnd().toWellFormed();
 }

@@ -23,6 +23,11 @@ import { type SalvageFacts, type Spool, StorageError } from "./store.ts";
 
 export const MEMORY_OCTETS = 256 * 1024;
 const PIECE_OCTETS = 1024 * 1024;
+const START_OCTETS = 8 * 1024;
+const EMPTY = new Uint8Array(0);
+/** Buffers of stored messages for the next ones: allocating them anew is what garbage collection costs most. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+const MAX_SPARE = 64;
 const PAYLOAD_AT = FILE_HEADER_OCTETS + RECORD_HEADER_OCTETS;
 
 /** A message past MEMORY_OCTETS: what was written so far. */
@@ -47,7 +52,7 @@ export class SegmentSpool implements Spool {
   constructor(folder: string, segments: SegmentWriter) {
     this.#folder = folder;
     this.#segments = segments;
-    this.#buffer = new Uint8Array(8 * 1024);
+    this.#buffer = spare.pop() ?? new Uint8Array(START_OCTETS);
   }
 
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
@@ -85,7 +90,7 @@ export class SegmentSpool implements Spool {
     const salvageOctets = encodeSalvage(salvage);
     if (this.#large === null && this.#writing === null) {
       const { blob, durable } = this.#segments.append(this.#buffer.subarray(0, this.#used), salvageOctets);
-      this.#buffer = new Uint8Array(0);
+      this.#release();
       await durable;
       return blob;
     }
@@ -103,7 +108,7 @@ export class SegmentSpool implements Spool {
     if (this.#state === "discarded") return;
     const removable = this.#state === "open";
     this.#state = "discarded";
-    this.#buffer = new Uint8Array(0);
+    this.#release();
     if (removable) Promise.resolve(this.#writing).catch(() => {}).finally(() => this.#drop()); // told by its write
   }
 
@@ -132,7 +137,7 @@ export class SegmentSpool implements Spool {
     }
     this.#segments.syncFolder();
     large.file.close();
-    this.#buffer = new Uint8Array(0);
+    this.#release();
     return { segment: large.number, offset: PAYLOAD_AT, length };
   }
 
@@ -174,6 +179,14 @@ export class SegmentSpool implements Spool {
   #grow(wanted: number): void {
     const grown = new Uint8Array(Math.max(wanted, this.#buffer.length * 2));
     grown.set(this.#buffer.subarray(0, this.#used));
+    this.#release();
     this.#buffer = grown;
+  }
+
+  /** Gives the buffer back. No piece of it may be on its way to disk: those are larger than what is kept here. */
+  #release(): void {
+    const buffer = this.#buffer;
+    this.#buffer = EMPTY;
+    if (buffer.length === START_OCTETS && spare.length < MAX_SPARE) spare.push(buffer);
   }
 }
