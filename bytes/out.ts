@@ -4,7 +4,7 @@
  * Strings are gathered and encoded once per flush, octets are copied in between (bench/micro/out_bench.ts).
  * `take` hands out everything and starts anew; the caller owns what it took. Above
  * {@linkcode HIGH_WATER_OCTETS} the driver must flush before it produces more: backpressure. An empty buffer
- * holds no memory; the next one starts at the size that was needed last, up to a limit.
+ * holds no memory; the next one starts at the size that was needed last, between the size given and a limit.
  */
 
 /** A driver that sees `pending` above this flushes before it asks the core for more. */
@@ -18,9 +18,11 @@ export class Out {
   #buffer: Uint8Array<ArrayBuffer> = EMPTY;
   #length = 0;
   #text = "";
+  readonly #leastOctets: number;
   #initialOctets: number;
 
   constructor(initialOctets = KEEP_OCTETS) {
+    this.#leastOctets = initialOctets;
     this.#initialOctets = initialOctets;
   }
 
@@ -71,7 +73,7 @@ export class Out {
   take(): Uint8Array<ArrayBuffer> {
     this.#encode();
     const taken = this.#buffer.subarray(0, this.#length);
-    this.#initialOctets = Math.min(Math.max(this.#length, KEEP_OCTETS), START_LIMIT_OCTETS);
+    this.#initialOctets = Math.min(Math.max(this.#length, this.#leastOctets), START_LIMIT_OCTETS);
     this.#buffer = EMPTY;
     this.#length = 0;
     return taken;

@@ -154,7 +154,7 @@ class Connection {
   #transport: Transport;
   #services: SmtpServices;
   #options: SmtpOptions;
-  #out = new Out();
+  #out = new Out(REPLY_OCTETS);
   #since: number;
   #deadline: Deadline;
   #account: Account | null = null;
@@ -319,7 +319,7 @@ class Connection {
   #answerRcpt(path: Path, reply: Reply): void {
     if (reply.code >= 300) {
       this.log.info("RCPT refused", {
-        traceId: this.#open.traceId,
+        trace: this.#open.traceId,
         from: formatPath(this.#reversePath),
         to: formatPath(path),
         reply: textOf(reply),
@@ -340,10 +340,9 @@ class Connection {
 
   async #finish(octets: number): Promise<void> {
     const transaction = this.#open;
-    const { recipients } = this.session;
-    const reply = await transaction.finish();
+    const reply = await transaction.finish(); // which logs what became of the message
+    countMessage(this.#options.service, reply.code);
     if (reply.code < 300) messageOctets.inc(octets);
-    this.#report(reply, { octets, recipients });
     this.#messageEnds = Infinity;
     this.#transaction = null;
     transaction.discard();
@@ -355,21 +354,18 @@ class Connection {
     const transaction = this.#transaction;
     this.#messageEnds = Infinity;
     if (transaction === null) return;
-    if (reply !== null) this.#report(reply, {});
+    if (reply !== null) this.#refused(reply, transaction);
     this.#transaction = null;
     transaction.discard();
   }
 
-  /** The one log line of a message. */
-  #report(reply: Reply, facts: { readonly octets?: number; readonly recipients?: number }): void {
-    const { service } = this.#options;
-    countMessage(service, reply.code);
-    this.log.info(reply.code < 300 ? "message accepted" : "message refused", {
-      traceId: this.#transaction?.traceId,
-      service,
+  /** The log line of a message that never came to its end. */
+  #refused(reply: Reply, transaction: Transaction): void {
+    countMessage(this.#options.service, reply.code);
+    this.log.info("message refused", {
+      trace: transaction.traceId,
       account: this.#account?.address,
       from: formatPath(this.#reversePath),
-      ...facts,
       reply: textOf(reply),
     });
   }
@@ -551,6 +547,9 @@ class Connection {
     await this.#flush().catch((late) => this.log.debug("421 was not taken", { error: late }));
   }
 }
+
+/** Room for the replies to a pipelined group or to EHLO: a new buffer is made for each write. */
+const REPLY_OCTETS = 512;
 
 /** Milliseconds for the last reply to be taken. */
 const LAST_WORD_MS = 10_000;
