@@ -14,6 +14,12 @@ import { notices as noticeCount } from "./queue_metrics.ts";
 
 const log = getLogger(["veredus", "queue"]);
 const AGAIN_MS = 1_000;
+/**
+ * Nobody waits for these commits, and each costs a sync: outcomes gather for a moment. A crash in that moment sends
+ * them a second time, as one in the middle of the commit would.
+ */
+const GATHER_MS = 10;
+const FULL_GROUP = 100;
 
 /** Why a recipient was not reached, as its sender is told. */
 export interface NoticeRecipient {
@@ -84,8 +90,10 @@ export class OutcomeWriter {
   }
 
   async #run(): Promise<void> {
-    await Promise.resolve(); // what this turn still adds belongs to the same group
     while (this.#waiting.length > 0) {
+      if (this.#waiting.length < FULL_GROUP && !this.#stopped) {
+        await new Promise<void>((resolve) => this.#timers.after(GATHER_MS, resolve));
+      }
       const group = this.#waiting;
       this.#waiting = [];
       const failed = await this.#write(group);

@@ -13,7 +13,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { RecipientResult } from "../protocols/smtp/client_session.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
-import type { DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
+import type { DuePosition, DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
 import { type HopFailure, type MessageSource, OutboundConnection, type OutboundParts } from "./outbound.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import * as metrics from "./queue_metrics.ts";
@@ -25,8 +25,11 @@ const log = getLogger(["veredus", "queue"]);
 
 /** Recipients of one destination kept in memory. */
 export const CLAIM_PER_DESTINATION = 500;
-const CLAIM_TOTAL = 10_000;
+const CLAIM_TOTAL = 5_000;
 const CLAIM_ROWS = 500;
+/** With so little in memory, or after so long, the queue is read from its start and not from where it was left. */
+const CLAIMED_FEW = 200;
+const CLAIM_ALL_MS = 1_000;
 /** Between two looks into the queue, milliseconds; also ten times what the last one took. */
 const CLAIM_EVERY_MS = 5;
 /** A destination that refused one more connection is not asked for another for this long. */
@@ -105,6 +108,11 @@ export class QueueRunner {
   #claimPauseMs: number;
   /** The last look did not see all that is due. */
   #more: boolean;
+  /** Where the last look ended. What came in behind its back lies before: an older time, a destination that was busy. */
+  #position: DuePosition | null;
+  #readAllAt: number;
+  /** Destinations that the last look passed over. */
+  #passedOver: readonly string[];
   #draining: boolean;
   #drained: (() => void) | null;
 
@@ -129,6 +137,9 @@ export class QueueRunner {
     this.#lastClaimAt = -Infinity;
     this.#claimPauseMs = 0;
     this.#more = false;
+    this.#position = null;
+    this.#readAllAt = -Infinity;
+    this.#passedOver = [];
     this.#draining = false;
     this.#drained = null;
   }
@@ -236,14 +247,27 @@ export class QueueRunner {
     if (this.#draining) return;
     const { store } = this.#parts;
     const now = this.#now();
-    const busy = [...this.#claimedOf].filter(([, count]) => count >= CLAIM_PER_DESTINATION);
-    const known = this.#claimed.size - busy.reduce((sum, [, count]) => sum + count, 0);
-    const limit = CLAIM_ROWS + known;
     if (this.#claimed.size >= CLAIM_TOTAL) {
       this.#more = true;
       return;
     }
-    const rows = store.queue.due(now, { limit, busy: busy.map(([name]) => name) });
+    const busy = [...this.#claimedOf].filter(([, count]) => count >= CLAIM_PER_DESTINATION);
+    const fromStart = this.#position === null || this.#claimed.size < CLAIMED_FEW ||
+      now - this.#readAllAt >= CLAIM_ALL_MS ||
+      this.#passedOver.some((name) => (this.#claimedOf.get(name) ?? 0) < CLAIM_PER_DESTINATION / 2);
+    const known = fromStart ? this.#claimed.size - busy.reduce((sum, [, count]) => sum + count, 0) : 0;
+    const limit = CLAIM_ROWS + known;
+    const rows = store.queue.due(now, {
+      limit,
+      busy: busy.map(([name]) => name),
+      ...(!fromStart && this.#position !== null && { after: this.#position }),
+    });
+    if (fromStart) {
+      this.#readAllAt = now;
+      this.#passedOver = [];
+    }
+    this.#passedOver = [...new Set([...this.#passedOver, ...busy.map(([name]) => name)])];
+    this.#position = rows.at(-1) ?? this.#position;
     this.#more = rows.length === limit || busy.length > 0;
     this.#enqueue(rows.filter(({ recipientId }) => !this.#claimed.has(recipientId)));
     this.#lastClaimAt = this.#now();

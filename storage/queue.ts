@@ -1,11 +1,14 @@
 /** Reads of the outbound queue: what is due, one message, and the operator's lists. */
 import type { SqlValue } from "./libsql.ts";
 import type { Statements } from "./statements.ts";
-import type { DueRecipient, Queue, QueuedMessage, QueueFilter, QueueListRow } from "./store.ts";
+import type { DuePosition, DueRecipient, Queue, QueuedMessage, QueueFilter, QueueListRow } from "./store.ts";
 
 const RECIPIENT =
-  "r.id, r.queue_id, r.recipient, r.destination, r.notify, r.original_recipient, r.attempts, r.delay_notified";
+  "r.id, r.queue_id, r.recipient, r.destination, r.notify, r.original_recipient, r.attempts, r.delay_notified, " +
+  "r.next_attempt_at";
 const MAX_PAGE = 1_000;
+/** Before everything. */
+const START: DuePosition = { nextAttemptAt: -1, recipientId: -1 };
 const MAX_WAITING = 10_000;
 
 export class SqlQueue implements Queue {
@@ -15,11 +18,16 @@ export class SqlQueue implements Queue {
     this.#statements = statements;
   }
 
-  due(now: number, options: { limit: number; busy: readonly string[] }): DueRecipient[] {
+  due(
+    now: number,
+    options: { limit: number; busy: readonly string[]; after?: DuePosition },
+  ): DueRecipient[] {
+    const { nextAttemptAt, recipientId } = options.after ?? START;
     return this.#statements.rows(
       `SELECT ${RECIPIENT} FROM queue_recipients AS r WHERE r.held = 0 AND r.next_attempt_at <= ? ` +
+        "AND (r.next_attempt_at, r.id) > (?, ?) " +
         "AND r.destination NOT IN (SELECT value FROM json_each(?)) ORDER BY r.next_attempt_at, r.id LIMIT ?",
-    ).all(now, JSON.stringify(options.busy), options.limit).map(toRecipient);
+    ).all(now, nextAttemptAt, recipientId, JSON.stringify(options.busy), options.limit).map(toRecipient);
   }
 
   nextDueAt(after: number): number | null {
@@ -79,17 +87,16 @@ export class SqlQueue implements Queue {
     add("r.held = ?", filter.state === undefined ? undefined : filter.state === "held" ? 1 : 0);
     add("r.queue_id = ?", filter.queueId);
     return this.#statements.rows(
-      `SELECT ${RECIPIENT}, c.trace_id, q.sender, r.held, q.created_at, q.expires_at, r.next_attempt_at, r.last_reply, c.length ` +
+      `SELECT ${RECIPIENT}, c.trace_id, q.sender, r.held, q.created_at, q.expires_at, r.last_reply, c.length ` +
         "FROM queue_recipients AS r JOIN queue_messages AS q ON q.id = r.queue_id JOIN contents AS c ON c.id = q.content_id " +
         `WHERE ${where.join(" AND ")} ORDER BY r.id LIMIT ?`,
     ).all(...parameters, Math.max(1, Math.min(MAX_PAGE, page.limit))).map((row) => ({
       ...toRecipient(row),
-      traceId: row[8] as string,
-      sender: row[9] as string,
-      state: row[10] === 1 ? "held" : "queued",
-      createdAt: row[11] as number,
-      expiresAt: row[12] as number,
-      nextAttemptAt: row[13] as number,
+      traceId: row[9] as string,
+      sender: row[10] as string,
+      state: row[11] === 1 ? "held" : "queued",
+      createdAt: row[12] as number,
+      expiresAt: row[13] as number,
       lastReply: row[14] as string,
       sizeOctets: row[15] as number,
     }));
@@ -114,5 +121,6 @@ function toRecipient(row: SqlValue[]): DueRecipient {
     originalRecipient: row[5] as string,
     attempts: row[6] as number,
     delayNotified: row[7] === 1,
+    nextAttemptAt: row[8] as number,
   };
 }

@@ -220,6 +220,13 @@ export interface DueRecipient {
   readonly originalRecipient: string;
   readonly attempts: number;
   readonly delayNotified: boolean;
+  readonly nextAttemptAt: number;
+}
+
+/** A place in the order of what is due. */
+export interface DuePosition {
+  readonly nextAttemptAt: number;
+  readonly recipientId: number;
 }
 
 export interface QueuedMessage {
@@ -244,7 +251,6 @@ export interface QueueListRow extends DueRecipient {
   readonly state: "queued" | "held";
   readonly createdAt: number;
   readonly expiresAt: number;
-  readonly nextAttemptAt: number;
   readonly lastReply: string;
   readonly sizeOctets: number;
 }
@@ -258,8 +264,14 @@ export interface QueueFilter {
 }
 
 export interface Queue {
-  /** Recipients due at `now` that are not held, oldest due first, skipping destinations in `busy`. */
-  due(now: number, options: { limit: number; busy: readonly string[] }): DueRecipient[];
+  /**
+   * Recipients due at `now` that are not held, oldest due first, skipping destinations in `busy` and what does not lie
+   * behind `after`.
+   */
+  due(
+    now: number,
+    options: { limit: number; busy: readonly string[]; after?: DuePosition },
+  ): DueRecipient[];
   /** When the next one that is not due yet at `after` becomes due; null when there is none. */
   nextDueAt(after: number): number | null;
   /** The recipients of one message that are not held (up to 10,000): what an operator has not stopped. */
