@@ -2,7 +2,8 @@
  * `veredus serve` as a process of its own, on port 25 of a loopback address, as production runs it.
  *
  * Port 25 needs a capability: as root the process becomes another user with CAP_NET_BIND_SERVICE (and CAP_DAC_OVERRIDE,
- * because the sources and the module cache of whoever runs the tests may be closed to that user).
+ * because the sources may be closed to that user). Deno asks access(2) for its packages, which knows no capabilities:
+ * the user gets a cache of its own, made of links.
  */
 import { stringify } from "yaml";
 import { runOk, until } from "./program.ts";
@@ -30,6 +31,7 @@ export class ProductionServer {
   readonly address: string;
   readonly folder: string;
   readonly configFile: string;
+  readonly #cache: string;
   #child: Deno.ChildProcess | null = null;
   #log = "";
 
@@ -37,6 +39,7 @@ export class ProductionServer {
     this.address = address;
     this.folder = folder;
     this.configFile = `${folder}/veredus.yaml`;
+    this.#cache = `${folder}/deno`;
   }
 
   /** Writes the configuration; `config` adds to hostname, data folder and listeners. */
@@ -53,7 +56,17 @@ export class ProductionServer {
         ...config,
       }),
     );
-    await runOk("chown", ["-R", `${UNPRIVILEGED}:${UNPRIVILEGED}`, folder]);
+    await linkPackages(server.#cache);
+    await runOk("find", [
+      folder,
+      "-type",
+      "d",
+      "-exec",
+      "chown",
+      `${UNPRIVILEGED}:${UNPRIVILEGED}`,
+      "{}",
+      "+",
+    ]);
     return server;
   }
 
@@ -62,7 +75,7 @@ export class ProductionServer {
     const { stdout } = await runOk("setpriv", [
       ...PRIVILEGES,
       ...[Deno.execPath(), "run", "-A", MAIN, ...args, "--config", this.configFile],
-    ], { env: environment(), ...(stdin !== undefined && { stdin }) });
+    ], { env: environment(this.#cache), ...(stdin !== undefined && { stdin }) });
     return stdout;
   }
 
@@ -72,7 +85,7 @@ export class ProductionServer {
         ...PRIVILEGES,
         ...[Deno.execPath(), "run", "-A", MAIN, "serve", "--config", this.configFile],
       ],
-      env: environment(),
+      env: environment(this.#cache),
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -109,8 +122,21 @@ export class ProductionServer {
   }
 }
 
-function environment(): Record<string, string> {
-  return { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+function environment(denoDir: string): Record<string, string> {
+  return { DENO_DIR: denoDir, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+}
+
+/** Links to the packages in this user's cache; copies where links cannot be made. */
+async function linkPackages(to: string): Promise<void> {
+  const { denoDir } = JSON.parse((await runOk(Deno.execPath(), ["info", "--json"])).stdout) as {
+    denoDir: string;
+  };
+  await Deno.mkdir(to);
+  try {
+    await runOk("cp", ["-al", `${denoDir}/npm`, to]);
+  } catch {
+    await runOk("cp", ["-a", `${denoDir}/npm`, to]); // another file system
+  }
 }
 
 async function answers(hostname: string, port: number): Promise<boolean> {

@@ -237,10 +237,8 @@ Deno.test("node-pop3 and mpop read what IMAP shows", async () => {
   const uidl = await pop3.UIDL() as string[][];
   const fetched = String(await pop3.RETR(uidl.length));
   await pop3.QUIT();
-  assert.equal(
-    fetched.replace(/\r?\n$/, "").replaceAll("\n", "\r\n").replaceAll("\r\r", "\r"),
-    text.replace(/\r\n$/, ""),
-  );
+  // node-pop3 gives lines without CR and drops empty ones at the end.
+  assert.equal(fetched.replaceAll("\r", "").trimEnd(), text.replaceAll("\r", "").trimEnd());
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(
     `${folder}/mpoprc`,
