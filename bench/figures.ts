@@ -1,0 +1,434 @@
+/** The figures: what is measured, how, and which budget it has. */
+import type { Figures, LoadGenerator, LoadOptions } from "./load.ts";
+import { peakDuring, residentOctets } from "./memory.ts";
+import { type Budget, number, type Row } from "./row.ts";
+import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
+import type { Veredus } from "./veredus.ts";
+
+/** How long and how much: a full run, or a quick one that only shows that all of it works. */
+export interface Effort {
+  readonly secs: number;
+  readonly rounds: number;
+  /** Messages in the mailbox of each reader. */
+  readonly mailbox: number;
+  /** Messages delivered to us and to the slower peer. */
+  readonly deliver: { readonly ours: number; readonly peer: number };
+  readonly outbound: number;
+  readonly idle: number;
+  /** Deliveries before memory is looked at again; 0: not at all. */
+  readonly many: number;
+}
+
+export const FULL: Effort = {
+  secs: 4,
+  rounds: 3,
+  mailbox: 200,
+  deliver: { ours: 15_000, peer: 2_000 },
+  outbound: 3_000,
+  idle: 1_000,
+  many: 100_000,
+};
+
+export const QUICK: Effort = {
+  secs: 1,
+  rounds: 1,
+  mailbox: 60,
+  deliver: { ours: 3_000, peer: 400 },
+  outbound: 500,
+  idle: 300,
+  many: 0,
+};
+
+export interface Setting {
+  readonly generator: LoadGenerator;
+  readonly effort: Effort;
+  readonly ours: Veredus;
+  readonly peer: Target | null;
+  /** Where each server sends mail to other domains. */
+  readonly sinks: { readonly ours: number; readonly peer: number };
+  /** Folder on the disk that both write to. */
+  readonly folder: string;
+  /** Starts another Veredus on the data of `ours`, which has stopped by then. */
+  restart(options: { threads?: string; tls?: "compact" | "full" }): Promise<Veredus>;
+}
+
+export interface Figure {
+  readonly name: string;
+  /** `after`: with the loaded server stopped, on its data. */
+  readonly when: "beside" | "after";
+  measure(setting: Setting): Promise<Row[]>;
+}
+
+/** Operations that did not work. */
+export class Failures extends Error {
+  override readonly name = "Failures";
+}
+
+const READ: LoadOptions = { users: USERS, prefix: READERS, domain: DOMAIN, pass: PASSWORD };
+const DELIVER: LoadOptions = { ...READ, prefix: RECEIVERS, conns: 20, size: 4096 };
+const MEGABYTE = 1024 * 1024;
+
+async function load(
+  setting: Setting,
+  mode: string,
+  at: { readonly port: number; readonly options: LoadOptions },
+): Promise<Figures> {
+  const figures = await setting.generator.run(mode, at.port, at.options);
+  if (figures.failed !== 0) throw new Failures(`${mode}: ${figures.failed} operations failed`);
+  return figures;
+}
+
+/** Drives both in turns, and takes the middle of each one's rounds by `key`. */
+async function inTurns(
+  setting: Setting,
+  key: string,
+  one: (target: Target, isPeer: boolean) => Promise<Figures>,
+): Promise<{ ours: Figures; peer: Figures | null }> {
+  const ours: Figures[] = [], peers: Figures[] = [];
+  for (let round = 0; round < setting.effort.rounds; round++) {
+    ours.push(await one(setting.ours, false));
+    if (setting.peer !== null) peers.push(await one(setting.peer, true));
+  }
+  const middle = (all: Figures[]) =>
+    all.sort((a, b) => (a[key] ?? 0) - (b[key] ?? 0))[Math.floor(all.length / 2)];
+  return { ours: middle(ours)!, peer: middle(peers) ?? null };
+}
+
+function latencies(figures: { ours: Figures; peer: Figures | null }): string {
+  const text = ({ p50_ms = 0, p99_ms = 0 }: Figures) => `${p50_ms.toFixed(2)} / ${p99_ms.toFixed(2)} ms`;
+  return figures.peer === null ? text(figures.ours) : `${text(figures.ours)}; peer ${text(figures.peer)}`;
+}
+
+/** Every reader's mailbox filled to the same size on each server; half of it by the way of each delivery figure. */
+export async function fill(setting: Setting): Promise<void> {
+  const msgs = setting.effort.mailbox * USERS / 2;
+  for (const target of setting.peer === null ? [setting.ours] : [setting.ours, setting.peer]) {
+    for (const keep of [0, 1]) {
+      const options = { ...DELIVER, prefix: READERS, keep, pipe: keep, msgs, count: target.imap };
+      await load(setting, "smtp", { port: target.smtp, options });
+    }
+  }
+}
+
+function deliveries(name: string, what: string, options: { keep: number; budget: Budget }): Figure {
+  return {
+    name,
+    when: "beside",
+    measure: async (setting) => {
+      const { effort } = setting;
+      const { keep } = options;
+      const figures = await inTurns(setting, "filed_per_s", (target, isPeer) => {
+        const msgs = isPeer ? effort.deliver.peer : effort.deliver.ours;
+        return load(setting, "smtp", {
+          port: target.smtp,
+          options: { ...DELIVER, keep, pipe: keep, msgs, count: target.imap },
+        });
+      });
+      const { ours, peer } = figures;
+      const row = { figure: name, unit: "/s" };
+      return [
+        {
+          ...row,
+          what: `deliver 4 kB, ${what}, to the mailbox`,
+          ours: ours.filed_per_s!,
+          peer: peer?.filed_per_s ?? null,
+          budget: options.budget,
+          note: latencies(figures),
+        },
+        {
+          ...row,
+          what: `the same, accepted`,
+          ours: ours.per_s!,
+          peer: peer?.per_s ?? null,
+          budget: null,
+          note: "",
+        },
+      ];
+    },
+  };
+}
+
+function imap(
+  name: string,
+  what: string,
+  options: { op: string; conns: number; least?: number; whole?: boolean },
+): Figure {
+  return {
+    name,
+    when: "beside",
+    measure: async (setting) => {
+      const { op, conns, least, whole } = options;
+      const { secs, mailbox } = setting.effort;
+      const figures = await inTurns(
+        setting,
+        "per_s",
+        (target) =>
+          load(setting, "imap", { port: target.imap, options: { ...READ, op, conns, secs, mailbox } }),
+      );
+      const each = whole ? mailbox : 1;
+      return [{
+        figure: name,
+        what: `IMAP ${what}, ${conns} connection${conns === 1 ? "" : "s"}`,
+        unit: whole ? "messages/s" : "/s",
+        ours: figures.ours.per_s! * each,
+        peer: figures.peer === null ? null : figures.peer.per_s! * each,
+        budget: least === undefined ? null : { kind: "ratio", least },
+        note: latencies(figures),
+      }];
+    },
+  };
+}
+
+const pop3: Figure = {
+  name: "pop3",
+  when: "beside",
+  measure: async (setting) => {
+    const options = { ...READ, conns: 4, secs: setting.effort.secs };
+    const figures = await inTurns(
+      setting,
+      "per_s",
+      (target) => load(setting, "pop3", { port: target.pop3, options }),
+    );
+    return [{
+      figure: "pop3",
+      what: "POP3 RETR, 4 connections",
+      unit: "/s",
+      ours: figures.ours.per_s!,
+      peer: figures.peer?.per_s ?? null,
+      budget: { kind: "ratio", least: 1.2 },
+      note: latencies(figures),
+    }];
+  },
+};
+
+/** From the first message handed in to the last one at the sink. */
+const outbound: Figure = {
+  name: "outbound",
+  when: "beside",
+  measure: async (setting) => {
+    const msgs = setting.effort.outbound;
+    const figures = await inTurns(setting, "per_s", async (target, isPeer) => {
+      const sink = await setting.generator.start("sink", isPeer ? setting.sinks.peer : setting.sinks.ours, {
+        msgs,
+      });
+      try {
+        const begin = performance.now();
+        const options = {
+          ...DELIVER,
+          ...target.outbound.options,
+          to: "outside.test",
+          keep: 1,
+          pipe: 1,
+          msgs,
+        };
+        await load(setting, "smtp", { port: target.outbound.port, options });
+        const line = await sink.line(120_000);
+        if (line === null) {
+          throw new Failures(`outbound: ${target.name} did not send all of ${msgs} messages on`);
+        }
+        return { per_s: msgs / ((performance.now() - begin) / 1000) };
+      } finally {
+        await sink.end();
+      }
+    });
+    return [{
+      figure: "outbound",
+      what: "queued and sent on to a sink, 20 senders",
+      unit: "/s",
+      ours: figures.ours.per_s!,
+      peer: figures.peer?.per_s ?? null,
+      budget: null,
+      note: "",
+    }];
+  },
+};
+
+const disk: Figure = {
+  name: "disk",
+  when: "beside",
+  measure: async (setting) => {
+    const { per_s = 0, batch_ms = 0 } = await load(setting, "disk", {
+      port: 0,
+      options: { dir: setting.folder, secs: Math.min(2, setting.effort.secs) },
+    });
+    return [{
+      figure: "disk",
+      what: "the disk: 4 kB messages in fdatasync'd batches of 20",
+      unit: "/s",
+      ours: per_s,
+      peer: null,
+      budget: null,
+      note: `${batch_ms.toFixed(2)} ms a batch`,
+    }];
+  },
+};
+
+const largeMessage: Figure = {
+  name: "memory-message",
+  when: "beside",
+  measure: async (setting) => {
+    const { ours } = setting;
+    const pids = ours.pids();
+    const send = (size: number) =>
+      load(setting, "smtp", { port: ours.smtp, options: { ...DELIVER, conns: 1, msgs: 1, size } });
+    await send(1_000_000); // code that only large messages use is loaded once
+    await pause(2_000);
+    const before = residentOctets(pids);
+    const { peak } = await peakDuring(pids, send(49_900_000));
+    return [memoryRow("memory-message", "resident memory, growth during a 50 MB message", {
+      octets: peak - before,
+      most: 8,
+    })];
+  },
+};
+
+/** Resident memory of a server that has taken this many messages in its life. */
+const afterMany: Figure = {
+  name: "memory-after",
+  when: "beside",
+  measure: async (setting) => {
+    const msgs = setting.effort.many;
+    if (msgs === 0) return [];
+    await load(setting, "smtp", {
+      port: setting.ours.smtp,
+      options: { ...DELIVER, keep: 1, pipe: 1, msgs },
+    });
+    await pause(5_000);
+    const octets = residentOctets(setting.ours.pids());
+    const what = `resident memory after ${number(msgs)} deliveries`;
+    return [memoryRow("memory-after", what, { octets, most: 300 })];
+  },
+};
+
+function idle(tls: "compact" | "full", most: number): Figure {
+  return {
+    name: `idle-${tls}`,
+    when: "after",
+    measure: async (setting) => {
+      const server = await setting.restart({ tls });
+      try {
+        const ours = await idleOctets(setting, server);
+        return [{
+          figure: `idle-${tls}`,
+          what: `idle IMAP session, tls: ${tls}`,
+          unit: "kB",
+          ours: ours / 1000,
+          peer: setting.peer === null ? null : await idleOctets(setting, setting.peer) / 1000,
+          budget: { kind: "below", most },
+          note: `${setting.effort.idle} sessions`,
+        }];
+      } finally {
+        await server.stop();
+      }
+    },
+  };
+}
+
+/** Octets that one more idle session over TLS takes, on top of a server that has some. */
+async function idleOctets(setting: Setting, target: Target): Promise<number> {
+  const options = { ...READ, tls: 1, sources: 10 };
+  const some = await setting.generator.start("idle", target.imaps, { ...options, conns: 50 });
+  await pause(1_500);
+  const before = residentOctets(target.pids());
+  const many = await setting.generator.start("idle", target.imaps, {
+    ...options,
+    conns: setting.effort.idle,
+  });
+  await pause(3_000);
+  const octets = residentOctets(target.pids()) - before;
+  await many.end();
+  await some.end();
+  const failed = (some.ready.failed ?? 1) + (many.ready.failed ?? 1);
+  if (failed > 0) throw new Failures(`idle: ${failed} sessions of ${target.name} could not be opened`);
+  return octets / setting.effort.idle;
+}
+
+const startTime: Figure = {
+  name: "start",
+  when: "after",
+  measure: async (setting) => {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const server = await setting.restart({});
+      times.push(server.readyAfterMs);
+      await server.stop();
+    }
+    times.sort((a, b) => a - b);
+    return [{
+      figure: "start",
+      what: "process start to all ports open, existing data, warm cache",
+      unit: "ms",
+      ours: times[2]!,
+      peer: null,
+      budget: { kind: "below", most: 300 },
+      note: `${times[0]!.toFixed(0)} to ${times[4]!.toFixed(0)} ms in 5 starts`,
+    }];
+  },
+};
+
+function idleServer(name: string, what: string, options: { threads?: string; most: number }): Figure {
+  return {
+    name,
+    when: "after",
+    measure: async (setting) => {
+      const { threads, most } = options;
+      const server = await setting.restart(threads === undefined ? {} : { threads });
+      try {
+        await pause(2_000);
+        return [
+          memoryRow(name, `resident memory, idle, ${what}`, { octets: residentOctets(server.pids()), most }),
+        ];
+      } finally {
+        await server.stop();
+      }
+    },
+  };
+}
+
+function memoryRow(figure: string, what: string, value: { octets: number; most: number }): Row {
+  const { octets, most } = value;
+  return {
+    figure,
+    what,
+    unit: "MB",
+    ours: octets / MEGABYTE,
+    peer: null,
+    budget: { kind: "below", most },
+    note: "",
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** In the order they are measured: what changes the mailboxes that others read comes last. */
+export const FIGURES: readonly Figure[] = [
+  disk,
+  deliveries("deliver-new", "a connection each", { keep: 0, budget: { kind: "ratio", least: 8, aim: 10 } }),
+  deliveries("deliver-keep", "kept alive and pipelined", {
+    keep: 1,
+    budget: { kind: "ratio", least: 12, aim: 18 },
+  }),
+  imap("fetch-1", "FETCH of a message", { op: "fetch", conns: 1, least: 1 }),
+  imap("fetch-8", "FETCH of a message", { op: "fetch", conns: 8, least: 1 }),
+  imap("flags", "FETCH 1:* flags", { op: "flags", conns: 1, whole: true }),
+  imap("envelope", "FETCH 1:* ENVELOPE BODYSTRUCTURE", { op: "env", conns: 1, whole: true }),
+  imap("header", "FETCH 1:* header fields", { op: "hdr", conns: 1, whole: true }),
+  imap("bodies", "FETCH 1:* bodies", { op: "all", conns: 1, whole: true }),
+  imap("mixed", "mixed load", { op: "mixed", conns: 8, least: 1 }),
+  imap("store", "STORE of a message", { op: "store", conns: 8 }),
+  imap("store-all", "STORE 1:*", { op: "storeall", conns: 1, whole: true }),
+  imap("search", "SEARCH UNSEEN", { op: "search", conns: 1 }),
+  imap("login", "LOGIN, SELECT, LOGOUT", { op: "login", conns: 8 }),
+  pop3,
+  imap("append", "APPEND of 4 kB", { op: "append", conns: 8, least: 2 }),
+  outbound,
+  largeMessage,
+  afterMany,
+  startTime,
+  idleServer("memory-0", "threads: 0", { threads: "0", most: 120 }),
+  idleServer("memory", "default threads", { most: 200 }),
+  idle("compact", 25),
+  idle("full", 60),
+];

@@ -1,0 +1,100 @@
+/* Connections: dialling, TLS, whole writes, lines. */
+#include "mailbench.h"
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static SSL_CTX *tls_context(void) {
+  static SSL_CTX *context;
+  if (!context) {
+    context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  }
+  return context;
+}
+
+struct conn *conn_new(int cap) {
+  struct conn *c = calloc(1, sizeof *c);
+  c->fd = -1;
+  c->cap = cap;
+  c->buf = malloc(cap);
+  return c;
+}
+
+int conn_open(struct conn *c, int port, long index) {
+  int one = 1;
+  struct timeval patience = {60, 0};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+  inet_pton(AF_INET, opt.host, &to.sin_addr);
+  c->start = c->end = 0;
+  c->fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (opt.sources) {
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    from.sin_addr.s_addr = htonl(0x7f000101 + index % opt.sources);
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    bind(c->fd, (struct sockaddr *)&from, sizeof from);
+  }
+  if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) { conn_close(c); return -1; }
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (opt.tls) {
+    SSL *ssl = SSL_new(tls_context());
+    SSL_set_fd(ssl, c->fd);
+    c->ssl = ssl;
+    if (SSL_connect(ssl) != 1) { conn_close(c); return -1; }
+  }
+  return 0;
+}
+
+void conn_close(struct conn *c) {
+  if (c->ssl) SSL_free(c->ssl);
+  if (c->fd >= 0) close(c->fd);
+  c->ssl = NULL;
+  c->fd = -1;
+}
+
+int conn_put(struct conn *c, const char *octets, size_t n) {
+  while (n > 0) {
+    ssize_t k = c->ssl ? SSL_write(c->ssl, octets, n) : write(c->fd, octets, n);
+    if (k <= 0) return -1;
+    octets += k;
+    n -= k;
+  }
+  return 0;
+}
+
+static int fill(struct conn *c) {
+  char *to = c->buf + c->end;
+  int k = c->ssl ? SSL_read(c->ssl, to, c->cap - c->end) : (int)read(c->fd, to, c->cap - c->end);
+  if (k > 0) c->end += k;
+  return k;
+}
+
+char *conn_line(struct conn *c, int *length) {
+  for (;;) {
+    char *line = c->buf + c->start, *newline = memchr(line, '\n', c->end - c->start);
+    if (newline) {
+      *length = newline - line + 1;
+      c->start += *length;
+      return line;
+    }
+    memmove(c->buf, line, c->end - c->start);
+    c->end -= c->start;
+    c->start = 0;
+    if (c->end == c->cap || fill(c) <= 0) return NULL;
+  }
+}
+
+int conn_skip(struct conn *c, long n) {
+  for (;;) {
+    int have = c->end - c->start;
+    if (have >= n) { c->start += n; return 0; }
+    n -= have;
+    c->start = c->end = 0;
+    if (fill(c) <= 0) return -1;
+  }
+}

@@ -1,0 +1,54 @@
+/** Resident memory of a server that may be several processes, from /proc. */
+
+/** A process and all below it. */
+export function processTree(root: number): number[] {
+  const found = [root];
+  for (let at = 0; at < found.length; at++) found.push(...childrenOf(found[at]!));
+  return found;
+}
+
+/**
+ * Octets: the resident set of the largest process and what the others have for themselves, so that a program loaded
+ * twice counts once.
+ */
+export function residentOctets(pids: readonly number[]): number {
+  const all = pids.flatMap((pid) => memoryOf(pid) ?? []).sort((a, b) => b.resident - a.resident);
+  return all.reduce((sum, { resident, own }, at) => sum + (at === 0 ? resident : own), 0);
+}
+
+/** The largest figure seen while `work` runs. */
+export async function peakDuring<T>(
+  pids: readonly number[],
+  work: Promise<T>,
+): Promise<{ peak: number; result: T }> {
+  let peak = residentOctets(pids);
+  const timer = setInterval(() => peak = Math.max(peak, residentOctets(pids)), 20);
+  try {
+    const result = await work;
+    return { result, peak: Math.max(peak, residentOctets(pids)) };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readOrEmpty(`/proc/${pid}/task/${pid}/children`);
+  return text.split(" ").map(Number).filter((child) => child > 0);
+}
+
+function memoryOf(pid: number): { resident: number; own: number } | null {
+  const text = readOrEmpty(`/proc/${pid}/smaps_rollup`);
+  if (text === "") return null;
+  const kilobytes = (key: string) => Number(new RegExp(`^${key}: +(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
+  const own = kilobytes("Private_Clean") + kilobytes("Private_Dirty");
+  return { resident: kilobytes("Rss") * 1024, own: own * 1024 };
+}
+
+/** A process that ends while it is looked at has no memory any more. */
+function readOrEmpty(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,42 @@
+/** The section of RESULTS.md that `--write` replaces; what stands around it is written by hand. */
+import { fileURLToPath } from "node:url";
+import { describe, type Machine } from "./machine.ts";
+import { cells, COLUMNS, type Row } from "./row.ts";
+
+const FILE = fileURLToPath(new URL("RESULTS.md", import.meta.url));
+const BEGIN = "<!-- load: written by deno task bench --write -->", END = "<!-- load: end -->";
+
+export function writeResults(rows: readonly Row[], facts: { machine: Machine; command: string }): void {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(FILE);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    text = "# Results\n";
+  }
+  const section = [
+    BEGIN,
+    "## Load, side by side with Postfix + Dovecot",
+    "",
+    `\`${facts.command}\` on ${new Date().toISOString().slice(0, 10)}; ${describe(facts.machine)}.`,
+    "",
+    "Both servers run beside each other and are driven in turns by the same generator (`load/`, one blocking thread a",
+    "connection, on the same cores). Veredus runs as `veredus start` starts it: default policy, logs and metrics on.",
+    'The peer\'s configuration is `peers/postfix_dovecot.sh`. 20 connections deliver 4 kB messages; "to the mailbox"',
+    "counts until IMAP shows them all. Whole-mailbox figures count messages, the others operations.",
+    "",
+    line(COLUMNS),
+    line(COLUMNS.map((_, at) => at >= 2 && at <= 4 ? "--:" : "---")),
+    ...rows.map((row) => line(cells(row))),
+    END,
+  ].join("\n");
+  const begin = text.indexOf(BEGIN), end = text.indexOf(END);
+  const next = begin < 0 || end < begin
+    ? `${text.trimEnd()}\n\n${section}\n`
+    : text.slice(0, begin) + section + text.slice(end + END.length);
+  Deno.writeTextFileSync(FILE, next);
+}
+
+function line(columns: readonly string[]): string {
+  return `| ${columns.join(" | ")} |`;
+}

@@ -1,0 +1,114 @@
+/** Veredus as whoever tries it starts it: `veredus start`, default policy, logs and metrics on. */
+import { fileURLToPath } from "node:url";
+import { hashPassword } from "../auth/password_hash.ts";
+import { DataFolder } from "../storage/data_folder.ts";
+import type { WriteOp } from "../storage/ops.ts";
+import { Writer } from "../storage/writer.ts";
+import { processTree } from "./memory.ts";
+import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
+
+const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+const READY_WITHIN_MS = 20_000;
+
+export interface VeredusOptions {
+  readonly data: string;
+  /** Added to every standard port. */
+  readonly base: number;
+  /** Next hop for mail to other domains. */
+  readonly sink: number;
+  readonly threads?: string;
+  readonly tls?: "compact" | "full";
+  /** The log goes here, as under a service manager. */
+  readonly log: string;
+}
+
+export interface Veredus extends Target {
+  /** From the start of the process until all mail ports took a connection. */
+  readonly readyAfterMs: number;
+}
+
+/** Accounts of readers and receivers, and the one that sends, written before the server starts. */
+export async function makeAccounts(data: string): Promise<void> {
+  const folder = new DataFolder(data);
+  folder.create();
+  const fatal = Promise.withResolvers<never>();
+  const writer = new Writer({
+    databasePath: folder.database,
+    clock: Date.now,
+    onFatal: (reason) => fatal.reject(reason),
+  });
+  const names = [READERS, RECEIVERS].flatMap((prefix) =>
+    Array.from({ length: USERS }, (_, at) => `${prefix}${at + 1}`)
+  );
+  const passwordHash = await hashPassword(PASSWORD);
+  const domain = {
+    name: DOMAIN,
+    kind: "local",
+    nextHop: "",
+    catchAll: "",
+    subaddressSeparators: "+",
+  } as const;
+  const ops: WriteOp[] = [
+    { kind: "put-domain", domain },
+    ...[...names, "s"].map((name): WriteOp => ({
+      kind: "put-account",
+      account: { address: `${name}@${DOMAIN}`, passwordHash },
+    })),
+  ];
+  const result = await Promise.race([writer.submit({ kind: "batch", ops }), fatal.promise]);
+  await writer.close();
+  if (!result.ok) throw new Error(`accounts: ${result.fault} ${result.detail}`);
+}
+
+export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
+  const { base } = options;
+  const args = ["run", "-A", MAIN, "start", "--data", options.data, "--port-offset", String(base)];
+  args.push("--password", PASSWORD, "--relay", `127.0.0.1:${options.sink}`);
+  if (options.threads !== undefined) args.push("--threads", options.threads);
+  if (options.tls !== undefined) args.push("--tls", options.tls);
+  const begin = performance.now();
+  // The shell gives the log file to the process and becomes it: no pipe whose reader would cost the machine.
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'exec "$@" >>"$0" 2>&1', options.log, Deno.execPath(), ...args],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).spawn();
+  let ended = false;
+  child.status.then(() => ended = true);
+  const stop = async () => {
+    if (!ended) child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
+    await child.status;
+    clearTimeout(timer);
+  };
+  for (const port of [25, 587, 143, 993, 110]) {
+    while (!await answers(base + port)) {
+      if (ended || performance.now() - begin > READY_WITHIN_MS) {
+        await stop();
+        throw new Error(`veredus did not start:\n${Deno.readTextFileSync(options.log)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+  return {
+    name: "Veredus",
+    readyAfterMs: performance.now() - begin,
+    smtp: base + 25,
+    outbound: { port: base + 587, options: { from: DOMAIN, auth: `s@${DOMAIN}:${PASSWORD}` } },
+    imap: base + 143,
+    imaps: base + 993,
+    pop3: base + 110,
+    pids: () => processTree(child.pid),
+    stop,
+  };
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
+}
