@@ -4,6 +4,7 @@
  * Each mailbox and each remote address gets one copy, however many recipients lead to it. Octets are synced first, then
  * mailbox rows and queue rows commit together (DESIGN section 1.1).
  */
+import { encode, latin1 } from "../bytes/decode.ts";
 import type { MessageFacts } from "../message/facts.ts";
 import type { QueueEntry, QueueRecipient, WriteOp, WriteResult } from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
@@ -67,8 +68,9 @@ export class Filing {
   /** True when a Delivered-To of ours for one of these copies stands in the message already (RFC 5321 6.3). */
   loops(deliveredTo: readonly string[]): boolean {
     if (deliveredTo.length === 0) return false;
-    for (const copy of this.#copies.values()) {
-      if (deliveredTo.includes(copy.target.deliveredTo.toLowerCase())) return true;
+    for (const { target } of this.#copies.values()) {
+      // In the spelling of MessageFacts: one character for each octet, in lower case.
+      if (deliveredTo.includes(latin1(encode(target.deliveredTo)).toLowerCase())) return true;
     }
     return false;
   }

@@ -22,7 +22,8 @@ import {
 import type { Spool, Store } from "../storage/store.ts";
 import { errorReply, faultReply } from "./faults.ts";
 import { Filing } from "./filing.ts";
-import { MAX_LINE_OCTETS, reencodeLongLines } from "./long_lines.ts";
+import { MAX_LINE_OCTETS } from "./header_fold.ts";
+import { reencodeLongLines } from "./long_lines.ts";
 import { isSubmission, MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
 import type { ClientFacts, Reception, Transaction } from "./reception.ts";
 import {
@@ -130,6 +131,7 @@ class InboundTransaction implements Transaction {
   #beganMs: number;
   /** Why the rest of the message is read and forgotten. */
   #refusal: Reply | null;
+  #finishing: boolean;
 
   constructor(
     setting: Setting,
@@ -153,6 +155,7 @@ class InboundTransaction implements Transaction {
     this.#gate = null;
     this.#beganMs = 0;
     this.#refusal = null;
+    this.#finishing = false;
   }
 
   rcpt(path: Path): Reply {
@@ -167,12 +170,12 @@ class InboundTransaction implements Transaction {
     const resolution = this.#setting.resolver.resolve(path, this.#relay);
     if (resolution.kind === "refused") {
       countRecipient(resolution.reason);
-      log.debug("recipient refused: {reason}", {
+      log.debug("recipient refused: {reason}", () => ({
         session: this.#client.sessionId,
         trace: this.traceId,
         recipient: formatPath(path),
         reason: resolution.reason,
-      });
+      }));
       return REFUSALS[resolution.reason];
     }
     const { targets } = resolution;
@@ -224,6 +227,7 @@ class InboundTransaction implements Transaction {
 
   async finish(): Promise<Reply> {
     let answer: Reply;
+    this.#finishing = true;
     try {
       answer = await this.#finish();
     } catch (error) {
@@ -234,12 +238,17 @@ class InboundTransaction implements Transaction {
         error,
       });
     }
-    this.discard();
+    this.#forget();
     this.#report(answer);
     return answer;
   }
 
   discard(): void {
+    // A client that is lost while its message is made durable does not take the octets away: it is stored or not, whole.
+    if (!this.#finishing) this.#forget();
+  }
+
+  #forget(): void {
     this.#spool?.discard();
     this.#spool = null;
   }
@@ -342,7 +351,7 @@ class InboundTransaction implements Transaction {
 
   #refuse(answer: Reply): undefined {
     this.#refusal ??= answer;
-    this.discard();
+    this.#forget();
     return undefined;
   }
 

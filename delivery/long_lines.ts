@@ -13,10 +13,9 @@ import { encodeQuotedPrintable } from "../bytes/quoted_printable.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import { scanFields } from "../message/header.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
+import { MAX_LINE_OCTETS } from "./header_fold.ts";
 import type { Spool } from "../storage/store.ts";
 
-/** RFC 5321 4.5.3.1.6 less CRLF. */
-export const MAX_LINE_OCTETS = 998;
 /** A multiple of 57, the octets of one base64 line. */
 const PIECE_OCTETS = 57 * 1024;
 const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);

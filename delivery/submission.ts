@@ -2,9 +2,10 @@
  * The header of a submitted message (RFC 6409): held back until it is complete, checked, and mended.
  *
  * 6.1 and 8.: each From address, and Sender, must belong to the login. Missing Date (8.2) and Message-ID (8.3) are put in
- * front, Bcc and Resent-Bcc go (RFC 5322 3.6.3). All other octets stay as they are. A header that two readers could
- * understand differently is refused in clear words: lines that are no field, two From fields, one without an address,
- * one that is too large. One copy of the header is in memory, at most {@linkcode MAX_HEADER_OCTETS}.
+ * front, Bcc and Resent-Bcc go (RFC 5322 3.6.3), lines over 998 octets are folded; all other octets stay as they are. A
+ * header that two readers could understand differently is refused in clear words: lines that are no field, two From
+ * fields, one without an address, one that is too large. One copy of the header is in memory, at most
+ * {@linkcode MAX_HEADER_OCTETS}.
  */
 import { CR, LF } from "../bytes/ascii.ts";
 import { encode } from "../bytes/decode.ts";
@@ -16,6 +17,7 @@ import { DEFAULT_MIME_LIMITS } from "../message/mime_parser.ts";
 import { formatPath } from "../protocols/smtp/path.ts";
 import { type Reply, reply } from "../protocols/smtp/reply.ts";
 import type { Account } from "../storage/store.ts";
+import { foldLongLines } from "./header_fold.ts";
 import { ownsAddress, type SenderDirectory } from "./sender.ts";
 
 /** What FactsBuilder looks at of a header: nothing may hide behind it. */
@@ -100,7 +102,7 @@ export class SubmissionHeader {
     const refusal = headerRefusal(block, spans, this.#facts);
     if (refusal !== null) return this.#refused(refusal);
     this.#open = true;
-    const header = mendedHeader(block, spans, this.#facts);
+    const header = foldLongLines(mendedHeader(block, spans, this.#facts));
     return { kind: "header", header, bodyStart, mended: header !== block };
   }
 

@@ -191,6 +191,17 @@ Deno.test("our own Delivered-To for a recipient is a loop, another's is not", as
   equal(await sent("bob@example.test"), "250 2.6.0");
 });
 
+Deno.test("a loop of an address in UTF-8 is seen too", async () => {
+  await using bed = await ReceptionBed.open();
+  await bed.ok({ kind: "put-account", account: { address: "jürgen@example.test" } });
+  const { data } = await bed.send({
+    to: ["jürgen@example.test"],
+    message: `Delivered-To: j\xc3\xbcrgen@example.test\r\n${MESSAGE}`,
+    parameters: { smtputf8: true },
+  });
+  equal(line(data!), "554 5.4.6");
+});
+
 Deno.test("recipients are limited", async () => {
   await using bed = await ReceptionBed.open({ recipients: 2 });
   const { rcpt } = await bed.send({
@@ -342,6 +353,31 @@ Deno.test("a discarded transaction leaves nothing", async () => {
   transaction.discard();
   transaction.discard();
   equal(bed.stored("alice"), []);
+});
+
+Deno.test("a client lost during the end of data neither breaks nor halves the message", async () => {
+  await using bed = await ReceptionBed.open();
+  for (const message of [MESSAGE, `From: alice@example.test\r\n\r\n${"x".repeat(2_000)}\r\n`]) {
+    const transaction = bed.reception.mail(bed.login("alice"), {
+      reversePath: null,
+      parameters: { size: null, body: "7BIT", smtputf8: false },
+    });
+    if (isReply(transaction)) throw new Error(transaction.text);
+    await transaction.rcpt(pathOf("bob@example.test"));
+    transaction.begin();
+    const octets = new TextEncoder().encode(message.replace("a@remote.example", "alice@example.test"));
+    await transaction.write(octets, 0, octets.length);
+    const finished = transaction.finish();
+    transaction.discard();
+    equal((await finished).code, 250);
+    transaction.discard();
+  }
+  const [plain, mended] = bed.stored("bob");
+  ok(plain!.endsWith("Subject: hello\r\n\r\nHow are you?\r\n"));
+  equal(
+    mended!.match(/x/g)!.length,
+    2_000 + mended!.slice(0, mended!.indexOf("\r\n\r\n")).match(/x/g)!.length,
+  );
 });
 
 Deno.test("new settings hold for the next MAIL", async () => {
