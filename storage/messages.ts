@@ -1,7 +1,7 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
 import type { UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { MessageRow, Messages } from "./store.ts";
+import type { MaildropColumns, MessageRow, Messages } from "./store.ts";
 
 const EMPTY = new Uint8Array(0);
 const NARROW =
@@ -39,14 +39,24 @@ export class SqlMessages implements Messages {
     return row === undefined ? null : toRow(row);
   }
 
-  sizes(mailboxId: number): { uid: number; sizeOctets: number }[] {
+  maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns {
+    // One row of JSON and hexadecimal digits: a quarter of the time that as many rows take.
     const row = this.#statements.rows(
-      "SELECT json_group_array(uid), json_group_array(size_octets) FROM " +
-        "(SELECT uid, size_octets FROM messages WHERE mailbox_id = ? ORDER BY uid)",
-    ).get(mailboxId);
-    const uids = JSON.parse(String(row?.[0] ?? "[]")) as number[];
-    const sizes = JSON.parse(String(row?.[1] ?? "[]")) as number[];
-    return uids.map((uid, i) => ({ uid, sizeOctets: sizes[i] ?? 0 }));
+      "SELECT json_group_array(uid), json_group_array(size_octets), json_group_array(segment), " +
+        "json_group_array(offset), json_group_array(length), json_group_array(header_octets), " +
+        "group_concat(hex(prefix), '') FROM (SELECT m.uid, m.size_octets, c.segment, c.offset, c.length, " +
+        `c.header_octets, m.prefix ${FROM} WHERE m.mailbox_id = ? AND m.uid > ? ORDER BY m.uid LIMIT ?)`,
+    ).get(mailboxId, page.after, page.limit) ?? [];
+    const column = (index: number) => JSON.parse(String(row[index] ?? "[]")) as number[];
+    return {
+      uids: column(0),
+      sizeOctets: column(1),
+      segments: column(2),
+      offsets: column(3),
+      lengths: column(4),
+      headerOctets: column(5),
+      prefixes: Uint8Array.fromHex(String(row[6] ?? "")),
+    };
   }
 
   expungedSince(mailboxId: number, modSeq: number): number[] {

@@ -174,7 +174,7 @@ export class Pop3Harness {
   }
 
   uids(): number[] {
-    return this.test.store.messages.sizes(this.inbox).map(({ uid }) => uid);
+    return [...this.test.store.messages.maildrop(this.inbox, { after: 0, limit: 1_000 }).uids];
   }
 
   /** Ends the sessions; the store stays open. */

@@ -142,8 +142,8 @@ for (const ported of [false, true]) {
     const gone = await t.ok({ kind: "expunge", mailboxId: inbox, uids: null, onlyDeleted: true });
     assert.ok(gone.kind === "expunged");
     assert.deepEqual(gone.uids, [4]);
-    assert.deepEqual(t.store.messages.sizes(inbox).map(({ uid }) => uid), [1, 3]);
-    assert.deepEqual(t.store.messages.sizes(archive).map(({ uid }) => uid), [1, 2, 3]);
+    assert.deepEqual(t.store.messages.maildrop(inbox, { after: 0, limit: 1_000 }).uids, [1, 3]);
+    assert.deepEqual(t.store.messages.maildrop(archive, { after: 0, limit: 1_000 }).uids, [1, 2, 3]);
     await t.deliver(MESSAGE, [inbox]);
     assert.equal(t.store.mailboxes.byId(inbox)?.uidNext, 6);
   });
