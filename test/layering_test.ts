@@ -56,7 +56,7 @@ function* sources(folder: string): Generator<string> {
 function importsOf(file: string): Import[] {
   const text = Deno.readTextFileSync(file);
   const statements = text.matchAll(
-    /(?:^|\n)\s*(import|export)\s+(type\s+)?(?:[\w*{][^;"']*?\sfrom\s*)?["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|new URL\(\s*["'](\.[^"']+)["']/g,
+    /(?:^|\n)\s*(import|export)\s+(type\s+)?(?:[\w*{][^;"']*?\sfrom\s*)?["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|new URL\(\s*["'](\.[^"']+\.ts)["']/g,
   );
   return [...statements].map((match) => ({
     from: file,
