@@ -1,9 +1,19 @@
 /** A next hop on loopback that notes when each message of the crash run was accepted. */
 import { Wire, WireClosed } from "../lib/wire.ts";
 
+/** One 250 to the end of data. */
+export interface Acceptance {
+  /** The process that sent it. */
+  readonly life: number;
+  /** performance.now() */
+  readonly at: number;
+}
+
+/** Acceptances are noted by the message's marker. */
 export class Sink {
-  /** Message marker to the times (performance.now) at which it was accepted. */
-  readonly received = new Map<string, number[]>();
+  readonly received = new Map<string, Acceptance[]>();
+  /** Counts the processes of the server under test; set before each is started. */
+  life = 0;
   readonly port: number;
   #listener: Deno.TcpListener;
   #done: Promise<void>;
@@ -28,6 +38,7 @@ export class Sink {
   }
 
   async #serve(wire: Wire): Promise<void> {
+    const { life } = this;
     await wire.write("220 sink.test ESMTP\r\n");
     for (;;) {
       const verb = (await wire.line()).slice(0, 4).toUpperCase();
@@ -42,7 +53,7 @@ export class Sink {
           if (line.startsWith("X-Crash: ")) marker = line.slice(9);
         }
         await wire.write("250 ok\r\n");
-        this.received.set(marker, [...this.received.get(marker) ?? [], performance.now()]);
+        this.received.set(marker, [...this.received.get(marker) ?? [], { life, at: performance.now() }]);
       }
     }
   }
