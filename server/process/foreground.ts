@@ -12,7 +12,6 @@ import type { WriterPort } from "../../storage/writer.ts";
 import { configureLogs, flushLogs, LogWriter } from "../../telemetry/log.ts";
 import { CertificateError } from "../certificate.ts";
 import type { Config } from "../config/config.ts";
-import { ConfigError } from "../config/faults.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import { Server, StartError } from "../run.ts";
 import { watchSupervisor } from "./supervise.ts";
@@ -163,7 +162,8 @@ function startFailed(error: unknown): ExitCode {
     complain(`${error.message}; stop that process, or name another folder`);
     return EXIT.unavailable;
   }
-  if (error instanceof ConfigError || error instanceof CertificateError) {
+  // By name: a local server never loads the reader of configuration files.
+  if (error instanceof Error && (error.name === "ConfigError" || error instanceof CertificateError)) {
     complain(error.message);
     return EXIT.config;
   }
