@@ -360,7 +360,7 @@ class InboundTransaction implements Transaction {
     const tookMs = performance.now() - this.#beganMs;
     const outcome = answer.code < 300 ? "accepted" : answer.code < 500 ? "deferred" : "refused";
     countMessage(outcome, this.#client.service);
-    if (outcome === "accepted") observeAccepted(this.#octets, tookMs);
+    if (outcome === "accepted") observeAccepted(tookMs);
     log.info("message {outcome}", {
       outcome,
       trace: this.traceId,

@@ -2,7 +2,8 @@
  * Mail we write ourselves (DSNs, notices): filed in local mailboxes or queued, by the same rules as mail that comes in.
  *
  * The octets are the whole message with its header; nothing is added but the prefix of each local copy. A recipient
- * that does not exist is left out. Trouble is a reason, never a rejection: whoever posts decides whether to try again.
+ * that does not exist is left out. The operation that files the message is the caller's to commit, together with what
+ * caused it: a bounce and the end of what it reports must not come apart in a crash.
  */
 import { getLogger } from "@logtape/logtape";
 import { FactsBuilder } from "../message/facts.ts";
@@ -35,21 +36,9 @@ export interface OwnMail {
   readonly recipients: readonly string[];
 }
 
-/** Null once the message is durable; else why it is not, for the log. */
-export async function postOwnMail(options: PostOptions, mail: OwnMail): Promise<string | null> {
-  try {
-    const prepared = await prepareOwnMail(options, mail);
-    if ("refused" in prepared) return prepared.refused;
-    const result = await options.store.write(prepared.operation);
-    return result.ok ? null : `${result.fault}: ${result.detail}`;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
 /**
- * Makes the octets durable and returns the operation that files them, for writers that put it into a batch of theirs.
- * Rejects with StorageError.
+ * Makes the octets durable and returns the operation that files them, or why nobody can receive them. Rejects with
+ * StorageError.
  */
 export async function prepareOwnMail(
   options: PostOptions,
@@ -82,7 +71,7 @@ export async function prepareOwnMail(
   } finally {
     spool.discard();
   }
-  log.info("own message posted", {
+  log.info("own message written", {
     trace: traceId,
     from: mail.sender,
     recipients: mail.recipients.length,

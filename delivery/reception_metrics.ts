@@ -21,7 +21,6 @@ const recipients = counter("veredus_recipients_total", "Recipients asked for, by
 const seconds = histogram("veredus_reception_seconds", "From the first octet of a message to its reply", {
   buckets: SECONDS_BUCKETS,
 });
-const octets = counter("veredus_received_octets_total", "Octets of accepted messages");
 const mended = counter("veredus_submissions_mended_total", "Submitted messages changed on their way in", [
   "what",
 ]);
@@ -63,7 +62,6 @@ export function countMailRefused(status: string): void {
   child(`s ${status}`, () => senderRefused.labels({ status })).inc();
 }
 
-export function observeAccepted(sizeOctets: number, tookMs: number): void {
-  octets.inc(sizeOctets);
+export function observeAccepted(tookMs: number): void {
   seconds.observe(tookMs / 1000);
 }

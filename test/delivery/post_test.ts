@@ -1,14 +1,15 @@
 /** Mail of our own: filed at home, queued for others, by the same rules as mail that comes in. */
-import { deepStrictEqual as equal } from "node:assert";
-import { type OwnMail, postOwnMail } from "../../delivery/post.ts";
+import { deepStrictEqual as equal, rejects } from "node:assert";
+import { type OwnMail, prepareOwnMail } from "../../delivery/post.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import { DAY_MS, NOW, octetsOf, ReceptionBed } from "./reception_bed.ts";
 
 const OCTETS = octetsOf("From: postmaster@mx.example.test\r\nSubject: failure\r\n\r\nSorry.\r\n");
 
+/** Null when it was committed, else why nobody can receive it. */
 async function post(bed: ReceptionBed, mail: Partial<OwnMail>): Promise<string | null> {
   const { store } = bed.test;
-  return await postOwnMail({
+  const prepared = await prepareOwnMail({
     store,
     clock: () => NOW,
     newId: () => "own1",
@@ -22,6 +23,9 @@ async function post(bed: ReceptionBed, mail: Partial<OwnMail>): Promise<string |
     queueLifetimeMs: 5 * DAY_MS,
     bounceLifetimeMs: 2 * DAY_MS,
   }, { octets: OCTETS, sender: "", recipients: ["alice@example.test"], ...mail });
+  if ("refused" in prepared) return prepared.refused;
+  await bed.ok(prepared.operation);
+  return null;
 }
 
 Deno.test("a DSN for a local sender is filed with nothing but its prefix", async () => {
@@ -58,8 +62,9 @@ Deno.test("nobody to post to is a reason, somebody is enough", async () => {
   equal(bed.stored("bob").length, 1);
 });
 
-Deno.test("trouble of the store is a reason", async () => {
+Deno.test("nothing is filed before the operation is committed", async () => {
   await using bed = await ReceptionBed.open();
   bed.test.store.write = () => Promise.reject(new Error("the writer is gone"));
-  equal(await post(bed, {}), "the writer is gone");
+  await rejects(post(bed, {}), /the writer is gone/);
+  equal(bed.stored("alice"), []);
 });
