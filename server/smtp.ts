@@ -210,10 +210,10 @@ class Connection {
     };
   }
 
-  /** Ends the session at the next place between two commands. */
+  /** Ends the session now, or when the message that is being received has its reply. */
   stop(reply: Reply): void {
     this.#stopReply ??= reply;
-    if (this.#phase === "read" && this.session.betweenCommands) this.#leaveRead();
+    if (this.#phase === "read" && !this.session.receiving) this.#leaveRead();
   }
 
   async run(): Promise<void> {
@@ -437,7 +437,7 @@ class Connection {
     const { session } = this;
     this.#awaitPeer();
     if (this.#out.pending > 0) await this.#flush();
-    if (this.#stopReply !== null && session.betweenCommands) {
+    if (this.#stopReply !== null && !session.receiving) {
       session.end(this.#stopReply);
       return true;
     }

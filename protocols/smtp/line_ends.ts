@@ -21,17 +21,14 @@ export class LineEndChecker {
 
   push(bytes: Uint8Array, start: number, end: number): void {
     if (this.bare || start === end) return;
-    let afterCr = this.#afterCr;
-    for (let i = start; i < end; i++) {
-      const octet = bytes[i]!;
-      if (octet > CR && !afterCr) continue;
-      if ((octet === LF) !== afterCr) {
-        this.bare = true;
-        return;
-      }
-      afterCr = octet === CR;
+    let from = start;
+    if (this.#afterCr && bytes[from++] !== LF) {
+      this.bare = true;
+      return;
     }
-    this.#afterCr = afterCr;
+    const clean = cleanUntil(bytes, from, end);
+    this.#afterCr = clean === end - 1 && clean >= from && bytes[clean] === CR;
+    this.bare = clean < end && !this.#afterCr;
   }
 
   /** The message is complete. */

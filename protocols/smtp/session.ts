@@ -7,12 +7,12 @@
  * {@linkcode Out}; the driver flushes. A message that cannot be taken is read to its true end before it is refused.
  * Pure: no socket, clock or storage. Limits: {@linkcode SmtpLimits}.
  */
-import { decodeBase64Strict, encodeBase64 } from "../../bytes/base64.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import { packAt } from "../../bytes/keyword.ts";
 import type { Out } from "../../bytes/out.ts";
-import { LineFramer } from "../line_framer.ts";
-import type { Credentials, SaslExchange, SaslMechanisms } from "../sasl/exchange.ts";
+import { LineFramer, type LineResult } from "../line_framer.ts";
+import type { Credentials, SaslMechanisms } from "../sasl/exchange.ts";
+import { AuthDialog, type AuthStep } from "./auth_dialog.ts";
 import { AUTH, type Command, type MailParameters, parseCommand, verbAt } from "./command.ts";
 import { ehloReply } from "./extensions.ts";
 import { MessageData } from "./message_data.ts";
@@ -123,8 +123,7 @@ export class SmtpSession {
   #chunkLast = false;
   /** Octets of this chunk are dropped, and this is its reply. */
   #chunkRefusal: Reply | null = null;
-  #sasl: SaslExchange | null = null;
-  #mechanism = "";
+  #auth: AuthDialog | null = null;
   #commands = 0;
   #errors = 0;
   #closing = false;
@@ -154,8 +153,9 @@ export class SmtpSession {
     return this.#mode === "data" || this.#mode === "chunk";
   }
 
-  get inTransaction(): boolean {
-    return this.#transaction !== "none";
+  /** A message is under way: it is received to its end before the session is ended from outside. */
+  get receiving(): boolean {
+    return this.streaming || this.#transaction === "chunks";
   }
 
   /** Commands so far: what has grown is progress. */
@@ -300,7 +300,7 @@ export class SmtpSession {
     this.#at = framer.next(this.#chunk, this.#at, this.#chunk.length);
     if (framer.result === "more") return NEED_INPUT;
     if (this.#mode === "sasl") {
-      return framer.result === "too-long" ? this.#endSasl(this.#tooLong("authLineOctets")) : this.#saslLine();
+      return this.#saslLine(framer.result);
     }
     if (++this.#commands > this.#limits.commands) {
       this.#options.observer.limited("commands");
@@ -361,7 +361,7 @@ export class SmtpSession {
       case "STARTTLS":
         return this.#startTls();
       case "AUTH":
-        return this.#auth(command.mechanism, command.initialResponse);
+        return this.#startAuth(command.mechanism, command.initialResponse);
       default:
         return command satisfies never;
     }
@@ -511,7 +511,7 @@ export class SmtpSession {
     return STARTTLS;
   }
 
-  #auth(mechanism: string, initialResponse: string | null): SmtpEvent | null {
+  #startAuth(mechanism: string, initialResponse: string | null): SmtpEvent | null {
     const { mechanisms } = this.#options;
     if (mechanisms.size === 0) return this.#reply(R.NOT_IMPLEMENTED);
     if (this.loggedIn) return this.#reply(R.AUTH_DONE);
@@ -520,45 +520,28 @@ export class SmtpSession {
     if (this.#authNeedsTls()) return this.#reply(R.AUTH_NEEDS_TLS);
     const exchange = mechanisms.get(mechanism)?.();
     if (exchange === undefined) return this.#reply(R.UNKNOWN_MECHANISM);
-    this.#sasl = exchange;
-    this.#mechanism = mechanism;
-    if (initialResponse === null) return this.#saslStep(null);
-    // RFC 4954 4: "=" is an empty initial response.
-    return this.#saslText(initialResponse === "=" ? "" : initialResponse);
+    this.#auth = new AuthDialog(mechanism, exchange);
+    return this.#authStep(this.#auth.begin(initialResponse));
   }
 
-  #saslLine(): SmtpEvent | null {
+  #saslLine(result: LineResult): SmtpEvent | null {
+    if (this.#auth === null || result === "too-long") {
+      return this.#authStep({ kind: "refused", reply: this.#tooLong("authLineOctets") });
+    }
     const { bytes, start, end } = this.#framer;
-    const text = latin1(bytes, start, end);
-    return text === "*" ? this.#endSasl(R.AUTH_CANCELLED) : this.#saslText(text);
+    return this.#authStep(this.#auth.line(latin1(bytes, start, end)));
   }
 
-  #saslText(base64: string): SmtpEvent | null {
-    const octets = decodeBase64Strict(base64);
-    return octets === null ? this.#endSasl(R.BAD_BASE64) : this.#saslStep(octets);
-  }
-
-  #saslStep(response: Uint8Array | null): SmtpEvent | null {
-    const step = this.#sasl?.step(response) ?? { kind: "malformed", text: "" };
+  #authStep(step: AuthStep): SmtpEvent | null {
     if (step.kind === "challenge") {
       this.#mode = "sasl";
-      this.out.text(`334 ${encodeBase64(step.octets)}\r\n`);
+      this.out.text(`334 ${step.base64}\r\n`);
       return null;
     }
-    if (step.kind === "malformed") return this.#endSasl(R.BAD_SASL_RESPONSE);
     this.#mode = "command";
-    this.#sasl = null;
-    const { authorizationId, user, password } = step;
-    return this.#ask("credentials", {
-      kind: "credentials",
-      credentials: { mechanism: this.#mechanism, authorizationId, user, password },
-    });
-  }
-
-  #endSasl(reply: Reply): null {
-    this.#mode = "command";
-    this.#sasl = null;
-    return this.#reply(reply);
+    this.#auth = null;
+    if (step.kind === "refused") return this.#reply(step.reply);
+    return this.#ask("credentials", { kind: "credentials", credentials: step.credentials });
   }
 
   #authNeedsTls(): boolean {

@@ -4,6 +4,7 @@ import { latin1 } from "../../bytes/decode.ts";
 import { RECIPIENT_OK, type Reply, reply } from "../../protocols/smtp/reply.ts";
 import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp.ts";
 import { StorageError } from "../../storage/store.ts";
+import { registry } from "../../telemetry/metrics.ts";
 import { settle, type SmtpHarness, smtpTest, type SmtpTestClient } from "./smtp_harness.ts";
 
 const MINUTE = 60_000;
@@ -294,7 +295,7 @@ smtpTest("a failed handshake ends the connection and nothing else", async (h) =>
   await client.done;
 });
 
-smtpTest("shutdown says 421 between commands, and after a message that is being sent", async (h) => {
+smtpTest("shutdown says 421 at once, and after a message that is being sent", async (h) => {
   const idle = await h.connect();
   await idle.command("EHLO a.example");
   const busy = await openData(h);
@@ -302,6 +303,53 @@ smtpTest("shutdown says 421 between commands, and after a message that is being 
   assert.equal(await idle.rest(), "421 4.3.2 Service shutting down\r\n");
   busy.send("x\r\n.\r\n");
   assert.equal(await busy.rest(), "250 2.0.0 Stored\r\n421 4.3.2 Service shutting down\r\n");
+});
+
+smtpTest("shutdown waits for the chunks of a message, not for half a login", async (h) => {
+  const chunks = await h.connect();
+  chunks.send("EHLO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nBDAT 3\r\na\r\n");
+  for (let i = 0; i < 4; i++) await chunks.reply();
+  const login = await h.connect({ auth: true, plainLoginAllowed: true });
+  await login.command("EHLO a.example");
+  assert.equal(await login.command("AUTH PLAIN"), "334 ");
+  h.server.shutdown();
+  assert.equal(await login.rest(), "421 4.3.2 Service shutting down\r\n");
+  chunks.send("BDAT 1 LAST\r\nb");
+  assert.equal(await chunks.rest(), "250 2.0.0 Stored\r\n421 4.3.2 Service shutting down\r\n");
+});
+
+smtpTest("sessions, commands, messages and limits are counted", async (h) => {
+  const value = async (name: string, labels: Record<string, string>) => {
+    const metric = await registry.getSingleMetric(name)?.get();
+    const found = metric?.values.find((entry) =>
+      Object.entries(labels).every(([label, text]) => entry.labels[label] === text)
+    );
+    return found?.value ?? 0;
+  };
+  const all = () =>
+    Promise.all([
+      value("veredus_smtp_commands_total", { verb: "RCPT", reply: "2xx" }),
+      value("veredus_smtp_commands_total", { verb: "unknown", reply: "5xx" }),
+      value("veredus_smtp_messages_total", { service: "mx", reply: "2xx" }),
+      value("veredus_smtp_messages_total", { service: "mx", reply: "5xx" }),
+      value("veredus_smtp_message_octets_total", {}),
+      value("veredus_smtp_limits_total", { limit: "commandLineOctets" }),
+      value("veredus_smtp_limits_total", { limit: "time" }),
+      value("veredus_smtp_sessions", {}),
+    ]);
+  const before = await all();
+  const client = await openData(h);
+  await client.command("abc\r\n.");
+  client.send("MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\na\nb\r\n.\r\n");
+  for (let i = 0; i < 4; i++) await client.reply();
+  await client.command("FOO " + "x".repeat(3_000));
+  const during = await all();
+  await h.pass(6 * MINUTE);
+  await client.done;
+  const after = await all();
+  const less = (a: number[], b: number[]) => a.map((count, at) => count - b[at]!);
+  assert.deepEqual(less(during, before), [2, 1, 1, 1, 5, 1, 0, 1]);
+  assert.deepEqual(less(after, during), [0, 0, 0, 0, 0, 0, 1, -1]);
 });
 
 smtpTest("one session is ended by its id", async (h) => {

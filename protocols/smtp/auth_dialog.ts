@@ -1,0 +1,50 @@
+/**
+ * The exchange behind AUTH (RFC 4954 4): base64 lines around one SASL mechanism, cancelled by `*`.
+ *
+ * Pure; whether AUTH is allowed at all is for the session to say, and the credentials are for others to judge.
+ */
+import { decodeBase64Strict, encodeBase64 } from "../../bytes/base64.ts";
+import type { Credentials, SaslExchange } from "../sasl/exchange.ts";
+import { AUTH_CANCELLED, BAD_BASE64, BAD_SASL_RESPONSE, type Reply } from "./reply.ts";
+
+export type AuthStep =
+  | { readonly kind: "challenge"; readonly base64: string }
+  | { readonly kind: "credentials"; readonly credentials: Credentials }
+  | { readonly kind: "refused"; readonly reply: Reply };
+
+export class AuthDialog {
+  #mechanism: string;
+  #exchange: SaslExchange;
+
+  constructor(mechanism: string, exchange: SaslExchange) {
+    this.#mechanism = mechanism;
+    this.#exchange = exchange;
+  }
+
+  /** `initialResponse` as it stood in the command: null without one, "=" for an empty one. */
+  begin(initialResponse: string | null): AuthStep {
+    if (initialResponse === null) return this.#step(null);
+    return this.#base64(initialResponse === "=" ? "" : initialResponse);
+  }
+
+  /** A line of the client. */
+  line(text: string): AuthStep {
+    return text === "*" ? { kind: "refused", reply: AUTH_CANCELLED } : this.#base64(text);
+  }
+
+  #base64(text: string): AuthStep {
+    const octets = decodeBase64Strict(text);
+    return octets === null ? { kind: "refused", reply: BAD_BASE64 } : this.#step(octets);
+  }
+
+  #step(response: Uint8Array | null): AuthStep {
+    const step = this.#exchange.step(response);
+    if (step.kind === "challenge") return { kind: "challenge", base64: encodeBase64(step.octets) };
+    if (step.kind === "malformed") return { kind: "refused", reply: BAD_SASL_RESPONSE };
+    const { authorizationId, user, password } = step;
+    return {
+      kind: "credentials",
+      credentials: { mechanism: this.#mechanism, authorizationId, user, password },
+    };
+  }
+}
