@@ -1,0 +1,160 @@
+/** The admin API over a real store, with the server around it played by the test. */
+import { adminApp, type AdminAppOptions, API_PREFIX } from "../../admin/api/app.ts";
+import type { AdminServices, PlacedSession } from "../../admin/services.ts";
+import type { QueueEntry } from "../../storage/ops.ts";
+import type { LogArea, LogLevel } from "../../telemetry/log.ts";
+import { TestStore } from "../lib/test_store.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // deno-lint-ignore no-explicit-any -- the tests say what they expect of it
+  readonly body: any;
+}
+
+export class Harness {
+  readonly test: TestStore;
+  readonly services: AdminServices;
+  readonly sessions: PlacedSession[] = [];
+  readonly ended: string[] = [];
+  readonly failed: { ids: readonly number[]; reason: string }[] = [];
+  readonly levels: { level: LogLevel; areas: Partial<Record<LogArea, LogLevel>> } = {
+    level: "info",
+    areas: {},
+  };
+  now = Date.UTC(2026, 0, 2);
+  trouble: string | null = null;
+  reload: () => Promise<string[]> = () => Promise.resolve([]);
+  #app: ReturnType<typeof adminApp>;
+
+  private constructor(test: TestStore, options: AdminAppOptions & { alone?: boolean }) {
+    this.test = test;
+    const server: Pick<AdminServices, "failRecipients" | "sessions" | "logs" | "reload"> = {
+      failRecipients: (ids, reason) => {
+        this.failed.push({ ids, reason });
+        return Promise.resolve(ids.length);
+      },
+      sessions: {
+        list: () => Promise.resolve(this.sessions),
+        end: (id) => {
+          if (!this.sessions.some((session) => session.id === id)) return Promise.resolve(false);
+          this.ended.push(id);
+          return Promise.resolve(true);
+        },
+      },
+      logs: {
+        levels: () => this.levels,
+        set: (area, level) => {
+          if (area === null) this.levels.level = level;
+          else this.levels.areas[area] = level;
+        },
+      },
+      reload: () => this.reload(),
+    };
+    const alone = { failRecipients: null, sessions: null, logs: null, reload: null };
+    this.services = {
+      store: test.store,
+      clock: () => this.now,
+      version: "1.2.3",
+      startedAt: Date.UTC(2026, 0, 1),
+      hashPassword: (password) => Promise.resolve(`$scrypt$of ${password}`),
+      metrics: () => Promise.resolve("veredus_up 1\n"),
+      trouble: () => Promise.resolve(this.trouble),
+      ...(options.alone ? alone : server),
+    };
+    this.#app = adminApp(this.services, options);
+  }
+
+  static async open(options: Partial<AdminAppOptions> & { alone?: boolean } = {}): Promise<Harness> {
+    return new Harness(await TestStore.open(), { access: "owner", ...options });
+  }
+
+  /** `path` is below `/api/v1` unless it names something beside it. */
+  async send(
+    method: string,
+    path: string,
+    options: {
+      body?: unknown;
+      token?: string;
+      from?: string;
+      headers?: Record<string, string>;
+      raw?: string;
+    } = {},
+  ): Promise<Answer> {
+    const { body, token, from = "192.0.2.1", headers = {}, raw } = options;
+    const beside = /^\/(healthz|metrics|openapi\.json|docs|nowhere)/.test(path);
+    const response = await this.#app.request(`${beside ? "" : API_PREFIX}${path}`, {
+      method,
+      headers: {
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(raw !== undefined && { body: raw }),
+    }, { remoteAddress: from });
+    const text = await response.text();
+    const json = /json/.test(response.headers.get("content-type") ?? "");
+    return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+  }
+
+  get(path: string, options: { token?: string } = {}): Promise<Answer> {
+    return this.send("GET", path, options);
+  }
+
+  /** Queues a message; returns its queue id. */
+  async queue(
+    sender: string,
+    recipients: readonly string[],
+    more: Partial<QueueEntry> = {},
+  ): Promise<number> {
+    const content = await this.test.content(`Subject: to ${recipients.join()}\r\n\r\nbody\r\n`);
+    const result = await this.test.ok({
+      kind: "deliver",
+      content,
+      targets: [],
+      queue: {
+        sender,
+        accountId: null,
+        envelopeId: "",
+        ret: "",
+        eightBit: false,
+        smtputf8: false,
+        createdAt: this.now,
+        expiresAt: this.now + 432_000_000,
+        recipients: recipients.map((recipient) => ({
+          recipient,
+          destination: recipient.slice(recipient.lastIndexOf("@") + 1),
+          notify: "",
+          originalRecipient: "",
+        })),
+        ...more,
+      },
+    });
+    if (result.kind !== "delivered" || result.queueId === null) throw new Error("nothing was queued");
+    return result.queueId;
+  }
+
+  close(): Promise<void> {
+    return this.test.close();
+  }
+}
+
+/** Every item of a list, read in pages of `limit`, and how many pages there were. */
+export async function pages(
+  harness: Harness,
+  path: string,
+  limit: number,
+): Promise<{ items: unknown[]; pages: number }> {
+  const items: unknown[] = [];
+  let cursor = "";
+  for (let count = 1;; count++) {
+    const query = `${path.includes("?") ? "&" : "?"}limit=${limit}${cursor && `&cursor=${cursor}`}`;
+    const { status, body } = await harness.get(`${path}${query}`);
+    if (status !== 200) throw new Error(`${path}: ${status} ${JSON.stringify(body)}`);
+    if (body.items.length > limit) throw new Error(`${path}: a page of ${body.items.length}`);
+    items.push(...body.items);
+    if (body.nextCursor === null) return { items, pages: count };
+    cursor = body.nextCursor;
+  }
+}
