@@ -242,7 +242,15 @@ export class ClientSession {
       return this.#end(obstacle);
     }
     this.#state = "envelope";
-    if (this.#needReset) this.#command("RSET", { verb: "RSET" });
+    if (this.#needReset) {
+      this.#command("RSET", { verb: "RSET" });
+      if (!this.#extensions.pipelining) return;
+    }
+    this.#envelope(transaction);
+  }
+
+  /** MAIL, and with PIPELINING all that follows it. */
+  #envelope(transaction: ClientTransaction): void {
     this.#needReset = true;
     this.#command(this.#mail(transaction), { verb: "MAIL" });
     if (!this.#extensions.pipelining) return;
@@ -460,7 +468,9 @@ export class ClientSession {
     const running = this.#running!;
     switch (pending.verb) {
       case "RSET":
-        return; // whatever it says, MAIL shows whether the peer is in its senses
+        // Whatever it says, MAIL shows whether the peer is in its senses.
+        if (!this.#extensions.pipelining) this.#envelope(running.transaction);
+        return;
       case "MAIL":
         running.touched = true;
         if (!positive(reply)) running.refused = theirs(reply, "mail");
