@@ -195,6 +195,10 @@ class Connection implements RetrieveContext {
     this.#deadline = services.deadlines.add(options.timeouts.beforeLoginMs, () => this.#expired());
   }
 
+  get utf8(): boolean {
+    return this.#session.utf8;
+  }
+
   info(): Pop3SessionInfo {
     return {
       id: this.id,

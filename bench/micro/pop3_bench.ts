@@ -50,7 +50,7 @@ function command(line: Uint8Array): void {
     if (event.kind !== "retrieve") continue;
     const message = store.messages.row(mailboxId, maildrop.uid(event.number), { withImap: false });
     if (message === null) throw new Error("no such message");
-    retrieve({ out, blobs: store.blobs, drain: () => Promise.resolve() }, message);
+    retrieve({ out, blobs: store.blobs, utf8: false, drain: () => Promise.resolve() }, message);
   }
   if (out.take().length === 0) throw new Error("no reply");
 }

@@ -1,5 +1,6 @@
 /** The POP3 driver against the real store: what a client sees, and what is left when it is gone. */
 import assert from "node:assert/strict";
+import { encode, latin1 } from "../../bytes/decode.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
 import { segmentName } from "../../storage/segment.ts";
 import type { Store } from "../../storage/store.ts";
@@ -71,6 +72,30 @@ pop3Test("a message whose last line is not ended gets an end", async (h) => {
   assert.equal(await client.multi("TOP 2 0"), "no header at all\r\n");
 });
 
+for (const length of [100, 100_000]) {
+  pop3Test(`a header in UTF-8 waits for the UTF8 command, before ${length} octets`, async (h) => {
+    const body = "\r\nGrüße\r\n" + "x\r\n".repeat(length / 3);
+    const text = `Received: from a by b with UTF8SMTPS id c; Mon\r\nFrom: ü@example.test\r\n${body}`;
+    const legacy = `Received: from a by b with ESMTPS id c; Mon\r\nSubject: ü\r\n\r\n.x\r\n`;
+    await h.deliver(text, legacy);
+    const bytes = (value: string) => latin1(encode(value));
+    const ascii = await h.login();
+    const surrogate = await ascii.multi("RETR 1");
+    const header = surrogate.slice(0, surrogate.indexOf("\r\n\r\n"));
+    assert.match(header, /^[\x20-\x7e\r\n]*$/);
+    assert.match(header, /\r\nFrom: =\?UTF-8\?B\?w7xAZXhhbXBsZS50ZXN0\?= <invalid@/);
+    assert.equal(surrogate.slice(header.length), bytes(`\r\n${body}`));
+    assert.equal(await ascii.multi("TOP 1 1"), bytes(`${header}\r\n\r\nGrüße\r\n`));
+    assert.equal(await ascii.multi("RETR 2"), bytes(legacy));
+    await ascii.command("QUIT");
+    const utf8 = await h.connect();
+    assert.match(await utf8.command("UTF8"), /^\+OK/);
+    await utf8.login();
+    assert.equal(await utf8.multi("RETR 1"), bytes(text));
+    assert.equal(await utf8.multi("TOP 1 0"), bytes(text.slice(0, text.indexOf("\r\n\r\n") + 4)));
+  });
+}
+
 pop3Test("a client that does not read holds back the reading", async (h) => {
   await h.deliver(`Subject: long\r\n\r\n${"0123456789abcdef\r\n".repeat(200_000)}`);
   let reads = 0;
@@ -84,7 +109,7 @@ pop3Test("a client that does not read holds back the reading", async (h) => {
             return store.blobs.read(...args);
           },
         },
-        pin: { value: (segment: number) => store.blobs.pin(segment) },
+        readSync: { value: store.blobs.readSync.bind(store.blobs) },
       }),
     },
     mailboxes: { value: store.mailboxes },
