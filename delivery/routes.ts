@@ -103,7 +103,7 @@ export function routeName(route: Route): string {
 
 /** `host:port` or `lmtp:host:port`; an IPv6 host stands in brackets. */
 export function statedHop(text: string): Route {
-  const match = /^(lmtp:)?(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/i.exec(text);
+  const match = /^(lmtp:)?(?:\[([^\]\s]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/i.exec(text);
   const port = Number(match?.[4] ?? 0);
   if (match === null || port > 65_535) {
     return { kind: "none", enhanced: "5.3.5", text: "the next hop configured for this domain is malformed" };

@@ -13,7 +13,13 @@
 import { encodeBase64 } from "../../bytes/base64.ts";
 import { encode } from "../../bytes/decode.ts";
 import { Out } from "../../bytes/out.ts";
-import { DEFAULT_REPLY_LIMITS, type RemoteReply, type ReplyLimits, ReplyParser } from "./reply_parser.ts";
+import {
+  DEFAULT_REPLY_LIMITS,
+  type RemoteReply,
+  type ReplyLimits,
+  ReplyParser,
+  replyText,
+} from "./reply_parser.ts";
 
 /** What the session waits for; the driver has a time-out for each (RFC 5321 4.5.3.2). */
 export type Stage =
@@ -557,8 +563,15 @@ export class ClientSession {
     this.#state = "closed";
   }
 
+  /** A 2xx or 3xx where it makes no sense is no way to go on either. */
   #unusable(failure: RecipientResult): void {
-    this.#events.push({ kind: "unusable", failure });
+    const { reply, stage } = failure;
+    this.#events.push({
+      kind: "unusable",
+      failure: reply !== null && reply.code < 400
+        ? ours("4.5.0", `the peer answered ${replyText(reply)}`, stage)
+        : failure,
+    });
     this.#abandon();
   }
 

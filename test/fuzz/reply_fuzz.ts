@@ -1,0 +1,115 @@
+/**
+ * Fuzzing the sending machine: whole sessions of another server, mutated and cut at random.
+ *
+ * Whatever the peer says, nothing throws, the session ends or asks for input, every transaction has one result for each
+ * recipient, nothing but SMTP commands leaves, and a recipient counts as delivered only when a 2xx came after its data.
+ */
+import assert from "node:assert/strict";
+import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
+import { ClientSession } from "../../protocols/smtp/client_session.ts";
+import { cutsOf, fuzz, mutate, Random } from "./fuzzing.ts";
+
+const SEEDS = [
+  "220 mx ESMTP\r\n250-mx\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n550 5.1.1 no\r\n354 go\r\n250 2.0.0 ok\r\n250 ok\r\n452 4.5.3 many\r\n221 bye\r\n",
+  "220 mx\r\n502 no\r\n250 mx\r\n250 ok\r\n250 ok\r\n450 later\r\n354 go\r\n250 ok\r\n421 4.3.2 bye\r\n",
+  "220 mx\r\n250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n220 go\r\n250 mx\r\n334 VXNlcm5hbWU6\r\n235 ok\r\n",
+  "220 mx\r\n250-mx\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 a\r\n550 5.2.2 b\r\n",
+];
+const COMMAND = /^(EHLO|HELO|LHLO|STARTTLS|AUTH|MAIL FROM:<|RCPT TO:<|DATA|RSET|QUIT|dXNlcg==|c2VjcmV0|\.)/;
+
+const TOKENS = ["\r\n", "\n", "\r", "250-", "250 ok\r\n", "421 x\r\n", "354 x\r\n", "x".repeat(200)];
+
+export function fuzzReplies(seed: number, runs: number): void {
+  const make = (random: Random) =>
+    encodeLatin1(mutate(random, random.pick(SEEDS), { tokens: TOKENS, maxChanges: 6 }));
+  fuzz({ make, check: checkReplies }, seed, runs);
+}
+
+/** One conversation; what we do in it and where the input is cut follows from the input, so that it repeats. */
+export function checkReplies(input: Uint8Array): void {
+  const random = new Random(cutsOf(input, 1)[0]! + 1);
+  const oneIn = (count: number) => random.below(count) === 0;
+  const session = new ClientSession({
+    mode: oneIn(3) ? "lmtp" : "smtp",
+    helloName: "us.test",
+    starttls: random.pick(["offered", "required", "off"]),
+    tlsActive: oneIn(5),
+    credentials: oneIn(3) ? { user: "user", password: "secret" } : null,
+    clearPassword: oneIn(2),
+    limits: { lineOctets: 100, lines: 10 },
+  });
+  let at = 0;
+  let expected = 0;
+  let dataSent = false;
+  for (let steps = 0;; steps++) {
+    assert.ok(steps < 20_000, "the session does not end");
+    const event = session.next();
+    switch (event.kind) {
+      case "need-input": {
+        checkCommands(latin1(session.out.take()));
+        if (at >= input.length) {
+          session.lost("lost");
+          break;
+        }
+        const end = Math.min(input.length, at + 1 + random.below(40));
+        session.feed(input.slice(at, end));
+        at = end;
+        break;
+      }
+      case "ready":
+        assert.equal(expected, 0, "a result is missing");
+        if (oneIn(10)) {
+          session.quit();
+          break;
+        }
+        expected = 1 + random.below(3);
+        dataSent = false;
+        session.send({
+          sender: "a@a.test",
+          recipients: Array.from(
+            { length: expected },
+            (_, n) => ({ address: `r${n}@b.test`, notify: "", originalRecipient: "" }),
+          ),
+          sizeOctets: random.below(1_200),
+          eightBit: oneIn(2),
+          smtputf8: oneIn(10),
+          ret: "",
+          envelopeId: "",
+        });
+        break;
+      case "data":
+        session.out.text(".\r\n");
+        session.dataSent();
+        dataSent = true;
+        break;
+      case "result":
+        assert.equal(event.result.recipients.length, expected);
+        for (const { outcome, reply } of event.result.recipients) {
+          if (outcome !== "delivered") continue;
+          assert.ok(dataSent && reply !== null && reply.code >= 200 && reply.code < 300);
+        }
+        expected = 0;
+        break;
+      case "starttls":
+        session.tlsStarted();
+        break;
+      case "starttls-refused":
+        break;
+      case "unusable":
+        assert.notEqual(event.failure.outcome, "delivered");
+        break;
+      case "closed":
+        assert.equal(expected, 0, "closed without a result");
+        checkCommands(latin1(session.out.take()));
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+}
+
+function checkCommands(text: string): void {
+  if (text === "") return;
+  assert.ok(text.endsWith("\r\n"));
+  for (const line of text.slice(0, -2).split("\r\n")) assert.match(line, COMMAND);
+}
