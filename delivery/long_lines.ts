@@ -6,18 +6,19 @@
  * multipart/encrypted stay as they are (RFC 1847 2.1), and so do composite types, encodings we do not know, and long
  * lines outside any part: no encoding can mend those. Two passes over the spool, bounded memory whatever the size.
  */
-import { CR, LF } from "../bytes/ascii.ts";
-import { encodeBase64Lines } from "../bytes/base64.ts";
+import { setImmediate } from "node:timers/promises";
+import { CR, CRLF, LF } from "../bytes/ascii.ts";
+import { encodeBase64Lines, OCTETS_PER_LINE } from "../bytes/base64.ts";
 import { encodeLatin1, latin1 } from "../bytes/decode.ts";
-import { encodeQuotedPrintable } from "../bytes/quoted_printable.ts";
+import { QuotedPrintableEncoder } from "../bytes/quoted_printable.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import { scanFields } from "../message/header.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
 import type { Spool } from "../storage/store.ts";
 
-/** A multiple of 57, the octets of one base64 line. */
-const PIECE_OCTETS = 57 * 1024;
+/** Whole lines of base64. */
+const PIECE_OCTETS = 1024 * OCTETS_PER_LINE;
 const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
 /** RFC 2045 6.7: 76 with the `=` of a soft break; a token takes up to three. */
 const WRAP_AT = 73;
@@ -56,8 +57,9 @@ async function survey(from: Spool): Promise<{ root: MimePart; longLines: number[
   const longLines: number[] = [];
   let lineStart = 0;
   let endsWithCr = false;
+  const buffer = new Uint8Array(PIECE_OCTETS);
   for (let at = 0; at < from.octets; at += PIECE_OCTETS) {
-    const piece = await from.read(at, Math.min(at + PIECE_OCTETS, from.octets));
+    const piece = await from.read(at, Math.min(at + PIECE_OCTETS, from.octets), buffer);
     parser.push(piece, 0, piece.length);
     for (let lf = piece.indexOf(LF); lf >= 0; lf = piece.indexOf(LF, lf + 1)) {
       const cr = lf > 0 ? piece[lf - 1] === CR : endsWithCr;
@@ -119,6 +121,7 @@ class Rewriter {
   readonly #from: Spool;
   readonly #to: Spool;
   readonly #facts: FactsBuilder;
+  readonly #piece: Uint8Array;
   /** Octets of `from` that are done with. */
   #at: number;
 
@@ -126,6 +129,7 @@ class Rewriter {
     this.#from = from;
     this.#to = to;
     this.#facts = new FactsBuilder();
+    this.#piece = new Uint8Array(PIECE_OCTETS);
     this.#at = 0;
   }
 
@@ -139,7 +143,8 @@ class Rewriter {
       : (encoding === "base64" ? new Base64Encoder(atEnd) : new QuotedPrintableEncoder());
     for (let at = part.bodyStart; at < part.bodyEnd; at += PIECE_OCTETS) {
       const end = Math.min(at + PIECE_OCTETS, part.bodyEnd);
-      await this.#emit(encodeLatin1(encoder.push(await this.#from.read(at, end), end === part.bodyEnd)));
+      await this.#emit(encoder.push(await this.#from.read(at, end, this.#piece), end === part.bodyEnd));
+      await setImmediate(); // other sessions have their turn: a large part takes long
     }
     this.#at = part.bodyEnd;
   }
@@ -152,7 +157,7 @@ class Rewriter {
   async #copyUntil(end: number): Promise<void> {
     while (this.#at < end) {
       const next = Math.min(this.#at + PIECE_OCTETS, end);
-      await this.#emit(await this.#from.read(this.#at, next));
+      await this.#emit(await this.#from.read(this.#at, next, this.#piece));
       this.#at = next;
     }
   }
@@ -178,48 +183,23 @@ function encodedHeader(block: Uint8Array, to: { encoding: Encoding; messageRoot:
 }
 
 interface BodyEncoder {
-  /** Encodes a piece; `last` ends the body. One character per octet. */
-  push(piece: Uint8Array, last: boolean): string;
+  /** Encodes a piece of PIECE_OCTETS or the last one; the result is valid until the next call. */
+  push(piece: Uint8Array, last: boolean): Uint8Array;
 }
 
 class Base64Encoder implements BodyEncoder {
   readonly #atEnd: boolean;
+  readonly #out = new Uint8Array(PIECE_OCTETS / OCTETS_PER_LINE * (BASE64_LINE + CRLF.length));
 
   /** Behind a part that is not the last comes the line end of a boundary; else the last line must end itself. */
   constructor(atEnd: boolean) {
     this.#atEnd = atEnd;
   }
 
-  push(piece: Uint8Array, last: boolean): string {
-    const lines = encodeBase64Lines(piece);
-    return last && !this.#atEnd ? lines.slice(0, -2) : lines;
+  push(piece: Uint8Array, last: boolean): Uint8Array {
+    const length = encodeBase64Lines(piece, this.#out);
+    return this.#out.subarray(0, last && !this.#atEnd ? length - CRLF.length : length);
   }
-}
-
-class QuotedPrintableEncoder implements BodyEncoder {
-  /** Octets that wait for the next piece: a line begun, or a CR whose LF is still to come. */
-  #carry = new Uint8Array(0);
-
-  push(piece: Uint8Array, last: boolean): string {
-    const bytes = new Uint8Array(this.#carry.length + piece.length);
-    bytes.set(this.#carry);
-    bytes.set(piece, this.#carry.length);
-    if (last) return encodeQuotedPrintable(bytes);
-    const lineEnd = bytes.lastIndexOf(LF) + 1;
-    const hardCut = lineEnd > 1 && bytes[lineEnd - 2] === CR;
-    const cut = hardCut ? lineEnd : bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
-    this.#carry = bytes.slice(cut);
-    return hardCut ? encodeQuotedPrintable(bytes.subarray(0, cut)) : unfinishedLine(bytes.subarray(0, cut));
-  }
-}
-
-/** Encodes octets after which the line goes on: ended by a soft break, within 76 characters. */
-function unfinishedLine(bytes: Uint8Array): string {
-  const followed = new Uint8Array(bytes.length + 1);
-  followed.set(bytes);
-  followed[bytes.length] = 0x78;
-  const text = encodeQuotedPrintable(followed).slice(0, -1);
-  return text.endsWith("=\r\n") ? text : `${text}=\r\n`;
 }
 
 /** Cuts lines that are quoted-printable already by soft breaks, never within an escape. */
@@ -227,7 +207,7 @@ class QuotedPrintableWrapper implements BodyEncoder {
   #column = 0;
   #escape = 0;
 
-  push(piece: Uint8Array): string {
+  push(piece: Uint8Array): Uint8Array {
     let text = "";
     let from = 0;
     for (let i = 0; i < piece.length; i++) {
@@ -246,7 +226,7 @@ class QuotedPrintableWrapper implements BodyEncoder {
       if (octet === 0x3d) this.#escape = 2;
       this.#column++;
     }
-    return text + latin1(piece, from, piece.length);
+    return encodeLatin1(text + latin1(piece, from, piece.length));
   }
 }
 
@@ -259,15 +239,26 @@ class Base64Wrapper implements BodyEncoder {
     this.#atEnd = atEnd;
   }
 
-  push(piece: Uint8Array, last: boolean): string {
+  push(piece: Uint8Array, last: boolean): Uint8Array {
     const text = this.#carry + latin1(piece).replace(/[^A-Za-z0-9+/=]+/g, "");
     const whole = last ? text.length : text.length - text.length % BASE64_LINE;
     this.#carry = text.slice(whole);
-    const lines: string[] = [];
-    for (let at = 0; at < whole; at += BASE64_LINE) {
-      lines.push(text.slice(at, Math.min(at + BASE64_LINE, whole)), "\r\n");
-    }
-    if (last && !this.#atEnd) lines.pop();
-    return lines.join("");
+    return inLines(encodeLatin1(text.slice(0, whole)), !last || this.#atEnd);
   }
+}
+
+/** The octets in lines of 76; the last one ends only where `ended` says so. */
+function inLines(octets: Uint8Array, ended: boolean): Uint8Array {
+  const count = Math.ceil(octets.length / BASE64_LINE);
+  const lines = new Uint8Array(octets.length + Math.max(0, ended ? count : count - 1) * CRLF.length);
+  let at = 0;
+  for (let from = 0; from < octets.length; from += BASE64_LINE) {
+    const line = octets.subarray(from, from + BASE64_LINE);
+    lines.set(line, at);
+    at += line.length;
+    if (at === lines.length) break;
+    lines.set(CRLF, at);
+    at += CRLF.length;
+  }
+  return lines;
 }

@@ -69,11 +69,15 @@ export class SegmentSpool implements Spool {
     return this.#flush();
   }
 
-  async read(start: number, end: number): Promise<Uint8Array> {
+  async read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
     const large = this.#large;
-    if (large === null) return this.#buffer.slice(start, Math.min(end, this.#used));
+    const size = Math.min(end, this.octets) - start;
+    const result = into === undefined ? new Uint8Array(size) : into.subarray(0, size);
+    if (large === null) {
+      result.set(this.#buffer.subarray(start, start + size));
+      return result;
+    }
     await this.#writing;
-    const result = new Uint8Array(Math.min(end, this.octets) - start);
     using file = Deno.openSync(`${this.#folder}/${segmentName(large.number)}`);
     const onDisk = Math.max(0, Math.min(large.written - start, result.length));
     if (onDisk > 0) readAt(file, PAYLOAD_AT + start, result.subarray(0, onDisk));

@@ -32,8 +32,11 @@ export interface Spool {
   readonly octets: number;
   /** Copies the span. A returned promise is backpressure: await it before the next write. */
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined;
-  /** Octets written so far; for content checks and re-writing before `store`. Small spools answer from memory. */
-  read(start: number, end: number): Promise<Uint8Array>;
+  /**
+   * Octets written so far, at the front of `into` or in an array of their own; for content checks and re-writing before
+   * `store`. Small spools answer from memory.
+   */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Makes the octets durable (segment fdatasync, grouped); resolves after the sync. Rejects with StorageError. */
   store(salvage: SalvageFacts): Promise<BlobAddress>;
   /** Forgets the octets. Safe at any time, also after `store` failed. */

@@ -20,8 +20,10 @@ class MemorySpool implements Spool {
   write(bytes: Uint8Array, start: number, end: number): undefined {
     this.#pieces += text(bytes.subarray(start, end));
   }
-  read(start: number, end: number): Promise<Uint8Array> {
-    return Promise.resolve(octetsOf(this.#pieces.slice(start, end)));
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
+    const octets = octetsOf(this.#pieces.slice(start, end));
+    into?.set(octets);
+    return Promise.resolve(into?.subarray(0, octets.length) ?? octets);
   }
   store(): Promise<never> {
     return Promise.reject(new Error("only for reading and writing"));
