@@ -159,7 +159,7 @@ export class FrontendPart implements ThreadPart {
       ...this.#smtp.sessions().map(({ command, heloName, ...session }): SessionInfo => ({
         ...session,
         protocol: "smtp",
-        doing: `${command} of ${heloName}`,
+        doing: heloName === "" ? command : `${command} from ${heloName}`,
       })),
     ];
   }

@@ -2,12 +2,12 @@
  * Driver of SMTP and submission connections: sockets, time, logins and delivery around the pure session.
  *
  * One loop per connection pulls events from `protocols/smtp/session.ts`, asks the {@linkcode Reception} where a decision is
- * due, and flushes when input runs out, before TLS, at the end, and above the high-water mark. It reads only when the
+ * due, and flushes when input runs out, before TLS, at the end, and where the session asks (above the high-water mark). It reads only when the
  * session asks, and waits where delivery is behind: that is the backpressure. Nothing is awaited that is there already.
  * Our own faults end the session with 421 and a log line.
  */
 import { getLogger, type Logger } from "@logtape/logtape";
-import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
+import { Out } from "../bytes/out.ts";
 import { type ClientFacts, isReply, type Reception, type Transaction } from "../delivery/reception.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
@@ -273,13 +273,15 @@ class Connection {
         case "starttls":
           await this.#startTls();
           break;
+        case "output":
+          await this.#flush();
+          break;
         case "close":
           await this.#flush();
           return;
         default:
           return event satisfies never;
       }
-      if (this.#out.pending > HIGH_WATER_OCTETS) await this.#flush();
     }
   }
 

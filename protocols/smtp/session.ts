@@ -9,7 +9,7 @@
  */
 import { latin1 } from "../../bytes/decode.ts";
 import { packAt } from "../../bytes/keyword.ts";
-import type { Out } from "../../bytes/out.ts";
+import { HIGH_WATER_OCTETS, type Out } from "../../bytes/out.ts";
 import { LineFramer, type LineResult } from "../line_framer.ts";
 import type { Credentials, SaslMechanisms } from "../sasl/exchange.ts";
 import { AuthDialog, type AuthStep } from "./auth_dialog.ts";
@@ -65,6 +65,8 @@ export interface SessionObserver {
  */
 export type SmtpEvent =
   | { readonly kind: "need-input" }
+  /** Many replies wait: flush them before more are made. */
+  | { readonly kind: "output" }
   /** A transaction in hand is over (RFC 5321 4.1.4). */
   | { readonly kind: "helo"; readonly verb: "HELO" | "EHLO"; readonly name: string }
   | { readonly kind: "mail"; readonly reversePath: Path | null; readonly parameters: MailParameters }
@@ -87,6 +89,7 @@ type Waiting = "" | "helo" | "mail" | "rcpt" | "data" | "bdat" | "message" | "cr
 type Transaction = "none" | "mail" | "chunks";
 
 const NEED_INPUT: SmtpEvent = { kind: "need-input" };
+const OUTPUT: SmtpEvent = { kind: "output" };
 const CLOSE: SmtpEvent = { kind: "close" };
 const BEGIN: SmtpEvent = { kind: "begin" };
 const DISCARD: SmtpEvent = { kind: "discard", reply: null };
@@ -183,6 +186,7 @@ export class SmtpSession {
     if (this.#waiting !== "") throw new Error(`the session waits for an answer to ${this.#waiting}`);
     for (;;) {
       if (this.#closing) return this.#close();
+      if (this.out.pending > HIGH_WATER_OCTETS) return OUTPUT;
       const event = this.#step();
       if (event !== null) return event;
     }

@@ -132,6 +132,8 @@ export function playSmtp(
       switch (event.kind) {
         case "close":
           return { output: latin1(out.take()), messages };
+        case "output":
+          throw new Error("more output than 40 commands can have");
         case "helo":
           recipients = -1;
           session.accept();

@@ -1,6 +1,7 @@
 /** The SMTP driver: delivery, backpressure, time, logins, TLS and the end of sessions. */
 import assert from "node:assert/strict";
 import { latin1 } from "../../bytes/decode.ts";
+import { HIGH_WATER_OCTETS } from "../../bytes/out.ts";
 import { RECIPIENT_OK, type Reply, reply } from "../../protocols/smtp/reply.ts";
 import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp.ts";
 import { StorageError } from "../../storage/store.ts";
@@ -174,6 +175,21 @@ smtpTest("a client that does not read its replies is not read either", async (h)
   assert.equal(taken, true);
 });
 
+smtpTest("many replies to one read leave above the high-water mark", async (h) => {
+  const client = await openData(h);
+  const writes: number[] = [];
+  const server = client.transport.other;
+  const write = server.write.bind(server);
+  server.write = (octets) => {
+    writes.push(octets.length);
+    return write(octets);
+  };
+  // One read of 60 kB: a whole message and 10,000 commands behind it.
+  client.send("x\r\n.\r\n" + "NOOP\r\n".repeat(10_000));
+  for (let i = 0; i <= 10_000; i++) await client.reply();
+  assert.ok(Math.max(...writes) < HIGH_WATER_OCTETS + 1_000, writes.join(" "));
+});
+
 smtpTest("silence ends with 421, and a trickle of octets is silence", async (h) => {
   const client = await h.connect();
   await client.command("EHLO a.example");
@@ -287,6 +303,20 @@ smtpTest("STARTTLS: what came in clear is dropped, what was learnt is forgotten"
   assert.deepEqual(h.reception.last.client.tls, { protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384" });
   assert.equal(h.reception.transactions.length, 1);
 }, { service: "submission" });
+
+smtpTest("a login in clear does not count behind STARTTLS", async (h) => {
+  const client = await h.connect({ auth: true, plainLoginAllowed: true });
+  await client.command("EHLO a.example");
+  assert.equal(await client.command(`AUTH PLAIN ${btoa("\0alice\0secret")}`), "235 2.7.0 Authenticated");
+  await client.command("MAIL FROM:<alice@example.test>");
+  assert.equal(h.reception.last.client.account?.id, 1);
+  await client.command("STARTTLS");
+  client.transport = client.transport.upgraded();
+  await client.command("EHLO a.example");
+  await client.command("MAIL FROM:<alice@example.test>");
+  assert.equal(h.reception.last.client.account, null);
+  assert.deepEqual(h.reception.transactions.map(({ discarded }) => discarded), [1, 0]);
+});
 
 smtpTest("a failed handshake ends the connection and nothing else", async (h) => {
   const client = await h.connect({}, { canStartTls: true });
