@@ -13,7 +13,7 @@ import { configureLogs, flushLogs, LogWriter } from "../../telemetry/log.ts";
 import { CertificateError } from "../certificate.ts";
 import type { Config } from "../config/config.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
-import { Server, StartError } from "../run.ts";
+import { Server, type ServerOptions, StartError } from "../run.ts";
 import { watchSupervisor } from "./supervise.ts";
 
 const log = getLogger(["veredus", "server"]);
@@ -29,6 +29,8 @@ export interface Hooks {
     server: Server,
     options: { readonly local: boolean; readonly reload: (() => Promise<string[]>) | null },
   ): Promise<Administration>;
+  /** Other modules as Worker entries, for tests. */
+  readonly entries?: ServerOptions["entries"];
 }
 
 export interface ForegroundOptions extends Hooks {
@@ -68,6 +70,7 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
         Deno.exit(EXIT.fault);
       },
       ...(options.prepare && { prepare: options.prepare }),
+      ...(options.entries && { entries: options.entries }),
     });
   } catch (error) {
     signals.close();
