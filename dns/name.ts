@@ -69,3 +69,65 @@ export function isWithin(name: string, ancestor: string): boolean {
   }
   return backslashes % 2 === 0;
 }
+
+/** The name without its first label; null for the root. Canonical in and out. */
+export function parentName(name: string): string | null {
+  if (name === ".") return null;
+  for (let at = 0; at < name.length; at++) {
+    const octet = name.charCodeAt(at);
+    if (octet === BACKSLASH) at++;
+    else if (octet === DOT) return name.slice(at + 1);
+  }
+  return ".";
+}
+
+/** How many labels a canonical name has; the root has none. */
+export function labelCount(name: string): number {
+  let count = 0;
+  for (let at: string | null = name; at !== null && at !== "."; at = parentName(at)) count++;
+  return count;
+}
+
+/** The last `count` labels of a canonical name. */
+export function lastLabels(name: string, count: number): string {
+  let rest = name;
+  for (let drop = labelCount(name) - count; drop > 0; drop--) rest = parentName(rest)!;
+  return count === 0 ? "." : rest;
+}
+
+/** A label before a name. */
+export function childName(label: string, parent: string): string {
+  return parent === "." ? label : `${label}.${parent}`;
+}
+
+/** The deepest name that both are at or below. */
+export function commonAncestor(a: string, b: string): string {
+  let name: string = a;
+  while (!isWithin(b, name)) name = parentName(name)!;
+  return name;
+}
+
+/** RFC 4034 6.1: by labels from the right, each as octets in lower case. */
+export function compareNames(a: string, b: string): number {
+  if (a === b) return 0;
+  const left = nameLabels(a) ?? [], right = nameLabels(b) ?? [];
+  for (let back = 1; back <= left.length && back <= right.length; back++) {
+    const one = left[left.length - back]!, other = right[right.length - back]!;
+    for (let at = 0; at < one.length && at < other.length; at++) {
+      const difference = lower(one[at]!) - lower(other[at]!);
+      if (difference !== 0) return difference;
+    }
+    if (one.length !== other.length) return one.length - other.length;
+  }
+  return left.length - right.length;
+}
+
+/** The wire form of a name, never compressed, the case as it stands. Null when it is none. */
+export function nameOctets(name: string): Uint8Array<ArrayBuffer> | null {
+  const labels = nameLabels(name);
+  if (labels === null) return null;
+  const octets: number[] = [];
+  for (const label of labels) octets.push(label.length, ...label);
+  octets.push(0);
+  return Uint8Array.from(octets);
+}

@@ -110,8 +110,10 @@ export class WireWriter {
   #length: number;
   /** Where names and their endings stand that a pointer can reach. */
   #names: Map<string, number>;
+  readonly #compression: boolean;
 
-  constructor() {
+  constructor(options: { readonly compression: boolean } = { compression: true }) {
+    this.#compression = options.compression;
     this.#bytes = new Uint8Array(512);
     this.#length = 0;
     this.#names = new Map();
@@ -155,6 +157,11 @@ export class WireWriter {
     const labels = nameLabels(name);
     if (labels === null) throw new RangeError(`not a domain name: ${name}`);
     for (const [at, label] of labels.entries()) {
+      if (!this.#compression) {
+        this.u8(label.length);
+        for (const octet of label) this.u8(octet);
+        continue;
+      }
       // The case is kept: a pointer to the same letters in another case would change the name.
       const rest = labels.slice(at).map((octets) => String.fromCharCode(octets.length, ...octets)).join("");
       const known = this.#names.get(rest);

@@ -6,6 +6,7 @@ import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from 
 import { formatIpv4, formatIpv6 } from "../../dns/ip_address.ts";
 import { octetText } from "../../dns/name.ts";
 import { type RecordData, TYPE_CODES } from "../../dns/rdata.ts";
+import { typeBitmap } from "../../dns/type_bitmap.ts";
 import { record } from "./fake_network.ts";
 
 const SEED = { seed: 20_240_607 };
@@ -23,6 +24,8 @@ const name = fc.oneof(
   fc.constant("."),
   fc.array(label, { minLength: 1, maxLength: 6 }).map((labels) => labels.join(".")),
 );
+
+const types = fc.array(u16, { maxLength: 8 }).map(typeBitmap);
 
 const data: fc.Arbitrary<RecordData> = fc.oneof(
   octets(4, 4).map((bytes) => ({ type: "A" as const, address: formatIpv4(bytes) })),
@@ -55,8 +58,67 @@ const data: fc.Arbitrary<RecordData> = fc.oneof(
   }),
   fc.record({
     type: fc.constant("unknown" as const),
-    code: fc.constantFrom(46, 99, 65_280),
+    code: fc.constantFrom(13, 99, 65_280),
     octets: octets(0, 40),
+  }),
+  name.map((target) => ({ type: "DNAME" as const, target })),
+  fc.record({
+    type: fc.constant("CAA" as const),
+    flags: u8,
+    tag: fc.constantFrom("issue", "issuewild", "iodef"),
+    value: octets(0, 60),
+  }),
+  fc.record({
+    type: fc.constantFrom("SVCB" as const, "HTTPS" as const),
+    priority: u16,
+    target: name,
+    parameters: fc.uniqueArray(fc.record({ key: u16, octets: octets(0, 20) }), {
+      selector: ({ key }) => key,
+      maxLength: 5,
+    }).map((list) => list.sort((a, b) => a.key - b.key)),
+  }),
+  fc.record({
+    type: fc.constant("DS" as const),
+    keyTag: u16,
+    algorithm: u8,
+    digestType: u8,
+    digest: octets(0, 48),
+  }),
+  fc.record({
+    type: fc.constant("DNSKEY" as const),
+    flags: u16,
+    protocol: u8,
+    algorithm: u8,
+    key: octets(0, 300),
+  }),
+  fc.record({
+    type: fc.constant("RRSIG" as const),
+    covered: u16,
+    algorithm: u8,
+    labels: u8,
+    originalTtlSeconds: u32,
+    expiration: u32,
+    inception: u32,
+    keyTag: u16,
+    signer: name,
+    signature: octets(0, 300),
+  }),
+  fc.record({ type: fc.constant("NSEC" as const), next: name, types }),
+  fc.record({
+    type: fc.constant("NSEC3" as const),
+    hashAlgorithm: u8,
+    flags: u8,
+    iterations: u16,
+    salt: octets(0, 255),
+    nextHash: octets(0, 255),
+    types,
+  }),
+  fc.record({
+    type: fc.constant("NSEC3PARAM" as const),
+    hashAlgorithm: u8,
+    flags: u8,
+    iterations: u16,
+    salt: octets(0, 255),
   }),
 );
 const resourceRecord: fc.Arbitrary<ResourceRecord> = fc.record({

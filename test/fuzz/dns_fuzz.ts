@@ -10,6 +10,7 @@ import { canonicalName } from "../../dns/name.ts";
 import { buildQuery, judge } from "../../dns/query.ts";
 import type { RecordData } from "../../dns/rdata.ts";
 import { extractAnswer } from "../../dns/response.ts";
+import { typeBitmap } from "../../dns/type_bitmap.ts";
 import { MAX_MESSAGE_OCTETS } from "../../dns/wire.ts";
 import { fuzz, type Random } from "./fuzzing.ts";
 
@@ -24,6 +25,42 @@ const DATA: readonly RecordData[] = [
   { type: "SRV", priority: 1, weight: 2, port: 3, target: "srv.example.test" },
   { type: "TLSA", usage: 3, selector: 1, matching: 1, association: new Uint8Array(32) },
   { type: "unknown", code: 65_280, octets: Uint8Array.of(0xc0, 0x0c) },
+  { type: "DNAME", target: "other.test" },
+  { type: "CAA", flags: 128, tag: "issue", value: Uint8Array.of(0x3b) },
+  {
+    type: "SVCB",
+    priority: 1,
+    target: "Svc.example.test",
+    parameters: [{ key: 3, octets: Uint8Array.of(1, 187) }],
+  },
+  { type: "HTTPS", priority: 0, target: ".", parameters: [] },
+  { type: "DS", keyTag: 20_326, algorithm: 8, digestType: 2, digest: new Uint8Array(32) },
+  { type: "DNSKEY", flags: 257, protocol: 3, algorithm: 13, key: new Uint8Array(64) },
+  {
+    type: "RRSIG",
+    covered: 1,
+    algorithm: 13,
+    labels: 3,
+    originalTtlSeconds: 300,
+    expiration: 2_000_000_000,
+    inception: 1_000_000_000,
+    keyTag: 1,
+    signer: "example.test",
+    signature: new Uint8Array(64),
+  },
+  { type: "NSEC", next: "B.example.test", types: typeBitmap([1, 2, 46, 47, 65_280]) },
+  {
+    type: "NSEC3",
+    hashAlgorithm: 1,
+    flags: 1,
+    iterations: 0,
+    salt: Uint8Array.of(0xab),
+    nextHash: new Uint8Array(20),
+    types: typeBitmap([2, 6]),
+  },
+  { type: "NSEC3PARAM", hashAlgorithm: 1, flags: 0, iterations: 0, salt: new Uint8Array(0) },
+  // RP: two names inside a type that is kept raw.
+  { type: "unknown", code: 17, octets: Uint8Array.of(1, 0x61, 0, 0) },
   {
     type: "SOA",
     primary: "ns.example.test",
