@@ -22,7 +22,7 @@ import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Login } from "./login.ts";
 import type { MaildropLocks } from "./maildrop_locks.ts";
-import { HeldMessages } from "./pop3/held_messages.ts";
+import { HeldMessages, type Readable } from "./pop3/held_messages.ts";
 import { countCommand, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
 import { retrieve, type RetrieveContext, top } from "./pop3/retrieve.ts";
 import type { Transport } from "./transport.ts";
@@ -229,7 +229,8 @@ class Connection implements RetrieveContext {
   /** Messages are gone from a mailbox; those of this session must stay readable. */
   expunged(mailboxId: number, uids: readonly number[]): void {
     const opened = this.#opened;
-    if (opened === null || opened.mailbox.id !== mailboxId) return;
+    // Our own removals come by here too: nothing is read after QUIT.
+    if (opened === null || opened.mailbox.id !== mailboxId || this.#session.verb === "QUIT") return;
     try {
       for (const uid of uids) {
         const number = opened.maildrop.numberOf(uid);
@@ -302,28 +303,38 @@ class Connection implements RetrieveContext {
     }
   }
 
-  /** Only long messages and TOP make it wait. */
+  /** Only long messages and TOP make it wait. The address of the login is good for hours (compaction's grace). */
   #retrieve(number: number, lines: number | null): Promise<void> | undefined {
-    const { mailbox, maildrop, held } = this.#opened!;
-    const { messages } = this.#services.store;
+    const { maildrop, held } = this.#opened!;
     try {
-      // The row as it is now, because compaction may have moved the octets; the one of the login when it is gone.
-      const message = messages.row(mailbox.id, maildrop.uid(number), { withImap: false }) ??
-        held.message(number, maildrop.sizeOctets(number));
-      const pending = lines === null ? retrieve(this, message) : top(this, message, lines);
+      const pending = this.#send(held.message(number, maildrop.sizeOctets(number)), lines);
       if (pending !== undefined) {
-        return pending.then(() => this.#count("+OK"), (error) => this.#unreadable(error));
+        return pending.then(() => this.#count("+OK"), (error) => this.#retrieveMoved(error, number, lines));
       }
       this.#count("+OK");
     } catch (error) {
-      this.#unreadable(error);
+      return this.#retrieveMoved(error, number, lines);
     }
   }
 
-  #unreadable(error: unknown): void {
-    if (!(error instanceof StorageError)) throw error;
-    this.#log.error("a message cannot be read", { error, mailbox: this.#opened?.mailbox.id });
-    this.#refuse("SYS/TEMP", "The message cannot be read just now");
+  #send(message: Readable, lines: number | null): Promise<void> | undefined {
+    return lines === null ? retrieve(this, message) : top(this, message, lines);
+  }
+
+  /** The octets are not where they were at login: compaction may have moved them long ago. */
+  async #retrieveMoved(fault: unknown, number: number, lines: number | null): Promise<void> {
+    if (!(fault instanceof StorageError)) throw fault;
+    const { mailbox, maildrop } = this.#opened!;
+    const row = this.#services.store.messages.row(mailbox.id, maildrop.uid(number), { withImap: false });
+    try {
+      if (row === null) throw fault;
+      await this.#send(row, lines);
+      this.#count("+OK");
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#log.error("a message cannot be read", { error, mailbox: mailbox.id, uid: maildrop.uid(number) });
+      this.#refuse("SYS/TEMP", "The message cannot be read just now");
+    }
   }
 
   async #login(credentials: Credentials): Promise<void> {

@@ -28,7 +28,8 @@ for (let filed = 1; filed < COUNT; filed += 100) {
 }
 
 const maildrop = new Maildrop(1);
-await new HeldMessages(store.blobs).load(store, maildrop, { mailboxId, limit: COUNT });
+const held = new HeldMessages(store.blobs);
+await held.load(store, maildrop, { mailboxId, limit: COUNT });
 const out = new Out();
 const session = new Pop3Session({
   out,
@@ -48,8 +49,7 @@ function command(line: Uint8Array): void {
   session.feed(line);
   for (let event = session.next(); event.kind !== "need-input"; event = session.next()) {
     if (event.kind !== "retrieve") continue;
-    const message = store.messages.row(mailboxId, maildrop.uid(event.number), { withImap: false });
-    if (message === null) throw new Error("no such message");
+    const message = held.message(event.number, maildrop.sizeOctets(event.number));
     retrieve({ out, blobs: store.blobs, utf8: false, drain: () => Promise.resolve() }, message);
   }
   if (out.take().length === 0) throw new Error("no reply");

@@ -1,10 +1,10 @@
 /**
- * The messages of one POP3 session as they were at login: what is needed to read one after it was expunged.
+ * The messages of one POP3 session as they were at login: where to read each, also after it was expunged.
  *
- * Another session's EXPUNGE deletes a message's row, and compaction may then remove its octets. A POP3 client was
- * promised the message until QUIT (RFC 1939 8), so where it lies is kept from the login on, and its segment is pinned
- * in the blob reader the moment the expunge is heard: an open file stays readable after it was unlinked. Typed arrays
- * and one run of prefixes: 32 octets a message and its prefix.
+ * RETR reads by the address of the login, without a query. Another session's EXPUNGE deletes a message's row, and
+ * compaction may then remove its octets; a POP3 client was promised the message until QUIT (RFC 1939 8), so its segment
+ * is pinned in the blob reader the moment the expunge is heard: an open file stays readable after it was unlinked.
+ * Typed arrays and one run of prefixes: 36 octets a message and its prefix.
  */
 import type { Maildrop } from "../../protocols/pop3/maildrop.ts";
 import type { BlobReader, MaildropColumns, MessageRow, Store } from "../../storage/store.ts";

@@ -4,7 +4,7 @@ import { encode, latin1 } from "../../bytes/decode.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
 import { segmentName } from "../../storage/segment.ts";
 import type { Store } from "../../storage/store.ts";
-import { fileMessage } from "../lib/stored_message.ts";
+import { fileMessage, storeMessage } from "../lib/stored_message.ts";
 import { TestStore } from "../lib/test_store.ts";
 import { Pop3Harness, pop3Test, timeouts } from "./pop3_harness.ts";
 
@@ -253,6 +253,20 @@ pop3Test("what IMAP expunges meanwhile stays readable until QUIT, also when its 
     }
   });
   assert.deepEqual(open, [], "the pinned segment is still open");
+});
+
+pop3Test("a message that compaction has moved is read where it is now", async (h) => {
+  const long = `Subject: long\r\n\r\n${"0123456789abcdef\r\n".repeat(20_000)}`;
+  await h.deliver(long);
+  const { store, folder } = h.test;
+  const from = store.messages.row(h.inbox, 1, { withImap: false })!.blob;
+  const client = await h.login();
+  const { blob: to } = await storeMessage(store, long);
+  await h.test.ok({ kind: "relocate", moves: [{ contentId: 1, from, to }] });
+  assert.deepEqual(store.messages.row(h.inbox, 1, { withImap: false })!.blob, to);
+  Deno.removeSync(`${folder.segments}/${segmentName(from.segment)}`);
+  assert.equal(await client.multi("RETR 1"), long);
+  assert.equal(await client.multi("TOP 1 1"), long.slice(0, 35));
 });
 
 pop3Test("new mail is not seen before the next login", async (h) => {
