@@ -15,6 +15,8 @@ import { copyPrefix } from "./trace.ts";
 export const MAX_TARGETS = 10_000;
 /** Delivered-To lines of one captured copy. */
 const MAX_CAPTURED_LINES = 100;
+// deno-lint-ignore no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
 const NO_EXTENSIONS = { notify: "", originalRecipient: "" } as const;
 
 export interface FilingFacts {
@@ -128,7 +130,8 @@ export class Filing {
       envelopeId: "",
       ret: "",
       eightBit,
-      smtputf8,
+      // An alias may lead from an ASCII address to one that is not.
+      smtputf8: smtputf8 || [...this.#remote.keys()].some((address) => NOT_ASCII.test(address)),
       createdAt: at,
       expiresAt,
       recipients: [...this.#remote.values()],

@@ -13,8 +13,6 @@ import { Filing } from "./filing.ts";
 import type { RecipientResolver } from "./recipients.ts";
 
 const log = getLogger(["veredus", "delivery"]);
-// deno-lint-ignore no-control-regex
-const NOT_ASCII = /[^\x00-\x7f]/;
 
 export interface PostOptions {
   readonly store: Store;
@@ -64,7 +62,7 @@ export async function prepareOwnMail(
       sender: mail.sender,
       accountId: null,
       eightBit: mail.octets.some((octet) => octet >= 0x80),
-      smtputf8: mail.recipients.some((recipient) => NOT_ASCII.test(recipient)),
+      smtputf8: false,
       at,
       expiresAt: at + (mail.sender === "" ? options.bounceLifetimeMs : options.queueLifetimeMs),
     });

@@ -3,6 +3,8 @@ import { deepStrictEqual as equal, ok } from "node:assert";
 import fc from "fast-check";
 import type { Files, SegmentFile } from "../../storage/files.ts";
 import { DENO_FILES } from "../../storage/files.ts";
+import { configureLogs, flushLogs, logSettings } from "../../telemetry/log.ts";
+import { exposition, metricsAsJson } from "../../telemetry/metrics.ts";
 import { isReply } from "../../delivery/reception.ts";
 import { CONFIG, DAY_MS, line, NOW, pathOf, ReceptionBed, STRANGER, text } from "./reception_bed.ts";
 
@@ -385,4 +387,115 @@ Deno.test("new settings hold for the next MAIL", async () => {
   bed.reception.configure({ ...CONFIG, messageOctets: 10 });
   const { data } = await bed.send({ to: ["alice@example.test"], message: MESSAGE });
   equal(line(data!), "552 5.3.4");
+});
+
+Deno.test("an alias that leads to an address in UTF-8 marks the queued message", async () => {
+  await using bed = await ReceptionBed.open();
+  await bed.ok(
+    { kind: "put-alias", address: "out@example.test", targets: ["jürgen@far.example"] },
+    { kind: "put-alias", address: "plain@example.test", targets: ["x@far.example"] },
+  );
+  await bed.send({ to: ["out@example.test"], message: MESSAGE });
+  await bed.send({ to: ["plain@example.test"], message: MESSAGE });
+  const { queue } = bed.test.store;
+  equal(bed.queued().map(({ queueId }) => queue.message(queueId)!.smtputf8), [true, false]);
+});
+
+Deno.test("property: any octets from anybody get a reply, and 250 means one more message", async () => {
+  await using bed = await ReceptionBed.open({ messageOctets: 2_000 });
+  const words = fc.constantFrom(
+    "From: alice@example.test\r\n",
+    "From: bob@example.test\r\n",
+    "Bcc: x@y\r\n",
+    "Content-Type: multipart/mixed; boundary=b\r\n",
+    "Content-Transfer-Encoding: base64\r\n",
+    "\r\n",
+    "--b\r\n",
+    "--b--\r\n",
+    " folded\r\n",
+    "x".repeat(999),
+    "\r",
+    "\n",
+    "\0\xff",
+  );
+  let stored = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(words, { maxLength: 12 }),
+      fc.boolean(),
+      fc.integer({ min: 1, max: 3_000 }),
+      async (parts, login, pieceOctets) => {
+        const { data } = await bed.send({
+          client: login ? bed.login("alice") : STRANGER,
+          from: "",
+          to: ["bob@example.test"],
+          message: parts.join(""),
+          pieceOctets,
+        });
+        ok(/^(250|55\d) /.test(line(data!)), line(data!));
+        if (data!.code === 250) stored++;
+        equal(bed.stored("bob").length, stored);
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+Deno.test("one line tells what became of a message, and the counters follow", async () => {
+  const lines: string[] = [];
+  const before = logSettings();
+  configureLogs({ level: "info", areas: {}, format: "json" }, { write: (text) => void lines.push(text) });
+  try {
+    await using bed = await ReceptionBed.open();
+    const to = ["alice@example.test", "nobody@example.test"];
+    await bed.send({ to, message: MESSAGE });
+    await bed.send({ to, message: `Delivered-To: alice@example.test\r\n${MESSAGE}` });
+    flushLogs();
+  } finally {
+    configureLogs(before, { write() {} });
+  }
+  const records = lines.join("").trim().split("\n").map((text) => JSON.parse(text));
+  equal(
+    records.filter(({ area }) => area === "delivery").map((
+      { time: _, ms, ...record },
+    ) => [typeof ms, record]),
+    [["number", {
+      level: "info",
+      area: "delivery",
+      message: "message accepted",
+      outcome: "accepted",
+      trace: "trace1",
+      session: "session1",
+      from: "sender@remote.example",
+      recipients: 1,
+      size: MESSAGE.length,
+      mailboxes: 1,
+      queued: 0,
+    }], ["number", {
+      level: "info",
+      area: "delivery",
+      message: "message refused",
+      outcome: "refused",
+      trace: "trace2",
+      session: "session1",
+      from: "sender@remote.example",
+      recipients: 1,
+      size: MESSAGE.length + 34,
+      mailboxes: 1,
+      queued: 0,
+      reply: "554 5.4.6 Mail loop detected",
+    }]],
+  );
+  const exposed = await exposition([await metricsAsJson()]);
+  for (
+    const counted of [
+      'veredus_messages_received_total{outcome="accepted",service="mx"}',
+      'veredus_messages_received_total{outcome="refused",service="mx"}',
+      'veredus_recipients_total{outcome="local"}',
+      'veredus_recipients_total{outcome="unknown"}',
+      "veredus_reception_seconds_count",
+    ]
+  ) {
+    ok(new RegExp(`^${counted.replace(/[{}"]/g, "\\$&")} [1-9]`, "m").test(exposed), counted);
+  }
 });
