@@ -3,7 +3,11 @@
  *
  * "No such name" and "no such record" are answers; only an answer that could not be had is an error, a
  * {@linkcode ResolveError} with `temporary`. Names are A-labels already, any case, with or without the final dot.
- * `dns/stub_resolver.ts` implements it over recursive servers, tests by a map (`test/lib/mock_resolver.ts`).
+ * `dns/caching_resolver.ts` implements it over recursive or authoritative servers, tests by a map
+ * (`test/lib/mock_resolver.ts`).
+ *
+ * Each answer says how far DNSSEC vouches for it (RFC 4033 5). What is bogus is no answer but an error, temporary like
+ * the others: look-ups for routing wait, checks of incoming mail have a temporary error.
  */
 import type { DataOf, RecordType } from "./rdata.ts";
 
@@ -13,6 +17,42 @@ import type { DataOf, RecordType } from "./rdata.ts";
  * - `no-such-domain`: NXDOMAIN (RFC 2308 2.1)
  */
 export type AnswerStatus = "found" | "no-data" | "no-such-domain";
+
+/**
+ * - `secure`: signed, along a chain from a trust anchor; the denial of a record as well
+ * - `insecure`: the chain ends, provably, above the name; or DNSSEC there is of a kind that is not supported
+ * - `bogus`: it should be signed and is not, or not rightly; only as the fault of an error
+ * - `indeterminate`: nobody looked: validation is off, or there is no anchor
+ */
+export type Security = "secure" | "insecure" | "bogus" | "indeterminate";
+
+/** Why something is as it is: an extended DNS error (RFC 8914) with words of ours. */
+export interface ExtendedError {
+  /** INFO-CODE, see {@linkcode EXTENDED_ERRORS}. */
+  readonly code: number;
+  readonly text: string;
+}
+
+/** INFO-CODE values; RFC 8914 4 and the registry. */
+export const EXTENDED_ERRORS = {
+  OTHER: 0,
+  UNSUPPORTED_ALGORITHM: 1,
+  UNSUPPORTED_DIGEST: 2,
+  STALE_ANSWER: 3,
+  INDETERMINATE: 5,
+  BOGUS: 6,
+  SIGNATURE_EXPIRED: 7,
+  SIGNATURE_NOT_YET_VALID: 8,
+  DNSKEY_MISSING: 9,
+  RRSIGS_MISSING: 10,
+  NO_ZONE_KEY: 11,
+  NSEC_MISSING: 12,
+  STALE_NXDOMAIN: 19,
+  NO_REACHABLE_AUTHORITY: 22,
+  NETWORK_ERROR: 23,
+  UNSUPPORTED_NSEC3_ITERATIONS: 27,
+  SYNTHESIZED: 29,
+} as const;
 
 export interface Answer<T extends RecordType = RecordType> {
   /** The name asked for, lower case, without final dot. */
@@ -25,6 +65,10 @@ export interface Answer<T extends RecordType = RecordType> {
   readonly records: readonly DataOf<T>[];
   /** What is left of the time to live. */
   readonly ttlSeconds: number;
+  /** Of the whole way: aliases, records, or the proof that there are none. Never `bogus`. */
+  readonly security: Security;
+  /** Why it is not `secure`, or that it is stale; null when there is nothing to tell. */
+  readonly reason: ExtendedError | null;
 }
 
 export type ResolveFault =
@@ -36,6 +80,10 @@ export type ResolveFault =
   | "malformed"
   /** A CNAME loop, or a chain longer than the limit. */
   | "cname-chain"
+  /** DNSSEC says that the answer is not what the zone's owner published. */
+  | "bogus"
+  /** The question cost more than one question may: somebody's zone is a trap. */
+  | "work-limit"
   /** Too many questions wait already. */
   | "overload"
   /** Not a domain name: an empty or too long label, more than 255 octets. */
@@ -44,10 +92,12 @@ export type ResolveFault =
 export class ResolveError extends Error {
   override readonly name = "ResolveError";
   readonly fault: ResolveFault;
+  readonly reason: ExtendedError | null;
 
-  constructor(fault: ResolveFault, detail: string) {
+  constructor(fault: ResolveFault, detail: string, reason: ExtendedError | null = null) {
     super(detail);
     this.fault = fault;
+    this.reason = reason;
   }
 
   /** Only a name that can never be asked for is permanent; everything else may be mended. */

@@ -178,7 +178,16 @@ export class StubResolver implements Resolver {
       case "final": {
         const { status, canonicalName, records } = found;
         const ttlSeconds = found.ttlSeconds === null ? 0 : bounded(status, found.ttlSeconds);
-        return { name, type, status, canonicalName, records, ttlSeconds };
+        return {
+          name,
+          type,
+          status,
+          canonicalName,
+          records,
+          ttlSeconds,
+          security: "indeterminate",
+          reason: null,
+        };
       }
       default:
         return found satisfies never;
@@ -197,7 +206,8 @@ function answerOf<T extends RecordType>(name: string, type: T, kept: Kept, ttlSe
   if (kept.kind === "failure") throw new ResolveError(kept.fault, kept.detail);
   const { status, canonicalName } = kept;
   // Kept under a key that holds the type.
-  return { name, type, status, canonicalName, records: kept.records as readonly DataOf<T>[], ttlSeconds };
+  const records = kept.records as readonly DataOf<T>[];
+  return { name, type, status, canonicalName, records, ttlSeconds, security: "indeterminate", reason: null };
 }
 
 function sizeOf(records: readonly RecordData[]): number {

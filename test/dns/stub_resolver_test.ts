@@ -42,6 +42,8 @@ Deno.test("an answer is kept for its time to live and counts down", async () => 
     canonicalName: "host.example.test",
     records: [A1],
     ttlSeconds: 300,
+    security: "indeterminate",
+    reason: null,
   });
   clock.advance(100_000);
   assert.equal((await clock.settle(resolver.resolve("host.example.test", "A"))).ttlSeconds, 200);

@@ -11,6 +11,7 @@ import {
   ResolveError,
   type ResolveFault,
   type Resolver,
+  type Security,
 } from "../../dns/resolver.ts";
 
 export type MockEntry = readonly RecordData[] | Exclude<AnswerStatus, "found"> | ResolveFault;
@@ -19,11 +20,14 @@ export class MockResolver implements Resolver {
   readonly entries: Map<string, MockEntry>;
   readonly queries: string[];
   ttlSeconds: number;
+  /** Of all answers. */
+  security: Security;
 
   constructor(entries: Readonly<Record<string, MockEntry>> = {}) {
     this.entries = new Map(Object.entries(entries));
     this.queries = [];
     this.ttlSeconds = 300;
+    this.security = "insecure";
   }
 
   async resolve<T extends RecordType>(name: string, type: T): Promise<Answer<T>> {
@@ -32,7 +36,8 @@ export class MockResolver implements Resolver {
     let canonicalName = asked;
     for (let links = 0; links < 8; links++) {
       const entry = this.entries.get(`${canonicalName} ${type}`);
-      const found = { name: asked, type, canonicalName, ttlSeconds: this.ttlSeconds };
+      const { ttlSeconds, security } = this;
+      const found = { name: asked, type, canonicalName, ttlSeconds, security, reason: null };
       if (entry === "no-data" || entry === "no-such-domain") return { ...found, status: entry, records: [] };
       if (typeof entry === "string") throw new ResolveError(entry, `${asked} ${type}: ${entry}`);
       if (entry !== undefined) return { ...found, status: "found", records: entry as readonly DataOf<T>[] };

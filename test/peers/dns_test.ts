@@ -52,6 +52,8 @@ Deno.test("zones of a real server", async (t) => {
         canonicalName: "mx1.example.test",
         records: [{ type: "A", address: "192.0.2.10" }],
         ttlSeconds: 60,
+        security: "indeterminate",
+        reason: null,
       });
       const aaaa = await resolver.resolve("mx1.example.test", "AAAA");
       assert.deepEqual(aaaa.records, [{ type: "AAAA", address: "2001:db8::10" }]);
