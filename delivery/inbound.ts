@@ -2,8 +2,8 @@
  * Mail on its way in: answers MAIL, RCPT and the end of data for the SMTP session, and makes what it takes durable.
  *
  * While DATA streams, octets go side by side to the spool and to the facts that IMAP will need. Our `Received` is
- * written before the first of them, so it is known how many recipients there are. Submissions pass a gate that holds
- * their header back until it is complete (submission.ts). The 250 carries the trace id and is sent after the commit.
+ * written before the first of them, so it is known how many recipients there are. Mail of a login passes a gate that holds
+ * its header back until it is complete (submission.ts). The 250 carries the trace id and is sent after the commit.
  * Mail from port 25 is stored octet for octet behind the trace fields. Hot: bench/micro/inbound_bench.ts.
  */
 import { getLogger } from "@logtape/logtape";
@@ -24,7 +24,7 @@ import { errorReply, faultReply } from "./faults.ts";
 import { Filing } from "./filing.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
 import { reencodeLongLines } from "./long_lines.ts";
-import { isSubmission, MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
+import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
 import type { ClientFacts, Reception, Transaction } from "./reception.ts";
 import {
   countMailRefused,
@@ -122,10 +122,9 @@ class InboundTransaction implements Transaction {
   #recipients: number;
   #firstRecipient: Path | null;
   #spool: Spool | null;
-  #facts: FactsBuilder;
+  #facts: FactsBuilder | null;
   /** Octets of the message as the client sent them. */
   #octets: number;
-  #receivedOctets: number;
   #eightBit: boolean;
   #gate: SubmissionHeader | null;
   #beganMs: number;
@@ -148,9 +147,8 @@ class InboundTransaction implements Transaction {
     this.#recipients = 0;
     this.#firstRecipient = null;
     this.#spool = null;
-    this.#facts = new FactsBuilder();
+    this.#facts = null;
     this.#octets = 0;
-    this.#receivedOctets = 0;
     this.#eightBit = mail.parameters.body === "8BITMIME";
     this.#gate = null;
     this.#beganMs = 0;
@@ -194,6 +192,7 @@ class InboundTransaction implements Transaction {
     const { options } = this.#setting;
     this.#beganMs = performance.now();
     this.#spool = options.store.spool();
+    this.#facts = new FactsBuilder();
     const received = receivedField({
       client: this.#client,
       hostname: options.hostname,
@@ -202,9 +201,8 @@ class InboundTransaction implements Transaction {
       recipient: this.#recipients === 1 ? this.#firstRecipient : null,
       receivedAt: options.clock(),
     });
-    this.#receivedOctets = received.length;
     const { account } = this.#client;
-    if (account !== null && isSubmission(this.#client)) {
+    if (account !== null) {
       this.#gate = new SubmissionHeader({
         account,
         directory: options.store.directory,
@@ -259,7 +257,7 @@ class InboundTransaction implements Transaction {
       if (header !== null) await this.#passed(header, NOTHING, 0);
     }
     if (this.#refusal !== null) return this.#refusal;
-    if (this.#spool === null) return LOCAL_ERROR;
+    if (this.#spool === null || this.#facts === null) return LOCAL_ERROR;
     let message = this.#facts.finish();
     if (message.receivedCount - 1 > MAX_RECEIVED || this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
     if (this.#gate !== null && message.longestLineOctets > MAX_LINE_OCTETS) {
@@ -312,10 +310,11 @@ class InboundTransaction implements Transaction {
   /** Octets that go into the store, ours and the client's. */
   #take(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
     const spool = this.#spool;
-    if (spool === null) return undefined;
+    const facts = this.#facts;
+    if (spool === null || facts === null) return undefined;
     try {
       const pending = spool.write(bytes, start, end);
-      this.#facts.push(bytes, start, end);
+      facts.push(bytes, start, end);
       return pending?.catch((error) => this.#refuse(errorReply(error)));
     } catch (error) {
       this.#refuse(errorReply(error));

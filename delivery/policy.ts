@@ -23,11 +23,6 @@ export const MAIL_LOOP = reply(554, "5.4.6", "Mail loop detected");
 /** Where a recipient's domain belongs. */
 export type Destination = "local" | "relay" | "foreign";
 
-/** True when the client's mail is checked and mended as a submission (RFC 6409). */
-export function isSubmission(client: ClientFacts): boolean {
-  return client.service === "submission" || client.account !== null;
-}
-
 /** True when the client may send to any domain. */
 export function mayRelay(client: ClientFacts): boolean {
   return client.account !== null || (client.trusted && client.service === "mx");
