@@ -10,12 +10,7 @@
 import { getLogger, type Logger } from "@logtape/logtape";
 import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
 import { Maildrop } from "../protocols/pop3/maildrop.ts";
-import {
-  DEFAULT_POP3_LIMITS,
-  type Pop3Limits,
-  Pop3Session,
-  type ResponseCode,
-} from "../protocols/pop3/session.ts";
+import { DEFAULT_POP3_LIMITS, type Pop3Limits, Pop3Session } from "../protocols/pop3/session.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import { type Account, type Mailbox, StorageError, type Store } from "../storage/store.ts";
 import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
@@ -23,7 +18,7 @@ import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Login } from "./login.ts";
 import type { MaildropLocks } from "./maildrop_locks.ts";
 import { HeldMessages, type Readable } from "./pop3/held_messages.ts";
-import { countCommand, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
+import { countReply, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
 import { retrieve, type RetrieveContext, top } from "./pop3/retrieve.ts";
 import type { Transport } from "./transport.ts";
 
@@ -187,6 +182,7 @@ class Connection implements RetrieveContext {
       plainLoginAllowed: options.plainLoginAllowed,
       mechanisms: services.mechanisms,
       limits: options.limits,
+      onReply: countReply,
     });
     this.#transport = transport;
     this.#services = services;
@@ -309,9 +305,9 @@ class Connection implements RetrieveContext {
     try {
       const pending = this.#send(held.message(number, maildrop.sizeOctets(number)), lines);
       if (pending !== undefined) {
-        return pending.then(() => this.#count("+OK"), (error) => this.#retrieveMoved(error, number, lines));
+        return pending.then(() => this.#retrieved(), (error) => this.#retrieveMoved(error, number, lines));
       }
-      this.#count("+OK");
+      this.#retrieved();
     } catch (error) {
       return this.#retrieveMoved(error, number, lines);
     }
@@ -319,6 +315,11 @@ class Connection implements RetrieveContext {
 
   #send(message: Readable, lines: number | null): Promise<void> | undefined {
     return lines === null ? retrieve(this, message) : top(this, message, lines);
+  }
+
+  /** The driver's own +OK. */
+  #retrieved(): void {
+    countReply(this.#session.verb, true);
   }
 
   /** The octets are not where they were at login: compaction may have moved them long ago. */
@@ -329,11 +330,11 @@ class Connection implements RetrieveContext {
     try {
       if (row === null) throw fault;
       await this.#send(row, lines);
-      this.#count("+OK");
+      this.#retrieved();
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       this.#log.error("a message cannot be read", { error, mailbox: mailbox.id, uid: maildrop.uid(number) });
-      this.#refuse("SYS/TEMP", "The message cannot be read just now");
+      this.#session.refuse("SYS/TEMP", "The message cannot be read just now");
     }
   }
 
@@ -343,11 +344,11 @@ class Connection implements RetrieveContext {
       case "ok":
         return await this.#open(outcome.account, credentials.mechanism);
       case "wrong":
-        this.#refuse("AUTH", "Wrong user name or password");
+        this.#session.refuse("AUTH", "Wrong user name or password");
         if (++this.#failures >= this.#options.loginFailures) this.#session.end("Too many failed logins");
         return;
       case "unavailable":
-        return this.#refuse("SYS/TEMP", "Logins are not possible just now, try again");
+        return this.#session.refuse("SYS/TEMP", "Logins are not possible just now, try again");
       case "blocked":
         return this.#session.end("Too many failed logins, try again later");
       default:
@@ -365,19 +366,18 @@ class Connection implements RetrieveContext {
     if (unlock === null) {
       lockRefusals.inc();
       this.#log.info("maildrop in use", { account: account.address });
-      return this.#refuse("IN-USE", "Another session has this maildrop");
+      return this.#session.refuse("IN-USE", "Another session has this maildrop");
     }
     const mailbox = store.mailboxes.byName(account.id, "INBOX");
     if (mailbox === null) {
       unlock();
-      return this.#refuse("SYS/TEMP", "The maildrop is not there");
+      return this.#session.refuse("SYS/TEMP", "The maildrop is not there");
     }
     const maildrop = new Maildrop(mailbox.uidValidity);
     const held = new HeldMessages(store.blobs);
     this.#opened = { account, mailbox, maildrop, held, unlock };
     await held.load(store, maildrop, { mailboxId: mailbox.id, limit: this.#options.maildropMessages });
     this.#deadline.extend(this.#options.timeouts.idleMs);
-    this.#count("+OK");
     this.#log.info("logged in", { account: account.address, mechanism, messages: maildrop.count });
     this.#session.loggedIn(maildrop);
   }
@@ -395,22 +395,12 @@ class Connection implements RetrieveContext {
       });
       if (!result.ok) {
         this.#log.error("deletions failed: {fault}", { fault: result.fault, detail: result.detail });
-        return this.#refuse("SYS/TEMP", "The messages could not be removed just now");
+        return this.#session.refuse("SYS/TEMP", "The messages could not be removed just now");
       }
       this.#log.info("removed {count} messages", { count: maildrop.count - maildrop.remaining });
     }
     this.#close();
-    this.#count("+OK");
     this.#session.updated();
-  }
-
-  #refuse(code: ResponseCode, text: string): void {
-    this.#count("-ERR");
-    this.#session.refuse(code, text);
-  }
-
-  #count(reply: "+OK" | "-ERR"): void {
-    countCommand(this.#session.verb, reply);
   }
 
   /** Unlocks the maildrop and lets go of its messages. */

@@ -39,6 +39,7 @@ const session = new Pop3Session({
   plainLoginAllowed: true,
   mechanisms: MAILBOX_MECHANISMS,
   limits: DEFAULT_POP3_LIMITS,
+  onReply: () => {},
 });
 session.feed(encode("USER a\r\nPASS b\r\n"));
 session.next();

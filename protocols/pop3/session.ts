@@ -41,6 +41,8 @@ export interface Pop3SessionOptions {
   readonly plainLoginAllowed: boolean;
   readonly mechanisms: SaslMechanisms;
   readonly limits: Pop3Limits;
+  /** Hears of every reply the session writes; `verb` is "" where there was no known one. */
+  readonly onReply: (verb: Verb | "", ok: boolean) => void;
 }
 
 /** RFC 2449 8.1, RFC 3206, RFC 6856 5; "" is none. */
@@ -409,7 +411,8 @@ export class Pop3Session {
 
   #capabilities(): null {
     const login = !this.#loginDisabled();
-    let text = "+OK Capabilities:\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n" +
+    this.#ok("Capabilities:");
+    let text = "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n" +
       "EXPIRE NEVER\r\nUTF8\r\nLANG\r\n";
     if (login) text += `USER\r\nSASL ${[...this.#options.mechanisms.keys()].join(" ")}\r\n`;
     // RFC 2595 4: only while the command is permitted.
@@ -429,11 +432,13 @@ export class Pop3Session {
   }
 
   #ok(text: string): null {
+    this.#options.onReply(this.verb, true);
     this.out.text(`+OK ${text}\r\n`);
     return null;
   }
 
   #error(code: ResponseCode, text: string): null {
+    this.#options.onReply(this.verb, false);
     this.out.text(code === "" ? `-ERR ${text}\r\n` : `-ERR [${code}] ${text}\r\n`);
     return null;
   }

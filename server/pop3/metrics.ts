@@ -1,7 +1,7 @@
 /** Metrics of the POP3 front end. Labels are verbs and reply words: a closed set. */
 import { counter, gauge } from "../../telemetry/metrics.ts";
 
-const commands = counter("veredus_pop3_commands_total", "POP3 commands that needed accounts or storage", [
+const commands = counter("veredus_pop3_commands_total", "POP3 commands by verb and reply", [
   "command",
   "reply",
 ]);
@@ -17,14 +17,16 @@ export const lockRefusals = counter(
 );
 
 /** Looking a label set up costs more than counting, so each is looked up once. */
-const children = new Map<string, { inc(): void }>();
+const good = new Map<string, { inc(): void }>();
+const bad = new Map<string, { inc(): void }>();
 
-export function countCommand(command: string, reply: "+OK" | "-ERR"): void {
-  const key = `${command} ${reply}`;
-  let child = children.get(key);
+/** `verb` is "" for a line without a known one. */
+export function countReply(verb: string, ok: boolean): void {
+  const children = ok ? good : bad;
+  let child = children.get(verb);
   if (child === undefined) {
-    child = commands.labels({ command, reply });
-    children.set(key, child);
+    child = commands.labels({ command: verb === "" ? "unknown" : verb, reply: ok ? "+OK" : "-ERR" });
+    children.set(verb, child);
   }
   child.inc();
 }

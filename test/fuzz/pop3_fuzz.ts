@@ -57,6 +57,7 @@ function play(chunks: readonly Uint8Array[]): string {
     plainLoginAllowed: true,
     mechanisms: MAILBOX_MECHANISMS,
     limits: { ...DEFAULT_POP3_LIMITS, lineOctets: 300, lineOctetsAfterLogin: 120 },
+    onReply: () => {},
   });
   let maildrop = new Maildrop(1);
   for (const chunk of chunks) {

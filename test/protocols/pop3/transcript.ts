@@ -72,6 +72,7 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
     plainLoginAllowed: true,
     mechanisms: MAILBOX_MECHANISMS,
     limits: DEFAULT_POP3_LIMITS,
+    onReply: () => {},
     ...transcript.options,
   });
   const log: string[] = [];
