@@ -10,7 +10,7 @@ import type { Random } from "./random.ts";
 
 const FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Label"];
 
-interface Message {
+export interface Message {
   /** Null while the reply that names it is missing. */
   readonly uid: number | null;
   readonly marker: string;
@@ -18,7 +18,13 @@ interface Message {
   readonly flags: string;
 }
 
-type Folders = ReadonlyMap<string, readonly Message[]>;
+export type Folders = ReadonlyMap<string, readonly Message[]>;
+
+/** One state of the folders; `tag` is that of the command whose OK made it, null while there was none. */
+export interface Step {
+  readonly tag: string | null;
+  readonly folders: Folders;
+}
 
 interface FolderFacts {
   uidValidity: number;
@@ -37,10 +43,13 @@ export class ImapWorker {
   #facts = new Map<string, FolderFacts>();
   /** Names that were deleted: created again they must get a larger UIDVALIDITY. */
   #deleted = new Set<string>();
+  #onStep: (step: Step) => void;
 
-  constructor(root: string, random: Random) {
+  /** `onStep` hears of each state when it was asked for (without a tag), and again when it was acknowledged. */
+  constructor(root: string, random: Random, onStep: (step: Step) => void = () => {}) {
     this.root = root;
     this.#random = random;
+    this.#onStep = onStep;
   }
 
   /** Runs operations until the connection dies. */
@@ -138,6 +147,7 @@ export class ImapWorker {
   ): Promise<void> {
     this.#pending = next;
     this.#pendingText = text;
+    this.#onStep({ tag: null, folders: next });
     const result = await client.ok(text, literal);
     this.operations++;
     if (named !== undefined) {
@@ -153,6 +163,7 @@ export class ImapWorker {
     }
     this.#folders = next;
     this.#pending = null;
+    this.#onStep({ tag: client.lastTag, folders: next });
   }
 
   /** Reads everything back and takes it as the new state; returns what is wrong. */
@@ -238,7 +249,7 @@ function expand(set: string): number[] {
 }
 
 /** What distinguishes the folders found from those expected; a message of unknown UID must be newer than all known. */
-function difference(
+export function difference(
   expected: Folders,
   seen: ReadonlyMap<string, { readonly messages: readonly Message[] }>,
   facts: ReadonlyMap<string, FolderFacts>,

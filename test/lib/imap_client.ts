@@ -16,17 +16,27 @@ export interface ImapResult {
 
 export class ImapClient {
   readonly wire: Wire;
+  /** Of the last command. */
+  lastTag = "";
+  #tagPrefix: string;
   #tag = 0;
 
-  private constructor(wire: Wire) {
+  private constructor(wire: Wire, tagPrefix: string) {
     this.wire = wire;
+    this.#tagPrefix = tagPrefix;
   }
 
   static async connect(
     port: number,
-    options: { login?: string; password?: string; hostname?: string; timeoutMs?: number } = {},
+    options: {
+      login?: string;
+      password?: string;
+      hostname?: string;
+      timeoutMs?: number;
+      tagPrefix?: string;
+    } = {},
   ): Promise<ImapClient> {
-    const client = new ImapClient(await Wire.connect(port, options));
+    const client = new ImapClient(await Wire.connect(port, options), options.tagPrefix ?? "t");
     const greeting = await client.response();
     if (!greeting.line.startsWith("* OK")) throw new Error(`greeting: ${greeting.line}`);
     if (options.login !== undefined) {
@@ -50,7 +60,8 @@ export class ImapClient {
 
   /** Sends a command and collects everything up to its tagged response. A literal is sent after its continuation. */
   async command(text: string, literal?: Uint8Array | string): Promise<ImapResult> {
-    const tag = `t${++this.#tag}`;
+    const tag = `${this.#tagPrefix}${++this.#tag}`;
+    this.lastTag = tag;
     const octets = typeof literal === "string" ? encodeLatin1(literal) : literal;
     await this.wire.write(`${tag} ${text}${octets === undefined ? "" : ` {${octets.length}}`}\r\n`);
     const untagged: ImapResponse[] = [];

@@ -29,6 +29,7 @@ export class ServerProcess {
   #child: Deno.ChildProcess;
   #log: string[];
   #ended: Promise<Deno.CommandStatus>;
+  #running = true;
 
   private constructor(
     options: ServerOptions,
@@ -43,6 +44,7 @@ export class ServerProcess {
     this.#child = parts.child;
     this.#log = parts.log;
     this.#ended = parts.ended;
+    this.#ended.then(() => this.#running = false);
     this.readyAfterMs = parts.readyAfterMs;
   }
 
@@ -81,6 +83,11 @@ export class ServerProcess {
   /** Process id, also of its process group. */
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** False once the process ended, however it did. */
+  get running(): boolean {
+    return this.#running;
   }
 
   /** Everything it wrote so far. */

@@ -18,6 +18,8 @@ interface Change {
   /** Null: a change of size to `offset`. */
   readonly data: Uint8Array | null;
   readonly grow: boolean;
+  /** A sync of it failed: no later one makes it sure. */
+  doomed?: boolean;
 }
 
 class FileImage {
@@ -105,9 +107,17 @@ export class Disk {
         }
         return;
       }
+      case "sync-failed":
+        for (const change of this.#live.get(event.path)?.pending ?? []) change.doomed = true;
+        return;
       default:
         event satisfies never;
     }
+  }
+
+  /** An event that does nothing, as a sync of a disk that ignores it. */
+  skip(): void {
+    this.#events++;
   }
 
   /** Writes one possible state after a loss of power now into the empty folder `to` (`root` maps to it). */
@@ -154,14 +164,14 @@ export class Disk {
   }
 }
 
-/** Applies and removes the changes that began before event number `before`. */
-function settle<T extends { readonly at: number }>(
+/** Applies and removes the changes that were made before event number `before`. */
+function settle<T extends { readonly at: number; readonly doomed?: boolean }>(
   pending: T[],
   before: number,
   apply: (change: T) => void,
 ): void {
   const left = pending.filter((change) => {
-    if (change.at >= before) return true;
+    if (change.at >= before || change.doomed) return true;
     apply(change);
     return false;
   });

@@ -13,6 +13,8 @@ export type TraceEvent =
   | { readonly kind: "size"; readonly path: string; readonly size: number; readonly grow: boolean }
   /** `began` is the number of events listed before the call began. */
   | { readonly kind: "sync"; readonly path: string; readonly began: number }
+  /** The kernel may have dropped what waited for it, and a later sync knows nothing of it. */
+  | { readonly kind: "sync-failed"; readonly path: string }
   | { readonly kind: "rename"; readonly from: string; readonly to: string }
   | { readonly kind: "unlink"; readonly path: string }
   | { readonly kind: "sent"; readonly text: string };
@@ -21,12 +23,18 @@ export type TraceEvent =
 export const TRACED_CALLS = [
   ..."openat,open,creat,write,pwrite64,writev,pwritev,pwritev2,lseek,ftruncate,truncate,fallocate".split(","),
   ..."fsync,fdatasync,sync_file_range,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat".split(","),
-  ..."sendto,sendmsg,copy_file_range,sendfile,io_uring_setup".split(","),
+  ..."sendto,sendmsg,copy_file_range,sendfile,io_uring_setup,dup,dup2,dup3,fcntl".split(","),
 ];
 
 const CALL = /^(\d+) +(\w+)\((.*)$/s;
 const RESUMED = /^(\d+) +<\.\.\. (\w+) resumed>(.*)$/s;
 const UNFINISHED = / <unfinished \.\.\.>$/;
+
+/** Where the next write of an open file goes; descriptors made by `dup` share it. */
+interface Position {
+  /** -1: at the end, wherever that is. */
+  at: number;
+}
 
 interface Call {
   readonly name: string;
@@ -35,11 +43,11 @@ interface Call {
   readonly began: number;
 }
 
-/** Turns the listing into events under `root`; `injectedSyncs: false` drops syncs that strace did not let through. */
+/** Turns the listing into events under `root`. */
 export function parseTrace(listing: string, root: string): TraceEvent[] {
   const events: TraceEvent[] = [];
   const open = new Map<string, { name: string; args: string; began: number }>();
-  const positions = new Map<string, number>();
+  const positions = new Map<string, Position>();
   for (const line of listing.split("\n")) {
     const resumed = RESUMED.exec(line);
     if (resumed !== null) {
@@ -69,19 +77,19 @@ export function parseTrace(listing: string, root: string): TraceEvent[] {
   }
 }
 
-/** Splits `args) = result`; null for calls that failed. */
+/** Splits `args) = result`; null for calls that failed, except syncs: what one of them did not do matters. */
 function finish(call: { name: string; args: string; began: number }): Call | null {
-  const end = call.args.lastIndexOf(") = ");
-  const close = end >= 0 ? end : call.args.search(/\)\s+= [^)]*(\(INJECTED\))?$/);
-  if (close < 0) return null;
-  const result = call.args.slice(close).replace(/^\)\s+= /, "");
-  if (result.startsWith("-1") || result.startsWith("?")) return null;
-  return { name: call.name, args: call.args.slice(0, close), result, began: call.began };
+  const split = /^(.*)\)\s+= (.*)$/s.exec(call.args);
+  if (split === null) return null;
+  const [, args = "", result = ""] = split;
+  if (result.startsWith("?")) return null;
+  if (result.startsWith("-1") && call.name !== "fsync" && call.name !== "fdatasync") return null;
+  return { name: call.name, args, result, began: call.began };
 }
 
 function eventOf(
   call: Call,
-  context: { root: string; positions: Map<string, number> },
+  context: { root: string; positions: Map<string, Position> },
 ): TraceEvent | null {
   const { root, positions } = context;
   const { name, args, result } = call;
@@ -91,7 +99,7 @@ function eventOf(
     if (opened === null) return null;
     const path = decodePath(opened[2] ?? "");
     if (!inside(path)) return null;
-    positions.set(opened[1] + path, args.includes("O_APPEND") ? -1 : 0);
+    positions.set(opened[1] + path, { at: args.includes("O_APPEND") ? -1 : 0 });
     if (args.includes("O_TRUNC")) return { kind: "size", path, size: 0, grow: false };
     return args.includes("O_CREAT") ? { kind: "create", path } : null;
   }
@@ -118,16 +126,30 @@ function eventOf(
       : null;
   }
   const key = fd + path;
+  const position = (key: string): Position => {
+    const known = positions.get(key);
+    if (known === undefined) throw new Error(`the trace does not tell where ${key} was opened`);
+    return known;
+  };
   switch (name) {
     case "lseek":
-      positions.set(key, Number(result));
+      position(key).at = Number(result);
       return null;
+    case "dup":
+    case "dup2":
+    case "dup3":
+    case "fcntl": {
+      const copy = /^(\d+)</.exec(result);
+      if (copy !== null) positions.set(copy[1] + path, position(key));
+      return null;
+    }
     case "write":
     case "writev": {
-      const offset = positions.get(key) ?? 0;
-      const data = octets(args);
+      const place = position(key);
+      const offset = place.at;
+      const data = octets(args).subarray(0, Number(result));
       if (offset < 0) throw new Error(`an append to ${path} cannot be placed`);
-      positions.set(key, offset + data.length);
+      place.at = offset + data.length;
       return { kind: "write", path, offset, data };
     }
     case "pwrite64":
@@ -142,7 +164,9 @@ function eventOf(
     }
     case "fsync":
     case "fdatasync":
-      return result.includes("INJECTED") ? null : { kind: "sync", path, began: call.began };
+      return result === "0" || result === "0 (DELAYED)"
+        ? { kind: "sync", path, began: call.began }
+        : { kind: "sync-failed", path };
     default:
       throw new Error(`the trace has a call that the recorder does not understand: ${name} on ${path}`);
   }
