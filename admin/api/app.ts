@@ -104,7 +104,8 @@ function api(context: RouteContext): Router {
 /** A page of another site can make a browser send forms, but not JSON: those are told apart here. */
 const jsonOnly: MiddlewareHandler<AdminEnv> = async (c, next) => {
   const type = c.req.header("content-type");
-  const hasBody = c.req.header("content-length") !== "0" && c.req.raw.body !== null;
+  const hasBody = /^(POST|PUT|PATCH)$/.test(c.req.method) && c.req.header("content-length") !== "0" &&
+    c.req.raw.body !== null;
   if (hasBody && !/^application\/json\s*(;|$)/i.test(type ?? "")) {
     throw new Problem(415, {
       fault: "not-json",

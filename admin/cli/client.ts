@@ -141,7 +141,8 @@ class SocketClient implements AdminClient {
           headers: {
             host: "control",
             connection: "close",
-            ...(text !== null && { "content-type": "application/json", "content-length": text.length }),
+            "content-length": text?.length ?? 0,
+            ...(text !== null && { "content-type": "application/json" }),
           },
         }, (message) => {
           const status = message.statusCode ?? 500;
