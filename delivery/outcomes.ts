@@ -53,8 +53,8 @@ export class OutcomeWriter {
   readonly #store: Store;
   readonly #notice: NoticeWriter;
   readonly #timers: Timers;
-  /** Called for each recipient whose outcome is durable. */
-  readonly #written: (recipientIds: readonly number[]) => void;
+  /** Called with outcomes that are durable. */
+  readonly #written: (outcomes: readonly QueueOutcome[]) => void;
   #waiting: Settled[];
   #writing: Promise<void> | null;
   #stopped: boolean;
@@ -63,7 +63,7 @@ export class OutcomeWriter {
     store: Store;
     notice: NoticeWriter;
     timers: Timers;
-    written: (recipientIds: readonly number[]) => void;
+    written: (outcomes: readonly QueueOutcome[]) => void;
   }) {
     this.#store = parts.store;
     this.#notice = parts.notice;
@@ -75,6 +75,7 @@ export class OutcomeWriter {
   }
 
   add(settled: readonly Settled[]): void {
+    if (settled.length === 0) return;
     this.#waiting.push(...settled);
     this.#writing ??= this.#run();
   }
@@ -157,7 +158,7 @@ export class OutcomeWriter {
       extra === null ? outcomes : { kind: "batch", ops: [outcomes, extra] },
     );
     if (result.ok) {
-      this.#written(group.map(({ outcome }) => outcome.recipientId));
+      this.#written(group.map(({ outcome }) => outcome));
       return [];
     }
     log.error("outcomes of {count} recipients could not be stored and are tried again: {fault} {detail}", {

@@ -13,6 +13,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { RecipientResult } from "../protocols/smtp/client_session.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
+import type { QueueOutcome } from "../storage/ops.ts";
 import type { DuePosition, DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
 import { type HopFailure, type MessageSource, OutboundConnection, type OutboundParts } from "./outbound.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
@@ -123,7 +124,7 @@ export class QueueRunner {
       store: parts.store,
       notice: parts.notice,
       timers: parts.outbound.timers,
-      written: (ids) => this.#written(ids),
+      written: (outcomes) => this.#written(outcomes),
     });
     this.#destinations = new Map();
     this.#claimed = new Map();
@@ -344,30 +345,26 @@ export class QueueRunner {
     }
   }
 
-  #written(ids: readonly number[]): void {
-    this.#forget(ids);
+  #written(outcomes: readonly QueueOutcome[]): void {
+    this.#forget(outcomes.map(({ recipientId }) => recipientId));
     if (this.#more) this.#wakeSoon();
-    else {
-      // A recipient that was put off may be due before anything the timer knows of.
-      const next = this.#draining ? null : this.#parts.store.queue.nextDueAt(this.#now());
-      if (next !== null) this.#wakeAt(next);
+    for (const { outcome, nextAttemptAt } of outcomes) {
+      if (outcome === "deferred") this.#wakeAt(nextAttemptAt);
     }
   }
 
-  /** One connection for each destination in turn, until there are enough for the work or the limits are reached. */
+  /** A first connection for each destination, longest unserved first, then a second one for each, up to the limits. */
   #startConnections(): void {
     const { connections, connectionsPerDestination } = this.#parts.options;
-    for (let started = true; started;) {
-      started = false;
-      for (const destination of this.#destinations.values()) {
+    if (this.#draining) return;
+    for (let has = 0; has < connectionsPerDestination; has++) {
+      for (const destination of [...this.#destinations.values()]) {
         while (destination.jobs.length > 0 && destination.idle.length > 0) destination.idle.shift()!();
         const starting = destination.connections - destination.ready;
-        if (destination.jobs.length <= starting || this.#draining) continue;
-        if (destination.connections >= connectionsPerDestination) continue;
-        if (destination.crowdedUntil > this.#now() && destination.connections > 0) continue;
+        if (destination.connections !== has || destination.jobs.length <= starting) continue;
+        if (has > 0 && destination.crowdedUntil > this.#now()) continue;
         if (this.#sessions.size >= connections) return this.#freeOne();
         this.#connect(destination);
-        started = true;
       }
     }
   }
@@ -398,6 +395,8 @@ export class QueueRunner {
     };
     this.#sessions.set(id, session);
     destination.connections++;
+    this.#destinations.delete(destination.key);
+    this.#destinations.set(destination.key, destination);
     metrics.connections.inc();
     this.#serve(destination, session).catch((error) => {
       log.error("a connection of the queue ended by a fault of ours: {error}", { error });

@@ -12,6 +12,7 @@ export interface FakeServerOptions {
   /** Called for each command line ("connect" for the greeting, "." for the end of data). */
   readonly script?: (command: string, session: FakeSession) => Answer | Promise<Answer>;
   readonly hostname?: string;
+  readonly port?: number;
   readonly lmtp?: boolean;
 }
 
@@ -43,7 +44,7 @@ export class FakeSmtpServer {
 
   constructor(options: FakeServerOptions = {}) {
     this.#options = options;
-    this.#listener = Deno.listen({ hostname: options.hostname ?? "127.0.0.1", port: 0 });
+    this.#listener = Deno.listen({ hostname: options.hostname ?? "127.0.0.1", port: options.port ?? 0 });
     this.#running.push(this.#accept());
   }
 
@@ -101,6 +102,7 @@ export class FakeSmtpServer {
     const lines = new Lines(connection);
     const say = async (text: string) => await writeAll(connection, new TextEncoder().encode(text + "\r\n"));
     let sender = "";
+    let begun = false;
     const answer = async (command: string, usual: string): Promise<string | null> => {
       session.commands.push(command);
       const scripted = await this.#options.script?.(command, session) ?? null;
@@ -133,9 +135,10 @@ export class FakeSmtpServer {
           session.recipients.length = 0;
           sender = /<(.*?)>/.exec(line)?.[1] ?? "";
           said = await answer(line, "250 2.1.0 ok");
+          begun = said?.startsWith("250") ?? false;
           break;
         case "RCPT":
-          said = await answer(line, "250 2.1.5 ok");
+          said = await answer(line, begun ? "250 2.1.5 ok" : "503 5.5.1 MAIL first");
           if (said?.startsWith("250")) session.recipients.push(/<(.*?)>/.exec(line)?.[1] ?? "");
           break;
         case "DATA": {

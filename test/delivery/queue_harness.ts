@@ -1,0 +1,163 @@
+/** A queue over a real store, sending to servers on loopback; retries come after milliseconds. */
+import { noticeOperation } from "../../delivery/dsn.ts";
+import { DEFAULT_TIMEOUTS, type OutboundParts } from "../../delivery/outbound.ts";
+import { RecipientResolver } from "../../delivery/recipients.ts";
+import type { RelayRule } from "../../delivery/routes.ts";
+import { QueueRunner, type RunnerOptions } from "../../delivery/runner.ts";
+import { DEFAULT_QUEUE } from "../../server/config/config.ts";
+import { DENO_TIMERS, denoConnector } from "../../server/outgoing.ts";
+import type { QueueEntry } from "../../storage/ops.ts";
+import type { QueueListRow } from "../../storage/store.ts";
+import { until } from "../lib/program.ts";
+import { TestStore, type TestStoreOptions } from "../lib/test_store.ts";
+
+export const HOUR = 3_600_000;
+export const ALICE = "alice@example.test";
+
+export interface HarnessOptions {
+  readonly options?: Partial<RunnerOptions>;
+  readonly rules?: readonly RelayRule[];
+  readonly outbound?: Partial<OutboundParts>;
+  readonly store?: TestStoreOptions;
+}
+
+export interface Submission {
+  readonly to: readonly string[];
+  readonly text?: string;
+  readonly entry?: Partial<QueueEntry>;
+  readonly notify?: string;
+}
+
+/** Everything goes to one port of this machine. */
+export function relayRule(port: number, parts: Partial<RelayRule> = {}): RelayRule {
+  return {
+    senders: [],
+    recipients: [],
+    host: "127.0.0.1",
+    port,
+    tls: "opportunistic",
+    username: "",
+    passwordFile: "",
+    ...parts,
+  };
+}
+
+export class QueueHarness {
+  readonly t: TestStore;
+  #options: HarnessOptions;
+  #runner: QueueRunner | null = null;
+
+  private constructor(t: TestStore, options: HarnessOptions) {
+    this.t = t;
+    this.#options = options;
+  }
+
+  static async open(options: HarnessOptions): Promise<QueueHarness> {
+    return new QueueHarness(await TestStore.open(options.store ?? {}), options);
+  }
+
+  get runner(): QueueRunner {
+    if (this.#runner === null) throw new Error("not started");
+    return this.#runner;
+  }
+
+  start(options: HarnessOptions = this.#options): void {
+    const { store } = this.t;
+    let id = 0;
+    const post = {
+      store,
+      clock: Date.now,
+      newId: () => `notice${String(++id).padStart(10, "0")}`,
+      resolver: new RecipientResolver({
+        directory: store.directory,
+        mailboxes: store.mailboxes,
+        hostname: "mx.example.test",
+        ownAddresses: [],
+        captureOutbound: "",
+      }),
+      queueLifetimeMs: DEFAULT_QUEUE.lifetimeMs,
+      bounceLifetimeMs: DEFAULT_QUEUE.bounceLifetimeMs,
+    };
+    this.#runner = new QueueRunner({
+      store,
+      options: { ...DEFAULT_QUEUE, firstRetryMs: 60_000, jitterPercent: 0, idleMs: 200, ...options.options },
+      rules: options.rules ?? [],
+      notice: (notice) => noticeOperation({ store, post, hostname: "mx.example.test" }, notice),
+      outbound: {
+        connector: denoConnector(),
+        resolver: { resolve: () => Promise.reject(new Error("no DNS in this test")) },
+        timers: DENO_TIMERS,
+        random: () => 0.5,
+        helloName: "mx.example.test",
+        ourselves: { names: new Set(["mx.example.test"]), addresses: new Set() },
+        smtpPort: 25,
+        readPassword: () => Promise.resolve("secret"),
+        timeouts: DEFAULT_TIMEOUTS,
+        ...options.outbound,
+      },
+    });
+    this.#runner.start();
+  }
+
+  async submit({ to, text, entry, notify }: Submission): Promise<void> {
+    const content = await this.t.content(text ?? "Subject: hello\r\n\r\nbody\r\n");
+    const now = Date.now();
+    await this.t.ok({
+      kind: "deliver",
+      content: { ...content, traceId: `trace${now}` },
+      targets: [],
+      queue: {
+        sender: ALICE,
+        accountId: this.t.accountId("alice"),
+        envelopeId: "",
+        ret: "",
+        eightBit: false,
+        smtputf8: false,
+        createdAt: now,
+        expiresAt: now + 120 * HOUR,
+        recipients: to.map((recipient) => ({
+          recipient,
+          destination: recipient.slice(recipient.lastIndexOf("@") + 1),
+          notify: notify ?? "",
+          originalRecipient: "",
+        })),
+        ...entry,
+      },
+    });
+  }
+
+  rows(): QueueListRow[] {
+    return this.t.store.queue.list({}, { afterRecipientId: 0, limit: 1_000 });
+  }
+
+  async empty(): Promise<void> {
+    await until(`the queue to be empty: ${JSON.stringify(this.rows())}`, () => this.rows().length === 0);
+  }
+
+  /** Every row has had its next attempt and waits. */
+  async deferred(attempts = 1): Promise<QueueListRow[]> {
+    await until("all to be put off", () => this.rows().every((row) => row.attempts >= attempts));
+    return this.rows();
+  }
+
+  /** Messages in a mailbox of alice, prefix and octets. */
+  inbox(name = "alice"): string[] {
+    const { messages, blobs } = this.t.store;
+    const mailbox = this.t.mailboxId(name, "INBOX");
+    return messages.rows(mailbox, [[1, 1_000_000]], { limit: 1_000, withImap: false }).map((row) =>
+      new TextDecoder().decode(row.prefix) +
+      new TextDecoder().decode(blobs.readSync(row.blob, 0, row.blob.length))
+    );
+  }
+
+  /** Stops the runner alone, as a restart does. */
+  async stop(): Promise<void> {
+    await this.#runner?.drain(1_000);
+    this.#runner = null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.t.close();
+  }
+}
