@@ -34,5 +34,6 @@ export class BufferPool {
   }
 }
 
-/** The pool of this thread. */
+/** The pools of this thread. Short sessions, as of SMTP, borrow their own buffer too. */
 export const busyBuffers: BufferPool = new BufferPool();
+export const idleBuffers: BufferPool = new BufferPool({ octets: IDLE_OCTETS, kept: 4 * KEPT_BUFFERS });

@@ -3,7 +3,9 @@
  *
  * Thousands of waiting sessions cost one tick instead of one timer each. Moving a deadline later, which every
  * command does, is one assignment: the entry is looked at again when its old tick comes. A deadline fires up to
- * {@linkcode TICK_MS} late, never early. Clock and tick source are injected.
+ * {@linkcode TICK_MS} late, never early. A cancelled one is taken
+ * out at once: with thousands of short connections a second, what they held must not wait for its tick. Clock and tick
+ * source are injected.
  */
 
 /** Resolution in milliseconds. */
@@ -31,12 +33,15 @@ class Entry implements Deadline {
   at: number;
   /** The tick this entry waits in; -1 in none. */
   tick: number;
+  /** Its place there. */
+  index: number;
   #deadlines: Deadlines;
 
   constructor(deadlines: Deadlines, callback: () => void) {
     this.callback = callback;
     this.at = Infinity;
     this.tick = -1;
+    this.index = 0;
     this.#deadlines = deadlines;
   }
 
@@ -46,6 +51,7 @@ class Entry implements Deadline {
 
   cancel(): void {
     this.at = Infinity;
+    this.#deadlines.remove(this);
   }
 }
 
@@ -65,6 +71,13 @@ export class Deadlines {
     this.#stop = (options.every ?? everyInterval)(this.#tickMs, () => this.tick());
   }
 
+  /** Entries held, with all that their callbacks hold. */
+  get waiting(): number {
+    let sum = 0;
+    for (const bucket of this.#buckets.values()) sum += bucket.length;
+    return sum;
+  }
+
   /** Calls back once, `ms` from now at the earliest. */
   add(ms: number, callback: () => void): Deadline {
     const entry = new Entry(this, callback);
@@ -82,29 +95,41 @@ export class Deadlines {
   move(entry: Entry, ms: number): void {
     entry.at = this.#now() + ms;
     const tick = this.#tickOf(entry.at);
-    // Later than where it waits already: found again there. Earlier, or nowhere: put it in the right place; the
-    // old place finds that it moved.
+    // Later than where it waits already: found again there.
     if (entry.tick >= 0 && entry.tick <= tick) return;
+    this.remove(entry);
     this.#put(entry, tick);
+  }
+
+  /** For {@linkcode Entry} only. */
+  remove(entry: Entry): void {
+    const bucket = this.#buckets.get(entry.tick);
+    if (bucket === undefined) return; // nowhere, or in the tick that is being looked at
+    const last = bucket.pop()!;
+    if (last !== entry) {
+      bucket[entry.index] = last;
+      last.index = entry.index;
+    }
+    if (bucket.length === 0) this.#buckets.delete(entry.tick);
+    entry.tick = -1;
   }
 
   /** Fires what is due. Runs by itself; public for tests with a clock of their own. */
   tick(): void {
     const now = this.#now();
     const upTo = Math.floor(now / this.#tickMs);
-    for (; this.#current <= upTo; this.#current++) {
+    while (this.#current <= upTo) {
       const due = this.#buckets.get(this.#current);
-      if (due === undefined) continue;
       this.#buckets.delete(this.#current);
-      for (const entry of due) this.#visit(entry, now);
+      this.#current++; // before the callbacks: what they add must not go where nobody looks again
+      for (const entry of due ?? []) this.#visit(entry, now);
     }
   }
 
   #visit(entry: Entry, now: number): void {
-    if (entry.tick !== this.#current) return; // moved to an earlier place since
     entry.tick = -1;
     if (entry.at === Infinity) return;
-    if (entry.at > now) return this.#put(entry, Math.max(this.#tickOf(entry.at), this.#current + 1));
+    if (entry.at > now) return this.#put(entry, this.#tickOf(entry.at));
     entry.at = Infinity;
     entry.callback();
   }
@@ -117,6 +142,7 @@ export class Deadlines {
   #put(entry: Entry, tick: number): void {
     entry.tick = tick;
     const bucket = this.#buckets.get(tick);
+    entry.index = bucket?.length ?? 0;
     if (bucket === undefined) this.#buckets.set(tick, [entry]);
     else bucket.push(entry);
   }

@@ -26,7 +26,7 @@ import {
 } from "../protocols/smtp/reply.ts";
 import { type SmtpEvent, type SmtpLimits, SmtpSession } from "../protocols/smtp/session.ts";
 import { type Account, StorageError } from "../storage/store.ts";
-import { busyBuffers, IDLE_OCTETS } from "./buffers.ts";
+import { busyBuffers, idleBuffers } from "./buffers.ts";
 import { DEFAULT_LIMITS } from "./config/config.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Login } from "./login.ts";
@@ -96,6 +96,7 @@ export interface SmtpSessionInfo {
   readonly command: string;
 }
 
+const log = getLogger(["veredus", "smtp"]);
 const NO_MECHANISMS: SaslMechanisms = new Map();
 
 /** Serves the connections of one thread. */
@@ -161,7 +162,7 @@ class Connection {
   #facts: ClientFacts | null = null;
   #transaction: Transaction | null = null;
   #reversePath: Path | null = null;
-  #buffer = new Uint8Array(IDLE_OCTETS);
+  #buffer = idleBuffers.take();
   #busy: Uint8Array | null = null;
   #failures = 0;
   #stopReply: Reply | null = null;
@@ -177,7 +178,7 @@ class Connection {
   constructor(transport: Transport, services: SmtpServices, options: SmtpOptions) {
     const submission = options.service === "submission";
     this.id = services.newId();
-    this.log = getLogger(["veredus", "smtp"]).with({ session: this.id, address: transport.peer.address });
+    this.log = log.with({ session: this.id, address: transport.peer.address });
     this.session = new SmtpSession({
       out: this.#out,
       hostName: services.hostName,
@@ -227,6 +228,7 @@ class Connection {
       this.#deadline.cancel();
       this.#discard(null);
       this.#giveBusy();
+      idleBuffers.give(this.#buffer);
       this.#transport.close();
       this.log.debug("session closed", { account: this.#account?.address ?? null });
     }

@@ -119,3 +119,29 @@ Deno.test("random operations match a plain model", () => {
     }
   }
 });
+
+Deno.test("what is cancelled is let go at once, the others of its tick are not", () => {
+  const { deadlines, to, fired, fire } = fixture();
+  const all = ["a", "b", "c", "d"].map((name) => deadlines.add(300_000, fire(name)));
+  all[1]!.cancel();
+  all[1]!.cancel();
+  all[3]!.cancel();
+  assert.equal(deadlines.waiting, 2);
+  to(300_000);
+  assert.equal(deadlines.waiting, 0);
+  assert.deepEqual(fired, ["a@300000", "c@300000"]);
+});
+
+Deno.test("a callback may cancel, move and start others of its own tick", () => {
+  const { deadlines, to, fired, fire } = fixture();
+  const others: { extend(ms: number): void; cancel(): void }[] = [];
+  deadlines.add(100, () => {
+    fired.push("first");
+    others[0]?.cancel();
+    others[1]?.extend(500);
+    deadlines.add(0, fire("new"));
+  });
+  others.push(deadlines.add(100, fire("cancelled")), deadlines.add(100, fire("moved")));
+  to(2_000);
+  assert.deepEqual(fired, ["first", "new@200", "moved@600"]);
+});
