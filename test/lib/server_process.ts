@@ -99,6 +99,13 @@ export class ServerProcess {
     return standard + this.options.offset;
   }
 
+  /** SIGKILL to what runs below a tracer in front, which then ends by itself and has written down everything. */
+  async killTraced(): Promise<void> {
+    const children = Deno.readTextFileSync(`/proc/${this.pid}/task/${this.pid}/children`).trim();
+    for (const pid of children.split(" ").filter((pid) => pid !== "")) Deno.kill(Number(pid), "SIGKILL");
+    await this.#ended;
+  }
+
   /** SIGKILL to the whole group; resolves when it is gone. */
   async kill(): Promise<void> {
     kill(this.#child.pid);

@@ -2,9 +2,9 @@
  * Power-loss proof: records every write, sync, rename and reply of real runs, rebuilds the disk as it could be after a
  * loss of power at many moments, opens each state, and checks every reply that was sent before.
  *
- *   deno task powerloss [--states 200] [--seed N] [--operations 200]
+ *   deno task powerloss [--states 200] [--seed N] [--operations 300]
  *
- * Runs: both shapes of threads, with every sync 2 ms late; then with syncs that fail. From each, states are made; then
+ * Runs: both shapes of threads, two processes one after the other, with every sync 2 ms late; then with syncs that fail. From each, states are made; then
  * the same with every sync ignored, which must lose something, or the proof proves nothing.
  */
 import { parseArgs } from "node:util";
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   options: {
     states: { type: "string", default: "200" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    operations: { type: "string", default: "200" },
+    operations: { type: "string", default: "300" },
   },
 });
 
@@ -118,10 +118,20 @@ console.log(`power-loss run: ${states} states, seed ${values.seed}`);
 const begin = Date.now();
 let total = 0;
 for (const { name, threads, inject, fault, share } of RUNS) {
-  const recording = await record({ operations: Number(values.operations), threads, inject, random });
+  const recording = await record({
+    lives: fault === null ? 2 : 1,
+    operations: Number(values.operations),
+    threads,
+    inject,
+    random,
+  });
   const { accepted, operations, refused, events } = recording;
+  const checkpoints = events.filter((event) =>
+    event.kind === "sync" && event.path.endsWith("veredus.db")
+  ).length;
   const seen =
-    `${operations} acknowledged (${accepted.length} messages), ${refused} refused, ${events.length} events`;
+    `${operations} acknowledged (${accepted.length} messages), ${refused} refused, ${events.length} events, ` +
+    `${checkpoints} checkpoints`;
   outcome(accepted.length > 0, `${name}: recorded ${seen}`);
   const order = checkOrder(events, new Ledger(recording));
   const inOrder = order.findings.length === 0 && order.checked > order.unclear;

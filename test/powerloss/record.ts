@@ -41,6 +41,8 @@ export interface Recording {
 }
 
 export interface RecordOptions {
+  /** Processes, one after the other on the same data; each but the last is killed. */
+  readonly lives: number;
   /** The load ends after so many acknowledgements, when the server is gone, or after {@linkcode MAX_MS}. */
   readonly operations: number;
   readonly threads: string;
@@ -55,28 +57,27 @@ export async function record(options: RecordOptions): Promise<Recording> {
   Deno.mkdirSync(root);
   const listing = `${base}/trace`;
   const sink = new Sink();
+  const events: TraceEvent[] = [];
+  const load = new Load(options.random);
+  const command = [
+    ...["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "9000000", "-o", listing],
+    ...["-e", `trace=${TRACED_CALLS.join(",")}`],
+    ...options.inject.flatMap((inject) => ["-e", `inject=${inject}`]),
+    ...["--", Deno.execPath(), "run", "-A", MAIN],
+  ];
+  const args = ["--relay", `127.0.0.1:${sink.port}`, "--threads", options.threads];
+  let survived = true;
   try {
-    const server = await ServerProcess.start({
-      dataDir: root,
-      offset: freeOffset(),
-      password: PASSWORD,
-      args: ["--relay", `127.0.0.1:${sink.port}`, "--threads", options.threads],
-      command: [
-        ...["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "9000000", "-o", listing],
-        ...[
-          "-e",
-          `trace=${TRACED_CALLS.join(",")}`,
-          ...options.inject.flatMap((inject) => ["-e", `inject=${inject}`]),
-        ],
-        ...["--", Deno.execPath(), "run", "-A", MAIN],
-      ],
-      readyWithinMs: 60_000,
-    });
-    const load = new Load(server, options.random);
-    await load.run(options.operations);
-    const survived = server.running;
-    await server.kill();
-    const events = parseTrace(Deno.readTextFileSync(listing), root);
+    for (let life = 1; life <= options.lives; life++) {
+      const server = await ServerProcess.start({
+        ...{ dataDir: root, offset: freeOffset(), password: PASSWORD, args, command },
+        readyWithinMs: 60_000,
+      });
+      await load.run(server, options.operations / options.lives);
+      survived = server.running;
+      if (survived) await server.killTraced();
+      parseTrace(Deno.readTextFileSync(listing), root, events);
+    }
     return { root, events, survived, ...load.ledger() };
   } finally {
     await sink.close();
@@ -85,7 +86,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
 }
 
 class Load {
-  #server: ServerProcess;
+  #server: ServerProcess | null = null;
   #random: Random;
   #accepted: Accepted[] = [];
   #refused = 0;
@@ -93,8 +94,7 @@ class Load {
   #serial = 0;
   #ended = false;
 
-  constructor(server: ServerProcess, random: Random) {
-    this.#server = server;
+  constructor(random: Random) {
     this.#random = random;
   }
 
@@ -111,18 +111,26 @@ class Load {
     };
   }
 
-  async run(operations: number): Promise<void> {
+  async run(server: ServerProcess, operations: number): Promise<void> {
+    this.#server = server;
+    this.#ended = false;
+    const before = this.operations;
     const tasks = [
       ...[1, 2, 3].map(() => this.#untilEnd(() => this.#deliver())),
       this.#untilEnd(() => this.#submit()),
       ...["w1", "w2"].map((root) => this.#untilEnd(() => this.#work(root))),
     ];
     const end = performance.now() + MAX_MS;
-    while (this.operations < operations && this.#server.running && performance.now() < end) {
+    while (this.operations - before < operations && server.running && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     this.#ended = true;
     await Promise.all(tasks);
+  }
+
+  #port(standard: number): number {
+    if (this.#server === null) throw new Error("no server runs");
+    return this.#server.port(standard);
   }
 
   /** A session that the server ends or refuses (faults are injected) is counted, and begun again. */
@@ -139,7 +147,7 @@ class Load {
   }
 
   async #deliver(): Promise<void> {
-    const client = await SmtpClient.connect(this.#server.port(25), { timeoutMs: 8_000 });
+    const client = await SmtpClient.connect(this.#port(25), { timeoutMs: 8_000 });
     while (!this.#ended) {
       const accounts = this.#random.chance(0.25) ? [ALICE, BOB] : [ALICE];
       await this.#send(client, { from: "sender@other.test", to: accounts, accounts });
@@ -148,7 +156,7 @@ class Load {
   }
 
   async #submit(): Promise<void> {
-    const client = await SmtpClient.connect(this.#server.port(587), { timeoutMs: 8_000 });
+    const client = await SmtpClient.connect(this.#port(587), { timeoutMs: 8_000 });
     await client.authPlain(ALICE, PASSWORD);
     while (!this.#ended) await this.#send(client, { from: ALICE, to: ["x@outside.test"], accounts: [] });
     client.close();
@@ -168,7 +176,7 @@ class Load {
     const name = `${root}n${++this.#serial}`;
     const steps: Step[] = [{ tag: null, folders: new Map() }];
     this.#steps.set(name, steps);
-    const port = this.#server.port(143);
+    const port = this.#port(143);
     const login = { login: BOB, password: PASSWORD, tagPrefix: `${name}x`, timeoutMs: 8_000 };
     const client = await ImapClient.connect(port, login);
     const worker = new ImapWorker(name, this.#random, (step) => {

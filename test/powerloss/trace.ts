@@ -43,9 +43,8 @@ interface Call {
   readonly began: number;
 }
 
-/** Turns the listing into events under `root`. */
-export function parseTrace(listing: string, root: string): TraceEvent[] {
-  const events: TraceEvent[] = [];
+/** Appends the events under `root` of one process to those of the processes before it. */
+export function parseTrace(listing: string, root: string, events: TraceEvent[]): void {
   const open = new Map<string, { name: string; args: string; began: number }>();
   const positions = new Map<string, Position>();
   for (const line of listing.split("\n")) {
@@ -69,7 +68,6 @@ export function parseTrace(listing: string, root: string): TraceEvent[] {
       if (call !== null) record(call);
     }
   }
-  return events;
 
   function record(call: Call): void {
     const event = eventOf(call, { root, positions });
