@@ -112,6 +112,9 @@ export class Compactor {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<unknown> | null = null;
   #stopped = false;
+  /** Opened by the first pass and kept: a closed one keeps its file until its statements are collected. */
+  #connection: Connection | null = null;
+  #rows: RawStatement | null = null;
 
   constructor(parts: {
     folder: DataFolder;
@@ -144,32 +147,29 @@ export class Compactor {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#running;
+    this.#connection?.close();
+    this.#connection = null;
   }
 
   /** One pass. Rejects with trouble of the disk; everything done until then stands. */
   async run(): Promise<CompactionReport> {
-    const connection = openReaderConnection(this.#folder.database);
-    try {
-      const segments = this.#listSegments();
-      const known = new Set(segments.keys());
-      await this.#scan(connection, ({ blob }) => {
-        const facts = segments.get(blob.segment);
-        if (facts === undefined) return;
-        facts.liveOctets += blob.length + RECORD_HEADER_OCTETS;
-        facts.records++;
-      });
-      if (this.#stopped) return NOTHING;
-      const removed = this.#removeUnused(segments);
-      const chosen = this.#choose(segments);
-      deadOctets = [...segments.values()].reduce((sum, s) => sum + Math.max(0, s.octets - s.liveOctets), 0);
-      const moves = chosen.size === 0 ? NOTHING : await this.#move(connection, chosen);
-      for (const segment of this.#unused.keys()) if (!known.has(segment)) this.#unused.delete(segment);
-      const report = { ...moves, removedSegments: removed, waiting: this.#unused.size };
-      if (moves.moved + removed.length > 0) log.info("compaction: {*}", { ...report });
-      return report;
-    } finally {
-      connection.close();
-    }
+    const segments = this.#listSegments();
+    const known = new Set(segments.keys());
+    await this.#scan(({ blob }) => {
+      const facts = segments.get(blob.segment);
+      if (facts === undefined) return;
+      facts.liveOctets += blob.length + RECORD_HEADER_OCTETS;
+      facts.records++;
+    });
+    if (this.#stopped) return NOTHING;
+    const removed = this.#removeUnused(segments);
+    const chosen = this.#choose(segments);
+    deadOctets = [...segments.values()].reduce((sum, s) => sum + Math.max(0, s.octets - s.liveOctets), 0);
+    const moves = chosen.size === 0 ? NOTHING : await this.#move(chosen);
+    for (const segment of this.#unused.keys()) if (!known.has(segment)) this.#unused.delete(segment);
+    const report = { ...moves, removedSegments: removed, waiting: this.#unused.size };
+    if (moves.moved + removed.length > 0) log.info("compaction: {*}", { ...report });
+    return report;
   }
 
   #listSegments(): Map<number, SegmentFacts> {
@@ -197,8 +197,9 @@ export class Compactor {
   }
 
   /** Shows every content to `visit`, in slices. */
-  async #scan(connection: Connection, visit: (row: LiveRow) => void): Promise<void> {
-    const rows: RawStatement = connection.prepare(
+  async #scan(visit: (row: LiveRow) => void): Promise<void> {
+    this.#connection ??= openReaderConnection(this.#folder.database);
+    const rows = this.#rows ??= this.#connection.prepare(
       "SELECT id, segment, offset, length FROM contents WHERE id > ? ORDER BY id LIMIT ?",
     ).raw();
     for (let after = -1; !this.#stopped;) {
@@ -245,9 +246,9 @@ export class Compactor {
     return new Set(chosen.map(([segment]) => segment));
   }
 
-  async #move(connection: Connection, chosen: ReadonlySet<number>): Promise<CompactionReport> {
+  async #move(chosen: ReadonlySet<number>): Promise<CompactionReport> {
     const live: LiveRow[] = [];
-    await this.#scan(connection, (row) => {
+    await this.#scan((row) => {
       if (chosen.has(row.blob.segment) && live.length < MAX_MOVED) live.push(row);
     });
     // In the order of the files: reads are sequential, and what arrived together stays together.

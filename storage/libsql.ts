@@ -3,7 +3,9 @@
  *
  * The binding aborts the whole process when a boolean is bound or when a lone octet array is taken for the argument
  * list, turns missing parameters into NULL, and rounds integers above 2^53. Here all of that is an ordinary
- * TypeError before the binding sees it (test/storage/libsql_test.ts). Shaped like better-sqlite3, so that Drizzle's
+ * TypeError before the binding sees it (test/storage/libsql_test.ts). TEXT comes back only up to a NUL, so a NUL is
+ * bound as U+FFFD. A closed connection keeps its file until its statements are collected, but holds no lock on it; its
+ * statements refuse to run. Shaped like better-sqlite3, so that Drizzle's
  * session for it runs on top. TEXT in our tables is only ever bound from well-formed strings, because reading TEXT
  * that is not UTF-8 aborts too: octets of peers are stored as BLOB.
  */
@@ -35,14 +37,21 @@ interface NativeDatabase {
   close(): void;
 }
 
+/** Whether the connection of a statement is open. */
+interface Life {
+  open: boolean;
+}
+
 export class Statement {
   readonly sql: string;
+  #life: Life;
   #native: NativeStatement;
   #arity: number;
   #raw: RawStatement | null = null;
 
-  constructor(native: NativeStatement, sql: string) {
+  constructor(native: NativeStatement, sql: string, life: Life) {
     this.#native = native;
+    this.#life = life;
     this.sql = sql;
     this.#arity = countPlaceholders(sql);
   }
@@ -52,7 +61,9 @@ export class Statement {
   }
 
   get(...parameters: SqlValue[]): SqlRow | undefined {
-    return this.#native.get(this.#checked(parameters)) as SqlRow | undefined;
+    const row = this.#native.get(this.#checked(parameters)) as SqlRow | undefined;
+    if (row !== undefined) delete row._metadata; // times of the binding's own
+    return row;
   }
 
   all(...parameters: SqlValue[]): SqlRow[] {
@@ -65,12 +76,17 @@ export class Statement {
   }
 
   #checked(parameters: SqlValue[]): SqlValue[] {
+    if (!this.#life.open) throw new Error("the connection is closed");
     if (parameters.length !== this.#arity) {
       throw new TypeError(
         `the statement takes ${this.#arity} parameters, ${parameters.length} given: ${this.sql}`,
       );
     }
-    for (let i = 0; i < parameters.length; i++) checkValue(parameters[i], i, this.sql);
+    for (let i = 0; i < parameters.length; i++) {
+      const value = parameters[i];
+      checkValue(value, i, this.sql);
+      if (typeof value === "string" && value.includes("\0")) parameters[i] = value.replaceAll("\0", "\ufffd");
+    }
     return parameters;
   }
 }
@@ -96,6 +112,7 @@ export class RawStatement {
 
 export class Connection {
   #native: NativeDatabase;
+  #life: Life = { open: true };
 
   /** `path` may be a `file:` URL with `?mode=ro` (the binding ignores a `readonly` option). */
   constructor(path: string) {
@@ -103,7 +120,7 @@ export class Connection {
   }
 
   prepare(sql: string): Statement {
-    return new Statement(this.#native.prepare(sql), sql);
+    return new Statement(this.#native.prepare(sql), sql, this.#life);
   }
 
   exec(sql: string): void {
@@ -129,6 +146,7 @@ export class Connection {
   }
 
   close(): void {
+    this.#life.open = false;
     this.#native.close();
   }
 }

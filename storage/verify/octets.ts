@@ -171,9 +171,12 @@ function toRow(row: SqlValue[]): Row {
   };
 }
 
+/** As they come back from the database: a NUL in text is bound as U+FFFD (storage/libsql.ts). */
 function columnsOf(facts: MessageFacts): SqlValue[] {
   const { headerOctets, sentAtMs, imap, preview, subject, from, messageId, references } = facts;
-  return [headerOctets, sentAtMs, imap, preview, subject, from, messageId, references.join(" ")];
+  return [headerOctets, sentAtMs, imap, preview, subject, from, messageId, references.join(" ")].map((
+    value,
+  ) => typeof value === "string" ? value.replaceAll("\0", "\ufffd") : value);
 }
 
 function same(a: SqlValue, b: SqlValue): boolean {

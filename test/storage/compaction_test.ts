@@ -54,6 +54,11 @@ class Bench {
     return new TextDecoder().decode(this.t.store.blobs.readSync(blob, 0, blob.length));
   }
 
+  async close(): Promise<void> {
+    await this.compactor.stop();
+    await this.t.close();
+  }
+
   segments(): number {
     return [...Deno.readDirSync(this.t.folder.segments)].length;
   }
@@ -79,7 +84,7 @@ Deno.test("live records of mostly dead segments move, and their old place stays 
   assert.ok(bench.segments() < before);
   assert.throws(() => Deno.statSync(`${bench.t.folder.segments}/${segmentName(held.segment)}`));
   for (const uid of [10, 20, 30, 40, 50, 60]) assert.equal(bench.text(uid), textOf(uid));
-  await bench.t.close();
+  await bench.close();
 });
 
 Deno.test("segments that mostly live are left alone", async () => {
@@ -87,7 +92,7 @@ Deno.test("segments that mostly live are left alone", async () => {
   await bench.expunge((uid) => uid % 10 !== 0);
   const report = await bench.compactor.run();
   assert.deepEqual([report.moved, report.removedSegments], [0, []]);
-  await bench.t.close();
+  await bench.close();
 });
 
 Deno.test("what was written to lately is not moved", async () => {
@@ -95,7 +100,7 @@ Deno.test("what was written to lately is not moved", async () => {
   await bench.expunge((uid) => uid % 10 === 0);
   bench.now = Date.now();
   assert.equal((await bench.compactor.run()).moved, 0);
-  await bench.t.close();
+  await bench.close();
 });
 
 Deno.test("a message that is stored but not yet filed keeps its file", async () => {
@@ -118,7 +123,7 @@ Deno.test("a message that is stored but not yet filed keeps its file", async () 
   await bench.compactor.run();
   const { blob } = bench.t.store.messages.row(bench.inbox, 7, { withImap: false })!;
   assert.equal(new TextDecoder().decode(await bench.t.store.blobs.read(blob, 0, blob.length)), large);
-  await bench.t.close();
+  await bench.close();
 });
 
 Deno.test("a message that is expunged while it is copied stays gone, and its copy counts as dead", async () => {
@@ -135,7 +140,7 @@ Deno.test("a message that is expunged while it is copied stays gone, and its cop
   const dead = bench.t.writer.connection.prepare("SELECT octets FROM segment_dead WHERE segment = 9999")
     .raw();
   assert.deepEqual(dead.get(), [blob.length]);
-  await bench.t.close();
+  await bench.close();
 });
 
 Deno.test("a damaged record stays where it is and the rest moves", async () => {
@@ -151,5 +156,5 @@ Deno.test("a damaged record stays where it is and the rest moves", async () => {
   assert.equal(report.broken, 1);
   assert.deepEqual(bench.t.store.messages.row(bench.inbox, 5, { withImap: false })!.blob, blob);
   for (const uid of [10, 15, 20]) assert.equal(bench.text(uid), textOf(uid));
-  await bench.t.close();
+  await bench.close();
 });
