@@ -109,8 +109,13 @@ function setNoDelay(conn: Deno.TcpConn): void {
   }
 }
 
+/** Closed by us already: asking the runtime again would cost an exception for each connection. */
+const closed = new WeakSet<Deno.Conn>();
+
 /** Closes a connection that its peer or another path may have closed already. */
 export function closeQuietly(conn: Deno.Conn): void {
+  if (closed.has(conn)) return;
+  closed.add(conn);
   try {
     conn.close();
   } catch (error) {

@@ -92,14 +92,13 @@ export class DeliverOperation {
     const { content, targets, queue } = op;
     const refs = targets.length + (queue === null ? 0 : 1);
     if (refs === 0) return refuse("not-permitted", "a message needs a mailbox or a queue");
-    const [row] = this.#statements.content.all({ ...content, ...content.blob, refs });
-    const contentId = row!.id;
+    const contentId = this.#statements.content.get({ ...content, ...content.blob, refs })!.id;
     const savedAt = this.#context.clock();
     const uids: AppendedUid[] = [];
     for (const target of targets) {
       const { mailboxId, flags, keywords } = target;
       const size = content.blob.length + target.prefix.length;
-      const [mailbox] = this.#statements.mailbox.all({
+      const mailbox = this.#statements.mailbox.get({
         id: mailboxId,
         unseen: flags & FLAG_SEEN ? 0 : 1,
         deleted: flags & FLAG_DELETED ? 1 : 0,
@@ -127,7 +126,7 @@ export class DeliverOperation {
   }
 
   #enqueue(queue: QueueEntry, contentId: number): number {
-    const [row] = this.#statements.queued.all({
+    const row = this.#statements.queued.get({
       ...queue,
       contentId,
       eightBit: queue.eightBit ? 1 : 0,
