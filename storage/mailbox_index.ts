@@ -3,13 +3,15 @@
  * a thread. FETCH FLAGS, SEARCH by flags and sequence numbers are answered from here.
  *
  * Loaded in chunks that yield to the event loop; changes that arrive meanwhile are applied afterwards (a change is
- * newer than a row when its MODSEQ is). Keywords are rare and live in a map beside.
+ * newer than a row when its MODSEQ is). Keywords take 4 octets more once a message has some: each set of them is kept once.
  */
 import type { Change, ChangeListener, FlagState } from "./changes.ts";
 import type { RawStatement } from "./libsql.ts";
 import type { MailboxIndex } from "./store.ts";
 
 const CHUNK_ROWS = 20_000;
+/** Sets of keywords kept beyond one for each message before unused ones are looked for. */
+const SPARE_SETS = 1_000;
 
 export class SharedMailboxIndex implements MailboxIndex {
   readonly mailboxId: number;
@@ -21,7 +23,10 @@ export class SharedMailboxIndex implements MailboxIndex {
   #uids = new Uint32Array(0);
   #flags = new Uint8Array(0);
   #modSeqs = new Float64Array(0);
-  #keywords = new Map<number, string>();
+  /** Each message's set of keywords as its place in `#sets`; empty while no message has any. */
+  #keywords = new Uint32Array(0);
+  #sets: string[] = [""];
+  #placeOf = new Map<string, number>([["", 0]]);
   #listeners = new Set<ChangeListener>();
   #onRelease: () => void;
   /** Changes that arrived while the rows were being read; null once loaded. */
@@ -56,10 +61,10 @@ export class SharedMailboxIndex implements MailboxIndex {
       this.#uids.set(chunk, at);
       this.#flags.set(JSON.parse(flags) as number[], at);
       this.#modSeqs.set(JSON.parse(modSeqs) as number[], at);
-      for (const [uid, words] of Object.entries(JSON.parse(keywords) as Record<string, string>)) {
-        this.#keywords.set(Number(uid), words);
-      }
       this.count += chunk.length;
+      for (const [uid, words] of Object.entries(JSON.parse(keywords) as Record<string, string>)) {
+        this.#setKeywords(this.positionOf(Number(uid)), words);
+      }
       after = chunk.at(-1)!;
       if (chunk.length < CHUNK_ROWS) break;
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -79,7 +84,7 @@ export class SharedMailboxIndex implements MailboxIndex {
   }
 
   keywordsAt(position: number): string {
-    return this.#keywords.size === 0 ? "" : this.#keywords.get(this.uidAt(position)) ?? "";
+    return this.#sets[this.#keywords[position] ?? 0] ?? "";
   }
 
   modSeqAt(position: number): number {
@@ -143,7 +148,7 @@ export class SharedMailboxIndex implements MailboxIndex {
     this.#uids[this.count] = message.uid;
     this.#flags[this.count] = message.flags;
     this.#modSeqs[this.count] = modSeq;
-    if (message.keywords !== "") this.#keywords.set(message.uid, message.keywords);
+    this.#setKeywords(this.count, message.keywords);
     this.count++;
     this.uidNext = Math.max(this.uidNext, message.uid + 1);
   }
@@ -153,8 +158,32 @@ export class SharedMailboxIndex implements MailboxIndex {
     if (at < 0 || this.#modSeqs[at]! > modSeq) return;
     this.#flags[at] = message.flags;
     this.#modSeqs[at] = modSeq;
-    if (message.keywords !== "") this.#keywords.set(message.uid, message.keywords);
-    else this.#keywords.delete(message.uid);
+    this.#setKeywords(at, message.keywords);
+  }
+
+  #setKeywords(position: number, words: string): void {
+    if (words === "" && this.#keywords.length === 0) return;
+    if (this.#keywords.length === 0) this.#keywords = new Uint32Array(this.#uids.length);
+    let place = this.#placeOf.get(words);
+    if (place === undefined) {
+      if (this.#sets.length > this.count + SPARE_SETS) this.#forgetUnusedSets();
+      place = this.#sets.push(words) - 1;
+      this.#placeOf.set(words, place);
+    }
+    this.#keywords[position] = place;
+  }
+
+  /** Sets that no message has any more would pile up while a mailbox stays open. */
+  #forgetUnusedSets(): void {
+    const old = this.#sets;
+    this.#sets = [""];
+    this.#placeOf = new Map([["", 0]]);
+    for (let i = 0; i < this.count; i++) {
+      const words = old[this.#keywords[i]!]!;
+      const place = this.#placeOf.get(words) ?? this.#sets.push(words) - 1;
+      this.#placeOf.set(words, place);
+      this.#keywords[i] = place;
+    }
   }
 
   #remove(uids: readonly number[]): void {
@@ -162,12 +191,12 @@ export class SharedMailboxIndex implements MailboxIndex {
     if (first === undefined) return;
     let write = first;
     const gone = new Set(uids);
-    for (const uid of uids) this.#keywords.delete(uid);
     for (let read = first; read < this.count; read++) {
       if (gone.has(this.#uids[read]!)) continue;
       this.#uids[write] = this.#uids[read]!;
       this.#flags[write] = this.#flags[read]!;
       this.#modSeqs[write] = this.#modSeqs[read]!;
+      if (this.#keywords.length > 0) this.#keywords[write] = this.#keywords[read]!;
       write++;
     }
     this.count = write;
@@ -185,5 +214,10 @@ export class SharedMailboxIndex implements MailboxIndex {
     this.#uids = uids;
     this.#flags = flags;
     this.#modSeqs = modSeqs;
+    if (this.#keywords.length > 0) {
+      const keywords = new Uint32Array(capacity);
+      keywords.set(this.#keywords);
+      this.#keywords = keywords;
+    }
   }
 }

@@ -1,0 +1,110 @@
+/** The shared index against a plain model, and its memory. */
+import assert from "node:assert/strict";
+import type { Change, FlagState } from "../../storage/changes.ts";
+import { SharedMailboxIndex } from "../../storage/mailbox_index.ts";
+import { Random } from "../crash/random.ts";
+import { TestStore } from "../lib/test_store.ts";
+
+const ids = { accountId: 1, mailboxId: 1 };
+
+function emptyIndex(): SharedMailboxIndex {
+  const facts = { mailboxId: 1, uidNext: 1, uidValidity: 1, highestModSeq: 1 };
+  return new SharedMailboxIndex(facts, () => {});
+}
+
+const noRows = { get: () => undefined } as never;
+
+Deno.test("any sequence of changes leaves what a plain list of messages has", async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = new Random(seed);
+    const index = emptyIndex();
+    await index.load(noRows, 0);
+    let model: FlagState[] = [];
+    let uid = 0;
+    const keywords = () => random.chance(0.6) ? "" : random.pick(["a", "a b", `k${random.between(1, 50)}`]);
+    for (let modSeq = 2; modSeq < 120; modSeq++) {
+      const chosen = model.filter(() => random.chance(0.2));
+      let change: Change;
+      const kind = random.between(0, 2);
+      if (kind === 0 || chosen.length === 0) {
+        const messages = [1, 2, 3].map(() => ({
+          uid: ++uid,
+          flags: random.between(0, 31),
+          keywords: keywords(),
+        }));
+        model.push(...messages);
+        change = { kind: "added", ...ids, modSeq, messages };
+      } else if (kind === 1) {
+        const messages = chosen.map((m) => ({
+          uid: m.uid,
+          flags: random.between(0, 31),
+          keywords: keywords(),
+        }));
+        model = model.map((m) => messages.find((other) => other.uid === m.uid) ?? m);
+        change = { kind: "flags", ...ids, modSeq, messages };
+      } else {
+        model = model.filter((m) => !chosen.includes(m));
+        change = { kind: "expunged", ...ids, modSeq, uids: chosen.map((m) => m.uid) };
+      }
+      index.apply(change);
+      const shown = Array.from({ length: index.count }, (_, i) => ({
+        uid: index.uidAt(i),
+        flags: index.flagsAt(i),
+        keywords: index.keywordsAt(i),
+      }));
+      assert.deepEqual(shown, model, `seed ${seed}, change ${modSeq}`);
+      assert.equal(index.uidNext, uid + 1);
+    }
+  }
+});
+
+Deno.test("keywords that come and go do not pile up, and stay right", async () => {
+  const index = emptyIndex();
+  await index.load(noRows, 0);
+  const messages = [1, 2, 3].map((uid) => ({ uid, flags: 0, keywords: "stays" }));
+  index.apply({ kind: "added", ...ids, modSeq: 2, messages });
+  for (let i = 0; i < 5_000; i++) {
+    const message = { uid: 1 + i % 2, flags: 0, keywords: `k${i}` };
+    index.apply({ kind: "flags", ...ids, modSeq: 3 + i, messages: [message] });
+    const other = i === 0 ? "stays" : `k${i - 1}`;
+    const expected = i % 2 === 0 ? [`k${i}`, other, "stays"] : [other, `k${i}`, "stays"];
+    assert.deepEqual([0, 1, 2].map((at) => index.keywordsAt(at)), expected);
+  }
+});
+
+Deno.test("what is loaded from rows is what the rows say, keywords included", async () => {
+  const t = await TestStore.open();
+  const inbox = t.mailboxId("alice", "INBOX");
+  for (const keywords of ["", "a", "a b", "", "a"]) {
+    await t.deliver("Subject: x\r\n\r\n", [inbox], { keywords });
+  }
+  const index = (await t.store.mailboxes.open(inbox))!;
+  assert.deepEqual([0, 1, 2, 3, 4].map((i) => index.keywordsAt(i)), ["", "a", "a b", "", "a"]);
+  index.release();
+  await t.close();
+});
+
+Deno.test("a million messages, each with a keyword, take under 40 octets each", async () => {
+  const rows = 1_000_000;
+  const chunk = {
+    get(_mailbox: number, after: number, limit: number) {
+      const uids = Array.from({ length: Math.min(limit, rows - after) }, (_, i) => after + i + 1);
+      const keywords = Object.fromEntries(uids.map((uid) => [uid, uid % 2 ? "NonJunk" : "$Junk other"]));
+      const columns = [uids, uids.map(() => 1), uids, keywords];
+      return columns.map((column) => JSON.stringify(column));
+    },
+  };
+  const before = Deno.memoryUsage();
+  const index = emptyIndex();
+  await index.load(chunk as never, rows);
+  const after = Deno.memoryUsage();
+  assert.equal(index.count, rows);
+  assert.deepEqual([0, 1, rows - 1].map((i) => index.keywordsAt(i)), [
+    "NonJunk",
+    "$Junk other",
+    "$Junk other",
+  ]);
+  const octets = (after.external - before.external) / rows;
+  // Arrays are counted as external memory, some of it allocated lazily.
+  assert.ok(octets > 12 && octets < 40, `${octets} octets of arrays a message`);
+});
