@@ -3,7 +3,6 @@
  * first, then the results, so that a thread knows of a change before the write that made it resolves.
  */
 import type { Change } from "./changes.ts";
-import { refuse } from "./operations/context.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
 import type { WriterPort } from "./writer.ts";
 
@@ -14,6 +13,9 @@ interface FromWriter {
   readonly changes: readonly Change[];
   readonly results: readonly { readonly id: number; readonly result: WriteResult }[];
 }
+
+/** Written out here: this end is also main's, which loads no database. */
+const CLOSING: WriteResult = { ok: false, fault: "unavailable", detail: "the store is closing" };
 
 /** Serves `port` from the thread that owns the writer. */
 export function serveWriter(writer: WriterPort, port: MessagePort): void {
@@ -72,7 +74,7 @@ export function connectWriter(port: MessagePort): WriterPort {
   };
   return {
     submit(op) {
-      if (closed) return Promise.resolve(refuse("unavailable", "the store is closing"));
+      if (closed) return Promise.resolve(CLOSING);
       return new Promise((resolve) => {
         const id = next++;
         waiting.set(id, resolve);
