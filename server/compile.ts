@@ -8,7 +8,7 @@
  */
 import denoJson from "../deno.json" with { type: "json" };
 import { fileURLToPath } from "node:url";
-import { join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Folders whose code the executable may run. */
@@ -93,12 +93,21 @@ function* sources(folder: string): Generator<string> {
 
 export async function compile(output = EXECUTABLE): Promise<Deno.CommandStatus> {
   const program = Deno.env.get("DENO_FOR_COMPILE") ?? Deno.execPath();
-  return await new Deno.Command(program, {
+  const status = await new Deno.Command(program, {
     args: compileArguments(output),
     cwd: ROOT,
     env: { RUST_MIN_STACK: String(COMPILER_STACK_OCTETS) },
     stdin: "null",
   }).spawn().status;
+  if (!status.success) removeUnfinished(output);
+  return status;
+}
+
+/** What a compiler that failed left beside its output. */
+function removeUnfinished(output: string): void {
+  for (const { name } of Deno.readDirSync(dirname(output))) {
+    if (name.startsWith(`${basename(output)}.tmp-`)) Deno.removeSync(join(dirname(output), name));
+  }
 }
 
 if (import.meta.main) Deno.exit((await compile()).code);

@@ -12,7 +12,7 @@ import { DataFolderLocked, DataLock } from "../../storage/lock.ts";
 import { socketPath } from "../socket_path.ts";
 import { type CliContext, CliFailure } from "./context.ts";
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 20_000;
 const RETRY_MS = 50;
 
 export interface AdminRequest {
