@@ -24,6 +24,8 @@ import { Sink } from "./sink.ts";
 const ALICE = "alice@example.test";
 const BOB = "bob@example.test";
 const PASSWORD = "secret";
+/** Of the server's log, shown with a finding. */
+const MAX_OUTPUT = 5_000;
 /** A message the sink accepted this long before a kill is off the queue for good. */
 const SETTLED_MS = 3_000;
 
@@ -113,7 +115,7 @@ class CrashRun {
     this.kills++;
     await server.kill();
     await Promise.all(work);
-    if (this.findings.length > 0) this.findings.push(server.output);
+    if (this.findings.length > 0) this.findings.push(server.output.slice(-MAX_OUTPUT));
     await this.#verify();
     this.findings.push(...this.#counters.sample());
   }
@@ -247,8 +249,12 @@ try {
       random.chance(0.1) ? random.between(1_500, 2_500) : random.between(30, 900),
     );
     server = await run.start();
-    await run.checkDeliveries(server);
-    await run.checkFolders(server);
+    try {
+      await run.checkDeliveries(server);
+      await run.checkFolders(server);
+    } catch (error) {
+      run.findings.push(`while it was checked: ${error}`, server.output.slice(-MAX_OUTPUT));
+    }
     if (run.kills % 10 === 0) {
       console.log(
         `${run.kills} kills, ${run.delivered} deliveries and ${run.submitted.size} submissions checked`,

@@ -1,6 +1,6 @@
 /** A plain IMAP client for tests: commands as text, responses as lines with their literals. */
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
-import { Wire } from "./wire.ts";
+import { Wire, WireClosed } from "./wire.ts";
 
 export interface ImapResponse {
   /** The line(s) of the response, each literal written as `{n}` followed directly by the rest of the line. */
@@ -66,7 +66,15 @@ export class ImapClient {
     await this.wire.write(`${tag} ${text}${octets === undefined ? "" : ` {${octets.length}}`}\r\n`);
     const untagged: ImapResponse[] = [];
     for (;;) {
-      const response = await this.response();
+      const response = await this.response().catch((error) => {
+        if (error instanceof WireClosed) {
+          const last = untagged.at(-1)?.line ?? "nothing";
+          error.message += ` after ${text.slice(0, 60)}: ${untagged.length} responses, the last ${
+            last.slice(0, 200)
+          }`;
+        }
+        throw error;
+      });
       if (response.line.startsWith("+") && octets !== undefined) {
         await this.wire.write(octets);
         await this.wire.write("\r\n");
