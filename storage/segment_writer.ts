@@ -19,6 +19,7 @@ import {
   writeRecordHeader,
 } from "./segment.ts";
 import { StorageError } from "./store.ts";
+import { setImmediate } from "node:timers";
 import { crc32 } from "node:zlib";
 
 export interface SegmentOptions {
@@ -221,7 +222,7 @@ export class SegmentWriter {
     if (this.#next === null) {
       this.#next = { segments: new Set(), ...Promise.withResolvers<void>() };
       this.#next.promise.catch(() => {}); // every append awaits it; this only keeps it from counting as unhandled
-      if (this.#running === null) queueMicrotask(() => this.#run());
+      if (this.#running === null) setImmediate(() => this.#run());
     }
     this.#next.segments.add(segment);
     return this.#next.promise;
