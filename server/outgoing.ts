@@ -145,9 +145,8 @@ function handshake(socket: tls.TLSSocket, stream: ConnStream): Promise<void> {
 
 /** Why the certificate does not do for `serverName`; null when it does. */
 function certificateProblem(socket: tls.TLSSocket, serverName: string): string | null {
-  if (!socket.authorized) {
-    return `the certificate is not trusted (${socket.authorizationError ?? "no reason given"})`;
-  }
-  const problem = tls.checkServerIdentity(serverName, socket.getPeerCertificate());
-  return problem === undefined ? null : problem.message;
+  const mismatch = tls.checkServerIdentity(serverName, socket.getPeerCertificate());
+  if (mismatch !== undefined) return mismatch.message;
+  if (socket.authorized) return null;
+  return `the certificate is not trusted (${socket.authorizationError ?? "no reason given"})`;
 }

@@ -1,0 +1,148 @@
+/** Bounces and delay notices: their parts as a reader of mail sees them, and who gets none. */
+import assert from "node:assert/strict";
+import { FactsBuilder } from "../../message/facts.ts";
+import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
+import { ALICE, HOUR, QueueHarness, relayRule } from "./queue_harness.ts";
+
+const LATER = { script: (command: string) => command.startsWith("RCPT") ? "451 4.2.0 later" : null };
+const NEVER = {
+  script: (command: string) => command.startsWith("RCPT") ? "550-5.1.1 who\r\n550 5.1.1 is that" : null,
+};
+
+/** The three parts of a report, each with its header. */
+function parts(message: string): string[] {
+  const boundary = /boundary="([^"]+)"/.exec(message)![1]!;
+  const pieces = message.split(`--${boundary}`);
+  assert.equal(pieces.length, 5);
+  assert.equal(pieces[4], "--\r\n");
+  return pieces.slice(1, 4).map((piece) => piece.replace(/^\r\n/, ""));
+}
+
+async function failing(submission: Parameters<QueueHarness["submit"]>[0]): Promise<string[]> {
+  await using next = new FakeSmtpServer(NEVER);
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit(submission);
+  await queue.empty();
+  return queue.inbox();
+}
+
+Deno.test("a bounce is a multipart/report that tells of all recipients", async () => {
+  const original = "Subject: 8bit \xe4\r\nX: y\r\n\r\nsecret body\r\n";
+  const inbox = await failing({
+    to: ["x@one.test", "y@one.test"],
+    text: original,
+    entry: { envelopeId: "env1" },
+  });
+  assert.equal(inbox.length, 1);
+  const [message] = inbox;
+  const facts = new FactsBuilder();
+  facts.push(new TextEncoder().encode(message));
+  assert.equal(facts.finish().from, "Mail Delivery System <postmaster@mx.example.test>");
+  assert.match(message!, /^Return-Path: <>\r\n/);
+  assert.match(message!, /^Auto-Submitted: auto-replied\r$/m);
+  assert.match(message!, /^Content-Type: multipart\/report; report-type=delivery-status;/m);
+  assert.match(message!, new RegExp(`^To: <${ALICE}>\r$`, "m"));
+  const [words, status, returned] = parts(message!);
+  assert.match(words!, /<x@one\.test>\r\n {2}127\.0\.0\.1:\d+ said: 550 5\.1\.1 who is that\r\n/);
+  const blocks = status!.replace(/^Content-Type: message\/delivery-status\r\n\r\n/, "").trimEnd().split(
+    "\r\n\r\n",
+  );
+  assert.equal(blocks.length, 3);
+  assert.match(blocks[0]!, /^Reporting-MTA: dns; mx\.example\.test\r\nOriginal-Envelope-Id: env1\r\n/);
+  for (const [at, name] of ["x", "y"].entries()) {
+    assert.match(
+      blocks[at + 1]!,
+      new RegExp(
+        `^Final-Recipient: rfc822; ${name}@one\\.test\r\nAction: failed\r\nStatus: 5\\.1\\.1\r\n` +
+          "Remote-MTA: dns; 127\\.0\\.0\\.1\r\nDiagnostic-Code: smtp; 550 5\\.1\\.1 who is that\r\nLast-Attempt-Date: ",
+      ),
+    );
+  }
+  assert.match(
+    returned!,
+    /^Content-Type: text\/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: 8bit/,
+  );
+  assert.doesNotMatch(returned!, /secret body/);
+});
+
+Deno.test("RET=FULL returns a small message whole, with clean line ends; a large one as its header", async () => {
+  const [small] = await failing({
+    to: ["x@one.test"],
+    text: "Subject: s\r\n\r\nbare\nbody\r",
+    entry: { ret: "FULL" },
+  });
+  assert.match(
+    parts(small!)[2]!,
+    /^Content-Type: message\/rfc822\r\n.*\r\n\r\nSubject: s\r\n\r\nbare\r\nbody\r\n/,
+  );
+  const text = `Subject: s\r\n\r\n${"x".repeat(70_000)}\r\n`;
+  const [large] = await failing({ to: ["x@one.test"], text, entry: { ret: "FULL" } });
+  assert.match(parts(large!)[2]!, /^Content-Type: text\/rfc822-headers\r\n/);
+});
+
+Deno.test("addresses that are not ASCII are told as RFC 6533 has it", async () => {
+  const [message] = await failing({ to: ["x@one.test"], entry: {} });
+  assert.match(message!, /Final-Recipient: rfc822; x@one\.test/);
+  await using next = new FakeSmtpServer();
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit({ to: ["jos\u00e9@one.test"] });
+  await queue.empty();
+  const [refused] = queue.inbox();
+  assert.match(refused!, /^Final-Recipient: utf-8; jos\\x\{E9\}@one\.test\r$/m);
+  assert.match(refused!, /^Status: 5\.6\.7\r$/m);
+});
+
+Deno.test("nobody is told where the null path or NOTIFY says so", async () => {
+  assert.deepEqual(await failing({ to: ["x@one.test"], entry: { sender: "" } }), []);
+  assert.deepEqual(await failing({ to: ["x@one.test"], notify: "NEVER" }), []);
+  assert.deepEqual(await failing({ to: ["x@one.test"], notify: "DELAY" }), []);
+  assert.equal((await failing({ to: ["x@one.test"], notify: "SUCCESS,FAILURE" })).length, 1);
+});
+
+Deno.test("a bounce to somebody elsewhere is queued, from the null path", async () => {
+  await using next = new FakeSmtpServer({
+    script: (command) => command.startsWith("RCPT TO:<x@") ? "550 5.1.1 who" : null,
+  });
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit({ to: ["x@one.test"], entry: { sender: "far@away.test", accountId: null } });
+  await queue.empty();
+  const [bounce] = next.messages;
+  assert.equal(bounce!.sender, "");
+  assert.deepEqual(bounce!.recipients, ["far@away.test"]);
+});
+
+Deno.test("a message that expires is given up with 4.4.7 and the last words of the peer", async () => {
+  await using next = new FakeSmtpServer(LATER);
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit({ to: ["x@one.test"], entry: { expiresAt: Date.now() - 1 } });
+  await queue.empty();
+  assert.match(
+    queue.inbox()[0]!,
+    /^Status: 4\.4\.7\r\nRemote-MTA: .*\r\nDiagnostic-Code: smtp; 451 4\.2\.0 later\r$/m,
+  );
+});
+
+Deno.test("a delay is told once, after its time, to logins alone", async () => {
+  await using next = new FakeSmtpServer(LATER);
+  await using queue = await QueueHarness.open({
+    rules: [relayRule(next.port)],
+    options: { firstRetryMs: 30 },
+  });
+  queue.start();
+  const old = { createdAt: Date.now() - 5 * HOUR };
+  await queue.submit({ to: ["x@one.test"], entry: old });
+  await queue.submit({ to: ["stranger@one.test"], entry: { ...old, accountId: null } });
+  await queue.submit({ to: ["young@one.test"] });
+  const rows = await queue.deferred(3);
+  assert.deepEqual(rows.map(({ delayNotified }) => delayNotified), [true, false, false]);
+  const inbox = queue.inbox();
+  assert.equal(inbox.length, 1);
+  assert.match(inbox[0]!, /^Subject: Delayed mail/m);
+  assert.match(inbox[0]!, /^Action: delayed\r$/m);
+  assert.match(inbox[0]!, /^Will-Retry-Until: /m);
+  assert.match(inbox[0]!, /^Final-Recipient: rfc822; x@one\.test\r$/m);
+});
