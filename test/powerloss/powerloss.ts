@@ -94,7 +94,7 @@ async function losePower(
       disk.materialize(root, state, random);
       const found = await checkState(state, ledger.demand(cut));
       Deno.removeSync(state, { recursive: true });
-      checked++;
+      if (++checked % 500 === 0) console.log(`${checked} of ${cuts.length} states`);
       findings.push(...found.map((finding) => `after event ${cut}: ${finding}`));
       if (findings.length > options.stopAfter) break;
     }

@@ -1,5 +1,6 @@
 /** Opens a disk state as the server would after the loss of power, and compares it with what must hold. */
-import { FactsBuilder } from "../../message/facts.ts";
+import { crc32 } from "node:zlib";
+import { FactsBuilder, type MessageFacts } from "../../message/facts.ts";
 import { SegmentBlobReader } from "../../storage/blob_reader.ts";
 import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../../storage/changes.ts";
 import { DataFolder, recoverSegments } from "../../storage/data_folder.ts";
@@ -41,7 +42,7 @@ export async function checkState(path: string, demand: Demand): Promise<string[]
     blobs.close();
     await writer.close();
   }
-  const newFacts = () => new FactsBuilder();
+  const newFacts = () => new RememberedFacts();
   const { problems } = await verify({ folder, fix: false, newFacts, progress: () => {} });
   return [
     ...findings,
@@ -128,7 +129,40 @@ class State {
     prefix: Uint8Array | null,
   ): string | null {
     const octets = this.#blobs.readSync(blob, 0, blob.length);
+    const key = `${blob.length} ${crc32(octets)} ${prefix === null ? "" : crc32(prefix)}`;
+    const known = markers.get(key);
+    if (known !== undefined) return known;
     const decoder = new TextDecoder("latin1");
-    return markerOf((prefix === null ? "" : decoder.decode(prefix)) + decoder.decode(octets));
+    const marker = markerOf((prefix === null ? "" : decoder.decode(prefix)) + decoder.decode(octets));
+    markers.set(key, marker);
+    return marker;
+  }
+}
+
+/** Thousands of states hold the same messages: what was computed of octets once is kept by length and checksum. */
+const markers = new Map<string, string | null>();
+const facts = new Map<string, MessageFacts>();
+
+class RememberedFacts {
+  #pieces: Uint8Array[] = [];
+  #length = 0;
+  #crc = 0;
+
+  push(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    const piece = bytes.slice(start, end);
+    this.#pieces.push(piece);
+    this.#length += piece.length;
+    this.#crc = crc32(piece, this.#crc);
+  }
+
+  finish(): MessageFacts {
+    const key = `${this.#length} ${this.#crc}`;
+    let known = facts.get(key);
+    if (known === undefined) {
+      const builder = new FactsBuilder();
+      for (const piece of this.#pieces) builder.push(piece);
+      facts.set(key, known = builder.finish());
+    }
+    return known;
   }
 }
