@@ -58,6 +58,7 @@ class CrashRun {
   delivered = 0;
   #inboxes: Inbox[] = [ALICE, BOB].map((login) => ({ login, acknowledged: new Set(), removed: new Set() }));
   #counters = new GrowingCounters(this.dataDir);
+  #offset = freeOffset();
   #serial = 0;
   #starts = 0;
   #server: ServerProcess | null = null;
@@ -81,7 +82,7 @@ class CrashRun {
     this.sink.life = this.#starts;
     return {
       dataDir: this.dataDir,
-      offset: freeOffset(),
+      offset: this.#offset,
       password: PASSWORD,
       args: ["--relay", `127.0.0.1:${this.sink.port}`, "--threads", threads],
     };

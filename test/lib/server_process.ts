@@ -6,6 +6,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { randomInt } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 export const MAIN = fileURLToPath(import.meta.resolve("../../main.ts"));
 
@@ -146,13 +148,35 @@ function spawn(options: ServerOptions): Deno.ChildProcess {
   }).spawn();
 }
 
-/** A port offset whose standard mail ports are free right now. */
+/**
+ * A port offset whose standard mail ports are free right now, and that no other process of these tests was given: ports
+ * that are opened with `reusePort` can be shared by accident, and then two servers answer in turn.
+ */
 export function freeOffset(): number {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const offset = 10_000 + randomInt(0, 400) * 100;
-    if ([25, 587, 465, 143, 993, 110, 995, 80, 443].every((port) => isFree(port + offset))) return offset;
+  for (let attempt = 0; attempt < 1_000; attempt++) {
+    const offset = 10_000 + randomInt(0, 220) * 100; // below the range of ports for outgoing connections
+    const free = [25, 587, 465, 143, 993, 110, 995, 80, 443].every((port) => isFree(port + offset));
+    if (free && claim(offset)) return offset;
   }
   throw new Error("no free range of ports found");
+}
+
+/** Writes down that this process has the offset, until it ends. */
+function claim(offset: number): boolean {
+  const folder = join(tmpdir(), "veredus-test-ports");
+  Deno.mkdirSync(folder, { recursive: true });
+  const path = join(folder, String(offset));
+  try {
+    const holder = Deno.readTextFileSync(path);
+    Deno.statSync(`/proc/${holder}`);
+    return false;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // nobody has it, or who had it is gone
+  }
+  const mine = `${path}-${Deno.pid}`;
+  Deno.writeTextFileSync(mine, String(Deno.pid));
+  Deno.renameSync(mine, path);
+  return Deno.readTextFileSync(path) === String(Deno.pid);
 }
 
 function isFree(port: number): boolean {
