@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { until } from "../lib/program.ts";
-import { inBothShapes } from "../lib/running_server.ts";
+import { inBothShapes, RunningServer } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test";
 
@@ -59,4 +59,32 @@ inBothShapes("a refused recipient comes back as a bounce", async (start) => {
   await imap.logout();
   assert.match(text, /^Return-Path: <>\r\n/);
   assert.match(text, /^Diagnostic-Code: smtp; 550 5\.1\.1 no such user\r$/m);
+});
+
+Deno.test("a queue thread that dies in the middle of a message is replaced, and the message goes on", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<{ readonly cut: string }>();
+  await using next = new FakeSmtpServer({
+    script: async (command, { number }) => {
+      if (command !== "." || number > 1) return null;
+      arrived.resolve();
+      return await over.promise; // the first session never hears of its message
+    },
+  });
+  await using server = await RunningServer.start({
+    threads: 1,
+    config: relayTo(next.port),
+    entries: { queue: new URL("./mortal_queue.ts", import.meta.url) },
+  });
+  const client = await server.submission();
+  const sent = await client.send(ALICE, ["x@elsewhere.test"], `From: ${ALICE}\r\nSubject: on\r\n\r\nx\r\n`);
+  assert.equal(sent.code, 250);
+  await client.quit();
+  await arrived.promise;
+  const channel = new BroadcastChannel("veredus-test-queue-death");
+  channel.postMessage("now");
+  await until("the new queue to send it", () => next.messages.length === 1, 20_000);
+  channel.close();
+  over.resolve({ cut: "" });
+  assert.deepEqual(server.fatal, []);
 });
