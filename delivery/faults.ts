@@ -17,6 +17,9 @@ export function faultReply(fault: WriteFault): Reply {
     case "unavailable":
     case "limit":
       return DISK_FULL;
+    case "over-quota":
+    case "no-such-address":
+    case "no-such-group":
     case "no-such-domain":
     case "no-such-alias":
     case "no-such-token":

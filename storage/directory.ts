@@ -1,12 +1,18 @@
-/** Reads of domains, accounts, aliases and tokens. What deliveries and logins ask for is cached until it changes. */
-import type { DomainRow, TokenRow } from "./ops.ts";
+/** Reads of domains, accounts, addresses, groups, aliases, tokens and secrets. What deliveries and logins ask for is cached until it changes. */
+import type { DomainRow, Posting, QuotaLevel, SubaddressFolder, TokenRow } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { Account, AliasRow, Directory, Page } from "./store.ts";
+import type { Account, AddressRow, AliasRow, Directory, GroupRow, Page, SecretRow, Usage } from "./store.ts";
 
 const MAX_CACHED = 10_000;
 const MAX_PAGE = 1_000;
-const ACCOUNT = "id, address, display_name, password_hash, enabled, send_as, created_at";
-const DOMAIN = "name, kind, next_hop, catch_all, subaddress_separators";
+const ACCOUNT =
+  "id, address, display_name, password_hash, enabled, send_as, created_at, quota_octets, quota_messages, " +
+  "subaddress_folder";
+const DOMAIN =
+  "name, kind, next_hop, catch_all, subaddress_separators, alias_of, subaddress_folder, quota_octets, " +
+  "quota_messages, account_quota_octets, account_quota_messages, quota_soft_percent, over_quota";
+const ADDRESS = "address, account_id, kind, enabled, note, created_at, last_used_at";
+const GROUP = "address, display_name, posting, owners, members, created_at";
 const TOKEN = "id, name, hash, scopes, created_at, expires_at";
 
 export class SqlDirectory implements Directory {
@@ -15,6 +21,10 @@ export class SqlDirectory implements Directory {
   #accounts = new Map<string, Account | null>();
   #aliases = new Map<string, AliasRow | null>();
   #oldest = new Map<string, Account | null>();
+  #addresses = new Map<string, AddressRow | null>();
+  #owners = new Map<string, Account | null>();
+  #groups = new Map<string, GroupRow | null>();
+  #secrets = new Map<string, readonly SecretRow[]>();
 
   constructor(statements: Statements) {
     this.#statements = statements;
@@ -26,6 +36,10 @@ export class SqlDirectory implements Directory {
     this.#accounts.clear();
     this.#aliases.clear();
     this.#oldest.clear();
+    this.#addresses.clear();
+    this.#owners.clear();
+    this.#groups.clear();
+    this.#secrets.clear();
   }
 
   domain(name: string): DomainRow | null {
@@ -71,6 +85,77 @@ export class SqlDirectory implements Directory {
         ).get(domain);
       return row === undefined ? null : toAccount(row);
     });
+  }
+
+  address(address: string): AddressRow | null {
+    return cached(this.#addresses, address, () => {
+      const row = this.#statements.rows(`SELECT ${ADDRESS} FROM addresses WHERE address = ?`).get(address);
+      return row === undefined ? null : toAddress(row);
+    });
+  }
+
+  addressesOf(accountId: number, page: Page): AddressRow[] {
+    return this.#statements.rows(
+      `SELECT ${ADDRESS} FROM addresses WHERE account_id = ? AND address > ? ORDER BY address LIMIT ?`,
+    ).all(accountId, page.after, limitOf(page)).map(toAddress);
+  }
+
+  owner(address: string): Account | null {
+    return cached(this.#owners, address, () => {
+      const primary = this.account(address);
+      if (primary !== null) return primary;
+      const further = this.address(address);
+      return further?.enabled ? this.accountById(further.accountId) : null;
+    });
+  }
+
+  group(address: string): GroupRow | null {
+    return cached(this.#groups, address, () => {
+      const row = this.#statements.rows(`SELECT ${GROUP} FROM groups WHERE address = ?`).get(address);
+      return row === undefined ? null : toGroup(row);
+    });
+  }
+
+  groups(page: Page, domain?: string): GroupRow[] {
+    const rows = domain === undefined
+      ? this.#statements.rows(`SELECT ${GROUP} FROM groups WHERE address > ? ORDER BY address LIMIT ?`)
+        .all(page.after, limitOf(page))
+      : this.#statements.rows(
+        `SELECT ${GROUP} FROM groups WHERE domain = ? AND address > ? ORDER BY address LIMIT ?`,
+      ).all(domain, page.after, limitOf(page));
+    return rows.map(toGroup);
+  }
+
+  members(group: string, page: Page): string[] {
+    return this.#statements.rows(
+      "SELECT member FROM group_members WHERE group_address = ? AND member > ? ORDER BY member LIMIT ?",
+    ).all(group, page.after, limitOf(page)).map((row) => row[0] as string);
+  }
+
+  isMember(group: string, member: string): boolean {
+    return this.#statements.rows("SELECT 1 FROM group_members WHERE group_address = ? AND member = ?")
+      .get(group, member) !== undefined;
+  }
+
+  usage(accountId: number): Usage {
+    const [octets = 0, messages = 0, noticed = 0] = this.#statements.rows(
+      "SELECT used_octets, used_messages, quota_noticed FROM accounts WHERE id = ?",
+    ).get(accountId) as number[] | undefined ?? [];
+    return { octets, messages, noticed: noticed as QuotaLevel };
+  }
+
+  domainUsage(name: string): { octets: number; messages: number } {
+    const [octets = 0, messages = 0] = this.#statements.rows(
+      "SELECT used_octets, used_messages FROM domains WHERE name = ?",
+    ).get(name) as number[] | undefined ?? [];
+    return { octets, messages };
+  }
+
+  secrets(name: string): readonly SecretRow[] {
+    return cached(this.#secrets, name, () =>
+      this.#statements.rows(
+        "SELECT created_at, value FROM secrets WHERE name = ? ORDER BY created_at DESC LIMIT 100",
+      ).all(name).map(([createdAt, value]) => ({ createdAt: createdAt as number, value: value as string })));
   }
 
   alias(address: string): AliasRow | null {
@@ -135,18 +220,65 @@ function lines(text: unknown): string[] {
 }
 
 function toDomain(row: unknown[]): DomainRow {
-  const [name, kind, nextHop, catchAll, subaddressSeparators] = row as string[];
+  const [name, kind, nextHop, catchAll, subaddressSeparators, aliasOf] = row as string[];
+  const [quotaOctets, quotaMessages, accountQuotaOctets, accountQuotaMessages, quotaSoftPercent] = row.slice(
+    7,
+  ) as number[];
   return {
     name: name!,
     kind: kind as "local" | "relay",
     nextHop: nextHop!,
     catchAll: catchAll!,
     subaddressSeparators: subaddressSeparators!,
+    aliasOf: aliasOf!,
+    subaddressFolder: row[6] as SubaddressFolder,
+    quotaOctets: quotaOctets!,
+    quotaMessages: quotaMessages!,
+    accountQuotaOctets: accountQuotaOctets!,
+    accountQuotaMessages: accountQuotaMessages!,
+    quotaSoftPercent: quotaSoftPercent!,
+    overQuota: row[12] as "defer" | "refuse",
+  };
+}
+
+function toAddress(row: unknown[]): AddressRow {
+  const [address, accountId, kind, enabled, note, createdAt, lastUsedAt] = row;
+  return {
+    address: address as string,
+    accountId: accountId as number,
+    kind: kind as "own" | "masked",
+    enabled: enabled === 1,
+    note: note as string,
+    createdAt: createdAt as number,
+    lastUsedAt: lastUsedAt as number,
+  };
+}
+
+function toGroup(row: unknown[]): GroupRow {
+  const [address, displayName, posting, owners, members, createdAt] = row;
+  return {
+    address: address as string,
+    displayName: displayName as string,
+    posting: posting as Posting,
+    owners: lines(owners),
+    members: members as number,
+    createdAt: createdAt as number,
   };
 }
 
 function toAccount(row: unknown[]): Account {
-  const [id, address, displayName, passwordHash, enabled, sendAs, createdAt] = row;
+  const [
+    id,
+    address,
+    displayName,
+    passwordHash,
+    enabled,
+    sendAs,
+    createdAt,
+    quotaOctets,
+    quotaMessages,
+    folder,
+  ] = row;
   return {
     id: id as number,
     address: address as string,
@@ -155,6 +287,9 @@ function toAccount(row: unknown[]): Account {
     enabled: enabled === 1,
     sendAs: lines(sendAs),
     createdAt: createdAt as number,
+    quotaOctets: quotaOctets as number | null,
+    quotaMessages: quotaMessages as number | null,
+    subaddressFolder: folder as SubaddressFolder | null,
   };
 }
 

@@ -40,6 +40,14 @@ export class SqlMailboxes implements Mailboxes {
     return row === undefined ? null : toMailbox(row);
   }
 
+  byFoldedName(accountId: number, name: string): Mailbox | null {
+    const row = this.#statements.rows(
+      `SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? AND lower(name) = ? AND selectable = 1 ` +
+        "AND special_use IS NULL ORDER BY name LIMIT 1",
+    ).get(accountId, name);
+    return row === undefined ? null : toMailbox(row);
+  }
+
   list(accountId: number): Mailbox[] {
     return this.#statements.rows(
       `SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? ORDER BY name LIMIT ?`,

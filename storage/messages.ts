@@ -68,7 +68,7 @@ export class SqlMessages implements Messages {
 
   usage(accountId: number): { octets: number; messages: number } {
     const row = this.#statements.rows(
-      "SELECT coalesce(sum(size_octets), 0), coalesce(sum(messages), 0) FROM mailboxes WHERE account_id = ?",
+      "SELECT used_octets, used_messages FROM accounts WHERE id = ?",
     ).get(accountId);
     return { octets: Number(row?.[0] ?? 0), messages: Number(row?.[1] ?? 0) };
   }

@@ -6,6 +6,9 @@
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
 import type { FlagState } from "./changes.ts";
+import type { OverQuota, SubaddressFolder } from "./schema.ts";
+
+export type { OverQuota, SubaddressFolder } from "./schema.ts";
 
 /** Where a record of the blob segments lies. */
 export interface BlobAddress {
@@ -93,6 +96,10 @@ export type WriteOp =
     readonly content: NewContent;
     readonly targets: readonly Target[];
     readonly queue: QueueEntry | null;
+    /** The same message with other reverse-paths (forwarding). */
+    readonly forwards?: readonly QueueEntry[];
+    /** "over-quota" where an account would pass a hard limit. Left out: whoever files it has checked already, or may. */
+    readonly enforceQuota?: boolean;
   }
   | {
     readonly kind: "store-flags";
@@ -154,13 +161,36 @@ export type WriteOp =
   }
   /** Compaction: the octets of contents lie somewhere else now. What is gone meanwhile is left out. */
   | { readonly kind: "relocate"; readonly moves: readonly Relocation[] }
-  | { readonly kind: "put-domain"; readonly domain: DomainRow }
+  | { readonly kind: "put-domain"; readonly domain: DomainInput }
   | { readonly kind: "remove-domain"; readonly name: string }
   /** Creates (with the standard mailboxes, subscribed, SPECIAL-USE) or changes an account. */
   | { readonly kind: "put-account"; readonly account: AccountInput }
   | { readonly kind: "remove-account"; readonly address: string }
   | { readonly kind: "put-alias"; readonly address: string; readonly targets: readonly string[] }
   | { readonly kind: "remove-alias"; readonly address: string }
+  /** A further address of an account, or other facts of it. */
+  | { readonly kind: "put-address"; readonly address: AddressInput }
+  | { readonly kind: "remove-address"; readonly address: string }
+  /** Mail came for a masked address. Announces nothing. */
+  | { readonly kind: "touch-address"; readonly address: string; readonly at: number }
+  | { readonly kind: "put-group"; readonly group: GroupInput }
+  | { readonly kind: "remove-group"; readonly address: string }
+  | {
+    readonly kind: "change-members";
+    readonly group: string;
+    readonly add: readonly string[];
+    readonly remove: readonly string[];
+  }
+  /** Notes what the owner was told; refuses when that stands there already, so that a notice in the same batch is one. */
+  | { readonly kind: "note-quota"; readonly accountId: number; readonly level: QuotaLevel }
+  /** A new key, unless the newest was made after `ifBefore`; the newest `keep` stay. */
+  | {
+    readonly kind: "rotate-secret";
+    readonly name: string;
+    readonly value: string;
+    readonly ifBefore: number;
+    readonly keep: number;
+  }
   | { readonly kind: "put-token"; readonly token: TokenRow }
   | { readonly kind: "remove-token"; readonly id: string };
 
@@ -171,7 +201,34 @@ export interface Relocation {
   readonly to: BlobAddress;
 }
 
-export interface DomainRow {
+/** What the owner of an account was told of its quota: nothing, nearly full, full. */
+export type QuotaLevel = 0 | 1 | 2;
+
+export interface DomainOptions {
+  /** Another name of this local domain; "" is a domain of its own. */
+  readonly aliasOf: string;
+  readonly subaddressFolder: SubaddressFolder;
+  /** Hard limits of all accounts together; 0 is none. */
+  readonly quotaOctets: number;
+  readonly quotaMessages: number;
+  /** Hard limits of each account that has none of its own; 0 is none. */
+  readonly accountQuotaOctets: number;
+  readonly accountQuotaMessages: number;
+  /** Hundredths of an account's hard limit that are its soft limit: the owner is told; 0 never. */
+  readonly quotaSoftPercent: number;
+  readonly overQuota: OverQuota;
+}
+
+/** Options left out stay as they are, or as a new domain has them. */
+export interface DomainInput extends Partial<DomainOptions> {
+  readonly name: string;
+  readonly kind: "local" | "relay";
+  readonly nextHop: string;
+  readonly catchAll: string;
+  readonly subaddressSeparators: string;
+}
+
+export interface DomainRow extends DomainOptions {
   /** A-labels, lower case. */
   readonly name: string;
   /** `local`: mailboxes here. `relay`: accepted for and sent on. */
@@ -193,6 +250,30 @@ export interface AccountInput {
   readonly enabled?: boolean;
   /** Extra From addresses this login may use besides its own and its aliases. */
   readonly sendAs?: readonly string[];
+  /** Null takes the domain's, 0 is no limit. */
+  readonly quotaOctets?: number | null;
+  readonly quotaMessages?: number | null;
+  readonly subaddressFolder?: SubaddressFolder | null;
+}
+
+export interface AddressInput {
+  readonly address: string;
+  readonly accountId: number;
+  readonly kind: "own" | "masked";
+  /** A disabled masked address refuses mail. */
+  readonly enabled: boolean;
+  readonly note: string;
+}
+
+/** Who may write to a group. */
+export type Posting = "anyone" | "members" | "owners";
+
+export interface GroupInput {
+  readonly address: string;
+  readonly displayName: string;
+  readonly posting: Posting;
+  /** The first gets what bounces. */
+  readonly owners: readonly string[];
 }
 
 export interface TokenRow {
@@ -217,6 +298,9 @@ export type WriteFault =
   | "already-exists"
   | "not-permitted"
   | "has-children"
+  | "no-such-address"
+  | "no-such-group"
+  | "over-quota"
   | "domain-in-use"
   | "limit"
   /** The store is closing or its disk is full; try again later. */

@@ -22,7 +22,26 @@ export const domains = sqliteTable("domains", {
   nextHop: text("next_hop").notNull(),
   catchAll: text("catch_all").notNull(),
   subaddressSeparators: text("subaddress_separators").notNull(),
+  /** The domain this one is another name of; "" for itself. */
+  aliasOf: text("alias_of").notNull().default(""),
+  subaddressFolder: text("subaddress_folder").$type<SubaddressFolder>().notNull().default("inbox"),
+  /** Limits of the whole domain, and of each account without its own; 0 is none. */
+  quotaOctets: integer("quota_octets").notNull().default(0),
+  quotaMessages: integer("quota_messages").notNull().default(0),
+  accountQuotaOctets: integer("account_quota_octets").notNull().default(0),
+  accountQuotaMessages: integer("account_quota_messages").notNull().default(0),
+  /** Hundredths of a limit from which on the owner is told; 0 never. */
+  quotaSoftPercent: integer("quota_soft_percent").notNull().default(90),
+  overQuota: text("over_quota").$type<OverQuota>().notNull().default("defer"),
+  /** Sums over the mailboxes of its accounts, moved with them. */
+  usedOctets: integer("used_octets").notNull().default(0),
+  usedMessages: integer("used_messages").notNull().default(0),
 });
+
+/** What becomes of `user+folder`: INBOX, the folder where it exists, or the folder in any case. */
+export type SubaddressFolder = "inbox" | "existing" | "create";
+/** Mail over a hard limit is put off (452) or refused (552). */
+export type OverQuota = "defer" | "refuse";
 
 export const accounts = sqliteTable(
   "accounts",
@@ -36,6 +55,16 @@ export const accounts = sqliteTable(
     /** Addresses, one per line. */
     sendAs: text("send_as").notNull(),
     createdAt: integer("created_at").notNull(),
+    /** Null takes the domain's; 0 is no limit. */
+    quotaOctets: integer("quota_octets"),
+    quotaMessages: integer("quota_messages"),
+    /** Null takes the domain's. */
+    subaddressFolder: text("subaddress_folder").$type<SubaddressFolder>(),
+    /** Sums over its mailboxes, moved with them. */
+    usedOctets: integer("used_octets").notNull().default(0),
+    usedMessages: integer("used_messages").notNull().default(0),
+    /** The owner was told: 0 nothing, 1 nearly full, 2 full. */
+    quotaNoticed: integer("quota_noticed").notNull().default(0),
   },
   (
     table,
@@ -44,6 +73,46 @@ export const accounts = sqliteTable(
     index("accounts_domain").on(table.domain, table.address),
   ],
 );
+
+/** Further addresses of accounts; masked ones are made up, and can be given up. */
+export const addresses = sqliteTable("addresses", {
+  address: text("address").primaryKey(),
+  domain: text("domain").notNull(),
+  accountId: integer("account_id").notNull(),
+  kind: text("kind").$type<"own" | "masked">().notNull(),
+  enabled: integer("enabled").notNull(),
+  note: text("note").notNull(),
+  createdAt: integer("created_at").notNull(),
+  /** To the hour; 0 never. */
+  lastUsedAt: integer("last_used_at").notNull(),
+}, (table) => [
+  index("addresses_account").on(table.accountId, table.address),
+  index("addresses_domain").on(table.domain, table.address),
+]);
+
+export const groups = sqliteTable("groups", {
+  address: text("address").primaryKey(),
+  domain: text("domain").notNull(),
+  displayName: text("display_name").notNull(),
+  posting: text("posting").$type<"anyone" | "members" | "owners">().notNull(),
+  /** Addresses, one per line; the first gets bounces. */
+  owners: text("owners").notNull(),
+  members: integer("members").notNull(),
+  createdAt: integer("created_at").notNull(),
+}, (table) => [index("groups_domain").on(table.domain, table.address)]);
+
+export const groupMembers = sqliteTable("group_members", {
+  group: text("group_address").notNull(),
+  member: text("member").notNull(),
+}, (table) => [primaryKey({ columns: [table.group, table.member] })]);
+
+/** Keys that the server makes and changes by itself; the newest signs. */
+export const secrets = sqliteTable("secrets", {
+  name: text("name").notNull(),
+  createdAt: integer("created_at").notNull(),
+  /** Base64. */
+  value: text("value").notNull(),
+}, (table) => [primaryKey({ columns: [table.name, table.createdAt] })]);
 
 export const aliases = sqliteTable("aliases", {
   address: text("address").primaryKey(),

@@ -6,7 +6,17 @@
  * thread's own blob segment and never cross threads.
  */
 import type { ChangeListener } from "./changes.ts";
-import type { BlobAddress, DomainRow, TokenRow, UidRanges, WriteOp, WriteResult } from "./ops.ts";
+import type {
+  BlobAddress,
+  DomainRow,
+  GroupInput,
+  QuotaLevel,
+  SubaddressFolder,
+  TokenRow,
+  UidRanges,
+  WriteOp,
+  WriteResult,
+} from "./ops.ts";
 
 export interface Store {
   readonly directory: Directory;
@@ -92,6 +102,40 @@ export interface Account {
   readonly enabled: boolean;
   readonly sendAs: readonly string[];
   readonly createdAt: number;
+  /** Null takes the domain's, 0 is no limit. */
+  readonly quotaOctets: number | null;
+  readonly quotaMessages: number | null;
+  readonly subaddressFolder: SubaddressFolder | null;
+}
+
+/** A further address of an account. */
+export interface AddressRow {
+  readonly address: string;
+  readonly accountId: number;
+  readonly kind: "own" | "masked";
+  readonly enabled: boolean;
+  readonly note: string;
+  readonly createdAt: number;
+  /** To the hour; 0 never. */
+  readonly lastUsedAt: number;
+}
+
+export interface GroupRow extends GroupInput {
+  readonly members: number;
+  readonly createdAt: number;
+}
+
+/** What is stored, and what its owner was told. */
+export interface Usage {
+  readonly octets: number;
+  readonly messages: number;
+  readonly noticed: QuotaLevel;
+}
+
+/** A key, Base64. */
+export interface SecretRow {
+  readonly createdAt: number;
+  readonly value: string;
 }
 
 export interface AliasRow {
@@ -117,6 +161,20 @@ export interface Directory {
   accounts(page: Page, domain?: string): Account[];
   /** The enabled account created first, of a domain or of all; cached. Takes mail to postmaster where nobody else does. */
   oldestAccount(domain: string | null): Account | null;
+  /** A further address; cached, but for `lastUsedAt`. */
+  address(address: string): AddressRow | null;
+  addressesOf(accountId: number, page: Page): AddressRow[];
+  /** The account with this address, its own or a further one that is enabled; cached. */
+  owner(address: string): Account | null;
+  group(address: string): GroupRow | null;
+  groups(page: Page, domain?: string): GroupRow[];
+  members(group: string, page: Page): string[];
+  isMember(group: string, member: string): boolean;
+  /** Counters as they are now. */
+  usage(accountId: number): Usage;
+  domainUsage(name: string): { readonly octets: number; readonly messages: number };
+  /** Newest first; cached. */
+  secrets(name: string): readonly SecretRow[];
   alias(address: string): AliasRow | null;
   aliases(page: Page, domain?: string): AliasRow[];
   /** Alias addresses that deliver (directly) to this account address: may be used as From. */
@@ -149,6 +207,8 @@ export interface Mailboxes {
   /** By name; INBOX in any case. */
   byName(accountId: number, name: string): Mailbox | null;
   byId(id: number): Mailbox | null;
+  /** An ordinary mailbox (no \\Sent, \\Trash and the like) whose name is this in lower case. */
+  byFoldedName(accountId: number, name: string): Mailbox | null;
   /** All of an account in name order (bounded by the mailbox limit of an account). */
   list(accountId: number): Mailbox[];
   subscriptions(accountId: number): string[];

@@ -6,7 +6,7 @@
  * moves records and clients remove messages meanwhile. With `fix` it is the only one on the data: the caller holds the
  * lock and has cut torn tails (recoverSegments).
  *
- * Mended: reference counts, mailbox counters, sizes, alias targets, the UIDVALIDITY counter, and what was computed from
+ * Mended: reference counts, counters of mailboxes, accounts and domains, sizes, alias targets, the UIDVALIDITY counter, and what was computed from
  * a message's octets at delivery. Never mended: octets, and rows whose other half is missing. Records that nothing
  * points at are no problem (an unacknowledged message before a crash, or one that was removed): they are counted.
  */
@@ -14,7 +14,7 @@ import type { DataFolder } from "./data_folder.ts";
 import { openReaderConnection, openWriterConnection } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { Findings, type VerifyProblem, type VerifyProgress } from "./verify/findings.ts";
-import { checkDatabase } from "./verify/database.ts";
+import { checkDatabase, checkUsage } from "./verify/database.ts";
 import { checkMailboxes } from "./verify/mailboxes.ts";
 import { type FactsBuilder, OctetCheck } from "./verify/octets.ts";
 import { checkSegments } from "./verify/segments.ts";
@@ -46,6 +46,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     if (fix) migrate(connection);
     checkDatabase({ connection, fix, findings });
     await checkMailboxes({ connection, fix, findings });
+    checkUsage({ connection, fix, findings });
     const octets = new OctetCheck({ connection, fix, findings, folder: folder.segments }, options);
     await octets.run();
     await checkSegments(folder, { findings, referenced: octets.referenced });

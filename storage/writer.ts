@@ -18,14 +18,17 @@ import { openWriterConnection } from "./database.ts";
 import { type Connection, isSqliteError } from "./libsql.ts";
 import { migrate } from "./migrate.ts";
 import { OperationContext, refuse } from "./operations/context.ts";
+import * as addresses from "./operations/addresses.ts";
 import { copy } from "./operations/copy.ts";
 import { DeliverOperation } from "./operations/deliver.ts";
 import * as directory from "./operations/directory.ts";
 import { expunge } from "./operations/expunge.ts";
 import { storeFlags } from "./operations/flags.ts";
+import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
 import * as queue from "./operations/queue.ts";
 import { countDead, relocate } from "./operations/relocate.ts";
+import { noteQuota, settleUsage } from "./operations/usage.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
 
 const CHECKPOINT_OCTETS = 16 * 1024 * 1024;
@@ -169,6 +172,7 @@ export class Writer implements WriterPort {
         done.push({ waiting, result: refuse("unavailable", "the group failed") });
         done[done.length - 1]!.result = this.#guarded(waiting.op);
       }
+      settleUsage(this.#context);
       const commit = performance.now();
       this.#connection.exec("COMMIT");
       commitSeconds.observe((performance.now() - commit) / 1000);
@@ -191,6 +195,7 @@ export class Writer implements WriterPort {
   #guarded(op: WriteOp): WriteResult {
     if (this.#full && !removes(op)) return refuse("unavailable", "the disk is full");
     const mark = this.#context.changes.length;
+    const usageMark = this.#context.usage.length;
     this.#connection.exec("SAVEPOINT operation");
     let result: WriteResult;
     try {
@@ -204,6 +209,7 @@ export class Writer implements WriterPort {
     if (!result.ok) {
       this.#connection.exec("ROLLBACK TO operation");
       this.#context.changes.length = mark;
+      this.#context.usage.length = Math.min(usageMark, this.#context.usage.length);
     }
     this.#connection.exec("RELEASE operation");
     return result;
@@ -257,6 +263,22 @@ export class Writer implements WriterPort {
         return directory.putAlias(context, op);
       case "remove-alias":
         return directory.removeAlias(context, op);
+      case "put-address":
+        return addresses.putAddress(context, op);
+      case "remove-address":
+        return addresses.removeAddress(context, op);
+      case "touch-address":
+        return addresses.touchAddress(context, op);
+      case "put-group":
+        return groups.putGroup(context, op);
+      case "remove-group":
+        return groups.removeGroup(context, op);
+      case "change-members":
+        return groups.changeMembers(context, op);
+      case "note-quota":
+        return noteQuota(context, op);
+      case "rotate-secret":
+        return directory.rotateSecret(context, op);
       case "put-token":
         return directory.putToken(context, op);
       case "remove-token":
@@ -268,6 +290,7 @@ export class Writer implements WriterPort {
 
   #failed(error: unknown, group: Waiting[]): void {
     this.#context.changes.length = 0;
+    this.#context.usage.length = 0;
     if (isSqliteError(error) && error.code === "SQLITE_FULL") {
       try {
         this.#connection.exec("ROLLBACK");
@@ -380,8 +403,10 @@ function removes(op: WriteOp): boolean {
     case "queue-outcomes":
     case "queue-control":
     case "remove-account":
+    case "remove-address":
     case "remove-alias":
     case "remove-domain":
+    case "remove-group":
     case "remove-token":
       return true;
     default:

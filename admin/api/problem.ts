@@ -82,11 +82,14 @@ const STATUS_OF: Readonly<Record<WriteFault, ProblemStatus>> = {
   "no-such-alias": 404,
   "no-such-token": 404,
   "no-such-recipient": 404,
+  "no-such-address": 404,
+  "no-such-group": 404,
   "already-exists": 409,
   "not-permitted": 403,
   "has-children": 409,
   "domain-in-use": 409,
   "limit": 409,
+  "over-quota": 409,
   "unavailable": 503,
 };
 

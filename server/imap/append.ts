@@ -93,6 +93,7 @@ export class Appending {
           prefix: NO_PREFIX,
         }],
         queue: null,
+        enforceQuota: true,
       });
       if (!result.ok) {
         this.discard();

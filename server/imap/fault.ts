@@ -20,7 +20,11 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
       return no("A limit is reached", "LIMIT");
     case "unavailable":
       return no("Not possible just now", "UNAVAILABLE");
+    case "over-quota":
+      return no("The mailbox is full", "OVERQUOTA");
     case "no-such-account":
+    case "no-such-address":
+    case "no-such-group":
     case "no-such-domain":
     case "no-such-alias":
     case "no-such-token":

@@ -4,12 +4,20 @@ import { type Drizzle, drizzle } from "../database.ts";
 import type { Connection, RawStatement, Statement } from "../libsql.ts";
 import type { UidRanges, WriteFault, WriteResult } from "../ops.ts";
 
+export interface UsageDelta {
+  readonly accountId: number;
+  readonly octets: number;
+  readonly messages: number;
+}
+
 export class OperationContext {
   readonly connection: Connection;
   readonly drizzle: Drizzle;
   /** Changes of the group so far; an operation that fails takes its own back. */
   readonly changes: Change[] = [];
   readonly clock: () => number;
+  /** What deliveries of this group added to accounts; written at its end, once for each account (usage.ts). */
+  readonly usage: UsageDelta[] = [];
   #statements = new Map<string, Statement>();
 
   constructor(connection: Connection, clock: () => number) {

@@ -3,6 +3,7 @@ import { FLAG_DELETED, FLAG_SEEN, type FlagState } from "../changes.ts";
 import type { UidRanges, WriteOp, WriteResult } from "../ops.ts";
 import { type OperationContext, refuse, uidCondition } from "./context.ts";
 import { removeMessages } from "./expunge.ts";
+import { addUsage, overQuota } from "./usage.ts";
 
 export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "copy" }>): WriteResult {
   const target = context.rows(
@@ -15,6 +16,12 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     `SELECT uid, flags, keywords, size_octets FROM messages WHERE ${where} ORDER BY uid`,
   ).all(...parameters) as [number, number, string, number][];
   if (rows.length === 0) return { ok: true, kind: "copied", uidValidity, from: [], to: [] };
+  const size = rows.reduce((sum, row) => sum + row[3], 0);
+  const more = { accountId, octets: size, messages: rows.length };
+  if (!op.move) {
+    const over = overQuota(context, more);
+    if (over !== null) return over;
+  }
   context.sql(
     `UPDATE contents SET refs = refs + c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
       "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
@@ -36,9 +43,10 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     rows.length,
     sum(([, flags]) => flags & FLAG_SEEN ? 0 : 1),
     sum(([, flags]) => flags & FLAG_DELETED ? 1 : 0),
-    sum((row) => row[3]),
+    size,
     op.to,
   );
+  addUsage(context, more);
   context.changes.push({ kind: "added", accountId, mailboxId: op.to, modSeq, messages: added });
   const from = rows.map(([uid]) => uid);
   if (op.move) removeMessages(context, op.from, toRanges(from));

@@ -7,7 +7,9 @@ import { FLAG_DELETED, FLAG_SEEN } from "../changes.ts";
 import type { AppendedUid, QueueEntry, WriteOp, WriteResult } from "../ops.ts";
 import { contents, mailboxes, messages, queueMessages, queueRecipients } from "../schema.ts";
 import { type OperationContext, refuse } from "./context.ts";
+import { overQuota } from "./usage.ts";
 
+const NO_FORWARDS: readonly QueueEntry[] = [];
 const p = sql.placeholder;
 
 function prepare({ drizzle }: OperationContext) {
@@ -89,8 +91,8 @@ export class DeliverOperation {
   }
 
   run(op: Extract<WriteOp, { kind: "deliver" }>): WriteResult {
-    const { content, targets, queue } = op;
-    const refs = targets.length + (queue === null ? 0 : 1);
+    const { content, targets, queue, forwards = NO_FORWARDS } = op;
+    const refs = targets.length + (queue === null ? 0 : 1) + forwards.length;
     if (refs === 0) return refuse("not-permitted", "a message needs a mailbox or a queue");
     const contentId = this.#statements.content.get({ ...content, ...content.blob, refs })!.id;
     const savedAt = this.#context.clock();
@@ -109,6 +111,11 @@ export class DeliverOperation {
       const { modSeq, uidValidity, accountId } = mailbox;
       this.#statements.message.run({ ...target, uid, modSeq, savedAt, size, contentId });
       uids.push({ mailboxId, uidValidity, uid, modSeq });
+      if (op.enforceQuota) {
+        const over = overQuota(this.#context, { accountId, octets: size, messages: 1 });
+        if (over !== null) return over;
+      }
+      this.#context.usage.push({ accountId, octets: size, messages: 1 });
       this.#context.changes.push({
         kind: "added",
         accountId,
@@ -117,12 +124,9 @@ export class DeliverOperation {
         messages: [{ uid, flags, keywords }],
       });
     }
-    return {
-      ok: true,
-      kind: "delivered",
-      uids,
-      queueId: queue === null ? null : this.#enqueue(queue, contentId),
-    };
+    const queueId = queue === null ? null : this.#enqueue(queue, contentId);
+    for (const forward of forwards) this.#enqueue(forward, contentId);
+    return { ok: true, kind: "delivered", uids, queueId };
   }
 
   #enqueue(queue: QueueEntry, contentId: number): number {

@@ -1,8 +1,10 @@
-/** Domains, accounts, aliases and tokens. Addresses arrive in their normal form. */
-import type { WriteOp, WriteResult } from "../ops.ts";
+/** Domains, accounts, aliases, tokens and secrets. Addresses arrive in their normal form. */
+import type { DomainOptions, WriteOp, WriteResult } from "../ops.ts";
+import { refuseTaken } from "./addresses.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 import { removeMessages } from "./expunge.ts";
 import { createStandardMailboxes } from "./mailbox.ts";
+import { settleUsage } from "./usage.ts";
 
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 
@@ -10,21 +12,54 @@ function domainOf(address: string): string {
   return address.slice(address.lastIndexOf("@") + 1);
 }
 
+const DOMAIN_OPTIONS = {
+  aliasOf: "alias_of",
+  subaddressFolder: "subaddress_folder",
+  quotaOctets: "quota_octets",
+  quotaMessages: "quota_messages",
+  accountQuotaOctets: "account_quota_octets",
+  accountQuotaMessages: "account_quota_messages",
+  quotaSoftPercent: "quota_soft_percent",
+  overQuota: "over_quota",
+} as const satisfies Record<keyof DomainOptions, string>;
+
 export function putDomain(context: OperationContext, { domain }: Op<"put-domain">): WriteResult {
+  const { name, aliasOf = "" } = domain;
+  if (aliasOf !== "") {
+    const [kind, other] = context.rows("SELECT kind, alias_of FROM domains WHERE name = ?").get(aliasOf) ??
+      [];
+    if (kind !== "local" || other !== "" || aliasOf === name) {
+      return refuse("no-such-domain", `${aliasOf} is not a local domain of its own`);
+    }
+    const used = userOf(context, name);
+    if (used !== null) return refuse("domain-in-use", `${used} is in ${name}`);
+  }
   context.sql(
     "INSERT INTO domains (name, kind, next_hop, catch_all, subaddress_separators) VALUES (?, ?, ?, ?, ?) " +
       "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, next_hop = excluded.next_hop, catch_all = excluded.catch_all, " +
       "subaddress_separators = excluded.subaddress_separators",
-  ).run(domain.name, domain.kind, domain.nextHop, domain.catchAll, domain.subaddressSeparators);
+  ).run(name, domain.kind, domain.nextHop, domain.catchAll, domain.subaddressSeparators);
+  for (const [option, column] of Object.entries(DOMAIN_OPTIONS) as [keyof DomainOptions, string][]) {
+    const value = domain[option];
+    if (value !== undefined) context.sql(`UPDATE domains SET ${column} = ? WHERE name = ?`).run(value, name);
+  }
   context.changes.push({ kind: "directory", accountId: null });
   return DONE;
 }
 
-export function removeDomain(context: OperationContext, op: Op<"remove-domain">): WriteResult {
-  for (const table of ["accounts", "aliases"]) {
-    const [used] = context.rows(`SELECT address FROM ${table} WHERE domain = ? LIMIT 1`).get(op.name) ?? [];
-    if (used !== undefined) return refuse("domain-in-use", `${used} is in ${op.name}`);
+/** An address or name that needs the domain; null when nothing does. */
+function userOf(context: OperationContext, domain: string): string | null {
+  for (const table of ["accounts", "aliases", "addresses", "groups"]) {
+    const [used] = context.rows(`SELECT address FROM ${table} WHERE domain = ? LIMIT 1`).get(domain) ?? [];
+    if (typeof used === "string") return used;
   }
+  const [other] = context.rows("SELECT name FROM domains WHERE alias_of = ? LIMIT 1").get(domain) ?? [];
+  return typeof other === "string" ? other : null;
+}
+
+export function removeDomain(context: OperationContext, op: Op<"remove-domain">): WriteResult {
+  const used = userOf(context, op.name);
+  if (used !== null) return refuse("domain-in-use", `${used} needs ${op.name}`);
   const removed = context.sql("DELETE FROM domains WHERE name = ?").run(op.name).changes;
   if (removed === 0) return refuse("no-such-domain", op.name);
   context.changes.push({ kind: "directory", accountId: null });
@@ -33,11 +68,8 @@ export function removeDomain(context: OperationContext, op: Op<"remove-domain">)
 
 export function putAccount(context: OperationContext, { account }: Op<"put-account">): WriteResult {
   const domain = domainOf(account.address);
-  const [kind] = context.rows("SELECT kind FROM domains WHERE name = ?").get(domain) ?? [];
-  if (kind !== "local") return refuse("no-such-domain", `${domain} is not a local domain`);
-  if (context.rows("SELECT 1 FROM aliases WHERE address = ?").get(account.address) !== undefined) {
-    return refuse("already-exists", `${account.address} is an alias`);
-  }
+  const taken = refuseTaken(context, account.address, "accounts");
+  if (taken !== null) return taken;
   const [known] = context.rows("SELECT id FROM accounts WHERE address = ?").get(account.address) ?? [];
   let id = known as number | undefined;
   if (id === undefined) {
@@ -59,6 +91,15 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
   if (account.sendAs !== undefined) {
     context.sql("UPDATE accounts SET send_as = ? WHERE id = ?").run(account.sendAs.join("\n"), id);
   }
+  if (account.quotaOctets !== undefined) {
+    context.sql("UPDATE accounts SET quota_octets = ? WHERE id = ?").run(account.quotaOctets, id);
+  }
+  if (account.quotaMessages !== undefined) {
+    context.sql("UPDATE accounts SET quota_messages = ? WHERE id = ?").run(account.quotaMessages, id);
+  }
+  if (account.subaddressFolder !== undefined) {
+    context.sql("UPDATE accounts SET subaddress_folder = ? WHERE id = ?").run(account.subaddressFolder, id);
+  }
   context.changes.push({ kind: "directory", accountId: id });
   return { ok: true, kind: "account", accountId: id };
 }
@@ -66,6 +107,7 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
 export function removeAccount(context: OperationContext, op: Op<"remove-account">): WriteResult {
   const [id] = context.rows("SELECT id FROM accounts WHERE address = ?").get(op.address) ?? [];
   if (typeof id !== "number") return refuse("no-such-account", op.address);
+  settleUsage(context); // what came in this group leaves with the rest
   const mailboxes = context.rows("SELECT id FROM mailboxes WHERE account_id = ?").all(id).map((row) =>
     row[0] as number
   );
@@ -73,7 +115,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
     removeMessages(context, mailbox, [[1, 0xffffffff]]);
     context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox);
   }
-  for (const table of ["mailboxes", "subscriptions", "retired_names"]) {
+  for (const table of ["mailboxes", "subscriptions", "retired_names", "addresses"]) {
     context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(id);
   }
   context.sql("DELETE FROM accounts WHERE id = ?").run(id);
@@ -86,11 +128,8 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
 
 export function putAlias(context: OperationContext, op: Op<"put-alias">): WriteResult {
   const domain = domainOf(op.address);
-  const [kind] = context.rows("SELECT kind FROM domains WHERE name = ?").get(domain) ?? [];
-  if (kind !== "local") return refuse("no-such-domain", `${domain} is not a local domain`);
-  if (context.rows("SELECT 1 FROM accounts WHERE address = ?").get(op.address) !== undefined) {
-    return refuse("already-exists", `${op.address} is an account`);
-  }
+  const taken = refuseTaken(context, op.address, "aliases");
+  if (taken !== null) return taken;
   dropAlias(context, op.address);
   context.sql("INSERT INTO aliases (address, domain, targets) VALUES (?, ?, ?)")
     .run(op.address, domain, op.targets.join("\n"));
@@ -123,6 +162,22 @@ export function removeToken(context: OperationContext, op: Op<"remove-token">): 
   if (context.sql("DELETE FROM tokens WHERE id = ?").run(op.id).changes === 0) {
     return refuse("no-such-token", op.id);
   }
+  context.changes.push({ kind: "directory", accountId: null });
+  return DONE;
+}
+
+export function rotateSecret(context: OperationContext, op: Op<"rotate-secret">): WriteResult {
+  const { name, value, ifBefore, keep } = op;
+  const [newest] = context.rows("SELECT max(created_at) FROM secrets WHERE name = ?").get(name) as [
+    number | null,
+  ];
+  if (newest !== null && newest >= ifBefore) return refuse("already-exists", `${name} has a newer key`);
+  const createdAt = Math.max(context.clock(), (newest ?? 0) + 1);
+  context.sql("INSERT INTO secrets (name, created_at, value) VALUES (?, ?, ?)").run(name, createdAt, value);
+  context.sql(
+    "DELETE FROM secrets WHERE name = ? AND created_at NOT IN " +
+      "(SELECT created_at FROM secrets WHERE name = ? ORDER BY created_at DESC LIMIT ?)",
+  ).run(name, name, keep);
   context.changes.push({ kind: "directory", accountId: null });
   return DONE;
 }

@@ -2,6 +2,7 @@
 import { FLAG_DELETED, FLAG_SEEN } from "../changes.ts";
 import type { UidRanges, WriteOp, WriteResult } from "../ops.ts";
 import { type OperationContext, refuse, uidCondition } from "./context.ts";
+import { addUsage } from "./usage.ts";
 
 const EVERYTHING: UidRanges = [[1, 0xffffffff]];
 
@@ -53,6 +54,7 @@ export function removeMessages(
     "UPDATE mailboxes SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?, " +
       "size_octets = size_octets - ? WHERE id = ?",
   ).run(modSeq, rows.length, unseen, deleted, size, mailboxId);
+  addUsage(context, { accountId, octets: -size, messages: -rows.length });
   const gone = rows.map(([uid]) => uid);
   context.changes.push({ kind: "expunged", accountId, mailboxId, modSeq, uids: gone });
   return { ok: true, kind: "expunged", modSeq, uids: gone };

@@ -20,6 +20,18 @@ const SIZES = "SELECT m.mailbox_id, m.uid, m.size_octets AS old, c.length + leng
 const HIGHEST_VALIDITY =
   "SELECT max(v) FROM (SELECT max(uid_validity) AS v FROM mailboxes UNION ALL SELECT max(uid_validity) FROM retired_names)";
 
+const ACCOUNT_USAGE =
+  "SELECT a.id, a.address AS subject, a.used_octets AS old_octets, a.used_messages AS old_messages, " +
+  "coalesce(sum(m.size_octets), 0) AS octets, coalesce(sum(m.messages), 0) AS messages " +
+  "FROM accounts AS a LEFT JOIN mailboxes AS m ON m.account_id = a.id GROUP BY a.id";
+const DOMAIN_USAGE =
+  "SELECT d.name AS subject, d.used_octets AS old_octets, d.used_messages AS old_messages, " +
+  "coalesce(sum(a.used_octets), 0) AS octets, coalesce(sum(a.used_messages), 0) AS messages " +
+  "FROM domains AS d LEFT JOIN accounts AS a ON a.domain = d.name GROUP BY d.name";
+const wrongUsage = (of: string) =>
+  "SELECT subject, old_octets || ' octets in ' || old_messages || ' messages counted, ' || octets || ' in ' || messages " +
+  `|| ' found' FROM (${of}) WHERE old_octets != octets OR old_messages != messages`;
+
 const CHECKS: readonly RowCheck[] = [
   {
     kind: "refs",
@@ -67,7 +79,23 @@ const CHECKS: readonly RowCheck[] = [
   },
   {
     kind: "address-twice",
-    select: "SELECT address, 'is an account and an alias' FROM aliases JOIN accounts USING (address)",
+    select:
+      "SELECT address, 'is taken ' || count(*) || ' times' FROM (SELECT address FROM accounts UNION ALL " +
+      "SELECT address FROM aliases UNION ALL SELECT address FROM addresses UNION ALL SELECT address FROM groups) " +
+      "GROUP BY address HAVING count(*) > 1",
+  },
+  {
+    kind: "address-without-account",
+    select: "SELECT address, 'account ' || account_id || ' is missing' FROM addresses " +
+      "WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = addresses.account_id)",
+  },
+  {
+    kind: "group-members",
+    select: "SELECT address, members || ' members counted, ' || (SELECT count(*) FROM group_members " +
+      "WHERE group_address = address) || ' found' FROM groups WHERE members != " +
+      "(SELECT count(*) FROM group_members WHERE group_address = address)",
+    fix:
+      "UPDATE groups SET members = (SELECT count(*) FROM group_members WHERE group_address = groups.address)",
   },
   {
     kind: "queue-without-content",
@@ -108,7 +136,7 @@ export function checkDatabase({ connection, fix, findings }: CheckContext): void
     }
   }
   checkAliasTargets({ connection, fix, findings });
-  for (const table of ["accounts", "aliases", "domains"]) {
+  for (const table of ["accounts", "addresses", "aliases", "domains", "groups"]) {
     findings.count(table, Number(connection.prepare(`SELECT count(*) FROM ${table}`).raw().get()?.[0]));
   }
   findings.count(
@@ -142,5 +170,23 @@ function checkAliasTargets({ connection, fix, findings }: CheckContext): void {
     const [target = "", address = ""] = pair.split("\n");
     const detail = expected.has(pair) ? `${target} is not in the index` : `${target} is no target of it`;
     findings.add({ kind: "alias-targets", subject: address, detail, fixed: fix });
+  }
+}
+
+/** Runs after the counters of the mailboxes are right: accounts and domains are their sums. */
+export function checkUsage({ connection, fix, findings }: CheckContext): void {
+  for (
+    const [table, of, key] of [["accounts", ACCOUNT_USAGE, "address"], ["domains", DOMAIN_USAGE, "name"]]
+  ) {
+    const rows = connection.prepare(`${wrongUsage(of!)} LIMIT ${MAX_ROWS}`).raw().all();
+    if (fix && rows.length > 0) {
+      connection.exec(
+        `UPDATE ${table} SET used_octets = u.octets, used_messages = u.messages FROM (${of}) AS u ` +
+          `WHERE ${table}.${key} = u.subject`,
+      );
+    }
+    for (const [subject, detail] of rows) {
+      findings.add({ kind: "usage", subject: String(subject), detail: String(detail), fixed: fix });
+    }
   }
 }

@@ -26,16 +26,50 @@ const fields = {
     error: `up to ${MAX_SEPARATORS} of the characters - + = _ . # ~`,
   }).openapi({ description: "user+tag is user; empty: off", example: "+" }),
 };
+const limit = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const options = {
+  aliasOf: z.union([z.literal(""), domainName]).openapi({
+    description: "the local domain this one is another name of; empty: a domain of its own",
+    example: "",
+  }),
+  subaddressFolder: z.enum(["inbox", "existing", "create"]).openapi({
+    description:
+      "mail for user+folder: to INBOX, to the folder where it exists, or to the folder in any case",
+  }),
+  quotaOctets: limit.openapi({ description: "hard limit of all accounts together; 0: none" }),
+  quotaMessages: limit.openapi({ description: "the same in messages" }),
+  accountQuotaOctets: limit.openapi({
+    description: "hard limit of each account without its own; 0: none",
+  }),
+  accountQuotaMessages: limit.openapi({ description: "the same in messages" }),
+  quotaSoftPercent: z.int().min(0).max(100).openapi({
+    description: "hundredths of an account's limit from which on its owner is told once; 0: never",
+  }),
+  overQuota: z.enum(["defer", "refuse"]).openapi({
+    description: "mail over a hard limit is put off (452 4.2.2) or refused (552 5.2.2)",
+  }),
+};
 
-const domainSchema = z.object({ name: z.string(), ...fields }).openapi("Domain");
+const domainSchema = z.object({ name: z.string(), ...fields, ...options }).openapi("Domain");
+const domainDetails = domainSchema.extend({ usedOctets: z.int(), usedMessages: z.int() }).openapi(
+  "DomainDetails",
+);
 const newDomain = z.strictObject({
   name: domainName,
   kind: fields.kind.default("local"),
   nextHop: fields.nextHop.default(""),
   catchAll: fields.catchAll.default(""),
   subaddressSeparators: fields.subaddressSeparators.default("+"),
+  aliasOf: options.aliasOf.default(""),
+  subaddressFolder: options.subaddressFolder.default("inbox"),
+  quotaOctets: options.quotaOctets.default(0),
+  quotaMessages: options.quotaMessages.default(0),
+  accountQuotaOctets: options.accountQuotaOctets.default(0),
+  accountQuotaMessages: options.accountQuotaMessages.default(0),
+  quotaSoftPercent: options.quotaSoftPercent.default(90),
+  overQuota: options.overQuota.default("defer"),
 }).openapi("NewDomain");
-const domainChange = z.strictObject(fields).partial().openapi("DomainChange");
+const domainChange = z.strictObject({ ...fields, ...options }).partial().openapi("DomainChange");
 const nameParam = z.object({ name: domainName });
 const tags = ["Domains"];
 
@@ -93,9 +127,13 @@ export function domainRoutes({ services, directory }: RouteContext): Router {
       summary: "Show a domain",
       middleware: [needs("domains:read")],
       request: { params: nameParam },
-      responses: { 200: jsonResponse(domainSchema, "The domain"), default: PROBLEM_RESPONSE },
+      responses: { 200: jsonResponse(domainDetails, "The domain"), default: PROBLEM_RESPONSE },
     }),
-    (c) => c.json(existing(c.req.valid("param").name), 200),
+    (c) => {
+      const domain = existing(c.req.valid("param").name);
+      const { octets, messages } = store.directory.domainUsage(domain.name);
+      return c.json({ ...domain, usedOctets: octets, usedMessages: messages }, 200);
+    },
   );
 
   router.openapi(
@@ -155,7 +193,14 @@ export function domainRoutes({ services, directory }: RouteContext): Router {
     const page = { after: "", limit: 1 };
     const [account] = store.directory.accounts(page, name);
     const [alias] = store.directory.aliases(page, name);
-    const used = account ? `the account ${account.address}` : alias ? `the alias ${alias.address}` : null;
+    const [group] = store.directory.groups(page, name);
+    const used = account
+      ? `the account ${account.address}`
+      : alias
+      ? `the alias ${alias.address}`
+      : group
+      ? `the group ${group.address}`
+      : null;
     if (used === null) return;
     throw new Problem(409, { fault: "domain-in-use", detail: `${used} is in ${name}; remove it first` });
   }
@@ -167,6 +212,9 @@ export function domainRoutes({ services, directory }: RouteContext): Router {
 function checked(domain: DomainRow): DomainRow {
   if (domain.kind === "local" && domain.nextHop !== "") {
     throw invalid("nextHop", "belongs to relay domains only");
+  }
+  if (domain.aliasOf !== "" && (domain.kind === "relay" || domain.catchAll !== "")) {
+    throw invalid("aliasOf", "another name of a domain has no next hop and no catch-all of its own");
   }
   if (domain.kind === "relay") {
     const port = Number(/:(\d+)$/.exec(domain.nextHop)?.[1] ?? 25);
