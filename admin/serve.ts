@@ -1,10 +1,12 @@
 /**
- * Serves the admin API of a running server: on its `http` listeners, and on the control socket in the data folder.
+ * Serves the admin API of a running server: on its `http` and `https` listeners, and on the control socket in the data
+ * folder.
  *
  * Both are opened at once and cost nothing until somebody asks: the API is loaded at the first request. The socket
  * (mode 0600 in a folder of mode 0700) gives its owner everything without a token.
  */
 import { getLogger } from "@logtape/logtape";
+import type { Certificate } from "../server/certificate.ts";
 import type { Server } from "../server/run.ts";
 import type { AdminEnv } from "./api/access.ts";
 import type { RunningServices } from "./running.ts";
@@ -32,7 +34,7 @@ interface Loaded {
 export async function administer(server: Server, options: AdminOptions): Promise<{ close(): Promise<void> }> {
   let loading: Promise<Loaded> | null = null;
   const loaded = () => loading ??= load(server, options);
-  const servers: Deno.HttpServer[] = [];
+  const servers: Pick<Deno.HttpServer, "shutdown">[] = [];
   const close = async () => {
     const ends = Promise.all(servers.map((one) => one.shutdown()));
     await Promise.race([ends, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
@@ -43,13 +45,19 @@ export async function administer(server: Server, options: AdminOptions): Promise
       serveSocket(server.folder.controlSocket, async (request) => (await loaded()).owner(request, {})),
     );
     for (const listener of server.config.listeners) {
-      if (listener.protocol !== "http") continue;
-      servers.push(
-        serveTcp(
-          listener,
-          async (request, remoteAddress) => (await loaded()).tokens(request, { remoteAddress }),
-        ),
-      );
+      if (listener.protocol !== "http" && listener.protocol !== "https") continue;
+      const handle: Handle = async (request, remoteAddress) =>
+        (await loaded()).tokens(request, { remoteAddress });
+      const secure = listener.protocol === "https";
+      const open = () => serveTcp(listener, { handle, certificate: secure ? server.certificates[0]! : null });
+      let one = open();
+      servers.push({ shutdown: () => one.shutdown() });
+      if (!secure) continue;
+      server.onReload(() => {
+        const old = one;
+        one = open(); // beside the old one, which ends when its requests have
+        old.shutdown().catch((error) => log.warn("the old https listener did not end: {error}", { error }));
+      });
     }
     return { close };
   } catch (error) {
@@ -94,13 +102,16 @@ function removeStale(path: string): void {
   }
 }
 
+type Handle = (request: Request, remoteAddress: string) => Promise<Response>;
+
+/** In clear without a certificate. */
 function serveTcp(
-  listener: { readonly address: string; readonly port: number },
-  handle: (request: Request, remoteAddress: string) => Promise<Response>,
+  listener: { readonly protocol: string; readonly address: string; readonly port: number },
+  { handle, certificate }: { readonly handle: Handle; readonly certificate: Certificate | null },
 ): Deno.HttpServer {
-  const { address, port } = listener;
+  const { protocol, address, port } = listener;
   const loopback = /^127\.|^::1$/.test(address);
-  if (!loopback) {
+  if (!loopback && certificate === null) {
     log.warn("tokens pass in clear on {address}:{port}: put a proxy with TLS in front of it", {
       address,
       port,
@@ -108,7 +119,14 @@ function serveTcp(
   }
   const serve = (hostname: string) =>
     Deno.serve(
-      { hostname, port, onListen: () => {}, onError: failed },
+      {
+        ...{ hostname, port, onListen: () => {}, onError: failed },
+        ...(certificate !== null && {
+          cert: certificate.certificatePem,
+          key: certificate.keyPem,
+          reusePort: true, // a reload opens the next one beside this one
+        }),
+      },
       (request, { remoteAddr }) => handle(request, remoteAddr.hostname),
     );
   try {
@@ -123,7 +141,7 @@ function serveTcp(
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new Deno.errors.AddrInUse(`http: port ${port} on ${address} is in use by another process`);
+    throw new Deno.errors.AddrInUse(`${protocol}: port ${port} on ${address} is in use by another process`);
   }
 }
 

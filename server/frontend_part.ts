@@ -13,7 +13,7 @@ import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
-import type { Config, ListenerConfig } from "./config/config.ts";
+import { type Config, isHttp, type ListenerConfig } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
 import { plainAddress } from "./deno_transport.ts";
 import { IdSource } from "./ids.ts";
@@ -113,7 +113,7 @@ export class FrontendPart implements ThreadPart {
       now: Date.now,
       newId: () => ids.next(),
     });
-    this.#listeners = config.listeners.filter(({ protocol }) => protocol !== "http").map((listener) =>
+    this.#listeners = config.listeners.filter(({ protocol }) => !isHttp(protocol)).map((listener) =>
       new Listener(listener, {
         limits: this.#limits,
         tls,

@@ -268,6 +268,7 @@ export function busyLine(protocol: Protocol, hostname: string): string {
     case "pop3s":
       return "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
     case "http":
+    case "https":
       return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     default: {
       const never: never = protocol;

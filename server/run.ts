@@ -47,6 +47,7 @@ export class Server {
   #lock: DataLock;
   #shape: Shape;
   #stopped: Promise<void> | null;
+  #onReload: (() => void)[];
 
   private constructor(
     settings: PartSettings,
@@ -58,6 +59,7 @@ export class Server {
     this.#lock = parts.lock;
     this.#shape = parts.shape;
     this.#stopped = null;
+    this.#onReload = [];
   }
 
   /** Throws {@linkcode StartError}, DataFolderLocked, and trouble of the disk. */
@@ -87,6 +89,11 @@ export class Server {
 
   get writer(): WriterPort {
     return this.#shape.writer;
+  }
+
+  /** Calls `listener` after each reload: certificates may be others. */
+  onReload(listener: () => void): void {
+    this.#onReload.push(listener);
   }
 
   /** Values of every thread. */
@@ -144,6 +151,7 @@ export class Server {
     this.setLogLevel(null, next.logging.level);
     for (const [area, level] of Object.entries(next.logging.areas)) this.setLogLevel(area as LogArea, level);
     const left = needRestart(now, next);
+    for (const listener of this.#onReload) listener();
     log.info("configuration reloaded: certificates, limits and log levels are in force");
     if (left.length > 0) log.warn("these changes need a restart: {keys}", { keys: left.join(", ") });
     return left;

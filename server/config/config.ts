@@ -15,6 +15,7 @@ export const PROTOCOLS = [
   "pop3",
   "pop3s",
   "http",
+  "https",
 ] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
@@ -28,10 +29,16 @@ export const STANDARD_PORTS: Readonly<Record<Protocol, number>> = {
   pop3: 110,
   pop3s: 995,
   http: 80,
+  https: 443,
 };
 
 export function isImplicitTls(protocol: Protocol): boolean {
-  return protocol === "submissions" || protocol === "imaps" || protocol === "pop3s";
+  return protocol.endsWith("s");
+}
+
+/** Served by main, not by the front ends. */
+export function isHttp(protocol: Protocol): boolean {
+  return protocol === "http" || protocol === "https";
 }
 
 export interface ListenerConfig {
@@ -199,7 +206,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   data: "./veredus-data",
   user: "",
   threads: "auto",
-  listeners: PROTOCOLS.map((protocol) =>
+  listeners: PROTOCOLS.filter((protocol) => protocol !== "https").map((protocol) =>
     protocol === "http"
       ? { ...defaultListener("http"), address: "127.0.0.1", port: 8_080 }
       : defaultListener(protocol)

@@ -134,6 +134,7 @@ const WHAT: Readonly<Record<Protocol, string>> = {
   pop3: "POP3, STLS",
   pop3s: "POP3, implicit TLS",
   http: "admin API: /docs, /metrics, /healthz",
+  https: "the same over TLS",
 };
 
 function announcement(server: Server, told: { password: string | null; args: StartArguments }): string {
