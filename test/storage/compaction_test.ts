@@ -1,7 +1,9 @@
 /** Compaction: what lives stays readable under every address that a session may hold, what is dead gives its space back. */
 import assert from "node:assert/strict";
 import { Compactor } from "../../storage/compaction.ts";
+import { DENO_FILES, type Files } from "../../storage/files.ts";
 import { segmentName } from "../../storage/segment.ts";
+import { FaultyFiles, type FileCall } from "../lib/faulty_files.ts";
 import { fileMessage, storeMessage } from "../lib/stored_message.ts";
 import { TestStore } from "../lib/test_store.ts";
 
@@ -14,22 +16,22 @@ class Bench {
   readonly t: TestStore;
   readonly compactor: Compactor;
 
-  constructor(t: TestStore) {
+  constructor(t: TestStore, files: Files) {
     this.t = t;
     this.inbox = t.mailboxId("alice", "INBOX");
     this.compactor = new Compactor({
       folder: t.folder,
       writer: t.writer,
       clock: () => this.now,
+      files,
       options: { pauseMs: 0 },
     });
   }
 
   /** Files `count` messages in segments of about ten each. */
-  static async open(count: number): Promise<Bench> {
-    const bench = new Bench(
-      await TestStore.open({ segment: { maxOctets: 32 * 1024, preallocateOctets: 0 } }),
-    );
+  static async open(count: number, files: Files = DENO_FILES): Promise<Bench> {
+    const segment = { maxOctets: 32 * 1024, preallocateOctets: 0 };
+    const bench = new Bench(await TestStore.open({ segment }), files);
     for (let i = 1; i <= count; i++) {
       assert.equal(await fileMessage(bench.t.store, bench.inbox, textOf(i)), i);
     }
@@ -157,4 +159,32 @@ Deno.test("a damaged record stays where it is and the rest moves", async () => {
   assert.deepEqual(bench.t.store.messages.row(bench.inbox, 5, { withImap: false })!.blob, blob);
   for (const uid of [10, 15, 20]) assert.equal(bench.text(uid), textOf(uid));
   await bench.close();
+});
+
+Deno.test("whatever fails while records are copied, nothing is lost and the next pass goes on", async () => {
+  const files = new FaultyFiles();
+  let hits = 0;
+  for (const call of ["create", "directory", "write", "sync", "truncate"] as FileCall[]) {
+    for (const nth of [1, 2]) {
+      const bench = await Bench.open(30, files);
+      try {
+        await bench.expunge((uid) => uid % 10 === 0);
+        files.set({ calls: [call], nth, error: "EIO" });
+        await bench.compactor.run().catch((error) => assert.equal(error.name, "StorageError"));
+        hits += files.hits;
+        files.set(null);
+        for (const uid of [10, 20, 30]) assert.equal(bench.text(uid), textOf(uid), `${call} ${nth}`);
+        const removed: number[] = [];
+        for (let pass = 1; pass <= 3; pass++) {
+          bench.now += 3 * HOUR;
+          removed.push(...(await bench.compactor.run()).removedSegments);
+        }
+        assert.ok(removed.length > 0, `${call} ${nth}: space comes back`);
+        for (const uid of [10, 20, 30]) assert.equal(bench.text(uid), textOf(uid), `${call} ${nth}`);
+      } finally {
+        await bench.close();
+      }
+    }
+  }
+  assert.ok(hits >= 6, `${hits} faults happened`);
 });
