@@ -19,7 +19,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   protocols: ["bytes", "message"],
   storage: ["bytes", "types:message", "telemetry"],
   auth: ["bytes", "storage", "telemetry"],
-  delivery: ["auth", "bytes", "dns", "message", "protocols", "storage", "telemetry"],
+  mailauth: ["bytes", "dns", "message", "telemetry"],
+  delivery: ["auth", "bytes", "dns", "mailauth", "message", "protocols", "storage", "telemetry"],
   server: ["auth", "bytes", "delivery", "dns", "message", "protocols", "storage", "telemetry"],
   admin: [
     "auth",
