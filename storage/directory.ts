@@ -1,18 +1,29 @@
 /** Reads of domains, accounts, addresses, groups, aliases, tokens and secrets. What deliveries and logins ask for is cached until it changes. */
 import type { DomainRow, Posting, QuotaLevel, SubaddressFolder, TokenRow } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { Account, AddressRow, AliasRow, Directory, GroupRow, Page, SecretRow, Usage } from "./store.ts";
+import type {
+  Account,
+  AddressRow,
+  AliasRow,
+  CertificateRow,
+  Directory,
+  GroupRow,
+  Page,
+  SecretRow,
+  Usage,
+} from "./store.ts";
 
 const MAX_CACHED = 10_000;
 const MAX_PAGE = 1_000;
 const ACCOUNT =
   "id, address, display_name, password_hash, enabled, send_as, created_at, quota_octets, quota_messages, " +
-  "subaddress_folder";
+  "subaddress_folder, scram";
 const DOMAIN =
   "name, kind, next_hop, catch_all, subaddress_separators, alias_of, subaddress_folder, quota_octets, " +
   "quota_messages, account_quota_octets, account_quota_messages, quota_soft_percent, over_quota";
 const ADDRESS = "address, account_id, kind, enabled, note, created_at, last_used_at";
 const GROUP = "address, display_name, posting, owners, members, created_at";
+const CERTIFICATE = "fingerprint, account_id, note, created_at";
 const TOKEN = "id, name, hash, scopes, created_at, expires_at";
 
 export class SqlDirectory implements Directory {
@@ -24,6 +35,7 @@ export class SqlDirectory implements Directory {
   #addresses = new Map<string, AddressRow | null>();
   #owners = new Map<string, Account | null>();
   #groups = new Map<string, GroupRow | null>();
+  #allHaveScram: boolean | null = null;
   #secrets = new Map<string, readonly SecretRow[]>();
 
   constructor(statements: Statements) {
@@ -40,6 +52,7 @@ export class SqlDirectory implements Directory {
     this.#owners.clear();
     this.#groups.clear();
     this.#secrets.clear();
+    this.#allHaveScram = null;
   }
 
   domain(name: string): DomainRow | null {
@@ -151,6 +164,24 @@ export class SqlDirectory implements Directory {
     return { octets, messages };
   }
 
+  allHaveScram(): boolean {
+    return this.#allHaveScram ??= this.#statements.rows(
+      "SELECT 1 FROM accounts WHERE scram IS NULL AND password_hash IS NOT NULL LIMIT 1",
+    ).get() === undefined;
+  }
+
+  certificate(fingerprint: string): CertificateRow | null {
+    const row = this.#statements.rows(`SELECT ${CERTIFICATE} FROM client_certificates WHERE fingerprint = ?`)
+      .get(fingerprint);
+    return row === undefined ? null : toCertificate(row);
+  }
+
+  certificatesOf(accountId: number): CertificateRow[] {
+    return this.#statements.rows(
+      `SELECT ${CERTIFICATE} FROM client_certificates WHERE account_id = ? ORDER BY fingerprint LIMIT 1000`,
+    ).all(accountId).map(toCertificate);
+  }
+
   secrets(name: string): readonly SecretRow[] {
     return cached(this.#secrets, name, () =>
       this.#statements.rows(
@@ -254,6 +285,16 @@ function toAddress(row: unknown[]): AddressRow {
   };
 }
 
+function toCertificate(row: unknown[]): CertificateRow {
+  const [fingerprint, accountId, note, createdAt] = row;
+  return {
+    fingerprint: fingerprint as string,
+    accountId: accountId as number,
+    note: note as string,
+    createdAt: createdAt as number,
+  };
+}
+
 function toGroup(row: unknown[]): GroupRow {
   const [address, displayName, posting, owners, members, createdAt] = row;
   return {
@@ -278,6 +319,7 @@ function toAccount(row: unknown[]): Account {
     quotaOctets,
     quotaMessages,
     folder,
+    scram,
   ] = row;
   return {
     id: id as number,
@@ -290,6 +332,7 @@ function toAccount(row: unknown[]): Account {
     quotaOctets: quotaOctets as number | null,
     quotaMessages: quotaMessages as number | null,
     subaddressFolder: folder as SubaddressFolder | null,
+    scram: scram as string | null,
   };
 }
 

@@ -6,9 +6,9 @@
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
 import type { FlagState } from "./changes.ts";
-import type { OverQuota, SubaddressFolder } from "./schema.ts";
+import type { OverQuota, QueueTls, SubaddressFolder } from "./schema.ts";
 
-export type { OverQuota, SubaddressFolder } from "./schema.ts";
+export type { OverQuota, QueueTls, SubaddressFolder } from "./schema.ts";
 
 /** Where a record of the blob segments lies. */
 export interface BlobAddress {
@@ -68,6 +68,10 @@ export interface QueueEntry {
   readonly smtputf8: boolean;
   readonly createdAt: number;
   readonly expiresAt: number;
+  /** Left out: "". */
+  readonly tls?: QueueTls;
+  /** First attempt (RFC 4865); left out: at once. */
+  readonly notBefore?: number;
   readonly recipients: readonly QueueRecipient[];
 }
 
@@ -166,6 +170,21 @@ export type WriteOp =
   /** Creates (with the standard mailboxes, subscribed, SPECIAL-USE) or changes an account. */
   | { readonly kind: "put-account"; readonly account: AccountInput }
   | { readonly kind: "remove-account"; readonly address: string }
+  /** The SCRAM verifier of the password with this hash. */
+  | {
+    readonly kind: "put-scram";
+    readonly accountId: number;
+    readonly ifHash: string;
+    readonly scram: string;
+  }
+  | {
+    readonly kind: "put-certificate";
+    /** SHA-256 of the DER form, lower-case hex. */
+    readonly fingerprint: string;
+    readonly accountId: number;
+    readonly note: string;
+  }
+  | { readonly kind: "remove-certificate"; readonly fingerprint: string; readonly accountId: number }
   | { readonly kind: "put-alias"; readonly address: string; readonly targets: readonly string[] }
   | { readonly kind: "remove-alias"; readonly address: string }
   /** A further address of an account, or other facts of it. */
@@ -246,6 +265,8 @@ export interface AccountInput {
   readonly address: string;
   /** Left out: unchanged (new accounts: null, which cannot log in). */
   readonly passwordHash?: string | null;
+  /** SCRAM verifier of the same password; a new hash without one drops the old. */
+  readonly scram?: string | null;
   readonly displayName?: string;
   readonly enabled?: boolean;
   /** Extra From addresses this login may use besides its own and its aliases. */

@@ -1,5 +1,6 @@
 /** Reads of the outbound queue: what is due, one message, and the operator's lists. */
 import type { SqlValue } from "./libsql.ts";
+import type { QueueTls } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 import type { DuePosition, DueRecipient, Queue, QueuedMessage, QueueFilter, QueueListRow } from "./store.ts";
 
@@ -44,6 +45,13 @@ export class SqlQueue implements Queue {
     ).all(queueId, MAX_WAITING).map(([id]) => id as number);
   }
 
+  waitingFor(domains: readonly string[]): number[] {
+    return this.#statements.rows(
+      "SELECT r.id FROM json_each(?) AS j CROSS JOIN queue_recipients AS r ON r.destination = j.value " +
+        "WHERE r.held = 0 ORDER BY r.next_attempt_at LIMIT ?",
+    ).all(JSON.stringify(domains), MAX_WAITING).map(([id]) => id as number);
+  }
+
   recipients(ids: readonly number[]): DueRecipient[] {
     return this.#statements.rows(
       `SELECT ${RECIPIENT} FROM json_each(?) AS j CROSS JOIN queue_recipients AS r ON r.id = j.value ORDER BY r.id LIMIT ?`,
@@ -53,7 +61,7 @@ export class SqlQueue implements Queue {
   message(queueId: number): QueuedMessage | null {
     const row = this.#statements.rows(
       "SELECT q.id, c.trace_id, q.sender, q.account_id, q.envelope_id, q.ret, q.eight_bit, q.smtputf8, q.created_at, " +
-        "q.expires_at, c.segment, c.offset, c.length, c.header_octets FROM queue_messages AS q " +
+        "q.expires_at, c.segment, c.offset, c.length, c.header_octets, q.tls FROM queue_messages AS q " +
         "JOIN contents AS c ON c.id = q.content_id WHERE q.id = ?",
     ).get(queueId);
     if (row === undefined) return null;
@@ -70,6 +78,7 @@ export class SqlQueue implements Queue {
       expiresAt: row[9] as number,
       blob: { segment: row[10] as number, offset: row[11] as number, length: row[12] as number },
       headerOctets: row[13] as number,
+      tls: row[14] as QueueTls,
     };
   }
 

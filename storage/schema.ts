@@ -65,12 +65,15 @@ export const accounts = sqliteTable(
     usedMessages: integer("used_messages").notNull().default(0),
     /** The owner was told: 0 nothing, 1 nearly full, 2 full. */
     quotaNoticed: integer("quota_noticed").notNull().default(0),
+    /** What SCRAM-SHA-256 needs of the password (RFC 5803); null until it is known. */
+    scram: text("scram"),
   },
   (
     table,
   ) => [
     uniqueIndex("accounts_address").on(table.address),
     index("accounts_domain").on(table.domain, table.address),
+    index("accounts_without_scram").on(table.id).where(sql`scram IS NULL AND password_hash IS NOT NULL`),
   ],
 );
 
@@ -89,6 +92,14 @@ export const addresses = sqliteTable("addresses", {
   index("addresses_account").on(table.accountId, table.address),
   index("addresses_domain").on(table.domain, table.address),
 ]);
+
+/** Client certificates that log in as an account, by the SHA-256 of their DER form in lower-case hex. */
+export const clientCertificates = sqliteTable("client_certificates", {
+  fingerprint: text("fingerprint").primaryKey(),
+  accountId: integer("account_id").notNull(),
+  note: text("note").notNull(),
+  createdAt: integer("created_at").notNull(),
+}, (table) => [index("client_certificates_account").on(table.accountId, table.fingerprint)]);
 
 export const groups = sqliteTable("groups", {
   address: text("address").primaryKey(),
@@ -211,7 +222,11 @@ export const queueMessages = sqliteTable("queue_messages", {
   smtputf8: integer("smtputf8").notNull(),
   createdAt: integer("created_at").notNull(),
   expiresAt: integer("expires_at").notNull(),
+  tls: text("tls").$type<QueueTls>().notNull().default(""),
 });
+
+/** RFC 8689: `require` demands REQUIRETLS of each hop, `optional` is `TLS-Required: No`. */
+export type QueueTls = "" | "require" | "optional";
 
 export const queueRecipients = sqliteTable("queue_recipients", {
   id: integer("id").primaryKey({ autoIncrement: true }),

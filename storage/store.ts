@@ -10,6 +10,7 @@ import type {
   BlobAddress,
   DomainRow,
   GroupInput,
+  QueueTls,
   QuotaLevel,
   SubaddressFolder,
   TokenRow,
@@ -106,6 +107,17 @@ export interface Account {
   readonly quotaOctets: number | null;
   readonly quotaMessages: number | null;
   readonly subaddressFolder: SubaddressFolder | null;
+  /** SCRAM verifier (RFC 5803); null where none could be made yet. */
+  readonly scram: string | null;
+}
+
+/** A client certificate that logs in. */
+export interface CertificateRow {
+  /** SHA-256 of the DER form, lower-case hex. */
+  readonly fingerprint: string;
+  readonly accountId: number;
+  readonly note: string;
+  readonly createdAt: number;
 }
 
 /** A further address of an account. */
@@ -166,6 +178,10 @@ export interface Directory {
   addressesOf(accountId: number, page: Page): AddressRow[];
   /** The account with this address, its own or a further one that is enabled; cached. */
   owner(address: string): Account | null;
+  /** Every account with a password has its SCRAM verifier; cached. */
+  allHaveScram(): boolean;
+  certificate(fingerprint: string): CertificateRow | null;
+  certificatesOf(accountId: number): CertificateRow[];
   group(address: string): GroupRow | null;
   groups(page: Page, domain?: string): GroupRow[];
   members(group: string, page: Page): string[];
@@ -318,6 +334,7 @@ export interface QueuedMessage {
   readonly expiresAt: number;
   readonly blob: BlobAddress;
   readonly headerOctets: number;
+  readonly tls: QueueTls;
 }
 
 /** A row of administrative queue lists. */
@@ -352,6 +369,8 @@ export interface Queue {
   nextDueAt(after: number): number | null;
   /** The recipients of one message that are not held (up to 10,000): what an operator has not stopped. */
   waiting(queueId: number): number[];
+  /** Recipients of these destinations that are not held (up to 10,000). */
+  waitingFor(destinations: readonly string[]): number[];
   /** Those of the given recipients that are still in the queue, held ones too. */
   recipients(ids: readonly number[]): DueRecipient[];
   message(queueId: number): QueuedMessage | null;

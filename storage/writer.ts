@@ -21,6 +21,7 @@ import { OperationContext, refuse } from "./operations/context.ts";
 import * as addresses from "./operations/addresses.ts";
 import { copy } from "./operations/copy.ts";
 import { DeliverOperation } from "./operations/deliver.ts";
+import * as credentials from "./operations/credentials.ts";
 import * as directory from "./operations/directory.ts";
 import { expunge } from "./operations/expunge.ts";
 import { storeFlags } from "./operations/flags.ts";
@@ -259,6 +260,12 @@ export class Writer implements WriterPort {
         return directory.putAccount(context, op);
       case "remove-account":
         return directory.removeAccount(context, op);
+      case "put-scram":
+        return credentials.putScram(context, op);
+      case "put-certificate":
+        return credentials.putCertificate(context, op);
+      case "remove-certificate":
+        return credentials.removeCertificate(context, op);
       case "put-alias":
         return directory.putAlias(context, op);
       case "remove-alias":
@@ -405,6 +412,7 @@ function removes(op: WriteOp): boolean {
     case "remove-account":
     case "remove-address":
     case "remove-alias":
+    case "remove-certificate":
     case "remove-domain":
     case "remove-group":
     case "remove-token":

@@ -64,6 +64,7 @@ function prepare({ drizzle }: OperationContext) {
       smtputf8: p("smtputf8"),
       createdAt: p("createdAt"),
       expiresAt: p("expiresAt"),
+      tls: p("tls"),
     }).returning({ id: queueMessages.id }).prepare(),
     recipient: drizzle.insert(queueRecipients).values({
       queueId: p("queueId"),
@@ -135,10 +136,12 @@ export class DeliverOperation {
       contentId,
       eightBit: queue.eightBit ? 1 : 0,
       smtputf8: queue.smtputf8 ? 1 : 0,
+      tls: queue.tls ?? "",
     });
     const queueId = row!.id;
+    const nextAttemptAt = queue.notBefore ?? queue.createdAt;
     for (const recipient of queue.recipients) {
-      this.#statements.recipient.run({ ...recipient, queueId, nextAttemptAt: queue.createdAt });
+      this.#statements.recipient.run({ ...recipient, queueId, nextAttemptAt });
     }
     this.#context.changes.push({ kind: "queue" });
     return queueId;

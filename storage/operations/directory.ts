@@ -80,7 +80,8 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
     createStandardMailboxes(context, id);
   }
   if (account.passwordHash !== undefined) {
-    context.sql("UPDATE accounts SET password_hash = ? WHERE id = ?").run(account.passwordHash, id);
+    context.sql("UPDATE accounts SET password_hash = ?, scram = ? WHERE id = ?")
+      .run(account.passwordHash, account.scram ?? null, id);
   }
   if (account.displayName !== undefined) {
     context.sql("UPDATE accounts SET display_name = ? WHERE id = ?").run(account.displayName, id);
@@ -115,7 +116,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
     removeMessages(context, mailbox, [[1, 0xffffffff]]);
     context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox);
   }
-  for (const table of ["mailboxes", "subscriptions", "retired_names", "addresses"]) {
+  for (const table of ["mailboxes", "subscriptions", "retired_names", "addresses", "client_certificates"]) {
     context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(id);
   }
   context.sql("DELETE FROM accounts WHERE id = ?").run(id);
