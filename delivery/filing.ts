@@ -13,10 +13,13 @@ import { copyPrefix } from "./trace.ts";
 
 /** Mailboxes and remote addresses of one message. */
 export const MAX_TARGETS = 10_000;
+/** An account with so many mailboxes gets no more of them by mail: anybody can write to any detail. */
+const MAX_MADE_FOLDERS = 200;
 /** Delivered-To lines of one captured copy. */
 const MAX_CAPTURED_LINES = 100;
 // deno-lint-ignore no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
+const NO_FORWARDS: ReadonlyMap<string, ReadonlyMap<string, QueueRecipient>> = new Map();
 const NO_EXTENSIONS = { notify: "", originalRecipient: "" } as const;
 
 export interface FilingFacts {
@@ -29,6 +32,8 @@ export interface FilingFacts {
   readonly at: number;
   /** Of queue rows. */
   readonly expiresAt: number;
+  /** The reverse-path of what `domain` forwards (srs.ts). */
+  readonly senderFor: (domain: string) => string;
 }
 
 interface Copy {
@@ -37,29 +42,47 @@ interface Copy {
 }
 
 export class Filing {
-  #copies = new Map<number, Copy>();
+  /** By mailbox; those that wait for a folder to be made, by its name too. */
+  #copies = new Map<number | string, Copy>();
+  /** By address, or by destination where that is an agent. */
   #remote = new Map<string, QueueRecipient>();
+  /** What leaves by an alias, by the domain that forwards it. Made when it is needed. */
+  #forwarded: Map<string, Map<string, QueueRecipient>> | null = null;
+  /** Addresses whose mail an agent gets. */
+  #agents: string[] | null = null;
 
   get mailboxes(): number {
     return this.#copies.size;
   }
 
+  /** Recipients for the queue. */
   get remote(): number {
-    return this.#remote.size;
+    let count = this.#remote.size;
+    for (const addresses of (this.#forwarded ?? NO_FORWARDS).values()) count += addresses.size;
+    return count;
+  }
+
+  get forwards(): boolean {
+    return this.#forwarded !== null;
+  }
+
+  /** The mailboxes that get a copy. */
+  *targets(): Iterable<MailboxTarget> {
+    for (const { target } of this.#copies.values()) yield target;
   }
 
   /** False when there are too many: nothing was added then. */
   add(targets: readonly RecipientTarget[]): boolean {
-    if (this.#copies.size + this.#remote.size + targets.length > MAX_TARGETS) return false;
+    if (this.#copies.size + this.remote + targets.length > MAX_TARGETS) return false;
     for (const target of targets) {
-      if (target.kind === "remote") {
-        const { address, destination } = target;
-        this.#remote.set(address, { recipient: address, destination, ...NO_EXTENSIONS });
+      if (target.kind !== "mailbox") {
+        this.#queue(target);
         continue;
       }
-      const copy = this.#copies.get(target.mailboxId);
+      const key = target.newFolder === "" ? target.mailboxId : `${target.mailboxId}/${target.newFolder}`;
+      const copy = this.#copies.get(key);
       if (copy === undefined) {
-        this.#copies.set(target.mailboxId, { target, deliveredTo: [target.deliveredTo] });
+        this.#copies.set(key, { target, deliveredTo: [target.deliveredTo] });
       } else if (target.captured && copy.deliveredTo.length < MAX_CAPTURED_LINES) {
         if (!copy.deliveredTo.includes(target.deliveredTo)) copy.deliveredTo.push(target.deliveredTo);
       }
@@ -67,14 +90,28 @@ export class Filing {
     return true;
   }
 
+  #queue(target: Exclude<RecipientTarget, MailboxTarget>): void {
+    const { address, destination } = target;
+    const recipient = { recipient: address, destination, ...NO_EXTENSIONS };
+    if (target.kind === "agent") {
+      this.#remote.set(destination, recipient);
+      (this.#agents ??= []).push(address);
+    } else if (target.forwardedBy === "") this.#remote.set(address, recipient);
+    else {
+      this.#forwarded ??= new Map();
+      const known = this.#forwarded.get(target.forwardedBy);
+      if (known === undefined) this.#forwarded.set(target.forwardedBy, new Map([[address, recipient]]));
+      else known.set(address, recipient);
+    }
+  }
+
   /** True when a Delivered-To of ours for one of these copies stands in the message already (RFC 5321 6.3). */
   loops(deliveredTo: readonly string[]): boolean {
     if (deliveredTo.length === 0) return false;
-    for (const { target } of this.#copies.values()) {
-      // In the spelling of MessageFacts: one character for each octet, in lower case.
-      if (deliveredTo.includes(latin1(encode(target.deliveredTo)).toLowerCase())) return true;
-    }
-    return false;
+    // In the spelling of MessageFacts: one character for each octet, in lower case.
+    const stands = (address: string) => deliveredTo.includes(latin1(encode(address)).toLowerCase());
+    for (const { target } of this.#copies.values()) if (stands(target.deliveredTo)) return true;
+    return this.#agents?.some(stands) ?? false;
   }
 
   /** Makes the message durable. Rejects with StorageError; a refusal of the writer is the result. */
@@ -83,7 +120,30 @@ export class Filing {
     message: MessageFacts,
     facts: FilingFacts,
   ): Promise<WriteResult> {
+    await this.#makeFolders(store);
     return await store.write(await this.operation(spool, message, facts));
+  }
+
+  /** Makes the folders of sub-addresses that are missing; where that fails INBOX gets the message. */
+  async #makeFolders(store: Store): Promise<void> {
+    for (const [key, copy] of [...this.#copies]) {
+      const { newFolder, owner } = copy.target;
+      if (newFolder === "") continue;
+      if (store.mailboxes.list(owner.id).length >= MAX_MADE_FOLDERS) continue;
+      const made = await store.write({
+        kind: "create-mailbox",
+        accountId: owner.id,
+        name: newFolder,
+        specialUse: null,
+      });
+      const mailboxId = made.ok && made.kind === "mailbox"
+        ? made.mailboxId
+        : store.mailboxes.byFoldedName(owner.id, newFolder)?.id;
+      if (mailboxId === undefined) continue;
+      await store.write({ kind: "subscribe", accountId: owner.id, name: newFolder, subscribed: true });
+      this.#copies.delete(key);
+      this.#copies.set(mailboxId, { ...copy, target: { ...copy.target, mailboxId } });
+    }
   }
 
   /** Syncs the octets; the operation that files them may become part of a batch. Rejects with StorageError. */
@@ -96,7 +156,12 @@ export class Filing {
       internalDate: at,
       traceId,
       sender,
-      recipients: [...copies.map(({ target }) => target.deliveredTo), ...this.#remote.keys()],
+      recipients: [
+        ...copies.map(({ target }) => target.deliveredTo),
+        ...[this.#remote, ...(this.#forwarded ?? NO_FORWARDS).values()].flatMap((queued) =>
+          [...queued.values()].map(({ recipient }) => recipient)
+        ),
+      ],
     });
     return {
       kind: "deliver",
@@ -119,22 +184,31 @@ export class Filing {
         internalDate: at,
         prefix: copyPrefix(sender, deliveredTo),
       })),
-      queue: this.#remote.size === 0 ? null : this.#queueEntry(facts),
+      queue: this.#remote.size === 0 ? null : queueEntry(facts, { sender, recipients: this.#remote }),
+      ...(this.#forwarded !== null && {
+        forwards: [...this.#forwarded].map(([domain, recipients]) =>
+          queueEntry(facts, { sender: facts.senderFor(domain), recipients })
+        ),
+      }),
     };
   }
+}
 
-  #queueEntry({ sender, accountId, eightBit, smtputf8, at, expiresAt }: FilingFacts): QueueEntry {
-    return {
-      sender,
-      accountId,
-      envelopeId: "",
-      ret: "",
-      eightBit,
-      // An alias may lead from an ASCII address to one that is not.
-      smtputf8: smtputf8 || [...this.#remote.keys()].some((address) => NOT_ASCII.test(address)),
-      createdAt: at,
-      expiresAt,
-      recipients: [...this.#remote.values()],
-    };
-  }
+function queueEntry(
+  { accountId, eightBit, smtputf8, at, expiresAt }: FilingFacts,
+  { sender, recipients }: { sender: string; recipients: ReadonlyMap<string, QueueRecipient> },
+): QueueEntry {
+  const rows = [...recipients.values()];
+  return {
+    sender,
+    accountId,
+    envelopeId: "",
+    ret: "",
+    eightBit,
+    // An alias may lead from an ASCII address to one that is not.
+    smtputf8: smtputf8 || rows.some(({ recipient }) => NOT_ASCII.test(recipient)),
+    createdAt: at,
+    expiresAt,
+    recipients: rows,
+  };
 }

@@ -8,7 +8,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
-import type { MailParameters } from "../protocols/smtp/command.ts";
+import type { MailParameters } from "../protocols/smtp/parameters.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import {
   LOCAL_ERROR,
@@ -19,12 +19,15 @@ import {
   TOO_BIG,
   TOO_MANY_RECIPIENTS,
 } from "../protocols/smtp/reply.ts";
-import type { Spool, Store } from "../storage/store.ts";
+import type { Account, Spool, Store } from "../storage/store.ts";
 import { errorReply, faultReply } from "./faults.ts";
 import { Filing } from "./filing.ts";
+import { forwardedSender, freshKeys } from "./forwarding.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
 import { reencodeLongLines } from "./long_lines.ts";
+import { noteUse } from "./masked.ts";
 import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
+import { QuotaNotices } from "./quota_notice.ts";
 import type { ClientFacts, Reception, Transaction } from "./reception.ts";
 import {
   countMailRefused,
@@ -33,7 +36,7 @@ import {
   countRecipient,
   observeAccepted,
 } from "./reception_metrics.ts";
-import { RecipientResolver, REFUSALS } from "./recipients.ts";
+import { type RcptFacts, RecipientResolver, REFUSALS } from "./recipients.ts";
 import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
 
@@ -72,6 +75,7 @@ interface Setting {
   readonly options: InboundOptions;
   readonly config: InboundConfig;
   readonly resolver: RecipientResolver;
+  readonly quotaNotices: QuotaNotices;
 }
 
 export class InboundReception implements Reception {
@@ -105,10 +109,19 @@ export class InboundReception implements Reception {
 }
 
 function settingOf(options: InboundOptions, config: InboundConfig): Setting {
-  const { store: { directory, mailboxes }, hostname } = options;
-  const { ownAddresses, captureOutbound } = config;
-  const resolver = new RecipientResolver({ directory, mailboxes, hostname, ownAddresses, captureOutbound });
-  return { options, config, resolver };
+  const { store, hostname, clock, newId } = options;
+  const { directory, mailboxes } = store;
+  const { ownAddresses, captureOutbound, queueLifetimeMs, bounceLifetimeMs } = config;
+  const resolver = new RecipientResolver({
+    directory,
+    mailboxes,
+    hostname,
+    ownAddresses,
+    captureOutbound,
+    clock,
+  });
+  const post = { store, clock, newId, resolver, queueLifetimeMs, bounceLifetimeMs };
+  return { options, config, resolver, quotaNotices: new QuotaNotices(post, hostname) };
 }
 
 class InboundTransaction implements Transaction {
@@ -117,7 +130,7 @@ class InboundTransaction implements Transaction {
   #client: ClientFacts;
   #sender: string;
   #smtputf8: boolean;
-  #relay: boolean;
+  #rcptFacts: RcptFacts;
   #filing: Filing;
   #recipients: number;
   #firstRecipient: Path | null;
@@ -142,7 +155,13 @@ class InboundTransaction implements Transaction {
     this.#client = client;
     this.#sender = formatPath(mail.reversePath);
     this.#smtputf8 = mail.parameters.smtputf8;
-    this.#relay = mayRelay(client);
+    const known = mayRelay(client);
+    this.#rcptFacts = {
+      mayRelay: known,
+      sender: this.#sender,
+      senderKnown: known,
+      octets: mail.parameters.size ?? 1,
+    };
     this.#filing = new Filing();
     this.#recipients = 0;
     this.#firstRecipient = null;
@@ -165,8 +184,9 @@ class InboundTransaction implements Transaction {
       countRecipient("needs-smtputf8");
       return NEEDS_SMTPUTF8;
     }
-    const resolution = this.#setting.resolver.resolve(path, this.#relay);
+    const resolution = this.#setting.resolver.resolve(path, this.#rcptFacts);
     if (resolution.kind === "refused") {
+      for (const account of resolution.full ?? NOBODY) this.#setting.quotaNotices.look(account, true);
       countRecipient(resolution.reason);
       log.debug("recipient refused: {reason}", () => ({
         session: this.#client.sessionId,
@@ -182,7 +202,9 @@ class InboundTransaction implements Transaction {
       return TOO_MANY_RECIPIENTS;
     }
     const [first] = targets;
-    countRecipient(first?.kind === "remote" ? "remote" : first?.captured === true ? "captured" : "local");
+    countRecipient(
+      first?.kind === "mailbox" ? first.captured ? "captured" : "local" : first?.kind ?? "local",
+    );
     this.#recipients++;
     this.#firstRecipient ??= path;
     return RECIPIENT_OK;
@@ -270,6 +292,7 @@ class InboundTransaction implements Transaction {
     const { options, config } = this.#setting;
     const at = options.clock();
     const lifetimeMs = this.#sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
+    if (this.#filing.forwards) await freshKeys(options.store, at);
     const result = await this.#filing.store({ store: options.store, spool }, message, {
       traceId: this.traceId,
       sender: this.#sender,
@@ -278,7 +301,15 @@ class InboundTransaction implements Transaction {
       smtputf8: this.#smtputf8,
       at,
       expiresAt: at + lifetimeMs,
+      senderFor: (domain) =>
+        forwardedSender(options.store, {
+          sender: this.#sender,
+          domain,
+          now: at,
+          isLocal: (address) => this.#setting.resolver.isLocal(address),
+        }),
     });
+    if (result.ok) this.#filed(at);
     if (result.ok) return reply(250, "2.6.0", `${this.traceId} Message accepted`);
     log.error("the writer refused a message: {fault}: {detail}", {
       trace: this.traceId,
@@ -286,6 +317,15 @@ class InboundTransaction implements Transaction {
       detail: result.detail,
     });
     return faultReply(result.fault);
+  }
+
+  /** What follows a delivery; nobody waits for it. */
+  #filed(at: number): void {
+    const { options: { store }, quotaNotices } = this.#setting;
+    for (const { owner, masked } of this.#filing.targets()) {
+      quotaNotices.look(owner);
+      if (masked !== "") noteUse(store, masked, at);
+    }
   }
 
   /** Writes the message anew with short lines; the facts then describe what is stored. */
@@ -376,6 +416,7 @@ class InboundTransaction implements Transaction {
 }
 
 const NOTHING = new Uint8Array(0);
+const NOBODY: readonly Account[] = [];
 
 function hasEightBit(bytes: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (bytes[i]! >= 0x80) return true;

@@ -5,7 +5,7 @@
  * else. Submission (RFC 6409 6.1, 4.3) needs a login, and the reverse-path must belong to it or be null (RFC 8098 asks
  * that of receipts). Texts reveal no more than the code does.
  */
-import type { MailParameters } from "../protocols/smtp/command.ts";
+import type { MailParameters } from "../protocols/smtp/parameters.ts";
 import type { Path } from "../protocols/smtp/path.ts";
 import { AUTH_REQUIRED, DISK_FULL, type Reply, reply, TOO_BIG } from "../protocols/smtp/reply.ts";
 import type { ClientFacts } from "./reception.ts";
@@ -18,6 +18,14 @@ export const BAD_DESTINATION = reply(550, "5.1.2", "The recipient's domain is no
 export const ACCOUNT_DISABLED = reply(550, "5.2.1", "Mailbox disabled, not accepting messages");
 export const ALIAS_LOOP = reply(550, "5.4.6", "The recipient's alias leads back to itself");
 export const ALIAS_TOO_WIDE = reply(452, "4.5.3", "The recipient's alias names too many addresses");
+export const MAILBOX_FULL = reply(552, "5.2.2", "Mailbox full");
+export const MAILBOX_FULL_FOR_NOW = reply(452, "4.2.2", "Mailbox full, try again later");
+export const POSTING_DENIED = reply(550, "5.7.2", "You are not permitted to write to this group");
+export const BAD_BOUNCE_ADDRESS = reply(
+  550,
+  "5.1.1",
+  "This return address was not made here, or has expired",
+);
 export const MAIL_LOOP = reply(554, "5.4.6", "Mail loop detected");
 
 /** Where a recipient's domain belongs. */

@@ -64,6 +64,7 @@ export async function prepareOwnMail(
       eightBit: mail.octets.some((octet) => octet >= 0x80),
       smtputf8: false,
       at,
+      senderFor: () => mail.sender, // ours
       expiresAt: at + (mail.sender === "" ? options.bounceLifetimeMs : options.queueLifetimeMs),
     });
   } finally {

@@ -8,6 +8,7 @@ export type MessageOutcome = "accepted" | "refused" | "deferred";
 export type RecipientOutcome =
   | "local"
   | "remote"
+  | "agent"
   | "captured"
   | "too-many"
   | "needs-smtputf8"

@@ -1,31 +1,41 @@
 /**
- * From a forward-path to the mailboxes and remote addresses that get the message.
+ * From a forward-path to the mailboxes, remote addresses and agents that get the message.
  *
- * An address of a local domain is, in this order: an account, an alias, a sub-address of either, the domain's
- * catch-all, or `postmaster`, which always works (RFC 5321 4.5.1): where no account, alias or catch-all takes it, it
- * goes to the oldest enabled account of the domain, else of the server. `<Postmaster>`, `postmaster@` our host name and
- * address literals of our own mean the default domain: the host name when it is a local domain, else its longest local
- * parent, else the first local domain. Aliases may name aliases; what they name outside goes to the queue, since the
+ * A domain may be another name of a local one. An address of a local domain is, in this order: an account, a further
+ * address of one, an alias, a group, a bounce to a forwarded message (srs.ts), a sub-address of any but the last, the
+ * domain's catch-all, or `postmaster`, which always works (RFC 5321 4.5.1): where nobody takes it, it goes to the oldest
+ * enabled account of the domain, else of the server. `<Postmaster>`, `postmaster@` our host name and address literals of
+ * our own mean the default domain: the host name when it is a local domain, else its longest local parent, else the
+ * first local domain. Aliases may name aliases; what they name outside is forwarded through the queue, since the
  * operator wrote it; a target that takes no mail is passed over with a warning unless none is left. A disabled account
  * refuses (5.2.1), also through an alias of its own. `captureOutbound` files all remote mail in one INBOX instead.
- * Hot: everything asked of the directory is cached. Limits: {@linkcode MAX_ALIAS_TARGETS}, {@linkcode MAX_ALIAS_DEPTH}.
+ *
+ * A recipient is over quota when each mailbox it leads to is: where only some are, the sender cannot be told of those,
+ * and they get it. Hot: everything asked of the directory is cached but the counters of accounts with a quota
+ * (bench/micro/inbound_bench.ts). Limits: {@linkcode MAX_ALIAS_TARGETS}, {@linkcode MAX_ALIAS_DEPTH}.
  */
 import { getLogger } from "@logtape/logtape";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
-import { normalizeAddress, normalizeDomain } from "../storage/address_form.ts";
+import { domainOf, normalizeAddress, normalizeDomain } from "../storage/address_form.ts";
 import type { DomainRow } from "../storage/ops.ts";
-import type { Account, Directory, Mailboxes } from "../storage/store.ts";
+import type { Account, Directory, GroupRow, Mailboxes } from "../storage/store.ts";
 import {
   ACCOUNT_DISABLED,
   ALIAS_LOOP,
   ALIAS_TOO_WIDE,
+  BAD_BOUNCE_ADDRESS,
   BAD_DESTINATION,
   type Destination,
+  MAILBOX_FULL,
+  MAILBOX_FULL_FOR_NOW,
+  POSTING_DENIED,
   RELAYING_DENIED,
   UNKNOWN_RECIPIENT,
 } from "./policy.ts";
-import { subaddressBases } from "./subaddress.ts";
+import { overQuota } from "./quota.ts";
+import { isSrs, srsReverse } from "./srs.ts";
+import { folderOf, subaddressBases } from "./subaddress.ts";
 
 /** Addresses one recipient may become. */
 export const MAX_ALIAS_TARGETS = 1_000;
@@ -39,6 +49,11 @@ export interface MailboxTarget {
   readonly mailboxId: number;
   /** Primary address of the account. */
   readonly account: string;
+  readonly owner: Account;
+  /** The folder of a sub-address that is to be made first; "" is none. */
+  readonly newFolder: string;
+  /** A masked address led here; "" when none did. */
+  readonly masked: string;
   /** For Delivered-To: the address that led to the mailbox behind all aliases, with its detail. */
   readonly deliveredTo: string;
   /** It was meant for another server. */
@@ -50,9 +65,32 @@ export interface RemoteTarget {
   readonly address: string;
   /** Domain in lower-case A-labels, or an address literal. */
   readonly destination: string;
+  /** The domain of ours whose alias leads out; "" when the client named the address itself. */
+  readonly forwardedBy: string;
 }
 
-export type RecipientTarget = MailboxTarget | RemoteTarget;
+/** What is done with the message from the queue: a group, or an alias to a command or an HTTP hook (agents.ts). */
+export interface AgentTarget {
+  readonly kind: "agent";
+  /** The address of ours that leads there. */
+  readonly address: string;
+  /** `group:ADDRESS`, `command:NAME` or `hook:NAME`. */
+  readonly destination: string;
+}
+
+export type RecipientTarget = MailboxTarget | RemoteTarget | AgentTarget;
+
+/** What is known of the message at RCPT. */
+export interface RcptFacts {
+  /** The client may send to domains that are not ours. */
+  readonly mayRelay: boolean;
+  /** Reverse-path; "" is the null path. */
+  readonly sender: string;
+  /** The reverse-path is known to be the client's: a login, or a network that is trusted. */
+  readonly senderKnown: boolean;
+  /** As announced; 1 when it was not. */
+  readonly octets: number;
+}
 
 /** Closed set, used as metric label. */
 export type RefusalReason =
@@ -61,11 +99,16 @@ export type RefusalReason =
   | "relaying-denied"
   | "bad-domain"
   | "alias-loop"
-  | "alias-too-wide";
+  | "alias-too-wide"
+  | "posting-denied"
+  | "bad-bounce-address"
+  | "over-quota"
+  | "over-quota-for-now";
 
 export type Resolution =
   | { readonly kind: "accepted"; readonly targets: readonly RecipientTarget[] }
-  | { readonly kind: "refused"; readonly reason: RefusalReason };
+  /** `full` are accounts whose quota was the reason. */
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly full?: readonly Account[] };
 
 export const REFUSALS: Readonly<Record<RefusalReason, Reply>> = {
   "unknown": UNKNOWN_RECIPIENT,
@@ -74,16 +117,22 @@ export const REFUSALS: Readonly<Record<RefusalReason, Reply>> = {
   "bad-domain": BAD_DESTINATION,
   "alias-loop": ALIAS_LOOP,
   "alias-too-wide": ALIAS_TOO_WIDE,
+  "posting-denied": POSTING_DENIED,
+  "bad-bounce-address": BAD_BOUNCE_ADDRESS,
+  "over-quota": MAILBOX_FULL,
+  "over-quota-for-now": MAILBOX_FULL_FOR_NOW,
 };
 
 export interface RecipientOptions {
   readonly directory: Directory;
-  readonly mailboxes: Pick<Mailboxes, "inboxOf">;
+  readonly mailboxes: Pick<Mailboxes, "inboxOf" | "byFoldedName">;
   readonly hostname: string;
   /** Addresses this host is reached at: `[address]` as domain means us. */
   readonly ownAddresses: readonly string[];
   /** Account address, "" to send on. */
   readonly captureOutbound: string;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
 }
 
 /** What a domain part is to us. `row` is null for foreign ones. */
@@ -100,7 +149,16 @@ interface Expansion {
   /** Aliases that were followed, and those being followed now. */
   readonly seen: Set<string>;
   readonly open: Set<string>;
+  /** Null: mail of our own, which no posting policy stops. */
+  readonly facts: RcptFacts | null;
   reason: RefusalReason | null;
+}
+
+/** An alias target that is no address. */
+const AGENT = /^(?:hook|command):[a-z0-9][a-z0-9_-]{0,63}$/;
+
+export function isAgentTarget(text: string): boolean {
+  return AGENT.test(text);
 }
 
 export class RecipientResolver {
@@ -114,12 +172,13 @@ export class RecipientResolver {
     this.#literals = new Set(options.ownAddresses.map(literalOf));
   }
 
-  /** `mayRelay`: the client may send to domains that are not ours. */
-  resolve(path: Path, mayRelay: boolean): Resolution {
+  resolve(path: Path, facts: RcptFacts): Resolution {
     const place = this.#place(path.domain);
     if (place === null) return { kind: "refused", reason: path.domain === "" ? "unknown" : "bad-domain" };
     if (place.destination !== "local") {
-      if (place.destination === "foreign" && !mayRelay) return { kind: "refused", reason: "relaying-denied" };
+      if (place.destination === "foreign" && !facts.mayRelay) {
+        return { kind: "refused", reason: "relaying-denied" };
+      }
       return this.#remote(formatPath(path), place.name);
     }
     const domain = place.row!;
@@ -128,24 +187,66 @@ export class RecipientResolver {
       return { kind: "refused", reason: "unknown" };
     }
     const account = this.#options.directory.account(address);
-    if (account !== null) return this.#toAccount(account, address);
-    const expansion: Expansion = { targets: [], seen: new Set(), open: new Set(), reason: null };
+    if (account !== null) return this.#room(this.#toAccount(account, address), facts.octets);
+    if (isSrs(path.localPart)) return this.#bounce(path.localPart, domain.name);
+    const expansion = expansionFor(facts);
     this.#local(address, domain, { expansion, depth: 0 });
-    return outcome(expansion);
+    return this.#room(outcome(expansion), facts.octets);
   }
 
-  /** The same for an address of our own making (a DSN's recipient, a notice's), which may go anywhere. */
+  /** The same for an address of our own making (a DSN's recipient, a notice's, a member's), which may go anywhere. */
   resolveAddress(address: string): Resolution {
     const at = address.lastIndexOf("@");
     if (at <= 0) return { kind: "refused", reason: "bad-domain" };
     const place = this.#place(address.slice(at + 1));
     if (place === null) return { kind: "refused", reason: "bad-domain" };
     if (place.destination !== "local") return this.#remote(address, place.name);
+    if (isSrs(address)) return this.#bounce(address.slice(0, at), place.row!.name);
     const normal = normalizeAddress(`${address.slice(0, at)}@${place.row!.name}`);
     if (normal === null) return { kind: "refused", reason: "unknown" };
-    const expansion: Expansion = { targets: [], seen: new Set(), open: new Set(), reason: null };
+    const expansion = expansionFor(null);
     this.#local(normal, place.row!, { expansion, depth: 0 });
     return outcome(expansion);
+  }
+
+  /** True for addresses of domains with mailboxes here. */
+  isLocal(address: string): boolean {
+    return this.#place(address.slice(address.lastIndexOf("@") + 1))?.destination === "local";
+  }
+
+  /** Refuses what leads only to mailboxes without room. */
+  #room(resolution: Resolution, octets: number): Resolution {
+    if (resolution.kind === "refused") return resolution;
+    let refuses = true;
+    const full: Account[] = [];
+    for (const target of resolution.targets) {
+      if (target.kind !== "mailbox") return resolution;
+      const over = overQuota(this.#options.directory, target.owner, octets);
+      if (over === null) return resolution;
+      if (over.whose === "account") full.push(target.owner);
+      if (over.rule === "defer") refuses = false;
+    }
+    return { kind: "refused", reason: refuses ? "over-quota" : "over-quota-for-now", full };
+  }
+
+  /** A bounce to what we rewrote goes back where the message came from (srs.ts). */
+  #bounce(localPart: string, domain: string): Resolution {
+    const { directory, clock } = this.#options;
+    const keys = directory.secrets("srs").map(({ value }) => Uint8Array.fromBase64(value));
+    const reversal = srsReverse(localPart, { keys, now: clock() });
+    if (reversal.kind === "refused") {
+      log.info("a bounce address is {reason}: {localPart}", { reason: reversal.reason, localPart });
+      return { kind: "refused", reason: "bad-bounce-address" };
+    }
+    const { address } = reversal;
+    const place = this.#place(domainOf(address));
+    if (place === null || place.destination === "local") {
+      return { kind: "refused", reason: "bad-bounce-address" }; // we never rewrite addresses of our own
+    }
+    const target = this.#remoteTarget(address, { destination: place.name, forwardedBy: domain });
+    return target === null
+      ? { kind: "refused", reason: "disabled" }
+      : { kind: "accepted", targets: [target] };
   }
 
   #place(domain: string): Place | null {
@@ -159,7 +260,11 @@ export class RecipientResolver {
     const name = normalizeDomain(domain);
     if (name === null) return null;
     const row = directory.domain(name);
-    if (row !== null) return { destination: row.kind, name, row, postmasterOnly: false };
+    if (row !== null) {
+      const other = row.aliasOf === "" ? null : directory.domain(row.aliasOf);
+      const main = other ?? row;
+      return { destination: main.kind, name: main.name, row: main, postmasterOnly: false };
+    }
     if (name === this.#hostname) return this.#defaultPlace(true);
     return { destination: "foreign", name, row: null, postmasterOnly: false };
   }
@@ -187,24 +292,51 @@ export class RecipientResolver {
       : { kind: "accepted", targets: [target] };
   }
 
-  #mailbox(account: Account, deliveredTo: string): MailboxTarget | RefusalReason {
+  /** `detail` is what a sub-address has behind its separator. */
+  #mailbox(
+    account: Account,
+    deliveredTo: string,
+    more: { readonly detail?: string; readonly masked?: string } = {},
+  ): MailboxTarget | RefusalReason {
     if (!account.enabled) return "disabled";
-    const mailboxId = this.#options.mailboxes.inboxOf(account.id);
-    if (mailboxId === null) return "unknown";
-    return { kind: "mailbox", mailboxId, account: account.address, deliveredTo, captured: false };
+    const { mailboxes } = this.#options;
+    const inbox = mailboxes.inboxOf(account.id);
+    if (inbox === null) return "unknown";
+    const { folder, create } = this.#folderFor(account, more.detail ?? "");
+    const found = folder === "" ? null : mailboxes.byFoldedName(account.id, folder);
+    return {
+      kind: "mailbox",
+      mailboxId: found?.id ?? inbox,
+      account: account.address,
+      owner: account,
+      deliveredTo,
+      newFolder: found === null && create ? folder : "",
+      masked: more.masked ?? "",
+      captured: false,
+    };
+  }
+
+  #folderFor(account: Account, detail: string): { folder: string; create: boolean } {
+    if (detail === "") return { folder: "", create: false };
+    const way = account.subaddressFolder ??
+      this.#options.directory.domain(domainOf(account.address))?.subaddressFolder ?? "inbox";
+    return { folder: way === "inbox" ? "" : folderOf(detail), create: way === "create" };
   }
 
   #remote(address: string, destination: string): Resolution {
-    const target = this.#remoteTarget(address, destination);
+    const target = this.#remoteTarget(address, { destination, forwardedBy: "" });
     return target === null
       ? { kind: "refused", reason: "disabled" }
       : { kind: "accepted", targets: [target] };
   }
 
   /** Null when mail is captured and nobody is there to take it: then it must not go out either. */
-  #remoteTarget(address: string, destination: string): RecipientTarget | null {
+  #remoteTarget(
+    address: string,
+    way: { readonly destination: string; readonly forwardedBy: string },
+  ): RecipientTarget | null {
     const { captureOutbound, directory } = this.#options;
-    if (captureOutbound === "") return { kind: "remote", address, destination };
+    if (captureOutbound === "") return { kind: "remote", address, ...way };
     const account = directory.account(normalizeAddress(captureOutbound) ?? captureOutbound);
     const target = account === null ? "unknown" : this.#mailbox(account, address);
     return typeof target === "string" ? null : { ...target, captured: true };
@@ -212,9 +344,10 @@ export class RecipientResolver {
 
   /** Adds what a local address (normal form) stands for. */
   #local(address: string, domain: DomainRow, at: { expansion: Expansion; depth: number }): void {
-    if (this.#known(address, address, at)) return;
+    if (this.#known(address, { deliveredTo: address, detail: "" }, at)) return;
     for (const base of subaddressBases(address, domain.subaddressSeparators)) {
-      if (this.#known(base, address, at)) return;
+      const detail = address.slice(base.lastIndexOf("@") + 1, address.lastIndexOf("@"));
+      if (this.#known(base, { deliveredTo: address, detail }, at)) return;
     }
     if (domain.catchAll !== "") {
       const catchAll = this.#options.directory.account(domain.catchAll);
@@ -229,18 +362,53 @@ export class RecipientResolver {
     this.#add(oldest === null ? "unknown" : this.#mailbox(oldest, address), at.expansion);
   }
 
-  /** True when `address` is an account or alias; its targets are added then. */
-  #known(address: string, deliveredTo: string, at: { expansion: Expansion; depth: number }): boolean {
+  /** True when `address` is known; what it leads to is added then. */
+  #known(
+    address: string,
+    way: { readonly deliveredTo: string; readonly detail: string },
+    at: { expansion: Expansion; depth: number },
+  ): boolean {
     const { directory } = this.#options;
+    const { expansion } = at;
     const account = directory.account(address);
     if (account !== null) {
-      this.#add(this.#mailbox(account, deliveredTo), at.expansion);
+      this.#add(this.#mailbox(account, way.deliveredTo, way), expansion);
+      return true;
+    }
+    const further = directory.address(address);
+    if (further !== null) {
+      const owner = directory.owner(address);
+      const masked = further.kind === "masked" ? address : "";
+      this.#add(
+        owner === null ? "disabled" : this.#mailbox(owner, way.deliveredTo, { ...way, masked }),
+        expansion,
+      );
       return true;
     }
     const alias = directory.alias(address);
-    if (alias === null) return false;
-    this.#follow(address, alias.targets, at);
+    if (alias !== null) {
+      this.#follow(address, alias.targets, at);
+      return true;
+    }
+    const group = directory.group(address);
+    if (group === null) return false;
+    const mine = expansion.facts === null || expansion.open.size > 0 || this.#mayPost(group, expansion.facts);
+    this.#add(
+      mine ? { kind: "agent", address, destination: `group:${address}` } : "posting-denied",
+      expansion,
+    );
     return true;
+  }
+
+  /** A reverse-path of ours counts only where the client is known to own it: others can write anything. */
+  #mayPost(group: GroupRow, { sender, senderKnown }: RcptFacts): boolean {
+    if (group.posting === "anyone") return true;
+    const address = sender === "" ? null : normalizeAddress(sender);
+    if (address === null || (!senderKnown && this.isLocal(address))) return false;
+    const { directory } = this.#options;
+    const names = [address, directory.owner(address)?.address ?? address, sender];
+    if (names.some((name) => group.owners.includes(name))) return true;
+    return group.posting === "members" && names.some((name) => directory.isMember(group.address, name));
   }
 
   #follow(from: string, targets: readonly string[], at: { expansion: Expansion; depth: number }): void {
@@ -251,11 +419,19 @@ export class RecipientResolver {
     expansion.open.add(from);
     for (const target of targets) {
       if (expansion.reason === "alias-too-wide") break;
-      const place = this.#place(target.slice(target.lastIndexOf("@") + 1));
+      if (AGENT.test(target)) {
+        this.#add({ kind: "agent", address: from, destination: target }, expansion);
+        continue;
+      }
+      const place = this.#place(domainOf(target));
       if (place === null) this.#add("bad-domain", expansion);
       else if (place.destination === "local") {
-        this.#local(normalizeAddress(target) ?? target, place.row!, { expansion, depth: depth + 1 });
-      } else this.#add(this.#remoteTarget(target, place.name) ?? "disabled", expansion);
+        const renamed = `${target.slice(0, target.lastIndexOf("@"))}@${place.row!.name}`;
+        this.#local(normalizeAddress(renamed) ?? renamed, place.row!, { expansion, depth: depth + 1 });
+      } else {
+        const way = { destination: place.name, forwardedBy: domainOf(from) };
+        this.#add(this.#remoteTarget(target, way) ?? "disabled", expansion);
+      }
     }
     expansion.open.delete(from);
   }
@@ -270,8 +446,18 @@ export class RecipientResolver {
         });
       }
     } else if (expansion.targets.length < MAX_ALIAS_TARGETS) expansion.targets.push(target);
-    else expansion.reason = "alias-too-wide";
+    else {
+      expansion.reason = "alias-too-wide";
+      log.warn("an alias names more than {limit} addresses: {aliases}", {
+        limit: MAX_ALIAS_TARGETS,
+        aliases: [...expansion.open].join(" > "),
+      });
+    }
   }
+}
+
+function expansionFor(facts: RcptFacts | null): Expansion {
+  return { targets: [], seen: new Set(), open: new Set(), facts, reason: null };
 }
 
 function outcome({ targets, reason }: Expansion): Resolution {

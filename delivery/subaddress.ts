@@ -15,3 +15,14 @@ export function subaddressBases(address: string, separators: string): string[] {
   }
   return bases;
 }
+
+/** Longest name of a folder that a stranger may name. */
+const MAX_FOLDER = 64;
+
+/** The folder that a detail names, in lower case; "" when it names none that mail may come to by itself. */
+export function folderOf(detail: string): string {
+  const plain = detail.trim();
+  if (plain === "" || plain.length > MAX_FOLDER || plain === "inbox") return "";
+  // deno-lint-ignore no-control-regex
+  return /[\x00-\x1f\x7f/%*"\\]/.test(plain) || plain.startsWith(".") ? "" : plain;
+}

@@ -50,6 +50,7 @@ export class QueuePart implements ThreadPart {
         hostname: config.hostname,
         ownAddresses: addresses,
         captureOutbound: config.captureOutbound,
+        clock: Date.now,
       }),
       queueLifetimeMs: queue.lifetimeMs,
       bounceLifetimeMs: queue.bounceLifetimeMs,

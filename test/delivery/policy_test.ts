@@ -6,6 +6,7 @@ import { ownsAddress } from "../../delivery/sender.ts";
 import { subaddressBases } from "../../delivery/subaddress.ts";
 import type { DomainRow } from "../../storage/ops.ts";
 import type { Account } from "../../storage/store.ts";
+import { domainRow } from "../lib/domain_row.ts";
 import { line, pathOf, STRANGER } from "./reception_bed.ts";
 
 const ALICE: Account = {
@@ -16,16 +17,18 @@ const ALICE: Account = {
   enabled: true,
   sendAs: ["news@elsewhere.example"],
   createdAt: 0,
+  quotaOctets: null,
+  quotaMessages: null,
+  subaddressFolder: null,
 };
 const ALIASES: Record<string, string[]> = {
   "sales@example.test": ["alice@example.test", "bob@example.test"],
   "office@example.test": ["bob@example.test"],
 };
 const DIRECTORY = {
+  address: () => null,
   domain: (name: string): DomainRow | null =>
-    name === "example.test"
-      ? { name, kind: "local", nextHop: "", catchAll: "", subaddressSeparators: "+-" }
-      : null,
+    name === "example.test" ? domainRow({ name, subaddressSeparators: "+-" }) : null,
   alias: (address: string) => {
     const targets = ALIASES[address];
     return targets === undefined ? null : { address, targets };

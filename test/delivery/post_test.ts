@@ -19,6 +19,7 @@ async function post(bed: ReceptionBed, mail: Partial<OwnMail>): Promise<string |
       hostname: "mx.example.test",
       ownAddresses: [],
       captureOutbound: "",
+      clock: Date.now,
     }),
     queueLifetimeMs: 5 * DAY_MS,
     bounceLifetimeMs: 2 * DAY_MS,

@@ -74,6 +74,7 @@ export class QueueHarness {
         hostname: "mx.example.test",
         ownAddresses: [],
         captureOutbound: "",
+        clock: Date.now,
       }),
       queueLifetimeMs: DEFAULT_QUEUE.lifetimeMs,
       bounceLifetimeMs: DEFAULT_QUEUE.bounceLifetimeMs,

@@ -1,11 +1,12 @@
 /** From forward-paths to mailboxes and remote addresses, over the real directory. */
 import { deepStrictEqual as equal } from "node:assert";
-import { RecipientResolver, type Resolution } from "../../delivery/recipients.ts";
-import type { DomainRow, WriteOp } from "../../storage/ops.ts";
+import { type RcptFacts, RecipientResolver, type Resolution } from "../../delivery/recipients.ts";
+import type { DomainInput, WriteOp } from "../../storage/ops.ts";
 import { TestStore } from "../lib/test_store.ts";
 import { pathOf } from "./reception_bed.ts";
 
-const local: DomainRow = {
+const FACTS: RcptFacts = { mayRelay: false, sender: "sender@remote.example", senderKnown: false, octets: 1 };
+const local: DomainInput = {
   name: "example.test",
   kind: "local",
   nextHop: "",
@@ -29,8 +30,11 @@ async function resolving(setup: Setup, body: (resolve: (to: string) => string) =
       hostname: setup.hostname ?? "mx.example.test",
       ownAddresses: ["192.0.2.25", "2001:db8::25"],
       captureOutbound: setup.captureOutbound ?? "",
+      clock: Date.now,
     });
-    await body((to) => shown(resolver.resolve(pathOf(to), to.endsWith(".relayed.example"))));
+    await body((to) =>
+      shown(resolver.resolve(pathOf(to), { ...FACTS, mayRelay: to.endsWith(".relayed.example") }))
+    );
   } finally {
     await test.close();
   }
@@ -39,7 +43,7 @@ async function resolving(setup: Setup, body: (resolve: (to: string) => string) =
 function shown(resolution: Resolution): string {
   if (resolution.kind === "refused") return resolution.reason;
   return resolution.targets.map((target) =>
-    target.kind === "remote"
+    target.kind !== "mailbox"
       ? `${target.address} by ${target.destination}`
       : target.deliveredTo === target.account
       ? target.account
@@ -48,7 +52,7 @@ function shown(resolution: Resolution): string {
 }
 
 const alias = (address: string, ...targets: string[]): WriteOp => ({ kind: "put-alias", address, targets });
-const domain = (row: Partial<DomainRow>): WriteOp => ({ kind: "put-domain", domain: { ...local, ...row } });
+const domain = (row: Partial<DomainInput>): WriteOp => ({ kind: "put-domain", domain: { ...local, ...row } });
 
 Deno.test("accounts, in any spelling of their address", () =>
   resolving({}, (resolve) => {
@@ -281,8 +285,9 @@ async function resolvingWithStore(body: (resolve: (to: string) => string, test: 
       hostname: "mx.example.test",
       ownAddresses: [],
       captureOutbound: "",
+      clock: Date.now,
     });
-    await body((to) => shown(resolver.resolve(pathOf(to), false)), test);
+    await body((to) => shown(resolver.resolve(pathOf(to), FACTS)), test);
   } finally {
     await test.close();
   }

@@ -3,6 +3,7 @@ import { deepStrictEqual as equal, ok } from "node:assert";
 import fc from "fast-check";
 import { MAX_HEADER_OCTETS, SubmissionHeader } from "../../delivery/submission.ts";
 import type { Account } from "../../storage/store.ts";
+import { domainRow } from "../lib/domain_row.ts";
 import { line, NOW, octetsOf, ReceptionBed, STRANGER, text } from "./reception_bed.ts";
 
 const ALICE: Account = {
@@ -13,15 +14,13 @@ const ALICE: Account = {
   enabled: true,
   sendAs: ["news@elsewhere.example", "jürgen@example.test"],
   createdAt: 0,
+  quotaOctets: null,
+  quotaMessages: null,
+  subaddressFolder: null,
 };
 const DIRECTORY = {
-  domain: () => ({
-    name: "example.test",
-    kind: "local" as const,
-    nextHop: "",
-    catchAll: "",
-    subaddressSeparators: "+",
-  }),
+  address: () => null,
+  domain: () => domainRow({ name: "example.test", subaddressSeparators: "+" }),
   alias: (address: string) =>
     address === "sales@example.test" ? { address, targets: ["alice@example.test"] } : null,
 };
