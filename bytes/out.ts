@@ -69,6 +69,16 @@ export class Out {
     this.#length = Math.min(mark, this.#length);
   }
 
+  /**
+   * Takes back what {@linkcode take} gave, once it is written and nobody looks at it any more: the next output uses
+   * its memory. For sessions that answer many short commands; the others hold no memory while they are idle.
+   */
+  give(written: Uint8Array<ArrayBuffer>): void {
+    if (this.#buffer === EMPTY && written.buffer.byteLength <= this.#leastOctets) {
+      this.#buffer = new Uint8Array(written.buffer);
+    }
+  }
+
   /** Everything collected so far; valid until the caller has written it, never touched again here. */
   take(): Uint8Array<ArrayBuffer> {
     this.#encode();

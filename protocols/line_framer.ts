@@ -9,9 +9,11 @@ import { CR, LF } from "../bytes/ascii.ts";
 
 export type LineResult = "line" | "more" | "too-long";
 
+const NOTHING = new Uint8Array(0);
+
 export class LineFramer {
   /** After "line": where it lies, without its CRLF. Valid until the next call. */
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = NOTHING;
   start = 0;
   end = 0;
   /** Octets a line may have, CRLF included. */

@@ -33,9 +33,9 @@ export class DenoTransport implements Transport {
     this.#closed = false;
   }
 
-  /** A connection in clear; `upgrader` null means no STARTTLS. */
-  static plain(conn: Deno.TcpConn, upgrader: TlsUpgrader | null): DenoTransport {
-    setNoDelay(conn);
+  /** A connection in clear; `upgrader` null means no STARTTLS. `noDelay`: it has TCP_NODELAY from its listener. */
+  static plain(conn: Deno.TcpConn, upgrader: TlsUpgrader | null, noDelay = false): DenoTransport {
+    if (!noDelay) setNoDelay(conn);
     return new DenoTransport(conn, { upgrader, tls: null });
   }
 

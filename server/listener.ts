@@ -213,7 +213,8 @@ export class Listener {
     if (this.#compact) return await serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
     if (!this.#inherits) keepAlive(connection as Deno.TcpConn);
     if (!isImplicitTls(this.config.protocol)) {
-      return await serve(DenoTransport.plain(connection as Deno.TcpConn, tls), this.config);
+      const transport = DenoTransport.plain(connection as Deno.TcpConn, tls, this.#inherits);
+      return await serve(transport, this.config);
     }
     let transport: Transport;
     try {

@@ -498,9 +498,10 @@ class Connection {
     await this.#writing;
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     try {
       await this.#transport.write(bytes);
+      this.#out.give(bytes);
     } catch (error) {
       throw new PeerGone("writing failed", { cause: error });
     } finally {
