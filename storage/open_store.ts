@@ -9,6 +9,7 @@ import type { Connection } from "./libsql.ts";
 import { SqlMailboxes } from "./mailboxes.ts";
 import { SqlMessages } from "./messages.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
+import { SqlPolicyState } from "./policy_state.ts";
 import { SqlQueue } from "./queue.ts";
 import { DEFAULT_SEGMENT_OPTIONS, type SegmentOptions, SegmentWriter } from "./segment_writer.ts";
 import { SegmentSpool } from "./spool.ts";
@@ -39,6 +40,7 @@ class ThreadStore implements Store {
   readonly mailboxes: SqlMailboxes;
   readonly messages: SqlMessages;
   readonly queue: SqlQueue;
+  readonly policy: SqlPolicyState;
   readonly blobs: SegmentBlobReader;
   #connection: Connection;
   #writer: WriterPort;
@@ -59,6 +61,7 @@ class ThreadStore implements Store {
     this.mailboxes = new SqlMailboxes(statements);
     this.messages = new SqlMessages(statements);
     this.queue = new SqlQueue(statements);
+    this.policy = new SqlPolicyState(statements);
     this.blobs = new SegmentBlobReader(folder.segments);
     this.#segments = new SegmentWriter(folder.segments, files, {
       ...DEFAULT_SEGMENT_OPTIONS,

@@ -6,9 +6,9 @@
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
 import type { FlagState } from "./changes.ts";
-import type { OverQuota, QueueTls, SubaddressFolder } from "./schema.ts";
+import type { OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
 
-export type { OverQuota, QueueTls, SubaddressFolder } from "./schema.ts";
+export type { OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
 
 /** Where a record of the blob segments lies. */
 export interface BlobAddress {
@@ -72,6 +72,8 @@ export interface QueueEntry {
   readonly tls?: QueueTls;
   /** First attempt (RFC 4865); left out: at once. */
   readonly notBefore?: number;
+  /** Why it waits for the operator; left out: it does not. */
+  readonly heldFor?: string;
   readonly recipients: readonly QueueRecipient[];
 }
 
@@ -210,8 +212,24 @@ export type WriteOp =
     readonly ifBefore: number;
     readonly keep: number;
   }
+  /** With `add` the count grows by it; else the row is replaced. */
+  | { readonly kind: "put-state"; readonly rows: readonly PolicyRow[]; readonly add: boolean }
+  | { readonly kind: "remove-state"; readonly of: PolicyKind; readonly keys: readonly string[] }
+  /** Drops at most a few thousand rows that ended before `at`. */
+  | { readonly kind: "sweep-state"; readonly at: number }
   | { readonly kind: "put-token"; readonly token: TokenRow }
   | { readonly kind: "remove-token"; readonly id: string };
+
+/** One thing that the checks of incoming mail remember; the meaning of `count` and `note` is the kind's. */
+export interface PolicyRow {
+  readonly kind: PolicyKind;
+  readonly key: string;
+  readonly firstAt: number;
+  readonly lastAt: number;
+  readonly count: number;
+  readonly expiresAt: number;
+  readonly note: string;
+}
 
 /** A record that was copied; both addresses have the same length. */
 export interface Relocation {

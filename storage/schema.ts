@@ -247,6 +247,26 @@ export const queueRecipients = sqliteTable("queue_recipients", {
   index("queue_recipients_destination").on(table.destination, table.nextAttemptAt),
 ]);
 
+/**
+ * What the checks of incoming mail remember: greylisted triplets, sums of a day, bans. Rows past their end mean nothing
+ * and are swept.
+ */
+export const policyState = sqliteTable("policy_state", {
+  kind: text("kind").$type<PolicyKind>().notNull(),
+  key: text("key").notNull(),
+  firstAt: integer("first_at").notNull(),
+  lastAt: integer("last_at").notNull(),
+  count: integer("count").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+  note: text("note").notNull(),
+}, (table) => [
+  primaryKey({ columns: [table.kind, table.key] }),
+  index("policy_state_expires").on(table.expiresAt),
+]);
+
+/** `sent` and `first-time` are by login and day, `known` the recipients a login has written to. */
+export type PolicyKind = "ban" | "greylist" | "known" | "sent" | "first-time" | "noticed";
+
 /** Octets of freed records per segment: what compaction goes by. */
 export const segmentDead = sqliteTable("segment_dead", {
   segment: integer("segment").primaryKey(),

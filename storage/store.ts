@@ -6,6 +6,7 @@
  * thread's own blob segment and never cross threads.
  */
 import type { ChangeListener } from "./changes.ts";
+import type { PolicyState } from "./policy_state.ts";
 import type {
   BlobAddress,
   DomainRow,
@@ -24,6 +25,7 @@ export interface Store {
   readonly mailboxes: Mailboxes;
   readonly messages: Messages;
   readonly queue: Queue;
+  readonly policy: PolicyState;
   readonly blobs: BlobReader;
 
   /** Sends one operation to the writer; resolves after its commit. Rejects only when the writer is gone. */
@@ -369,7 +371,7 @@ export interface Queue {
   nextDueAt(after: number): number | null;
   /** The recipients of one message that are not held (up to 10,000): what an operator has not stopped. */
   waiting(queueId: number): number[];
-  /** Recipients of these destinations that are not held (up to 10,000). */
+  /** Recipients of these destinations that wait for another attempt (up to 10,000). */
   waitingFor(destinations: readonly string[]): number[];
   /** Those of the given recipients that are still in the queue, held ones too. */
   recipients(ids: readonly number[]): DueRecipient[];

@@ -27,6 +27,7 @@ import { expunge } from "./operations/expunge.ts";
 import { storeFlags } from "./operations/flags.ts";
 import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
+import * as policyState from "./operations/policy_state.ts";
 import * as queue from "./operations/queue.ts";
 import { countDead, relocate } from "./operations/relocate.ts";
 import { noteQuota, settleUsage } from "./operations/usage.ts";
@@ -286,6 +287,12 @@ export class Writer implements WriterPort {
         return noteQuota(context, op);
       case "rotate-secret":
         return directory.rotateSecret(context, op);
+      case "put-state":
+        return policyState.putState(context, op);
+      case "remove-state":
+        return policyState.removeState(context, op);
+      case "sweep-state":
+        return policyState.sweepState(context, op);
       case "put-token":
         return directory.putToken(context, op);
       case "remove-token":
@@ -415,7 +422,9 @@ function removes(op: WriteOp): boolean {
     case "remove-certificate":
     case "remove-domain":
     case "remove-group":
+    case "remove-state":
     case "remove-token":
+    case "sweep-state":
       return true;
     default:
       return false;

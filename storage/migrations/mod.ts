@@ -13,4 +13,8 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0002_credentials_and_tls",
     statements: ["CREATE TABLE `client_certificates` (\n\t`fingerprint` text PRIMARY KEY NOT NULL,\n\t`account_id` integer NOT NULL,\n\t`note` text NOT NULL,\n\t`created_at` integer NOT NULL\n) STRICT;","CREATE INDEX `client_certificates_account` ON `client_certificates` (`account_id`,`fingerprint`);","ALTER TABLE `accounts` ADD `scram` text;","CREATE INDEX `accounts_without_scram` ON `accounts` (`id`) WHERE scram IS NULL AND password_hash IS NOT NULL;","ALTER TABLE `queue_messages` ADD `tls` text DEFAULT '' NOT NULL;"],
   },
+  {
+    name: "0003_policy_state",
+    statements: ["CREATE TABLE `policy_state` (\n\t`kind` text NOT NULL,\n\t`key` text NOT NULL,\n\t`first_at` integer NOT NULL,\n\t`last_at` integer NOT NULL,\n\t`count` integer NOT NULL,\n\t`expires_at` integer NOT NULL,\n\t`note` text NOT NULL,\n\tPRIMARY KEY(`kind`, `key`)\n) STRICT, WITHOUT ROWID;","CREATE INDEX `policy_state_expires` ON `policy_state` (`expires_at`);"],
+  },
 ];

@@ -72,11 +72,11 @@ function prepare({ drizzle }: OperationContext) {
       destination: p("destination"),
       notify: p("notify"),
       originalRecipient: p("originalRecipient"),
-      held: 0,
+      held: p("held"),
       attempts: 0,
       nextAttemptAt: p("nextAttemptAt"),
       delayNotified: 0,
-      lastReply: "",
+      lastReply: p("lastReply"),
       lastRemote: "",
     }).prepare(),
   };
@@ -140,8 +140,10 @@ export class DeliverOperation {
     });
     const queueId = row!.id;
     const nextAttemptAt = queue.notBefore ?? queue.createdAt;
+    const held = queue.heldFor === undefined ? 0 : 1;
+    const lastReply = queue.heldFor ?? "";
     for (const recipient of queue.recipients) {
-      this.#statements.recipient.run({ ...recipient, queueId, nextAttemptAt });
+      this.#statements.recipient.run({ ...recipient, queueId, nextAttemptAt, held, lastReply });
     }
     this.#context.changes.push({ kind: "queue" });
     return queueId;
