@@ -2,6 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { domainOf, normalizeDomain, normalizeLocalPart } from "../../../storage/address_form.ts";
 import type { AliasRow } from "../../../storage/store.ts";
+import { isAgentTarget } from "../../../delivery/recipients.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
@@ -22,6 +23,7 @@ const MAX_WALK = 10_000;
 const aliasSchema = z.object({ address: z.string(), targets: z.array(z.string()) }).openapi("Alias");
 const targets = z.array(z.string().max(1_024)).min(1).max(MAX_TARGETS).openapi({
   example: ["ann@example.org"],
+  description: "addresses here or elsewhere, or `command:NAME` and `hook:NAME` of the configuration",
 });
 const newAlias = z.strictObject({ address: localAddress, targets }).openapi("NewAlias");
 const aliasChange = z.strictObject({ targets }).openapi("AliasChange");
@@ -151,11 +153,15 @@ export function aliasRoutes({ services, directory }: RouteContext): Router {
 
   /** Local targets in their normal form; the local part of others is not ours to fold. */
   function targetOf(text: string, index: number): string {
+    if (isAgentTarget(text)) return text;
     const at = text.lastIndexOf("@");
     const domain = at > 0 ? normalizeDomain(text.slice(at + 1)) : null;
     const localPart = at > 0 ? normalizeLocalPart(text.slice(0, at)) : null;
     if (domain === null || localPart === null) {
-      throw invalid(`targets.${index}`, `"${text}" is not an address, as in ann@example.org`);
+      throw invalid(
+        `targets.${index}`,
+        `"${text}" is not an address, as in ann@example.org, and no command:NAME or hook:NAME`,
+      );
     }
     const local = store.directory.domain(domain)?.kind === "local";
     return `${local ? localPart : text.slice(0, at)}@${domain}`;
