@@ -14,9 +14,10 @@ export function faultReply(fault: WriteFault): Reply {
     case "no-such-mailbox":
     case "no-such-account":
       return LOCAL_ERROR;
-    case "unavailable":
+    case "disk-full":
     case "limit":
       return DISK_FULL;
+    case "unavailable":
     case "over-quota":
     case "no-such-address":
     case "no-such-group":

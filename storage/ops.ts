@@ -342,7 +342,9 @@ export type WriteFault =
   | "over-quota"
   | "domain-in-use"
   | "limit"
-  /** The store is closing or its disk is full; try again later. */
+  /** What adds data is refused until there is space again. */
+  | "disk-full"
+  /** The store is closing or has failed; try again later. */
   | "unavailable";
 
 export interface AppendedUid {

@@ -4,7 +4,7 @@
  * What arrives while one group commits goes into the next. Each operation runs in a SAVEPOINT of its group, so that a
  * refused one leaves the others whole; results and changes go out only after COMMIT (synchronous=FULL) returned. A
  * group is bounded in operations and time. Trouble of the disk fails the whole group. SQLITE_FULL gives up the reserve:
- * what removes mail is run again in its room, everything else is answered "unavailable" until the reserve is back.
+ * what removes mail is run again in its room, everything else is answered "disk-full" until the reserve is back.
  * Anything else (I/O errors above all) is reported to `onFatal` and nothing is retried on the connection that failed.
  *
  * Checkpoints: PASSIVE once the WAL is past {@linkcode CHECKPOINT_OCTETS}, after the replies are out; TRUNCATE at
@@ -195,7 +195,7 @@ export class Writer implements WriterPort {
 
   /** Runs one operation in its savepoint. Throws only what ends the group. */
   #guarded(op: WriteOp): WriteResult {
-    if (this.#full && !removes(op)) return refuse("unavailable", "the disk is full");
+    if (this.#full && !removes(op)) return refuse("disk-full", "the disk is full");
     const mark = this.#context.changes.length;
     const usageMark = this.#context.usage.length;
     this.#connection.exec("SAVEPOINT operation");
@@ -338,7 +338,7 @@ export class Writer implements WriterPort {
       again: again.length,
     });
     for (const waiting of group) {
-      if (!again.includes(waiting)) waiting.resolve(refuse("unavailable", "the disk is full"));
+      if (!again.includes(waiting)) waiting.resolve(refuse("disk-full", "the disk is full"));
     }
     if (reserve === undefined) return;
     reserve.release();

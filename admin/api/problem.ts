@@ -90,6 +90,7 @@ const STATUS_OF: Readonly<Record<WriteFault, ProblemStatus>> = {
   "domain-in-use": 409,
   "limit": 409,
   "over-quota": 409,
+  "disk-full": 503,
   "unavailable": 503,
 };
 

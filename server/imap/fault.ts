@@ -18,6 +18,7 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
       return no("The name has children", "HASCHILDREN");
     case "limit":
       return no("A limit is reached", "LIMIT");
+    case "disk-full":
     case "unavailable":
       return no("Not possible just now", "UNAVAILABLE");
     case "over-quota":

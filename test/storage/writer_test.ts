@@ -53,7 +53,7 @@ Deno.test("on a full disk mail is refused and can still be removed, until there 
       ...{ keywords: [], unchangedSince: null },
     }),
   ]);
-  assert.ok(created.some((result) => !result.ok && result.fault === "unavailable"), "mailboxes are refused");
+  assert.ok(created.some((result) => !result.ok && result.fault === "disk-full"), "mailboxes are refused");
   assert.ok(flagged.ok, "flags run again in the reserve");
   assert.deepEqual(calls, ["release"]);
   assert.equal(await fileMessage(t.store, inbox, TEXT), null);
