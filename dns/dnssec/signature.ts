@@ -39,6 +39,8 @@ export interface SignatureContext {
   readonly work: Work;
   /** Seconds since 1970. */
   readonly nowSeconds: number;
+  /** A revoked key may have signed: only to learn that it is revoked (RFC 5011 2.1). */
+  readonly revoked?: boolean;
 }
 
 /** Checks `set` against `keys`, the DNSKEY records of `zone` that are trusted. */
@@ -57,7 +59,8 @@ export async function checkSignatures(
       continue;
     }
     const fitting = keys.filter((key) =>
-      isZoneKey(key) && key.algorithm === signature.algorithm && keyTag(key) === signature.keyTag
+      (context.revoked === true || isZoneKey(key)) && key.algorithm === signature.algorithm &&
+      keyTag(key) === signature.keyTag
     );
     if (fitting.length === 0) {
       reason = bogus(EXTENDED_ERRORS.DNSKEY_MISSING, `${set.name}: no key ${signature.keyTag} in ${zone}`);
