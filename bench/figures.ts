@@ -20,7 +20,7 @@ export interface Effort {
 }
 
 export const FULL: Effort = {
-  secs: 4,
+  secs: 3,
   rounds: 3,
   mailbox: 200,
   deliver: { ours: 15_000, peer: 2_000 },
@@ -313,7 +313,9 @@ function idle(tls: "compact" | "full", most: number): Figure {
           what: `idle IMAP session, tls: ${tls}`,
           unit: "kB",
           ours: ours / 1000,
-          peer: setting.peer === null ? null : await idleOctets(setting, setting.peer) / 1000,
+          peer: tls === "full" || setting.peer === null
+            ? null
+            : await idleOctets(setting, setting.peer) / 1000,
           budget: { kind: "below", most },
           note: `${setting.effort.idle} sessions`,
         }];
@@ -324,22 +326,25 @@ function idle(tls: "compact" | "full", most: number): Figure {
   };
 }
 
-/** Octets that one more idle session over TLS takes, on top of a server that has some. */
+/** Octets that one idle session over TLS takes, on a server whose heap has grown to what logins need. */
 async function idleOctets(setting: Setting, target: Target): Promise<number> {
   const options = { ...READ, tls: 1, sources: 10 };
-  const some = await setting.generator.start("idle", target.imaps, { ...options, conns: 50 });
+  await load(setting, "imap", {
+    port: target.imaps,
+    options: { ...options, op: "login", conns: 8, secs: 3 },
+  });
   await pause(1_500);
   const before = residentOctets(target.pids());
-  const many = await setting.generator.start("idle", target.imaps, {
+  const sessions = await setting.generator.start("idle", target.imaps, {
     ...options,
     conns: setting.effort.idle,
   });
-  await pause(3_000);
+  await pause(2_000);
   const octets = residentOctets(target.pids()) - before;
-  await many.end();
-  await some.end();
-  const failed = (some.ready.failed ?? 1) + (many.ready.failed ?? 1);
-  if (failed > 0) throw new Failures(`idle: ${failed} sessions of ${target.name} could not be opened`);
+  await sessions.end();
+  if (sessions.ready.failed !== 0) {
+    throw new Failures(`idle: ${sessions.ready.failed} sessions of ${target.name} could not be opened`);
+  }
   return octets / setting.effort.idle;
 }
 
