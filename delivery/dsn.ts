@@ -1,5 +1,5 @@
 /**
- * Delivery status notifications: bounces and delay notices as multipart/report.
+ * Delivery status notifications: bounces, delay notices and reports of success as multipart/report.
  *
  * RFC 3464 (message/delivery-status), RFC 6522 (multipart/report), RFC 3834 5 (Auto-Submitted), RFC 6533 3 (addresses
  * that are not ASCII). One notice tells of all recipients of one message that met their fate together. The third part
@@ -30,6 +30,7 @@ export interface DsnText {
   readonly from: string;
   readonly subject: Readonly<Record<Notice["kind"], string>>;
   readonly opening: Readonly<Record<Notice["kind"], readonly string[]>>;
+  readonly success: Readonly<Record<"delivered" | "relayed" | "expanded", string>>;
   readonly said: string;
   readonly reason: string;
   readonly message: readonly string[];
@@ -111,9 +112,17 @@ function humanText({ notice, hostname, full, text }: DsnFacts): string {
     "",
     ...recipients.flatMap((about) => [
       `<${about.recipient.recipient}>`,
-      about.fromPeer
-        ? fill(text.said, { remote: about.remote, text: about.text })
-        : fill(text.reason, { text: about.text }),
+      ...(kind === "success"
+        ? [
+          text
+            .success[about.action === "relayed" || about.action === "expanded" ? about.action : "delivered"],
+        ]
+        : []),
+      ...(about.text === "" ? [] : [
+        about.fromPeer
+          ? fill(text.said, { remote: about.remote, text: about.text })
+          : fill(text.reason, { text: about.text }),
+      ]),
       "",
     ]),
     ...text.message,
@@ -131,19 +140,21 @@ function statusReport({ kind, message, recipients }: Notice, hostname: string, n
   const blocks = [
     [
       `Reporting-MTA: dns; ${hostname}`,
-      ...(message.envelopeId === "" ? [] : [`Original-Envelope-Id: ${message.envelopeId}`]),
+      ...(message.envelopeId === "" ? [] : [`Original-Envelope-Id: ${unxtext(message.envelopeId)}`]),
       `X-Veredus-Id: ${message.traceId}`,
       `Arrival-Date: ${formatDate(message.createdAt)}`,
     ],
     ...recipients.map((about) => [
       ...(about.recipient.originalRecipient === ""
         ? []
-        : [`Original-Recipient: ${about.recipient.originalRecipient}`]),
+        : [`Original-Recipient: ${originalRecipient(about.recipient.originalRecipient)}`]),
       `Final-Recipient: ${typedAddress(about.recipient.recipient)}`,
-      `Action: ${kind === "failure" ? "failed" : "delayed"}`,
+      `Action: ${about.action}`,
       `Status: ${about.enhanced}`,
       ...(about.remote === "" ? [] : [`Remote-MTA: dns; ${remoteMta(about)}`]),
-      `Diagnostic-Code: ${about.fromPeer ? "smtp" : "X-Veredus"}; ${about.text}`,
+      ...(about.text === ""
+        ? []
+        : [`Diagnostic-Code: ${about.fromPeer ? "smtp" : "X-Veredus"}; ${about.text}`]),
       `Last-Attempt-Date: ${formatDate(now)}`,
       ...(kind === "delay" ? [`Will-Retry-Until: ${formatDate(message.expiresAt)}`] : []),
     ]),
@@ -154,6 +165,16 @@ function statusReport({ kind, message, recipients }: Notice, hostname: string, n
 /** `mx.example.org[192.0.2.1]:25` names a host and how it was reached; the host is what the field is for. */
 function remoteMta({ remote }: NoticeRecipient): string {
   return /^([^[\]:]+)\[/.exec(remote)?.[1] ?? remote.replace(/:\d+$/, "");
+}
+
+/** RFC 3464 2.2.1 and 2.3.1: the fields hold the octets that xtext stood for. */
+function unxtext(text: string): string {
+  return text.replace(/\+([0-9A-F]{2})/g, (_all, hex) => String.fromCharCode(parseInt(hex, 16)));
+}
+
+function originalRecipient(stated: string): string {
+  const semicolon = stated.indexOf(";");
+  return `${stated.slice(0, semicolon)}; ${unxtext(stated.slice(semicolon + 1))}`;
 }
 
 /** RFC 6533 3: `utf-8; ` with everything beyond printable ASCII as \x{HEX}, so that the part stays ASCII. */
@@ -202,7 +223,9 @@ export async function noticeOperation(parts: NoticeParts, notice: Notice): Promi
   const { store, post, hostname } = parts;
   const { message } = notice;
   const { blob } = message;
-  const full = message.ret === "FULL" && blob.length <= MAX_RETURNED_OCTETS;
+  // RFC 3461 4.3: only failures return the message; RFC 8689 5: never of mail that must stay under TLS.
+  const full = notice.kind === "failure" && message.ret === "FULL" && message.tls !== "require" &&
+    blob.length <= MAX_RETURNED_OCTETS;
   const header = Math.min(message.headerOctets, blob.length, MAX_RETURNED_HEADER);
   const octets = composeDsn({
     notice,
@@ -213,7 +236,12 @@ export async function noticeOperation(parts: NoticeParts, notice: Notice): Promi
     full,
     text: EN,
   });
-  const prepared = await prepareOwnMail(post, { octets, sender: "", recipients: [message.sender] });
+  const prepared = await prepareOwnMail(post, {
+    octets,
+    sender: "",
+    recipients: [message.sender],
+    tls: message.tls,
+  });
   if ("operation" in prepared) return prepared.operation;
   log.warn("the notice about {traceId} has no receiver: {reason}", {
     traceId: message.traceId,

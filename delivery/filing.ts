@@ -6,7 +6,15 @@
  */
 import { encode, latin1 } from "../bytes/decode.ts";
 import type { MessageFacts } from "../message/facts.ts";
-import type { QueueEntry, QueueRecipient, WriteOp, WriteResult } from "../storage/ops.ts";
+import { NO_RCPT_PARAMETERS, type RcptParameters } from "../protocols/smtp/parameters.ts";
+import type {
+  BlobAddress,
+  QueueEntry,
+  QueueRecipient,
+  QueueTls,
+  WriteOp,
+  WriteResult,
+} from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import type { MailboxTarget, RecipientTarget } from "./recipients.ts";
 import { copyPrefix } from "./trace.ts";
@@ -20,7 +28,6 @@ const MAX_CAPTURED_LINES = 100;
 // deno-lint-ignore no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
 const NO_FORWARDS: ReadonlyMap<string, ReadonlyMap<string, QueueRecipient>> = new Map();
-const NO_EXTENSIONS = { notify: "", originalRecipient: "" } as const;
 
 export interface FilingFacts {
   readonly traceId: string;
@@ -34,12 +41,26 @@ export interface FilingFacts {
   readonly expiresAt: number;
   /** The reverse-path of what `domain` forwards (srs.ts). */
   readonly senderFor: (domain: string) => string;
+  /** RFC 3461; left out: "". */
+  readonly envelopeId?: string;
+  readonly ret?: "" | "FULL" | "HDRS";
+  /** RFC 8689; left out: "". */
+  readonly tls?: QueueTls;
+  /** RFC 4865: first attempt; left out: at once. */
+  readonly notBefore?: number;
+  /** What is filed in the same transaction, made when the octets are durable; left out or null: nothing. */
+  readonly beside?: (blob: BlobAddress) => Promise<WriteOp | null>;
 }
+
+/** Destination of queue rows that are filed in mailboxes here when their time has come. */
+export const LOCAL_DESTINATION = "local";
 
 interface Copy {
   readonly target: MailboxTarget;
   readonly deliveredTo: string[];
 }
+
+type DeliverOp = Extract<WriteOp, { kind: "deliver" }>;
 
 export class Filing {
   /** By mailbox; those that wait for a folder to be made, by its name too. */
@@ -50,6 +71,13 @@ export class Filing {
   #forwarded: Map<string, Map<string, QueueRecipient>> | null = null;
   /** Addresses whose mail an agent gets. */
   #agents: string[] | null = null;
+
+  /** Mailboxes get their copies from the queue (RFC 4865). */
+  readonly #held: boolean;
+
+  constructor({ held = false }: { readonly held?: boolean } = {}) {
+    this.#held = held;
+  }
 
   get mailboxes(): number {
     return this.#copies.size;
@@ -72,11 +100,21 @@ export class Filing {
   }
 
   /** False when there are too many: nothing was added then. */
-  add(targets: readonly RecipientTarget[]): boolean {
+  add(targets: readonly RecipientTarget[], request: RcptParameters = NO_RCPT_PARAMETERS): boolean {
     if (this.#copies.size + this.remote + targets.length > MAX_TARGETS) return false;
     for (const target of targets) {
       if (target.kind !== "mailbox") {
-        this.#queue(target);
+        this.#queue(target, request);
+        continue;
+      }
+      if (this.#held) {
+        const { deliveredTo } = target;
+        this.#remote.set(`${LOCAL_DESTINATION} ${deliveredTo}`, {
+          recipient: deliveredTo,
+          destination: LOCAL_DESTINATION,
+          notify: request.notify,
+          originalRecipient: request.originalRecipient,
+        });
         continue;
       }
       const key = target.newFolder === "" ? target.mailboxId : `${target.mailboxId}/${target.newFolder}`;
@@ -90,9 +128,12 @@ export class Filing {
     return true;
   }
 
-  #queue(target: Exclude<RecipientTarget, MailboxTarget>): void {
+  #queue(
+    target: Exclude<RecipientTarget, MailboxTarget>,
+    { notify, originalRecipient }: RcptParameters,
+  ): void {
     const { address, destination } = target;
-    const recipient = { recipient: address, destination, ...NO_EXTENSIONS };
+    const recipient = { recipient: address, destination, notify, originalRecipient };
     if (target.kind === "agent") {
       this.#remote.set(destination, recipient);
       (this.#agents ??= []).push(address);
@@ -121,7 +162,11 @@ export class Filing {
     facts: FilingFacts,
   ): Promise<WriteResult> {
     await this.#makeFolders(store);
-    return await store.write(await this.operation(spool, message, facts));
+    const operation = await this.operation(spool, message, facts);
+    const beside = await facts.beside?.(operation.content.blob) ?? null;
+    if (beside === null) return await store.write(operation);
+    const result = await store.write({ kind: "batch", ops: [operation, beside] });
+    return result.ok && result.kind === "batch" ? result.results[0]! : result;
   }
 
   /** Makes the folders of sub-addresses that are missing; where that fails INBOX gets the message. */
@@ -147,7 +192,7 @@ export class Filing {
   }
 
   /** Syncs the octets; the operation that files them may become part of a batch. Rejects with StorageError. */
-  async operation(spool: Spool, message: MessageFacts, facts: FilingFacts): Promise<WriteOp> {
+  async operation(spool: Spool, message: MessageFacts, facts: FilingFacts): Promise<DeliverOp> {
     const { traceId, sender, at } = facts;
     const copies = [...this.#copies.values()];
     const blob = await spool.store({
@@ -195,15 +240,18 @@ export class Filing {
 }
 
 function queueEntry(
-  { accountId, eightBit, smtputf8, at, expiresAt }: FilingFacts,
+  { accountId, eightBit, smtputf8, at, expiresAt, envelopeId = "", ret = "", tls = "", notBefore }:
+    FilingFacts,
   { sender, recipients }: { sender: string; recipients: ReadonlyMap<string, QueueRecipient> },
 ): QueueEntry {
   const rows = [...recipients.values()];
   return {
     sender,
     accountId,
-    envelopeId: "",
-    ret: "",
+    envelopeId,
+    ret,
+    tls,
+    ...(notBefore !== undefined && { notBefore }),
     eightBit,
     // An alias may lead from an ASCII address to one that is not.
     smtputf8: smtputf8 || rows.some(({ recipient }) => NOT_ASCII.test(recipient)),

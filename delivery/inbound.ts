@@ -7,10 +7,12 @@
  * Mail from port 25 is stored octet for octet behind the trace fields. Hot: bench/micro/inbound_bench.ts.
  */
 import { getLogger } from "@logtape/logtape";
+import { latin1 } from "../bytes/decode.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
-import type { MailParameters } from "../protocols/smtp/parameters.ts";
+import type { MailParameters, RcptParameters } from "../protocols/smtp/parameters.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import {
+  BINARY_OUTSIDE_PARTS,
   LOCAL_ERROR,
   NEEDS_SMTPUTF8,
   RECIPIENT_OK,
@@ -19,14 +21,20 @@ import {
   TOO_BIG,
   TOO_MANY_RECIPIENTS,
 } from "../protocols/smtp/reply.ts";
+import type { BlobAddress, QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Account, Spool, Store } from "../storage/store.ts";
+import { reencodeBinaryParts } from "./binary_parts.ts";
+import { noticeOperation } from "./dsn.ts";
+import { dsnDuty } from "./dsn_request.ts";
 import { errorReply, faultReply } from "./faults.ts";
 import { Filing } from "./filing.ts";
 import { forwardedSender, freshKeys } from "./forwarding.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
 import { reencodeLongLines } from "./long_lines.ts";
 import { noteUse } from "./masked.ts";
+import { type LookupPolicy, lookupReply } from "./lookup.ts";
 import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
+import type { PostOptions } from "./post.ts";
 import { QuotaNotices } from "./quota_notice.ts";
 import type { ClientFacts, Reception, Transaction } from "./reception.ts";
 import {
@@ -37,6 +45,7 @@ import {
   observeAccepted,
 } from "./reception_metrics.ts";
 import { type RcptFacts, RecipientResolver, REFUSALS } from "./recipients.ts";
+import { startQueue } from "./start_queue.ts";
 import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
 
@@ -46,7 +55,7 @@ export const MAX_RECEIVED = 100;
 const log = getLogger(["veredus", "delivery"]);
 
 /** What the operator decides; all of it may change while the server runs. */
-export interface InboundConfig {
+export interface InboundConfig extends LookupPolicy {
   readonly messageOctets: number;
   /** Recipients of one message. */
   readonly recipients: number;
@@ -76,6 +85,7 @@ interface Setting {
   readonly config: InboundConfig;
   readonly resolver: RecipientResolver;
   readonly quotaNotices: QuotaNotices;
+  readonly post: PostOptions;
 }
 
 export class InboundReception implements Reception {
@@ -106,6 +116,16 @@ export class InboundReception implements Reception {
     }
     return new InboundTransaction(this.#setting, client, mail);
   }
+
+  lookup(client: ClientFacts, question: { readonly verb: "VRFY" | "EXPN"; readonly text: string }): Reply {
+    const { options: { store }, config, resolver } = this.#setting;
+    return lookupReply(client, question, { directory: store.directory, resolver, policy: config });
+  }
+
+  etrn(_client: ClientFacts, text: string): Promise<Reply> {
+    const { store, clock } = this.#setting.options;
+    return startQueue(store, text, clock());
+  }
 }
 
 function settingOf(options: InboundOptions, config: InboundConfig): Setting {
@@ -121,7 +141,14 @@ function settingOf(options: InboundOptions, config: InboundConfig): Setting {
     clock,
   });
   const post = { store, clock, newId, resolver, queueLifetimeMs, bounceLifetimeMs };
-  return { options, config, resolver, quotaNotices: new QuotaNotices(post, hostname) };
+  return { options, config, resolver, post, quotaNotices: new QuotaNotices(post, hostname) };
+}
+
+/** A recipient whose success is ours to report. */
+interface Report {
+  readonly address: string;
+  readonly action: "delivered" | "expanded";
+  readonly originalRecipient: string;
 }
 
 class InboundTransaction implements Transaction {
@@ -130,6 +157,11 @@ class InboundTransaction implements Transaction {
   #client: ClientFacts;
   #sender: string;
   #smtputf8: boolean;
+  #parameters: MailParameters;
+  /** RFC 4865; null at once. */
+  #holdUntil: number | null;
+  /** Recipients whose success we report ourselves. */
+  #reports: Report[];
   #rcptFacts: RcptFacts;
   #filing: Filing;
   #recipients: number;
@@ -155,6 +187,9 @@ class InboundTransaction implements Transaction {
     this.#client = client;
     this.#sender = formatPath(mail.reversePath);
     this.#smtputf8 = mail.parameters.smtputf8;
+    this.#parameters = mail.parameters;
+    this.#holdUntil = holdUntil(mail.parameters, setting.options.clock);
+    this.#reports = [];
     const known = mayRelay(client);
     this.#rcptFacts = {
       mayRelay: known,
@@ -162,20 +197,20 @@ class InboundTransaction implements Transaction {
       senderKnown: known,
       octets: mail.parameters.size ?? 1,
     };
-    this.#filing = new Filing();
+    this.#filing = new Filing({ held: this.#holdUntil !== null });
     this.#recipients = 0;
     this.#firstRecipient = null;
     this.#spool = null;
     this.#facts = null;
     this.#octets = 0;
-    this.#eightBit = mail.parameters.body === "8BITMIME";
+    this.#eightBit = mail.parameters.body !== "7BIT";
     this.#gate = null;
     this.#beganMs = 0;
     this.#refusal = null;
     this.#finishing = false;
   }
 
-  rcpt(path: Path): Reply {
+  rcpt(path: Path, parameters: RcptParameters): Reply {
     if (this.#recipients >= this.#setting.config.recipients) {
       countRecipient("too-many");
       return TOO_MANY_RECIPIENTS;
@@ -197,9 +232,17 @@ class InboundTransaction implements Transaction {
       return REFUSALS[resolution.reason];
     }
     const { targets } = resolution;
-    if (!this.#filing.add(targets)) {
+    const duty = dsnDuty(parameters, formatPath(path), { targets, held: this.#holdUntil !== null });
+    if (!this.#filing.add(targets, duty.request)) {
       countRecipient("too-many");
       return TOO_MANY_RECIPIENTS;
+    }
+    if (duty.report !== null && this.#sender !== "") {
+      this.#reports.push({
+        address: formatPath(path),
+        action: duty.report,
+        originalRecipient: parameters.originalRecipient,
+      });
     }
     const [first] = targets;
     countRecipient(
@@ -259,8 +302,13 @@ class InboundTransaction implements Transaction {
       });
     }
     this.#forget();
-    this.#report(answer);
+    this.#logAnswer(answer);
     return answer;
+  }
+
+  async finishEach(): Promise<readonly Reply[]> {
+    const answer = await this.finish();
+    return Array.from({ length: this.#recipients }, () => answer);
   }
 
   discard(): void {
@@ -282,8 +330,15 @@ class InboundTransaction implements Transaction {
     if (this.#spool === null || this.#facts === null) return LOCAL_ERROR;
     let message = this.#facts.finish();
     if (message.receivedCount - 1 > MAX_RECEIVED || this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
-    if (this.#gate !== null && message.longestLineOctets > MAX_LINE_OCTETS) {
-      message = await this.#reencode(this.#spool, message);
+    if (this.#parameters.body === "BINARYMIME") {
+      const reencoded = await this.#rewrite(this.#spool, reencodeBinaryParts);
+      if (reencoded === "unmendable") return BINARY_OUTSIDE_PARTS;
+      message = reencoded ?? message;
+      if (reencoded !== null) countMended("binary");
+    } else if (this.#gate !== null && message.longestLineOctets > MAX_LINE_OCTETS) {
+      const reencoded = await this.#rewrite(this.#spool, reencodeLongLines);
+      message = reencoded ?? message;
+      if (reencoded !== null) countMended("long-lines");
     }
     return await this.#store(this.#spool, message);
   }
@@ -291,6 +346,7 @@ class InboundTransaction implements Transaction {
   async #store(spool: Spool, message: MessageFacts): Promise<Reply> {
     const { options, config } = this.#setting;
     const at = options.clock();
+    const tls = await this.#tlsNeed(spool, message);
     const lifetimeMs = this.#sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
     if (this.#filing.forwards) await freshKeys(options.store, at);
     const result = await this.#filing.store({ store: options.store, spool }, message, {
@@ -300,7 +356,12 @@ class InboundTransaction implements Transaction {
       eightBit: this.#eightBit,
       smtputf8: this.#smtputf8,
       at,
-      expiresAt: at + lifetimeMs,
+      expiresAt: (this.#holdUntil ?? at) + lifetimeMs,
+      envelopeId: this.#parameters.envelopeId,
+      ret: this.#parameters.ret,
+      tls,
+      ...(this.#holdUntil !== null && { notBefore: this.#holdUntil }),
+      ...(this.#reports.length > 0 && { beside: (blob) => this.#report(blob, { message, at, tls }) }),
       senderFor: (domain) =>
         forwardedSender(options.store, {
           sender: this.#sender,
@@ -328,23 +389,69 @@ class InboundTransaction implements Transaction {
     }
   }
 
-  /** Writes the message anew with short lines; the facts then describe what is stored. */
-  async #reencode(from: Spool, message: MessageFacts): Promise<MessageFacts> {
+  /** Writes the message anew; the facts then describe what is stored. Null: it stays as it is. */
+  async #rewrite<T extends MessageFacts | string | null>(
+    from: Spool,
+    rewrite: (from: Spool, to: Spool) => Promise<T>,
+  ): Promise<T> {
     const to = this.#setting.options.store.spool();
     try {
-      const reencoded = await reencodeLongLines(from, to);
-      if (reencoded === null) {
+      const rewritten = await rewrite(from, to);
+      if (rewritten === null || typeof rewritten === "string") {
         to.discard();
-        return message;
+        return rewritten;
       }
       this.#spool = to;
       from.discard();
-      countMended("long-lines");
-      return reencoded;
+      return rewritten;
     } catch (error) {
       to.discard();
       throw error;
     }
+  }
+
+  /** RFC 8689: REQUIRETLS goes before the field, which only matters to mail that leaves. */
+  async #tlsNeed(spool: Spool, { headerOctets }: MessageFacts): Promise<QueueTls> {
+    if (this.#parameters.requireTls) return "require";
+    if (this.#filing.remote === 0) return "";
+    const header = await spool.read(0, Math.min(headerOctets, MAX_SEARCHED_HEADER));
+    return TLS_REQUIRED_NO.test(latin1(header)) ? "optional" : "";
+  }
+
+  /** The report of success to the sender, filed together with the message. */
+  async #report(
+    blob: BlobAddress,
+    { message, at, tls }: { readonly message: MessageFacts; readonly at: number; readonly tls: QueueTls },
+  ): Promise<WriteOp | null> {
+    const { options: { store, hostname }, post } = this.#setting;
+    const { envelopeId, ret } = this.#parameters;
+    return await noticeOperation({ store, post, hostname }, {
+      kind: "success",
+      message: {
+        ...{
+          queueId: 0,
+          traceId: this.traceId,
+          sender: this.#sender,
+          accountId: this.#client.account?.id ?? null,
+        },
+        ...{
+          envelopeId,
+          ret,
+          eightBit: this.#eightBit,
+          smtputf8: this.#smtputf8,
+          createdAt: at,
+          expiresAt: at,
+        },
+        ...{ blob, headerOctets: message.headerOctets, tls },
+      },
+      recipients: this.#reports.map(({ address, action, originalRecipient }) => ({
+        recipient: {
+          ...{ recipientId: 0, queueId: 0, recipient: address, destination: "", notify: "SUCCESS" },
+          ...{ originalRecipient, attempts: 0, delayNotified: false, nextAttemptAt: at },
+        },
+        ...{ action, enhanced: "2.0.0", text: "", fromPeer: false, remote: "" },
+      })),
+    });
   }
 
   /** Octets that go into the store, ours and the client's. */
@@ -395,7 +502,7 @@ class InboundTransaction implements Transaction {
   }
 
   /** The one line about this message. */
-  #report(answer: Reply): void {
+  #logAnswer(answer: Reply): void {
     const tookMs = performance.now() - this.#beganMs;
     const outcome = answer.code < 300 ? "accepted" : answer.code < 500 ? "deferred" : "refused";
     countMessage(outcome, this.#client.service);
@@ -413,6 +520,18 @@ class InboundTransaction implements Transaction {
       ...(outcome !== "accepted" && { reply: `${answer.code} ${answer.enhanced} ${answer.text}` }),
     });
   }
+}
+
+/** RFC 8689 5. */
+const TLS_REQUIRED_NO = /^tls-required:[ \t]*no[ \t]*\r$/im;
+const MAX_SEARCHED_HEADER = 64 * 1024;
+
+/** RFC 4865 3; a time that has passed holds nothing. */
+function holdUntil({ hold }: MailParameters, clock: () => number): number | null {
+  if (hold === null) return null;
+  const now = clock();
+  const until = "untilMs" in hold ? hold.untilMs : now + hold.forSeconds * 1_000;
+  return until > now ? until : null;
 }
 
 const NOTHING = new Uint8Array(0);

@@ -19,14 +19,15 @@ import type { Spool } from "../storage/store.ts";
 
 /** Whole lines of base64. */
 const PIECE_OCTETS = 1024 * OCTETS_PER_LINE;
-const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
+export const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
 /** RFC 2045 6.7: 76 with the `=` of a soft break; a token takes up to three. */
 const WRAP_AT = 73;
 const BASE64_LINE = 76;
 
-type Encoding = "quoted-printable" | "base64";
+/** `8bit` changes the label alone. */
+type Encoding = "quoted-printable" | "base64" | "8bit";
 
-interface Plan {
+export interface Plan {
   readonly part: MimePart;
   readonly encoding: Encoding;
   /** The part is in this encoding already and only its lines are too long. */
@@ -117,7 +118,8 @@ async function encodingFor(from: Spool, part: MimePart): Promise<Encoding> {
   return escaped * 6 > sample.length ? "base64" : "quoted-printable";
 }
 
-class Rewriter {
+/** Copies a message with some parts encoded anew. */
+export class Rewriter {
   readonly #from: Spool;
   readonly #to: Spool;
   readonly #facts: FactsBuilder;
@@ -137,6 +139,8 @@ class Rewriter {
     await this.#copyUntil(part.headerStart);
     const header = await this.#from.read(part.headerStart, part.headerEnd);
     await this.#emit(wrap ? header : encodedHeader(header, { encoding, messageRoot }));
+    this.#at = part.bodyStart;
+    if (encoding === "8bit") return;
     const atEnd = part.bodyEnd === this.#from.octets;
     const encoder = wrap
       ? (encoding === "base64" ? new Base64Wrapper(atEnd) : new QuotedPrintableWrapper())

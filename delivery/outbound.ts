@@ -18,6 +18,7 @@ import {
 } from "../protocols/smtp/client_session.ts";
 import { DotStuffer } from "../protocols/smtp/dot_stuff.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
+import type { QueueTls } from "../storage/ops.ts";
 import type { Connector, OutgoingConnection, Timers } from "./connector.ts";
 import { type Route, routeName } from "./routes.ts";
 
@@ -110,7 +111,11 @@ export class OutboundConnection {
   }
 
   /** Tries the hosts of a route until one is ready for mail. */
-  static async open(route: Route, parts: OutboundParts): Promise<OutboundConnection | HopFailure> {
+  static async open(
+    route: Route,
+    parts: OutboundParts,
+    need: QueueTls = "",
+  ): Promise<OutboundConnection | HopFailure> {
     if (route.kind === "none") return { enhanced: route.enhanced, text: route.text, remote: "" };
     const hosts = route.kind === "mx" ? await mxHosts(route.domain, parts) : [route.host];
     if ("enhanced" in hosts) return hosts;
@@ -143,7 +148,7 @@ export class OutboundConnection {
       }
       for (const address of found.addresses) {
         if (tried++ >= MAX_TRIED) return failure;
-        const opened = await openAt({ ...way, host }, address, parts);
+        const opened = await openAt({ ...way, host }, address, { parts, need });
         if (opened instanceof OutboundConnection) return opened;
         failure = opened;
         log.debug("{host} takes no mail now: {text}", { host, remote: opened.remote, text: opened.text });
@@ -216,6 +221,10 @@ export class OutboundConnection {
 
   get tls(): OutgoingConnection["tls"] {
     return this.#connection.tls;
+  }
+
+  get offersDsn(): boolean {
+    return this.#session.offersDsn;
   }
 
   /** False when no further message can go over it. */
@@ -388,7 +397,7 @@ async function mxHosts(domain: string, parts: OutboundParts): Promise<readonly s
 async function openAt(
   route: HostRoute,
   address: string,
-  parts: OutboundParts,
+  { parts, need }: { readonly parts: OutboundParts; readonly need: QueueTls },
 ): Promise<OutboundConnection | HopFailure> {
   let password: string;
   try {
@@ -399,10 +408,12 @@ async function openAt(
     return { enhanced: "4.3.5", text: "the password for the next hop cannot be read", remote: route.host };
   }
   const credentials = route.username === "" ? null : { user: route.username, password };
-  let starttls: "off" | "offered" | "required" = route.tls === "opportunistic"
-    ? "offered"
-    : route.tls === "required"
+  // RFC 8689 4.2.1: TLS with a certificate that names the host.
+  const required = route.tls === "required" || (need === "require" && route.tls !== "implicit");
+  let starttls: "off" | "offered" | "required" = required
     ? "required"
+    : route.tls === "opportunistic"
+    ? "offered"
     : "off";
   const port = route.port === 0 ? parts.smtpPort : route.port;
   for (;;) {
@@ -420,7 +431,7 @@ async function openAt(
       host: route.host,
       session,
       outbound: parts,
-      verify: route.tls === "required",
+      verify: required,
     });
     if (opened !== "handshake-failed") return opened;
     starttls = "off";

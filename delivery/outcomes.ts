@@ -24,6 +24,8 @@ const FULL_GROUP = 100;
 /** Why a recipient was not reached, as its sender is told. */
 export interface NoticeRecipient {
   readonly recipient: DueRecipient;
+  /** RFC 3464 2.3.3. */
+  readonly action: "failed" | "delayed" | "delivered" | "relayed" | "expanded";
   /** RFC 3463. */
   readonly enhanced: string;
   /** The peer's words with their codes, or ours. */
@@ -34,7 +36,7 @@ export interface NoticeRecipient {
 }
 
 export interface Notice {
-  readonly kind: "failure" | "delay";
+  readonly kind: "failure" | "delay" | "success";
   readonly message: QueuedMessage;
   readonly recipients: readonly NoticeRecipient[];
 }
@@ -46,7 +48,7 @@ export type NoticeWriter = (notice: Notice) => Promise<WriteOp | null>;
 export interface Settled {
   readonly message: QueuedMessage;
   readonly outcome: QueueOutcome;
-  readonly notice: { readonly kind: "failure" | "delay"; readonly about: NoticeRecipient } | null;
+  readonly notice: { readonly kind: Notice["kind"]; readonly about: NoticeRecipient } | null;
 }
 
 export class OutcomeWriter {

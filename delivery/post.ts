@@ -7,7 +7,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { FactsBuilder } from "../message/facts.ts";
-import type { WriteOp } from "../storage/ops.ts";
+import type { QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import { Filing } from "./filing.ts";
 import type { RecipientResolver } from "./recipients.ts";
@@ -32,6 +32,8 @@ export interface OwnMail {
   /** Reverse-path; "" for a DSN (RFC 3464 2). */
   readonly sender: string;
   readonly recipients: readonly string[];
+  /** Left out: "". */
+  readonly tls?: QueueTls;
 }
 
 /**
@@ -63,6 +65,7 @@ export async function prepareOwnMail(
       accountId: null,
       eightBit: mail.octets.some((octet) => octet >= 0x80),
       smtputf8: false,
+      tls: mail.tls ?? "",
       at,
       senderFor: () => mail.sender, // ours
       expiresAt: at + (mail.sender === "" ? options.bounceLifetimeMs : options.queueLifetimeMs),

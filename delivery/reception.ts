@@ -4,7 +4,7 @@
  * The driver (`server/smtp.ts`) knows sockets and the protocol core, `inbound.ts` knows policy, recipients and storage;
  * this is all they know of each other. LMTP and other ways in use the same interface.
  */
-import type { MailParameters } from "../protocols/smtp/command.ts";
+import type { MailParameters, RcptParameters } from "../protocols/smtp/parameters.ts";
 import type { Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import type { Account } from "../storage/store.ts";
@@ -21,8 +21,8 @@ export interface ClientFacts {
   readonly esmtp: boolean;
   /** Null in clear; `protocol` and `cipher` are null where the carrier cannot tell. */
   readonly tls: { readonly protocol: string | null; readonly cipher: string | null } | null;
-  /** `mx`: the port for other servers; `submission`: 587 and 465. */
-  readonly service: "mx" | "submission";
+  /** `mx`: the port for other servers; `submission`: 587 and 465; `lmtp`: local delivery (RFC 2033). */
+  readonly service: "mx" | "submission" | "lmtp";
   /** Null before a login. */
   readonly account: Account | null;
   /** In one of `trusted_networks`: may relay, line ends are converted. */
@@ -35,6 +35,10 @@ export interface Reception {
     client: ClientFacts,
     mail: { readonly reversePath: Path | null; readonly parameters: MailParameters },
   ): Transaction | Reply;
+  /** VRFY and EXPN. */
+  lookup(client: ClientFacts, question: { readonly verb: "VRFY" | "EXPN"; readonly text: string }): Reply;
+  /** ETRN: mail held for a domain is tried now. Rejects with StorageError. */
+  etrn(client: ClientFacts, text: string): Promise<Reply>;
 }
 
 /** One message on its way in. Every method may be called once `mail` gave it, until `finish` or `discard`. */
@@ -42,13 +46,15 @@ export interface Transaction {
   /** Our id of the message: in the 250, in `Received`, in every log line about it. */
   readonly traceId: string;
   /** RCPT. The recipient counts when the reply is 2xx. */
-  rcpt(path: Path): Reply | Promise<Reply>;
+  rcpt(path: Path, parameters: RcptParameters): Reply | Promise<Reply>;
   /** Before the 354, or the first chunk of BDAT: null goes on. */
   begin(): Reply | null;
   /** A span of the message, dot-stuffing removed, valid during the call. A returned promise is backpressure. */
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined;
   /** The message is complete. The reply is 2xx only after it is durable. Never rejects: trouble is a 4xx. */
   finish(): Promise<Reply>;
+  /** The same for LMTP: a reply for each accepted recipient, in order (RFC 2033 4.2). */
+  finishEach(): Promise<readonly Reply[]>;
   /** Forgets everything; safe at any time and more than once, also after `finish`. */
   discard(): void;
 }

@@ -55,7 +55,7 @@ export function countRecipient(outcome: RecipientOutcome): void {
   child(`r ${outcome}`, () => recipients.labels({ outcome })).inc();
 }
 
-export function countMended(what: "header" | "long-lines"): void {
+export function countMended(what: "header" | "long-lines" | "binary"): void {
   child(`h ${what}`, () => mended.labels({ what })).inc();
 }
 

@@ -13,8 +13,9 @@
 import { getLogger } from "@logtape/logtape";
 import type { RecipientResult } from "../protocols/smtp/client_session.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
-import type { QueueOutcome } from "../storage/ops.ts";
+import type { QueueOutcome, QueueTls } from "../storage/ops.ts";
 import type { DuePosition, DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
+import { type AgentRoute, agentRoute, type Agents, agentVerdict } from "./agents.ts";
 import { type HopFailure, type MessageSource, OutboundConnection, type OutboundParts } from "./outbound.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import * as metrics from "./queue_metrics.ts";
@@ -38,6 +39,8 @@ const CROWDED_MS = 10_000;
 const MAX_SYNC_READ = 64 * 1024;
 /** Longest sleep; a clock that was set back must not put the queue to sleep for days. */
 const MAX_SLEEP_MS = 10 * 60_000;
+/** The way of mail that an agent takes. */
+const NO_SERVER: Route = { kind: "none", enhanced: "5.3.5", text: "no mail server takes this" };
 
 export interface RunnerOptions extends ScheduleOptions {
   readonly connections: number;
@@ -53,6 +56,7 @@ export interface RunnerParts {
   readonly options: RunnerOptions;
   readonly rules: readonly RelayRule[];
   readonly notice: NoticeWriter;
+  readonly agents: Agents;
 }
 
 /** A connection as administration lists it. */
@@ -75,6 +79,9 @@ interface Job {
 interface Destination {
   readonly key: string;
   readonly route: Route;
+  readonly tls: QueueTls;
+  /** Null for other servers. */
+  readonly agent: AgentRoute | null;
   jobs: Job[];
   connections: number;
   /** Connections that are open and past EHLO. */
@@ -291,7 +298,8 @@ export class QueueRunner {
       const message = messages.get(queueId);
       if (message == null) continue; // removed since
       this.#claim1(recipient);
-      const route = routeOf({
+      const agent = agentRoute(recipient.destination);
+      const route = agent !== null ? NO_SERVER : routeOf({
         sender: message.sender,
         recipient: recipient.recipient,
         rules,
@@ -300,7 +308,7 @@ export class QueueRunner {
           return row?.kind === "relay" ? row.nextHop : null;
         },
       });
-      const destination = this.#destinationOf(route);
+      const destination = this.#destinationOf(route, { tls: message.tls, agent });
       const key = `${queueId} ${destination.key}`;
       const job = jobs.get(key);
       if (job !== undefined && job.recipients.length < options.recipientsPerTransaction) {
@@ -313,11 +321,19 @@ export class QueueRunner {
     }
   }
 
-  #destinationOf(route: Route): Destination {
-    const key = routeKey(route);
+  #destinationOf(
+    route: Route,
+    { tls, agent }: { readonly tls: QueueTls; readonly agent: AgentRoute | null },
+  ): Destination {
+    // Mail that must or need not be under TLS has connections of its own.
+    const key = agent !== null
+      ? `${agent.kind}:${agent.name}`
+      : tls === ""
+      ? routeKey(route)
+      : `${routeKey(route)} ${tls}`;
     let destination = this.#destinations.get(key);
     if (destination === undefined) {
-      destination = { key, route, jobs: [], connections: 0, ready: 0, idle: [], crowdedUntil: 0 };
+      destination = { key, route, tls, agent, jobs: [], connections: 0, ready: 0, idle: [], crowdedUntil: 0 };
       this.#destinations.set(key, destination);
     }
     return destination;
@@ -416,6 +432,7 @@ export class QueueRunner {
 
   /** One connection from its opening to QUIT. */
   async #serve(destination: Destination, session: Session): Promise<void> {
+    if (destination.agent !== null) return await this.#runAgent(destination.agent, destination, session);
     const first = this.#takeJob(destination);
     if (first === null) return;
     const opened = await this.#open(destination, first);
@@ -433,6 +450,34 @@ export class QueueRunner {
     }
     session.doing = "QUIT";
     await opened.quit();
+  }
+
+  /** Gives an agent its jobs, one recipient after the other. */
+  async #runAgent(agent: AgentRoute, destination: Destination, session: Session): Promise<void> {
+    for (let job = this.#takeJob(destination); job !== null; job = this.#takeJob(destination)) {
+      const { message } = job;
+      session.doing = `${destination.key} takes ${message.traceId}`;
+      for (const recipient of job.recipients) {
+        const startedAt = this.#now();
+        let verdict: Verdict;
+        try {
+          verdict = await this.#parts.agents[agent.kind](agent.name, {
+            message,
+            recipient,
+            source: this.#source(message),
+          });
+        } catch (error) {
+          log.error("{agent} could not take {traceId}: {error}", {
+            agent: destination.key,
+            traceId: message.traceId,
+            error,
+          });
+          verdict = agentVerdict("temporary", "4.3.0", "local error");
+        }
+        this.#settle(message, [{ recipient, verdict }], this.#now() - startedAt);
+      }
+      if (this.#draining || this.#crowded(destination)) return;
+    }
   }
 
   /** The next job whose recipients the operator has not stopped meanwhile. */
@@ -472,7 +517,7 @@ export class QueueRunner {
     const startedAt = this.#now();
     let opened: OutboundConnection | HopFailure;
     try {
-      opened = await OutboundConnection.open(destination.route, this.#parts.outbound);
+      opened = await OutboundConnection.open(destination.route, this.#parts.outbound, destination.tls);
     } catch (error) {
       log.error("connecting to {destination} met a fault of ours: {error}", {
         destination: routeName(destination.route),
@@ -547,7 +592,7 @@ export class QueueRunner {
       for (const [at, recipient] of left.entries()) {
         const result = results[at]!;
         if (result.again) again.push(recipient);
-        else done.push({ recipient, verdict: verdictOf(result, connection.remote) });
+        else done.push({ recipient, verdict: verdictOf(result, connection, destination.route) });
       }
       this.#settle(message, done, tookMs);
       left = again;
@@ -571,6 +616,7 @@ export class QueueRunner {
       smtputf8: this.#needsUtf8(message, recipients),
       ret: message.ret,
       envelopeId: message.envelopeId,
+      requireTls: message.tls === "require",
     };
   }
 
@@ -630,12 +676,19 @@ export class QueueRunner {
 // deno-lint-ignore no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
 
-function verdictOf(result: RecipientResult, remote: string): Verdict {
+function verdictOf(
+  result: RecipientResult,
+  { remote, offersDsn }: OutboundConnection,
+  route: Route,
+): Verdict {
   return {
     outcome: result.outcome,
     enhanced: result.enhanced,
     text: result.reply === null ? result.text : replyText(result.reply),
     fromPeer: result.reply !== null,
     remote,
+    ...(offersDsn
+      ? { success: "told-by-peer" }
+      : route.kind === "host" && route.mode === "lmtp" && { success: "final" }),
   };
 }

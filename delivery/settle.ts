@@ -18,6 +18,8 @@ export interface Verdict {
   readonly text: string;
   readonly fromPeer: boolean;
   readonly remote: string;
+  /** Of a delivery: the peer tells of success itself, it ended there, or (left out) it went on to a peer that will not. */
+  readonly success?: "told-by-peer" | "final";
 }
 
 export interface Judge {
@@ -47,7 +49,17 @@ export function settle(
     delayNotified: recipient.delayNotified,
   };
   if (verdict.outcome === "delivered") {
-    return { message, outcome: { ...base, outcome: "delivered" }, notice: null };
+    const told = message.sender !== "" && verdict.success !== "told-by-peer" &&
+      asksFor(recipient.notify, "SUCCESS");
+    const action = verdict.success === "final" ? "delivered" : "relayed"; // RFC 3461 5.2.2
+    const { enhanced, text, fromPeer, remote } = verdict;
+    return {
+      message,
+      outcome: { ...base, outcome: "delivered" },
+      notice: told
+        ? { kind: "success", about: { recipient, action, enhanced, text, fromPeer, remote } }
+        : null,
+    };
   }
   const next = verdict.outcome === "permanent" ? null : nextAttempt(options, {
     attempts: recipient.attempts,
@@ -63,7 +75,9 @@ export function settle(
     return {
       message,
       outcome: { ...base, outcome: "failed" },
-      notice: told ? { kind: "failure", about: { recipient, enhanced, text, fromPeer, remote } } : null,
+      notice: told
+        ? { kind: "failure", about: { recipient, action: "failed", enhanced, text, fromPeer, remote } }
+        : null,
     };
   }
   const { createdAt } = message;
@@ -78,11 +92,14 @@ export function settle(
       delayNotified: told || recipient.delayNotified,
     },
     notice: told
-      ? { kind: "delay", about: { recipient, enhanced: verdict.enhanced, text, fromPeer, remote } }
+      ? {
+        kind: "delay",
+        about: { recipient, action: "delayed", enhanced: verdict.enhanced, text, fromPeer, remote },
+      }
       : null,
   };
 }
 
-function asksFor(notify: string, what: "FAILURE" | "DELAY"): boolean {
-  return notify === "" || notify.toUpperCase().split(",").includes(what);
+function asksFor(notify: string, what: "FAILURE" | "DELAY" | "SUCCESS"): boolean {
+  return (notify === "" && what !== "SUCCESS") || notify.toUpperCase().split(",").includes(what);
 }

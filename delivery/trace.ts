@@ -46,6 +46,7 @@ function join(text: string, clause: string): string {
 /** The registered name of "Mail Transmission Types" (RFC 3848, RFC 6531 4.3). */
 export function protocolName(client: ClientFacts, smtputf8: boolean): string {
   if (!client.esmtp) return "SMTP";
+  if (client.service === "lmtp") return `${smtputf8 ? "UTF8LMTP" : "LMTP"}${client.tls === null ? "" : "S"}`;
   const secure = client.tls === null ? "" : "S";
   const authenticated = client.account === null ? "" : "A";
   return `${smtputf8 ? "UTF8SMTP" : "ESMTP"}${secure}${authenticated}`;

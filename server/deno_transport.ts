@@ -3,9 +3,17 @@
  *
  * A plain connection sets TCP_NODELAY itself; a `Deno.TlsConn` cannot, its listening socket carries the option
  * (`listen_options.ts`). A read that is outstanding when `close` is called ends with null. STARTTLS goes through
- * the {@linkcode TlsUpgrader} given at construction; without one it is not offered.
+ * the {@linkcode TlsUpgrader} given at construction; without one it is not offered. A browser or a TLS hello on a plain
+ * connection ends it at its first octets.
  */
+import { ForeignHello } from "../protocols/foreign_hello.ts";
+import { counter } from "../telemetry/metrics.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
+
+const foreign = counter(
+  "veredus_foreign_hello_total",
+  "Browsers and TLS clients cut on a port of something else",
+);
 
 /** Turns an accepted plain connection into a TLS transport, server side. */
 export interface TlsUpgrader {
@@ -21,27 +29,37 @@ export class DenoTransport implements Transport {
   #conn: Deno.Conn;
   #upgrader: TlsUpgrader | null;
   #closed: boolean;
+  /** Until the first words are known. */
+  #hello: ForeignHello | null;
 
   private constructor(
     conn: Deno.Conn,
-    options: { upgrader: TlsUpgrader | null; tls: TlsFacts | null },
+    options: { upgrader: TlsUpgrader | null; tls: TlsFacts | null; peer: PeerFacts | null },
   ) {
-    this.peer = peerFacts(conn);
+    this.peer = options.peer ?? peerFacts(conn);
+    this.#hello = options.tls === null ? new ForeignHello() : null;
     this.tls = options.tls;
     this.#conn = conn;
     this.#upgrader = options.upgrader;
     this.#closed = false;
   }
 
-  /** A connection in clear; `upgrader` null means no STARTTLS. `noDelay`: it has TCP_NODELAY from its listener. */
-  static plain(conn: Deno.TcpConn, upgrader: TlsUpgrader | null, noDelay = false): DenoTransport {
-    if (!noDelay) setNoDelay(conn);
-    return new DenoTransport(conn, { upgrader, tls: null });
+  /**
+   * A connection in clear; `upgrader` null means no STARTTLS. `noDelay`: it has TCP_NODELAY from its listener, or no use
+   * for it; `peer`: whom it is for, where a proxy said so.
+   */
+  static plain(
+    conn: Deno.Conn,
+    upgrader: TlsUpgrader | null,
+    { noDelay = false, peer = null }: { readonly noDelay?: boolean; readonly peer?: PeerFacts | null } = {},
+  ): DenoTransport {
+    if (!noDelay) setNoDelay(conn as Deno.TcpConn);
+    return new DenoTransport(conn, { upgrader, tls: null, peer });
   }
 
   /** An implicit TLS connection of `Deno.listenTls`; the handshake runs with the first read or write. */
   static compactTls(conn: Deno.TlsConn): DenoTransport {
-    return new DenoTransport(conn, { upgrader: null, tls: COMPACT_TLS });
+    return new DenoTransport(conn, { upgrader: null, tls: COMPACT_TLS, peer: null });
   }
 
   get canStartTls(): boolean {
@@ -51,13 +69,25 @@ export class DenoTransport implements Transport {
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#closed) return null;
     try {
-      return await this.#conn.read(into);
+      const count = await this.#conn.read(into);
+      if (this.#hello !== null && count !== null && this.#isForeign(into.subarray(0, count))) return null;
+      return count;
     } catch (error) {
       if (this.#closed) return null;
       // Many clients hang up without close_notify. Our protocols end with a command, so a cut shows anyway.
       if (this.tls !== null && error instanceof Deno.errors.UnexpectedEof) return null;
       throw error;
     }
+  }
+
+  #isForeign(octets: Uint8Array): boolean {
+    const words = this.#hello!.push(octets);
+    if (words === "open") return false;
+    this.#hello = null;
+    if (words === "fine") return false;
+    foreign.inc();
+    this.close();
+    return true;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -80,8 +110,12 @@ export class DenoTransport implements Transport {
   }
 }
 
+/** A client on a Unix socket is on this host. */
+const UNIX_PEER: PeerFacts = { address: "127.0.0.1", port: 0, localAddress: "127.0.0.1", localPort: 0 };
+
 /** The two ends of a connection; IPv4-mapped IPv6 addresses become IPv4. */
 export function peerFacts(conn: Deno.Conn): PeerFacts {
+  if (conn.remoteAddr.transport === "unix") return UNIX_PEER;
   const remote = conn.remoteAddr as Deno.NetAddr;
   const local = conn.localAddr as Deno.NetAddr;
   return {

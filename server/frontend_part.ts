@@ -52,6 +52,8 @@ export class FrontendPart implements ThreadPart {
   #reception: InboundReception;
   #smtp: SmtpServer;
   #trusted: TrustedNetworks;
+  #proxies: TrustedNetworks;
+  #xclients: TrustedNetworks;
   #listeners: Listener[];
 
   private constructor(settings: PartSettings, sharing: FrontendSharing, tls: TlsServer | null) {
@@ -113,11 +115,17 @@ export class FrontendPart implements ThreadPart {
       now: Date.now,
       newId: () => ids.next(),
     });
-    this.#listeners = config.listeners.filter(({ protocol }) => !isHttp(protocol)).map((listener) =>
+    this.#proxies = new TrustedNetworks(config.proxyNetworks);
+    this.#xclients = new TrustedNetworks(config.xclientNetworks);
+    const mine = config.listeners.filter(({ protocol, address }) =>
+      !isHttp(protocol) && (sharing.column === 0 || !address.startsWith("unix:"))
+    );
+    this.#listeners = mine.map((listener) =>
       new Listener(listener, {
         limits: this.#limits,
         tls,
         certificate: settings.certificates[0] ?? null,
+        isProxy: config.proxyNetworks.length === 0 ? null : (address) => this.#proxies.includes(address),
         hostname: config.hostname,
         serve: (transport, of) => this.#serve(transport, of),
       })
@@ -176,6 +184,8 @@ export class FrontendPart implements ThreadPart {
     this.#settings = settings;
     this.#limits.configure(limitOptions(settings.config));
     this.#trusted = new TrustedNetworks(settings.config.trustedNetworks);
+    this.#proxies = new TrustedNetworks(settings.config.proxyNetworks);
+    this.#xclients = new TrustedNetworks(settings.config.xclientNetworks);
     this.#reception.configure(inboundConfig(settings.config));
     const [first] = settings.certificates;
     if (!changed || first === undefined) return;
@@ -209,6 +219,7 @@ export class FrontendPart implements ThreadPart {
       case "smtp":
       case "submission":
       case "submissions":
+      case "lmtp":
         return await this.#smtp.serve(transport, this.#smtpOptions(listener, transport.peer));
       case "imap":
       case "imaps":
@@ -232,12 +243,19 @@ export class FrontendPart implements ThreadPart {
   }
 
   #smtpOptions(listener: ListenerConfig, peer: PeerFacts): Partial<SmtpOptions> {
-    const { limits } = this.#settings.config;
+    const { limits, smtp } = this.#settings.config;
+    const { protocol } = listener;
+    const lmtp = protocol === "lmtp";
+    const submission = !lmtp && protocol !== "smtp";
     return {
-      service: listener.protocol === "smtp" ? "mx" : "submission",
+      service: lmtp ? "lmtp" : submission ? "submission" : "mx",
+      holdSeconds: submission ? Math.floor(smtp.maxHoldMs / 1_000) : 0,
+      etrn: protocol === "smtp" && smtp.etrn,
+      xclient: !submission && this.#xclients.includes(peer.address),
+      trusts: (address) => this.#trusted.includes(address),
       auth: listener.auth,
       plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
-      bareLineEnds: listener.bareNewlines,
+      bareLineEnds: lmtp ? "convert" : listener.bareNewlines,
       trusted: this.#trusted.includes(peer.address),
       limits,
       timeouts: {
@@ -299,6 +317,8 @@ function inboundConfig(config: Config): InboundConfig {
   return {
     messageOctets: config.limits.messageOctets,
     recipients: config.limits.recipients,
+    vrfy: config.smtp.vrfy,
+    expn: config.smtp.expn,
     captureOutbound: config.captureOutbound,
     ownAddresses: Deno.networkInterfaces().map(({ address }) => plainAddress(address)),
     queueLifetimeMs: config.queue.lifetimeMs,

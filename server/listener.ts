@@ -5,7 +5,10 @@
  * line, because a handshake would cost more than it tells). Out of file descriptors, accepting waits instead of
  * spinning. Every socket is opened with `reusePort`, so that several threads listen on one port and a listener of
  * implicit TLS can be replaced when its certificate changes; that nobody else owns the port is checked before
- * ({@linkcode claimPort}).
+ * ({@linkcode claimPort}). A Unix socket cannot be shared: the first thread has it.
+ *
+ * Connections of listed proxies begin with a PROXY header; limits then go by the address in it. TLS of such a listener is
+ * `full`, because the runtime's own begins with the first octet.
  */
 import { getLogger } from "@logtape/logtape";
 import { counter, gauge } from "../telemetry/metrics.ts";
@@ -13,9 +16,10 @@ import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
 import { closeQuietly, DenoTransport, peerFacts, plainAddress } from "./deno_transport.ts";
 import { setListenOptions } from "./listen_options.ts";
+import { proxiedPeer } from "./proxied.ts";
 import type { SharedLimits } from "./shared_limits.ts";
 import type { TlsServer } from "./tls_transport.ts";
-import type { Transport } from "./transport.ts";
+import type { PeerFacts, Transport } from "./transport.ts";
 
 /** Wait after a failed accept, milliseconds; it doubles up to the second. */
 const BACK_OFF_MS = 50;
@@ -27,6 +31,10 @@ const refused = counter("veredus_connections_refused_total", "Connections refuse
   "protocol",
   "limit",
 ]);
+const badHeaders = counter(
+  "veredus_proxy_headers_refused_total",
+  "Connections of proxies without a proper header",
+);
 const open = gauge("veredus_connections", "Connections open now", { labelNames: ["protocol"] });
 const handshakeFailures = counter("veredus_tls_handshake_failures_total", "TLS handshakes that failed", [
   "protocol",
@@ -43,6 +51,8 @@ export interface ListenerParts {
   readonly tls: TlsServer | null;
   /** The first certificate, for `tls: compact`; null when TLS is off. */
   readonly certificate: Certificate | null;
+  /** Whether connections of an address begin with a PROXY header; null where none do. */
+  readonly isProxy: ((address: string) => boolean) | null;
   /** Our name, for the line of a refused client. */
   readonly hostname: string;
   /** Runs one connection to its end. */
@@ -74,7 +84,8 @@ export class Listener {
 
   /** Binds and accepts from now on. Throws when the address cannot be bound. */
   open(): void {
-    this.#compact = isImplicitTls(this.config.protocol) && this.config.tls === "compact";
+    this.#compact = isImplicitTls(this.config.protocol) && this.config.tls === "compact" &&
+      this.#parts.isProxy === null;
     let socket = this.#bind();
     if (this.#compact) {
       const problem = this.#setOptions(socket);
@@ -137,6 +148,10 @@ export class Listener {
 
   /** Null, or why the options cannot be set: connections then get the system's keepalive, where they can. */
   #setOptions(socket: Deno.Listener): string | null {
+    if (socket.addr.transport === "unix") {
+      this.#inherits = true;
+      return null;
+    }
     const problem = setListenOptions((socket.addr as Deno.NetAddr).port);
     this.#inherits = problem === null;
     return problem;
@@ -144,6 +159,7 @@ export class Listener {
 
   #bind(): Deno.Listener {
     const { address, port } = this.config;
+    if (address.startsWith("unix:")) return listenUnix(address.slice("unix:".length));
     return onAddress(address, (hostname) => {
       if (!this.#compact) return Deno.listen({ hostname, port, reusePort: true });
       if (this.#certificate === null) throw new Error("implicit TLS needs a certificate");
@@ -177,8 +193,27 @@ export class Listener {
   }
 
   #accepted(connection: Deno.Conn): void {
+    const peer = peerFacts(connection);
+    if (this.#parts.isProxy?.(peer.address) !== true) return this.#admit(connection, peer);
+    // Counted when it is known for whom it is.
+    this.#connections.add(connection);
+    proxiedPeer(connection, () => closeQuietly(connection)).then((client) => {
+      this.#connections.delete(connection);
+      if (client !== null && this.#socket !== null) return this.#admit(connection, client);
+      if (client === null) {
+        badHeaders.inc();
+        log.debug("no PROXY header from {address}, which is one of proxy_networks", {
+          address: peer.address,
+        });
+      }
+      closeQuietly(connection);
+      if (this.#connections.size === 0) this.#idle?.();
+    }).catch((error) => log.error("reading a PROXY header failed: {error}", { error }));
+  }
+
+  #admit(connection: Deno.Conn, peer: PeerFacts): void {
     const { protocol } = this.config;
-    const address = plainAddress((connection.remoteAddr as Deno.NetAddr).hostname);
+    const { address } = peer;
     const admission = this.#parts.limits.admit(address);
     if (admission !== "admitted") {
       refused.inc({ protocol, limit: admission });
@@ -193,7 +228,7 @@ export class Listener {
     accepted.inc({ protocol });
     open.inc({ protocol });
     this.#connections.add(connection);
-    this.#serve(connection).catch((error) => {
+    this.#serve(connection, peer).catch((error) => {
       log.error("{protocol} connection from {address} ended by a fault of ours: {error}", {
         protocol,
         address,
@@ -208,18 +243,18 @@ export class Listener {
     });
   }
 
-  async #serve(connection: Deno.Conn): Promise<void> {
+  async #serve(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
     const { serve, tls } = this.#parts;
     if (this.#compact) return await serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
     if (!this.#inherits) keepAlive(connection as Deno.TcpConn);
     if (!isImplicitTls(this.config.protocol)) {
-      const transport = DenoTransport.plain(connection as Deno.TcpConn, tls, this.#inherits);
+      const transport = DenoTransport.plain(connection, tls, { noDelay: this.#inherits, peer });
       return await serve(transport, this.config);
     }
     let transport: Transport;
     try {
       (connection as Deno.TcpConn).setNoDelay(true);
-      transport = await tls!.upgrade(connection, peerFacts(connection));
+      transport = await tls!.upgrade(connection, peer);
     } catch (error) {
       handshakeFailures.inc({ protocol: this.config.protocol });
       log.debug("TLS handshake on port {port} failed: {error}", {
@@ -261,6 +296,7 @@ export function busyLine(protocol: Protocol, hostname: string): string {
     case "smtp":
     case "submission":
     case "submissions":
+    case "lmtp":
       return `421 4.7.0 ${hostname} Too many connections, try again later\r\n`;
     case "imap":
     case "imaps":
@@ -276,6 +312,16 @@ export function busyLine(protocol: Protocol, hostname: string): string {
       return never;
     }
   }
+}
+
+/** A socket file that a dead server left behind goes; the lock on the data folder says that it is dead. */
+function listenUnix(path: string): Deno.Listener {
+  try {
+    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return Deno.listen({ transport: "unix", path }) as unknown as Deno.Listener;
 }
 
 /**

@@ -51,7 +51,7 @@ export function localConfig(options: LocalOptions): Config {
     hostname: `mx.${LOCAL_DOMAIN}`,
     data: options.data,
     threads: options.threads,
-    listeners: PROTOCOLS.map((protocol) => ({
+    listeners: PROTOCOLS.filter((protocol) => protocol !== "lmtp").map((protocol) => ({
       ...defaultListener(protocol),
       address: options.address,
       tls: isImplicitTls(protocol) ? options.tls ?? "compact" : "compact",

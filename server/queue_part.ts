@@ -7,6 +7,7 @@
  */
 import type { Ourselves } from "../dns/mx.ts";
 import { noticeOperation } from "../delivery/dsn.ts";
+import { GroupAgent } from "../delivery/group.ts";
 import { DEFAULT_TIMEOUTS } from "../delivery/outbound.ts";
 import { watchQueue } from "../delivery/queue_metrics.ts";
 import { RecipientResolver } from "../delivery/recipients.ts";
@@ -15,6 +16,7 @@ import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
+import { callHook, runCommand } from "./agents.ts";
 import type { Config } from "./config/config.ts";
 import { STANDARD_PORTS } from "./config/config.ts";
 import { plainAddress } from "./deno_transport.ts";
@@ -55,12 +57,18 @@ export class QueuePart implements ThreadPart {
       queueLifetimeMs: queue.lifetimeMs,
       bounceLifetimeMs: queue.bounceLifetimeMs,
     };
+    const groups = new GroupAgent(post);
     this.#store = store;
     this.#runner = new QueueRunner({
       store,
       options: { ...queue, idleMs: IDLE_MS },
       rules: config.relay,
       notice: (notice) => noticeOperation({ store, post, hostname: config.hostname }, notice),
+      agents: {
+        group: (address, job) => groups.deliver(address, job),
+        command: (name, job) => runCommand(config.commands, name, job),
+        hook: (name, job) => callHook(config.hooks, name, job),
+      },
       outbound: {
         connector: denoConnector(),
         resolver: createResolver(config.resolver),

@@ -197,6 +197,7 @@ function claimPorts(listeners: readonly ListenerConfig[]): ListenerConfig[] {
   return listeners.map((listener) => {
     const { protocol, address, port } = listener;
     try {
+      if (address.startsWith("unix:")) return listener; // the lock on the data folder guards it
       return { ...listener, port: claimPort(address, port) };
     } catch (error) {
       if (error instanceof Deno.errors.AddrInUse) {
@@ -238,6 +239,7 @@ function needRestart(now: Config, next: Config): string[] {
     "user",
     "threads",
     "trustedNetworks",
+    "proxyNetworks",
     "queue",
     "relay",
     "captureOutbound",

@@ -1,5 +1,5 @@
 /**
- * Driver of SMTP and submission connections: sockets, time, logins and delivery around the pure session.
+ * Driver of SMTP, submission and LMTP connections: sockets, time, logins and delivery around the pure session.
  *
  * One loop per connection pulls events from `protocols/smtp/session.ts`, asks the {@linkcode Reception} where a decision is
  * due, and flushes when input runs out, before TLS, at the end, and where the session asks (above the high-water mark). It reads only when the
@@ -10,6 +10,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import { Out } from "../bytes/out.ts";
 import { type ClientFacts, isReply, type Reception, type Transaction } from "../delivery/reception.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
+import type { RcptParameters } from "../protocols/smtp/parameters.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import {
   AUTH_UNAVAILABLE,
@@ -23,6 +24,7 @@ import {
   SERVER_FAULT,
   SHUTTING_DOWN,
   TOO_MANY_LOGINS,
+  XCLIENT_REFUSED,
 } from "../protocols/smtp/reply.ts";
 import { type SmtpEvent, type SmtpLimits, SmtpSession } from "../protocols/smtp/session.ts";
 import { type Account, StorageError } from "../storage/store.ts";
@@ -31,7 +33,8 @@ import { DEFAULT_LIMITS } from "./config/config.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Login } from "./login.ts";
 import { countCommand, countLimit, countMessage, faults, messageOctets, sessions } from "./smtp/metrics.ts";
-import type { Transport } from "./transport.ts";
+import type { PeerFacts, Transport } from "./transport.ts";
+import { clientOf } from "./xclient.ts";
 
 export interface SmtpServices {
   readonly reception: Reception;
@@ -55,14 +58,20 @@ export interface SmtpTimeouts {
 }
 
 export interface SmtpOptions {
-  readonly service: "mx" | "submission";
-  /** Offers AUTH; submission always does. */
+  readonly service: "mx" | "submission" | "lmtp";
+  /** Offers AUTH; submission always does, LMTP never. */
   readonly auth: boolean;
   /** Passwords are taken without TLS (loopback in local mode). */
   readonly plainLoginAllowed: boolean;
   readonly bareLineEnds: "refuse" | "convert";
   /** The client is in one of the trusted networks. */
   readonly trusted: boolean;
+  /** FUTURERELEASE: seconds that mail may be held; 0 does not offer it. */
+  readonly holdSeconds: number;
+  readonly etrn: boolean;
+  /** The client may say for whom it speaks; `trusts` then tells whether that one is trusted. */
+  readonly xclient: boolean;
+  readonly trusts: (address: string) => boolean;
   readonly limits: SmtpLimits;
   readonly timeouts: SmtpTimeouts;
   /** Refused logins before 421. */
@@ -75,6 +84,10 @@ export const DEFAULT_SMTP_OPTIONS: SmtpOptions = {
   plainLoginAllowed: false,
   bareLineEnds: "refuse",
   trusted: false,
+  holdSeconds: 0,
+  etrn: false,
+  xclient: false,
+  trusts: () => false,
   limits: DEFAULT_LIMITS,
   timeouts: {
     commandMs: DEFAULT_LIMITS.commandTimeoutMs,
@@ -159,6 +172,10 @@ class Connection {
   #since: number;
   #deadline: Deadline;
   #account: Account | null = null;
+  /** Whom the connection speaks for; its own end until XCLIENT says otherwise. */
+  #peer: PeerFacts;
+  #peerHelo: string | null = null;
+  #trusted: boolean;
   #facts: ClientFacts | null = null;
   #transaction: Transaction | null = null;
   #reversePath: Path | null = null;
@@ -185,13 +202,24 @@ class Connection {
       service: options.service,
       tlsActive: transport.tls !== null,
       startTlsAvailable: transport.canStartTls,
-      mechanisms: submission || options.auth ? services.mechanisms : NO_MECHANISMS,
+      mechanisms: submission || (options.auth && options.service === "mx")
+        ? services.mechanisms
+        : NO_MECHANISMS,
       plainLoginAllowed: options.plainLoginAllowed,
       bareLineEnds: options.trusted ? "convert" : options.bareLineEnds,
       limits: options.limits,
+      offers: {
+        futureRelease: options.holdSeconds === 0
+          ? null
+          : { maxSeconds: options.holdSeconds, now: services.now },
+        etrn: options.etrn,
+        xclient: options.xclient,
+      },
       observer: OBSERVER,
     });
     this.#transport = transport;
+    this.#peer = transport.peer;
+    this.#trusted = options.trusted;
     this.#services = services;
     this.#options = options;
     this.#since = services.now();
@@ -202,7 +230,7 @@ class Connection {
   info(): SmtpSessionInfo {
     return {
       id: this.id,
-      address: this.#transport.peer.address,
+      address: this.#peer.address,
       since: this.#since,
       tls: this.session.tlsActive,
       account: this.#account?.address ?? null,
@@ -251,7 +279,7 @@ class Connection {
           this.#mail(event);
           break;
         case "rcpt": {
-          const reply = this.#rcpt(event.forwardPath);
+          const reply = this.#rcpt(event.forwardPath, event.parameters);
           this.#answerRcpt(event.forwardPath, reply instanceof Promise ? await reply : reply);
           break;
         }
@@ -271,6 +299,15 @@ class Connection {
           break;
         case "credentials":
           await this.#login(event.credentials);
+          break;
+        case "lookup":
+          session.answer(this.#lookup(event));
+          break;
+        case "etrn":
+          session.answer(await this.#etrn(event.text));
+          break;
+        case "xclient":
+          this.#xclient(event.attributes);
           break;
         case "starttls":
           await this.#startTls();
@@ -311,9 +348,9 @@ class Connection {
     this.session.answer(SENDER_OK);
   }
 
-  #rcpt(path: Path): Reply | Promise<Reply> {
+  #rcpt(path: Path, parameters: RcptParameters): Reply | Promise<Reply> {
     try {
-      const reply = this.#open.rcpt(path);
+      const reply = this.#open.rcpt(path, parameters);
       return reply instanceof Promise ? reply.catch((error) => this.#trouble(error)) : reply;
     } catch (error) {
       return this.#trouble(error);
@@ -344,13 +381,45 @@ class Connection {
 
   async #finish(octets: number): Promise<void> {
     const transaction = this.#open;
-    const reply = await transaction.finish(); // which logs what became of the message
-    countMessage(this.#options.service, reply.code);
-    if (reply.code < 300) messageOctets.inc(octets);
+    const { service } = this.#options;
+    const answer = service === "lmtp" ? await transaction.finishEach() : await transaction.finish(); // which log it
+    const replies: readonly Reply[] = "code" in answer ? [answer] : answer;
+    for (const { code } of replies) countMessage(service, code);
+    if (replies.some(({ code }) => code < 300)) messageOctets.inc(octets);
     this.#messageEnds = Infinity;
     this.#transaction = null;
     transaction.discard();
-    this.session.answer(reply);
+    if (service === "lmtp") this.session.answerEach(replies);
+    else this.session.answer(replies[0]!);
+  }
+
+  #lookup({ verb, text }: Extract<SmtpEvent, { kind: "lookup" }>): Reply {
+    try {
+      return this.#services.reception.lookup(this.#client(), { verb, text });
+    } catch (error) {
+      return this.#trouble(error);
+    }
+  }
+
+  async #etrn(text: string): Promise<Reply> {
+    try {
+      return await this.#services.reception.etrn(this.#client(), text);
+    } catch (error) {
+      return this.#trouble(error);
+    }
+  }
+
+  /** From here on the connection speaks for another client (a filter or proxy in front of us). */
+  #xclient(attributes: ReadonlyMap<string, string>): void {
+    const client = clientOf(attributes, this.#peer);
+    if (client === null) return this.session.answer(XCLIENT_REFUSED);
+    this.log.debug("speaks for {client}", { client: client.peer.address });
+    this.#peer = client.peer;
+    this.#peerHelo = client.heloName ?? this.#peerHelo;
+    this.#trusted = this.#options.trusts(client.peer.address);
+    this.#account = null;
+    this.#facts = null;
+    this.session.restarted(this.#trusted ? "convert" : this.#options.bareLineEnds);
   }
 
   /** Forgets the transaction; `reply` is what refused its message. */
@@ -376,23 +445,24 @@ class Connection {
 
   #client(): ClientFacts {
     const { session } = this;
-    const { peer, tls } = this.#transport;
+    const { tls } = this.#transport;
+    const peer = this.#peer;
     return this.#facts ??= {
       sessionId: this.id,
       address: peer.address,
       port: peer.port,
-      heloName: session.heloName,
+      heloName: this.#peerHelo ?? session.heloName,
       esmtp: session.esmtp,
       tls: tls === null ? null : { protocol: tls.protocol, cipher: tls.cipher },
       service: this.#options.service,
       account: this.#account,
-      trusted: this.#options.trusted,
+      trusted: this.#trusted,
     };
   }
 
   async #login(credentials: Credentials): Promise<void> {
     const { session } = this;
-    const outcome = await this.#services.login(credentials, this.#transport.peer);
+    const outcome = await this.#services.login(credentials, this.#peer);
     switch (outcome.kind) {
       case "ok":
         this.#account = outcome.account;

@@ -48,7 +48,7 @@ export class SqlQueue implements Queue {
   waitingFor(domains: readonly string[]): number[] {
     return this.#statements.rows(
       "SELECT r.id FROM json_each(?) AS j CROSS JOIN queue_recipients AS r ON r.destination = j.value " +
-        "WHERE r.held = 0 ORDER BY r.next_attempt_at LIMIT ?",
+        "WHERE r.held = 0 AND r.attempts > 0 ORDER BY r.next_attempt_at LIMIT ?",
     ).all(JSON.stringify(domains), MAX_WAITING).map(([id]) => id as number);
   }
 

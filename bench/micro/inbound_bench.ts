@@ -4,6 +4,7 @@
  * `deno run -A bench/micro/inbound_bench.ts [seconds]`. Two shapes: writer in this thread, and in a Worker as the server
  * runs it. Logs are formatted and thrown away. The CPU time of this thread is what a front end pays besides SMTP.
  */
+import { NO_MAIL_PARAMETERS, NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { InboundReception } from "../../delivery/inbound.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
 import { IdSource } from "../../server/ids.ts";
@@ -28,7 +29,7 @@ const client: ClientFacts = {
 };
 const mail = {
   reversePath: { localPart: "sender", domain: "remote.example", international: false },
-  parameters: { size: 4_096, body: "8BITMIME", smtputf8: false },
+  parameters: { ...NO_MAIL_PARAMETERS, size: 4_096, body: "8BITMIME" },
 } as const;
 
 const message = new TextEncoder().encode(
@@ -71,6 +72,8 @@ async function run(path: string, writer: WriterPort, seconds: number): Promise<s
       messageOctets: 50_000_000,
       recipients: 1_000,
       captureOutbound: "",
+      vrfy: "nobody",
+      expn: "nobody",
       ownAddresses: [],
       queueLifetimeMs: 1,
       bounceLifetimeMs: 1,
@@ -88,7 +91,7 @@ async function run(path: string, writer: WriterPort, seconds: number): Promise<s
         localPart: `user${sender % ACCOUNTS}`,
         domain: "example.test",
         international: false,
-      });
+      }, NO_RCPT_PARAMETERS);
       transaction.begin();
       await transaction.write(message, 0, message.length);
       const answer = await transaction.finish();

@@ -6,6 +6,7 @@ export const EN: DsnText = {
   subject: {
     failure: "Undelivered mail: your message could not be delivered",
     delay: "Delayed mail: your message has not been delivered yet",
+    success: "Your message was delivered",
   },
   opening: {
     failure: [
@@ -22,6 +23,17 @@ export const EN: DsnText = {
       "THIS IS A WARNING ONLY. YOU DO NOT NEED TO SEND THE MESSAGE AGAIN.",
       "It will be tried until {until}.",
     ],
+    success: [
+      "This is the mail server at {host}.",
+      "",
+      "You asked to be told what becomes of your message. Here is how it went for",
+      "the recipients below.",
+    ],
+  },
+  success: {
+    delivered: "  Delivered.",
+    relayed: "  Sent on to a server that does not confirm deliveries.",
+    expanded: "  Passed on to the addresses behind this one; their servers send no confirmation.",
   },
   said: "  {remote} said: {text}",
   reason: "  Reason: {text}",

@@ -2,7 +2,7 @@
  * The sending side of SMTP and LMTP as a pure machine: greeting to QUIT, any number of messages in between.
  *
  * RFC 5321 3 and 4, PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), DSN (RFC 3461),
- * STARTTLS (RFC 3207), AUTH PLAIN and LOGIN (RFC 4954), LMTP (RFC 2033: one reply for each recipient behind the data).
+ * REQUIRETLS (RFC 8689), STARTTLS (RFC 3207), AUTH PLAIN and LOGIN (RFC 4954), LMTP (RFC 2033: one reply for each recipient behind the data).
  * Commands go into {@linkcode ClientSession.out}; the driver flushes it when an event says so, and reads when asked.
  * Every recipient of a transaction ends with a result of its own: what the peer said to it, or that it said nothing
  * (421, a fault, a lost connection). Octets read in clear are dropped when TLS starts.
@@ -64,6 +64,8 @@ export interface ClientTransaction {
   readonly smtputf8: boolean;
   readonly ret: "" | "FULL" | "HDRS";
   readonly envelopeId: string;
+  /** REQUIRETLS: the peer must offer it, under TLS. */
+  readonly requireTls: boolean;
 }
 
 export interface RecipientResult {
@@ -131,6 +133,7 @@ interface Extensions {
   readonly smtputf8: boolean;
   readonly starttls: boolean;
   readonly dsn: boolean;
+  readonly requireTls: boolean;
   readonly auth: ReadonlySet<string>;
 }
 
@@ -142,6 +145,7 @@ const NO_EXTENSIONS: Extensions = {
   smtputf8: false,
   starttls: false,
   dsn: false,
+  requireTls: false,
   auth: new Set(),
 };
 
@@ -199,6 +203,11 @@ export class ClientSession {
 
   get tlsActive(): boolean {
     return this.#tlsActive;
+  }
+
+  /** The peer takes the wishes of RFC 3461 over, and tells of success itself. */
+  get offersDsn(): boolean {
+    return this.#extensions.dsn;
   }
 
   /** Octets of the peer, borrowed until the next "need-input". */
@@ -424,8 +433,13 @@ export class ClientSession {
   }
 
   /** Why this peer cannot be given the message at all; null when it can. */
-  #obstacle({ sender, recipients, sizeOctets, smtputf8 }: ClientTransaction): RecipientResult | null {
+  #obstacle(
+    { sender, recipients, sizeOctets, smtputf8, requireTls }: ClientTransaction,
+  ): RecipientResult | null {
     const { maxSize } = this.#extensions;
+    if (requireTls && !(this.#tlsActive && this.#extensions.requireTls)) {
+      return ours("5.7.30", "the message needs REQUIRETLS, which the next server does not offer", "mail");
+    }
     if (smtputf8 && !this.#extensions.smtputf8) {
       return ours("5.6.7", "the message needs SMTPUTF8, which the next server does not offer", "mail");
     }
@@ -443,12 +457,13 @@ export class ClientSession {
     return null;
   }
 
-  #mail({ sender, sizeOctets, eightBit, smtputf8, ret, envelopeId }: ClientTransaction): string {
+  #mail({ sender, sizeOctets, eightBit, smtputf8, ret, envelopeId, requireTls }: ClientTransaction): string {
     const { size, eightBitMime, dsn } = this.#extensions;
     return `MAIL FROM:<${sender}>` +
       (size ? ` SIZE=${sizeOctets}` : "") +
       (eightBit && eightBitMime ? " BODY=8BITMIME" : "") +
       (smtputf8 ? " SMTPUTF8" : "") +
+      (requireTls ? " REQUIRETLS" : "") +
       (dsn && ret !== "" ? ` RET=${ret}` : "") +
       (dsn && XTEXT.test(envelopeId) ? ` ENVID=${envelopeId}` : "");
   }
@@ -647,6 +662,9 @@ function extensionsOf(reply: RemoteReply): Extensions {
         break;
       case "STARTTLS":
         found = { ...found, starttls: true };
+        break;
+      case "REQUIRETLS":
+        found = { ...found, requireTls: true };
         break;
       case "DSN":
         found = { ...found, dsn: true };

@@ -1,15 +1,15 @@
 /**
  * One SMTP command line to a command, or the reply that refuses it.
  *
- * RFC 5321 4.1.1 and 4.1.2; parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH
- * (RFC 4954 5, read and ignored); anything else is 555. Verbs are matched as packed integers. A line with a bare CR or
- * LF or another control octet is no command (RFC 5321 2.3.8).
+ * RFC 5321 4.1.1, with LHLO (RFC 2033), ETRN (RFC 1985) and XCLIENT; parameters of MAIL and RCPT are in parameters.ts.
+ * Verbs are matched as packed integers. A line with a bare CR or LF or another control octet is no command (RFC 5321
+ * 2.3.8).
  */
-import { EQUAL, isLetter, SP, TAB } from "../../bytes/ascii.ts";
-import { charClass, ESMTP_VALUE, LET_DIG, NON_ASCII } from "../../bytes/char_class.ts";
+import { isLetter, SP, TAB } from "../../bytes/ascii.ts";
 import { Cursor } from "../../bytes/cursor.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import { pack, packAt } from "../../bytes/keyword.ts";
+import { type MailParameters, mailParameters, type RcptParameters, rcptParameters } from "./parameters.ts";
 import { forwardPath, type Path, reversePath } from "./path.ts";
 import {
   BAD_RECIPIENT,
@@ -19,29 +19,24 @@ import {
   type Reply,
   SYNTAX,
   UNKNOWN_COMMAND,
-  UNKNOWN_PARAMETER,
 } from "./reply.ts";
 
-export interface MailParameters {
-  /** Announced octets; null without SIZE. */
-  readonly size: number | null;
-  readonly body: "7BIT" | "8BITMIME";
-  readonly smtputf8: boolean;
-}
-
 export type Command =
-  | { readonly verb: "HELO" | "EHLO"; readonly name: string }
+  | { readonly verb: "HELO" | "EHLO" | "LHLO"; readonly name: string }
   | { readonly verb: "MAIL"; readonly reversePath: Path | null; readonly parameters: MailParameters }
-  | { readonly verb: "RCPT"; readonly forwardPath: Path }
+  | { readonly verb: "RCPT"; readonly forwardPath: Path; readonly parameters: RcptParameters }
   | { readonly verb: "BDAT"; readonly size: number; readonly last: boolean; readonly wellFormed: boolean }
   | { readonly verb: "AUTH"; readonly mechanism: string; readonly initialResponse: string | null }
-  | { readonly verb: "VRFY"; readonly text: string }
-  | { readonly verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "HELP" | "STARTTLS" | "EXPN" };
+  /** Text behind VRFY and EXPN; for ETRN the domain with what stands before it. */
+  | { readonly verb: "VRFY" | "EXPN" | "ETRN"; readonly text: string }
+  | { readonly verb: "XCLIENT"; readonly attributes: ReadonlyMap<string, string> }
+  | { readonly verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "HELP" | "STARTTLS" };
 
 export type ParsedCommand = { readonly command: Command } | { readonly refused: Reply };
 
 const HELO = pack("HELO");
 const EHLO = pack("EHLO");
+const LHLO = pack("LHLO");
 const MAIL = pack("MAIL");
 const RCPT = pack("RCPT");
 const DATA = pack("DATA");
@@ -53,20 +48,34 @@ const VRFY = pack("VRFY");
 const EXPN = pack("EXPN");
 const HELP = pack("HELP");
 export const AUTH = pack("AUTH");
+const ETRN = pack("ETRN");
 const STAR = pack("STAR");
+const XCLI = pack("XCLI");
 
 const VERBS: ReadonlyMap<number, string> = new Map([
-  ...["HELO", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "AUTH"]
-    .map(
-      (verb): [number, string] => [pack(verb), verb],
-    ),
+  ...[
+    ...[
+      "HELO",
+      "EHLO",
+      "LHLO",
+      "MAIL",
+      "RCPT",
+      "DATA",
+      "BDAT",
+      "RSET",
+      "NOOP",
+      "QUIT",
+      "VRFY",
+      "EXPN",
+      "HELP",
+    ],
+    ...["AUTH", "ETRN"],
+  ].map((verb): [number, string] => [pack(verb), verb]),
   [STAR, "STARTTLS"],
+  [XCLI, "XCLIENT"],
 ]);
 
-const KEYWORD = charClass(LET_DIG, "-");
-const VALUE = charClass(ESMTP_VALUE, NON_ASCII);
 const HOST_NAME = /^[!-~]{1,255}$/;
-const MAX_SIZE = Number.MAX_SAFE_INTEGER;
 /** Octets of one BDAT chunk; what is larger than a message may be is refused by size anyway. */
 const MAX_CHUNK = 2 ** 40;
 
@@ -84,13 +93,15 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Par
     if (word === "STARTTLS") return { command: { verb: "STARTTLS" } };
     return { refused: word.startsWith("STARTTLS ") ? SYNTAX : UNKNOWN_COMMAND };
   }
+  if (verb === XCLI) return xclient(latin1(bytes, start, end));
   const after = start + 4;
   if (after < end && bytes[after] !== SP) return { refused: UNKNOWN_COMMAND };
   const bare = onlySpaces(bytes, after, end);
   switch (verb) {
     case HELO:
     case EHLO:
-      return helo(verb === HELO ? "HELO" : "EHLO", bytes, after, end);
+    case LHLO:
+      return helo(verb === HELO ? "HELO" : verb === EHLO ? "EHLO" : "LHLO", bytes, after, end);
     case MAIL:
       return mail(new Cursor(bytes, after, end));
     case RCPT:
@@ -108,9 +119,12 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Par
     case HELP:
       return { command: { verb: "HELP" } };
     case EXPN:
-      return { command: { verb: "EXPN" } };
     case VRFY:
-      return bare ? { refused: SYNTAX } : { command: { verb: "VRFY", text: latin1(bytes, after + 1, end) } };
+    case ETRN: {
+      const text = latin1(bytes, after, end).trim();
+      const word = verb === VRFY ? "VRFY" : verb === EXPN ? "EXPN" : "ETRN";
+      return text === "" ? { refused: SYNTAX } : { command: { verb: word, text } };
+    }
     case AUTH:
       return auth(bytes, after, end);
     default:
@@ -122,7 +136,7 @@ export function parseCommand(bytes: Uint8Array, start: number, end: number): Par
  * Real hosts greet with names that are no domains (underscores, missing dots, no brackets): any printable word is a
  * name here, and what it is worth is for policy to say. RFC 6531 3.7.1 keeps it ASCII.
  */
-function helo(verb: "HELO" | "EHLO", bytes: Uint8Array, at: number, end: number): ParsedCommand {
+function helo(verb: "HELO" | "EHLO" | "LHLO", bytes: Uint8Array, at: number, end: number): ParsedCommand {
   const name = latin1(bytes, at, end).trim();
   return HOST_NAME.test(name) ? { command: { verb, name } } : { refused: SYNTAX };
 }
@@ -133,30 +147,10 @@ function mail(cursor: Cursor): ParsedCommand {
   cursor.take(SP); // not in the grammar, but sent by many
   const path = reversePath(cursor);
   if (!cursor.ok) return { refused: BAD_SENDER };
-  let size: number | null = null;
-  let body: "7BIT" | "8BITMIME" | null = null;
-  let smtputf8 = false;
-  for (;;) {
-    const parameter = nextParameter(cursor);
-    if (parameter === null) break;
-    if (parameter === "malformed") return { refused: SYNTAX };
-    const { keyword, value } = parameter;
-    if (keyword === "SIZE") {
-      if (value === null || !/^\d{1,20}$/.test(value) || size !== null) return { refused: SYNTAX };
-      size = Math.min(Number(value), MAX_SIZE);
-    } else if (keyword === "BODY") {
-      const kind = value?.toUpperCase();
-      if ((kind !== "7BIT" && kind !== "8BITMIME") || body !== null) return { refused: SYNTAX };
-      body = kind;
-    } else if (keyword === "SMTPUTF8") {
-      if (value !== null || smtputf8) return { refused: SYNTAX };
-      smtputf8 = true;
-    } else if (keyword !== "AUTH" || value === null) return { refused: UNKNOWN_PARAMETER };
-  }
-  if (path?.international && !smtputf8) return { refused: NEEDS_SMTPUTF8 };
-  return {
-    command: { verb: "MAIL", reversePath: path, parameters: { size, body: body ?? "7BIT", smtputf8 } },
-  };
+  const parameters = mailParameters(cursor);
+  if ("refused" in parameters) return parameters;
+  if (path?.international && !parameters.smtputf8) return { refused: NEEDS_SMTPUTF8 };
+  return { command: { verb: "MAIL", reversePath: path, parameters } };
 }
 
 function rcpt(cursor: Cursor): ParsedCommand {
@@ -165,21 +159,8 @@ function rcpt(cursor: Cursor): ParsedCommand {
   cursor.take(SP);
   const path = forwardPath(cursor);
   if (path === null) return { refused: BAD_RECIPIENT };
-  const parameter = nextParameter(cursor);
-  if (parameter === "malformed") return { refused: SYNTAX };
-  if (parameter !== null) return { refused: UNKNOWN_PARAMETER };
-  return { command: { verb: "RCPT", forwardPath: path } };
-}
-
-/** The next ` KEYWORD[=value]`; null at the end (trailing spaces are let be). */
-function nextParameter(cursor: Cursor): { keyword: string; value: string | null } | "malformed" | null {
-  if (onlySpaces(cursor.bytes, cursor.at, cursor.end)) return null;
-  if (!cursor.space()) return "malformed";
-  const keyword = cursor.run(KEYWORD, "a parameter")?.toUpperCase();
-  if (keyword === undefined) return "malformed";
-  if (!cursor.take(EQUAL)) return { keyword, value: null };
-  const value = cursor.run(VALUE, "a value");
-  return value === null ? "malformed" : { keyword, value };
+  const parameters = rcptParameters(cursor);
+  return "refused" in parameters ? parameters : { command: { verb: "RCPT", forwardPath: path, parameters } };
 }
 
 /**
@@ -200,6 +181,22 @@ function auth(bytes: Uint8Array, at: number, end: number): ParsedCommand {
   const match = /^ +([A-Za-z0-9_-]{1,20})(?: +(\S+))? *$/.exec(latin1(bytes, at, end));
   if (match === null) return { refused: SYNTAX };
   return { command: { verb: "AUTH", mechanism: match[1]!.toUpperCase(), initialResponse: match[2] ?? null } };
+}
+
+/** Postfix's XCLIENT: `NAME=value` with values in xtext. */
+function xclient(line: string): ParsedCommand {
+  const words = line.trimEnd().split(/ +/);
+  if (words[0]!.toUpperCase() !== "XCLIENT") return { refused: UNKNOWN_COMMAND };
+  const attributes = new Map<string, string>();
+  for (const word of words.slice(1)) {
+    const match = /^([A-Za-z]{1,20})=((?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+)$/.exec(word);
+    if (match === null) return { refused: SYNTAX };
+    const value = match[2]!.replace(/\+(..)/g, (_all, hex) => String.fromCharCode(parseInt(hex, 16)));
+    // deno-lint-ignore no-control-regex
+    if (/[\x00-\x1f\x7f]/.test(value)) return { refused: SYNTAX };
+    attributes.set(match[1]!.toUpperCase(), value);
+  }
+  return attributes.size === 0 ? { refused: SYNTAX } : { command: { verb: "XCLIENT", attributes } };
 }
 
 function hasControl(bytes: Uint8Array, start: number, end: number): boolean {

@@ -18,6 +18,7 @@ export class MessageData {
   #limit: number;
   #tooBig = false;
   #convert = false;
+  #binary = false;
   #reader = new DataReader();
   #checker = new LineEndChecker();
   #converter = new LineEndConverter();
@@ -26,9 +27,12 @@ export class MessageData {
     this.#limit = limitOctets;
   }
 
-  /** A new message. `convert`: bare line ends become CRLF instead of refusing it. */
-  open(convert: boolean): void {
-    this.#convert = convert;
+  /**
+   * A new message. `convert`: bare line ends become CRLF instead of refusing it; `binary`: they are data (RFC 3030 3).
+   */
+  open(lineEnds: "refuse" | "convert" | "binary"): void {
+    this.#convert = lineEnds === "convert";
+    this.#binary = lineEnds === "binary";
     this.octets = 0;
     this.#tooBig = false;
     this.#reader.reset();
@@ -58,7 +62,7 @@ export class MessageData {
 
   /** Takes octets of a chunk (RFC 3030), where line ends mean nothing but must be right all the same. */
   readChunk(chunk: Uint8Array, start: number, end: number): void {
-    if (!this.#convert) this.#checker.push(chunk, start, end);
+    if (!this.#convert && !this.#binary) this.#checker.push(chunk, start, end);
     this.#take(chunk, start, end);
   }
 
@@ -91,7 +95,7 @@ export class MessageData {
   }
 
   get #bare(): boolean {
-    return !this.#convert && (this.#reader.bare || this.#checker.bare);
+    return !this.#convert && !this.#binary && (this.#reader.bare || this.#checker.bare);
   }
 
   #nothing(): void {

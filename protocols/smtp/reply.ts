@@ -5,11 +5,15 @@ export interface Reply {
   /** As in "5.7.1"; "" for replies that have none (greeting, EHLO, 354). */
   readonly enhanced: string;
   readonly text: string;
+  /** Further lines. */
+  readonly more?: readonly string[];
 }
 
 export function reply(code: number, enhanced: string, text: string): Reply {
   return { code, enhanced, text };
 }
+
+const NO_LINES: readonly string[] = [];
 
 /** The replies of this table are encoded once: they are nearly all that a session says. */
 const PREPARED = new Map<Reply, string>();
@@ -24,10 +28,18 @@ export function encodeReply(given: Reply): string {
   return PREPARED.get(given) ?? encode(given);
 }
 
-/** One line; text of ours never holds CR or LF, text of others is cleaned here. */
-function encode({ code, enhanced, text }: Reply): string {
-  const clean = /[^\x20-\x7e]/.test(text) ? text.replace(/[^\x20-\x7e]+/g, " ") : text;
-  return enhanced === "" ? `${code} ${clean}\r\n` : `${code} ${enhanced} ${clean}\r\n`;
+/** Text of ours never holds CR or LF, text of others is cleaned here. */
+function encode({ code, enhanced, text, more = NO_LINES }: Reply): string {
+  const last = more.length;
+  const status = enhanced === "" ? "" : `${enhanced} `;
+  if (last === 0) return `${code} ${status}${clean(text)}\r\n`;
+  return [text, ...more].map((line, at) => `${code}${at < last ? "-" : " "}${status}${clean(line)}\r\n`).join(
+    "",
+  );
+}
+
+function clean(text: string): string {
+  return /[^\x20-\x7e]/.test(text) ? text.replace(/[^\x20-\x7e]+/g, " ") : text;
 }
 
 export const SENDER_OK = fixed(250, "2.1.0", "Sender OK");
@@ -39,7 +51,6 @@ export const START_MAIL = fixed(354, "", "End with <CRLF>.<CRLF>");
 export const READY_FOR_TLS = fixed(220, "2.0.0", "Ready to start TLS");
 export const AUTHENTICATED = fixed(235, "2.7.0", "Authenticated");
 export const CANNOT_VRFY = fixed(252, "2.1.5", "Cannot verify, but will try to deliver");
-export const HELP = fixed(214, "2.0.0", "See RFC 5321");
 export const CHUNK_OK = fixed(250, "2.0.0", "Chunk received");
 
 export const UNKNOWN_COMMAND = fixed(500, "5.5.2", "Command not recognized");
@@ -49,6 +60,8 @@ export const SYNTAX = fixed(501, "5.5.4", "Syntax error in parameters");
 export const EHLO_FIRST = fixed(503, "5.5.1", "EHLO first");
 export const MAIL_FIRST = fixed(503, "5.5.1", "MAIL first");
 export const RCPT_FIRST = fixed(503, "5.5.1", "RCPT first");
+export const BINARY_NEEDS_BDAT = fixed(503, "5.5.1", "A message with BODY=BINARYMIME is sent by BDAT");
+export const HOLD_TOO_LONG = fixed(501, "5.5.4", "Held longer than allowed");
 export const NESTED_MAIL = fixed(503, "5.5.1", "MAIL already given");
 export const BDAT_RUNNING = fixed(503, "5.5.1", "BDAT has begun, send BDAT");
 export const TLS_ACTIVE = fixed(503, "5.5.1", "TLS is already active");
@@ -69,6 +82,14 @@ export const NEEDS_SMTPUTF8 = fixed(553, "5.6.7", "Address needs SMTPUTF8");
 export const UNKNOWN_PARAMETER = fixed(555, "5.5.4", "Parameter not recognized");
 export const TOO_MANY_RECIPIENTS = fixed(452, "4.5.3", "Too many recipients");
 export const TOO_BIG = fixed(552, "5.3.4", "Message exceeds the size limit");
+export const BINARY_OUTSIDE_PARTS = fixed(
+  554,
+  "5.6.0",
+  "NUL or bare line end outside the body of a MIME part",
+);
+export const NOT_IN_TRANSACTION = fixed(503, "5.5.1", "Not allowed in a transaction");
+export const XCLIENT_REFUSED = fixed(501, "5.5.4", "Attributes not understood");
+export const NOT_SMTP = fixed(554, "5.5.1", "This is a mail server");
 export const BARE_LINE_END = fixed(554, "5.6.0", "Message contains bare CR or LF");
 export const NO_VALID_RECIPIENTS = fixed(554, "5.5.1", "No valid recipients");
 export const NO_CHUNK_SIZE = fixed(421, "4.5.2", "Chunk size not understood, closing connection");

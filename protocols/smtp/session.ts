@@ -1,7 +1,9 @@
 /**
- * One SMTP or submission session of the server: states, the order of commands, message data. All transitions are here.
+ * One SMTP, submission or LMTP session of the server: states, the order of commands, message data. All transitions are
+ * here.
  *
- * RFC 5321 3 and 4.1.4, RFC 2920 (PIPELINING), RFC 3030 (CHUNKING), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 6409.
+ * RFC 5321 3 and 4.1.4, RFC 2920 (PIPELINING), RFC 3030 (CHUNKING, BINARYMIME), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC
+ * 6409, RFC 2033 (LMTP: LHLO, a reply for each recipient), RFC 4865, RFC 8689, RFC 1985.
  * The driver feeds octets and asks for the next event; where policy or storage decides, the session is paused until it is
  * answered. Commands are taken strictly one after the other, so that pipelining is never ambiguous. Replies go to
  * {@linkcode Out}; the driver flushes. A message that cannot be taken is read to its true end before it is refused.
@@ -13,9 +15,10 @@ import { HIGH_WATER_OCTETS, type Out } from "../../bytes/out.ts";
 import { LineFramer, type LineResult } from "../line_framer.ts";
 import type { Credentials, SaslMechanisms } from "../sasl/exchange.ts";
 import { AuthDialog, type AuthStep } from "./auth_dialog.ts";
-import { AUTH, type Command, type MailParameters, parseCommand, verbAt } from "./command.ts";
+import { AUTH, type Command, parseCommand, verbAt } from "./command.ts";
 import { ehloReply } from "./extensions.ts";
 import { MessageData } from "./message_data.ts";
+import type { MailParameters, RcptParameters } from "./parameters.ts";
 import type { Path } from "./path.ts";
 import * as R from "./reply.ts";
 import { encodeReply, type Reply } from "./reply.ts";
@@ -39,8 +42,8 @@ export type LimitName = keyof SmtpLimits;
 export interface SmtpSessionOptions {
   readonly out: Out;
   readonly hostName: string;
-  /** `submission` wants a login before MAIL (RFC 6409 4.3). */
-  readonly service: "mx" | "submission";
+  /** `submission` wants a login before MAIL (RFC 6409 4.3); `lmtp` speaks RFC 2033. */
+  readonly service: "mx" | "submission" | "lmtp";
   readonly tlsActive: boolean;
   readonly startTlsAvailable: boolean;
   /** SASL mechanisms by name in capitals; none: no AUTH. */
@@ -50,9 +53,22 @@ export interface SmtpSessionOptions {
   /** What a bare CR or LF in a message means; for logins it is always `convert`. */
   readonly bareLineEnds: "refuse" | "convert";
   readonly limits: SmtpLimits;
+  readonly offers?: Offers;
   /** Told of each reply (the verb is of a closed set, "" when none was understood) and each limit that was hit. */
   readonly observer: SessionObserver;
 }
+
+/** What is offered to some clients only. */
+export interface Offers {
+  /** FUTURERELEASE (RFC 4865): seconds that mail may be held, and the time in milliseconds. */
+  readonly futureRelease: { readonly maxSeconds: number; readonly now: () => number } | null;
+  /** ETRN (RFC 1985). */
+  readonly etrn: boolean;
+  /** The client may say for whom it speaks. */
+  readonly xclient: boolean;
+}
+
+export const NO_OFFERS: Offers = { futureRelease: null, etrn: false, xclient: false };
 
 export interface SessionObserver {
   replied(verb: string, code: number): void;
@@ -60,17 +76,18 @@ export interface SessionObserver {
 }
 
 /**
- * What the driver is to do. After `helo`, `mail`, `rcpt`, `begin`, `message` and `credentials` the session waits for
- * `accept` or `answer` (`authenticated`). Spans live until the next call of `next`.
+ * What the driver is to do. After `helo`, `mail`, `rcpt`, `begin`, `message`, `credentials`, `lookup`, `etrn` and
+ * `xclient` the session waits for `accept` or `answer` (`authenticated`, `answerEach`, `restarted`). Spans live until the
+ * next call of `next`.
  */
 export type SmtpEvent =
   | { readonly kind: "need-input" }
   /** Many replies wait: flush them before more are made. */
   | { readonly kind: "output" }
   /** A transaction in hand is over (RFC 5321 4.1.4). */
-  | { readonly kind: "helo"; readonly verb: "HELO" | "EHLO"; readonly name: string }
+  | { readonly kind: "helo"; readonly verb: "HELO" | "EHLO" | "LHLO"; readonly name: string }
   | { readonly kind: "mail"; readonly reversePath: Path | null; readonly parameters: MailParameters }
-  | { readonly kind: "rcpt"; readonly forwardPath: Path }
+  | { readonly kind: "rcpt"; readonly forwardPath: Path; readonly parameters: RcptParameters }
   /** Before the 354 or the first chunk. */
   | { readonly kind: "begin" }
   | { readonly kind: "data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
@@ -78,13 +95,30 @@ export type SmtpEvent =
   /** The transaction is over without a message. `reply` is what refused one that was being sent, and is written. */
   | { readonly kind: "discard"; readonly reply: Reply | null }
   | { readonly kind: "credentials"; readonly credentials: Credentials }
+  /** Who an address is, or who is behind it. */
+  | { readonly kind: "lookup"; readonly verb: "VRFY" | "EXPN"; readonly text: string }
+  /** Mail held for a domain is to be sent now. */
+  | { readonly kind: "etrn"; readonly text: string }
+  /** The client speaks for another one. */
+  | { readonly kind: "xclient"; readonly attributes: ReadonlyMap<string, string> }
   /** A transaction in hand is over. The 220 is written: flush, `dropInput`, handshake, `tlsStarted`. */
   | { readonly kind: "starttls" }
   | { readonly kind: "close" };
 
 type Mode = "command" | "sasl" | "data" | "chunk" | "message-end";
 /** What the event in hand waits for. */
-type Waiting = "" | "helo" | "mail" | "rcpt" | "data" | "bdat" | "message" | "credentials";
+type Waiting =
+  | ""
+  | "helo"
+  | "mail"
+  | "rcpt"
+  | "data"
+  | "bdat"
+  | "message"
+  | "credentials"
+  | "lookup"
+  | "etrn"
+  | "xclient";
 /** Where in a transaction: none, MAIL accepted, chunks have begun. */
 type Transaction = "none" | "mail" | "chunks";
 
@@ -111,6 +145,7 @@ export class SmtpSession {
   recipients = 0;
 
   #options: SmtpSessionOptions;
+  #offers: Offers;
   #limits: SmtpLimits;
   #framer: LineFramer;
   #data: MessageData;
@@ -121,6 +156,8 @@ export class SmtpSession {
   #transaction: Transaction = "none";
   /** Some RCPT of the transaction was refused. */
   #refusedRecipient = false;
+  /** BODY=BINARYMIME. */
+  #binary = false;
   #pendingName = "";
   #chunkLeft = 0;
   #chunkLast = false;
@@ -136,6 +173,7 @@ export class SmtpSession {
     this.out = options.out;
     this.tlsActive = options.tlsActive;
     this.#options = options;
+    this.#offers = options.offers ?? NO_OFFERS;
     this.#limits = options.limits;
     this.#framer = new LineFramer(Math.max(options.limits.commandLineOctets, this.#authLineOctets()));
     this.#data = new MessageData(options.limits.messageOctets);
@@ -173,7 +211,7 @@ export class SmtpSession {
 
   /** The greeting (RFC 5321 3.1). */
   greet(): void {
-    this.out.text(`220 ${this.#options.hostName} ESMTP\r\n`);
+    this.out.text(`220 ${this.#options.hostName} ${this.#options.service === "lmtp" ? "LMTP" : "ESMTP"}\r\n`);
   }
 
   /** Octets from the peer, borrowed until the next `feed`; only after `need-input`. */
@@ -236,6 +274,9 @@ export class SmtpSession {
         break;
       case "helo":
       case "credentials":
+      case "lookup":
+      case "etrn":
+      case "xclient":
         break;
       case "":
         throw new Error("nothing waits for an answer");
@@ -243,6 +284,26 @@ export class SmtpSession {
         return waiting satisfies never;
     }
     this.#reply(reply);
+  }
+
+  /** The answers to a message, one for each accepted recipient in order (RFC 2033 4.2). */
+  answerEach(replies: readonly Reply[]): void {
+    if (this.#waiting !== "message") throw new Error("no message waits for answers");
+    this.#waiting = "";
+    if (replies.some(({ code }) => code < 300)) this.#errors = 0;
+    this.#clear();
+    for (const reply of replies) this.#reply(reply);
+  }
+
+  /** XCLIENT was taken: everything begins anew, with a greeting. */
+  restarted(lineEnds: "refuse" | "convert"): void {
+    this.#waiting = "";
+    this.#options = { ...this.#options, bareLineEnds: lineEnds };
+    this.loggedIn = false;
+    this.heloName = "";
+    this.esmtp = false;
+    this.greet();
+    this.#options.observer.replied(this.verb, 220);
   }
 
   /** The answer to good credentials. */
@@ -336,13 +397,18 @@ export class SmtpSession {
     switch (command.verb) {
       case "HELO":
       case "EHLO":
+      case "LHLO":
+        // RFC 2033 4.1: LHLO there and nowhere else.
+        if ((command.verb === "LHLO") !== (this.#options.service === "lmtp")) {
+          return this.#reply(R.UNKNOWN_COMMAND);
+        }
         this.#pendingName = command.name;
         this.#clear();
         return this.#ask("helo", { kind: "helo", verb: command.verb, name: command.name });
       case "MAIL":
         return this.#mail(command);
       case "RCPT":
-        return this.#rcpt(command.forwardPath);
+        return this.#rcpt(command);
       case "DATA":
         return this.#transaction === "chunks" ? this.#reply(R.BDAT_RUNNING) : this.#startData();
       case "BDAT":
@@ -357,11 +423,20 @@ export class SmtpSession {
         this.#closing = true;
         return null;
       case "VRFY":
-        return this.#reply(R.CANNOT_VRFY);
-      case "HELP":
-        return this.#reply(R.HELP);
       case "EXPN":
-        return this.#reply(R.NOT_IMPLEMENTED);
+        return this.#ask("lookup", { kind: "lookup", verb: command.verb, text: command.text });
+      case "HELP":
+        return this.#reply(this.#help());
+      case "ETRN":
+        if (!this.#offers.etrn) return this.#reply(R.NOT_IMPLEMENTED);
+        if (this.heloName === "") return this.#reply(R.EHLO_FIRST);
+        // RFC 1985 5.1: not within a transaction.
+        if (this.#transaction !== "none") return this.#reply(R.NOT_IN_TRANSACTION);
+        return this.#ask("etrn", { kind: "etrn", text: command.text });
+      case "XCLIENT":
+        if (!this.#offers.xclient) return this.#reply(R.NOT_IMPLEMENTED);
+        if (this.#transaction !== "none") return this.#reply(R.NOT_IN_TRANSACTION);
+        return this.#ask("xclient", { kind: "xclient", attributes: command.attributes });
       case "STARTTLS":
         return this.#startTls();
       case "AUTH":
@@ -372,7 +447,7 @@ export class SmtpSession {
   }
 
   #greeted(): void {
-    const esmtp = this.verb === "EHLO";
+    const esmtp = this.verb !== "HELO";
     this.heloName = this.#pendingName;
     this.esmtp = esmtp;
     const { hostName } = this.#options;
@@ -382,13 +457,33 @@ export class SmtpSession {
 
   #ehloReply(): string {
     const { hostName, startTlsAvailable, mechanisms } = this.#options;
+    const { futureRelease, etrn, xclient } = this.#offers;
     return ehloReply({
       hostName,
       messageOctets: this.#limits.messageOctets,
       recipients: this.#limits.recipients,
       startTls: startTlsAvailable && !this.tlsActive,
+      tlsActive: this.tlsActive,
       mechanisms: this.loggedIn || this.#authNeedsTls() ? "" : [...mechanisms.keys()].join(" "),
+      futureRelease: futureRelease === null
+        ? null
+        : { maxSeconds: futureRelease.maxSeconds, nowMs: futureRelease.now() },
+      etrn,
+      xclient,
     });
+  }
+
+  /** RFC 5321 4.1.1.8. */
+  #help(): Reply {
+    const { service, startTlsAvailable, mechanisms } = this.#options;
+    const verbs = [
+      ...(service === "lmtp" ? ["LHLO"] : ["EHLO", "HELO"]),
+      ...["MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT"],
+      ...(startTlsAvailable && !this.tlsActive ? ["STARTTLS"] : []),
+      ...(mechanisms.size > 0 ? ["AUTH"] : []),
+      ...(this.#offers.etrn ? ["ETRN"] : []),
+    ];
+    return { code: 214, enhanced: "2.0.0", text: "Commands:", more: [verbs.join(" "), "See RFC 5321"] };
   }
 
   #mail(command: Extract<Command, { verb: "MAIL" }>): SmtpEvent | null {
@@ -402,10 +497,23 @@ export class SmtpSession {
       this.#options.observer.limited("messageOctets");
       return this.#reply(R.TOO_BIG);
     }
+    const objection = this.#notOffered(parameters);
+    if (objection !== null) return this.#reply(objection);
+    this.#binary = parameters.body === "BINARYMIME";
     return this.#ask("mail", { kind: "mail", reversePath, parameters });
   }
 
-  #rcpt(forwardPath: Path): SmtpEvent | null {
+  /** Parameters of extensions that this session has not been offered. */
+  #notOffered({ requireTls, hold }: MailParameters): Reply | null {
+    if (requireTls && !this.tlsActive) return R.UNKNOWN_PARAMETER;
+    if (hold === null) return null;
+    const { futureRelease } = this.#offers;
+    if (futureRelease === null) return R.UNKNOWN_PARAMETER;
+    const seconds = "forSeconds" in hold ? hold.forSeconds : (hold.untilMs - futureRelease.now()) / 1_000;
+    return seconds > futureRelease.maxSeconds ? R.HOLD_TOO_LONG : null;
+  }
+
+  #rcpt({ forwardPath, parameters }: Extract<Command, { verb: "RCPT" }>): SmtpEvent | null {
     if (this.#transaction === "none") return this.#reply(R.MAIL_FIRST);
     if (this.#transaction === "chunks") return this.#reply(R.BDAT_RUNNING);
     if (this.recipients >= this.#limits.recipients) {
@@ -413,7 +521,7 @@ export class SmtpSession {
       this.#refusedRecipient = true;
       return this.#reply(R.TOO_MANY_RECIPIENTS);
     }
-    return this.#ask("rcpt", { kind: "rcpt", forwardPath });
+    return this.#ask("rcpt", { kind: "rcpt", forwardPath, parameters });
   }
 
   /** Why there can be no message now; null when there can. */
@@ -427,7 +535,8 @@ export class SmtpSession {
   #startData(): SmtpEvent | null {
     const objection = this.#noMessage();
     if (objection !== null) return this.#reply(objection);
-    this.#data.open(this.#converts());
+    if (this.#binary) return this.#reply(R.BINARY_NEEDS_BDAT); // RFC 3030 3
+    this.#data.open(this.#lineEnds());
     return this.#ask("data", BEGIN);
   }
 
@@ -444,7 +553,7 @@ export class SmtpSession {
       return null;
     }
     if (begun) return null;
-    this.#data.open(this.#converts());
+    this.#data.open(this.#binary ? "binary" : this.#lineEnds());
     return this.#ask("bdat", BEGIN);
   }
 
@@ -557,8 +666,8 @@ export class SmtpSession {
     return this.#options.mechanisms.size === 0 ? 0 : this.#limits.authLineOctets;
   }
 
-  #converts(): boolean {
-    return this.loggedIn || this.#options.bareLineEnds === "convert";
+  #lineEnds(): "refuse" | "convert" {
+    return this.loggedIn ? "convert" : this.#options.bareLineEnds;
   }
 
   #tooLong(limit: LimitName): Reply {
@@ -577,6 +686,7 @@ export class SmtpSession {
     this.#transaction = "none";
     this.recipients = 0;
     this.#refusedRecipient = false;
+    this.#binary = false;
   }
 
   #ask(waiting: Waiting, event: SmtpEvent): SmtpEvent {

@@ -10,6 +10,7 @@ export const PROTOCOLS = [
   "smtp",
   "submission",
   "submissions",
+  "lmtp",
   "imap",
   "imaps",
   "pop3",
@@ -19,11 +20,12 @@ export const PROTOCOLS = [
 ] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** Registered ports (RFC 6409, 8314, 9051, 1939). */
+/** Registered ports (RFC 6409, 8314, 9051, 1939); 24 is for private mail systems (RFC 2033 5). */
 export const STANDARD_PORTS: Readonly<Record<Protocol, number>> = {
   smtp: 25,
   submission: 587,
   submissions: 465,
+  lmtp: 24,
   imap: 143,
   imaps: 993,
   pop3: 110,
@@ -43,7 +45,7 @@ export function isHttp(protocol: Protocol): boolean {
 
 export interface ListenerConfig {
   readonly protocol: Protocol;
-  /** An address, or `*` for all of both families. */
+  /** An address, `*` for all of both families, or (LMTP) `unix:` and the path of a socket. */
   readonly address: string;
   readonly port: number;
   /** How implicit TLS is carried; without meaning elsewhere. */
@@ -112,6 +114,24 @@ export interface RelayRule {
   readonly passwordFile: string;
 }
 
+/** A program that an alias may lead to. */
+export interface CommandConfig {
+  readonly name: string;
+  /** Program and arguments; no shell. */
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
+  readonly outputOctets: number;
+}
+
+/** An HTTP address that an alias may lead to. */
+export interface HookConfig {
+  readonly name: string;
+  readonly url: string;
+  readonly timeoutMs: number;
+  /** Holds a bearer token; "" sends none. */
+  readonly tokenFile: string;
+}
+
 export interface ResolverConfig {
   /** `address` or `address:port`; empty: those of /etc/resolv.conf. */
   readonly servers: readonly string[];
@@ -124,6 +144,17 @@ export interface LoggingConfig {
   /** `auto`: text on a terminal, JSON otherwise. */
   readonly format: "auto" | "text" | "json";
   readonly areas: Readonly<Partial<Record<LogArea, LogLevel>>>;
+}
+
+/** Who gets an answer to VRFY and EXPN. */
+export type Askers = "nobody" | "logins" | "everybody";
+
+export interface SmtpConfig {
+  readonly vrfy: Askers;
+  readonly expn: Askers;
+  readonly etrn: boolean;
+  /** FUTURERELEASE: how long submitted mail may be held; 0 does not offer it. */
+  readonly maxHoldMs: number;
 }
 
 export interface Config {
@@ -139,9 +170,16 @@ export interface Config {
   readonly certificates: readonly CertificateConfig[];
   /** Clients that may relay and whose bare line ends are converted, as CIDR blocks. */
   readonly trustedNetworks: readonly string[];
+  /** Proxies whose connections begin with a PROXY header, as CIDR blocks. */
+  readonly proxyNetworks: readonly string[];
+  /** Clients that may say by XCLIENT for whom they speak, as CIDR blocks. */
+  readonly xclientNetworks: readonly string[];
+  readonly smtp: SmtpConfig;
   readonly limits: LimitsConfig;
   readonly queue: QueueConfig;
   readonly relay: readonly RelayRule[];
+  readonly commands: readonly CommandConfig[];
+  readonly hooks: readonly HookConfig[];
   /** Mail to other domains is filed in this local mailbox and not sent; "" sends. */
   readonly captureOutbound: string;
   readonly resolver: ResolverConfig;
@@ -185,6 +223,8 @@ export const DEFAULT_LIMITS: LimitsConfig = {
   minFreeOctets: 64 * MB,
 };
 
+export const DEFAULT_SMTP: SmtpConfig = { vrfy: "nobody", expn: "nobody", etrn: true, maxHoldMs: 30 * DAY };
+
 export const DEFAULT_QUEUE: QueueConfig = {
   firstRetryMs: 5 * MINUTE,
   maxRetryMs: 70 * MINUTE,
@@ -206,16 +246,21 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   data: "./veredus-data",
   user: "",
   threads: "auto",
-  listeners: PROTOCOLS.filter((protocol) => protocol !== "https").map((protocol) =>
+  listeners: PROTOCOLS.filter((protocol) => protocol !== "https" && protocol !== "lmtp").map((protocol) =>
     protocol === "http"
       ? { ...defaultListener("http"), address: "127.0.0.1", port: 8_080 }
       : defaultListener(protocol)
   ),
   certificates: [],
   trustedNetworks: [],
+  proxyNetworks: [],
+  xclientNetworks: [],
+  smtp: DEFAULT_SMTP,
   limits: DEFAULT_LIMITS,
   queue: DEFAULT_QUEUE,
   relay: [],
+  commands: [],
+  hooks: [],
   captureOutbound: "",
   resolver: DEFAULT_RESOLVER,
   logging: DEFAULT_LOGGING,

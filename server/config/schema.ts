@@ -9,6 +9,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel } from "../../telemetry/log.ts";
 import {
+  type CommandConfig,
   type Config,
   DEFAULT_CONFIG,
   DEFAULT_LIMITS,
@@ -16,6 +17,8 @@ import {
   DEFAULT_LOGGING,
   DEFAULT_QUEUE,
   DEFAULT_RESOLVER,
+  DEFAULT_SMTP,
+  type HookConfig,
   isImplicitTls,
   type LimitsConfig,
   type ListenerConfig,
@@ -23,6 +26,7 @@ import {
   type QueueConfig,
   type RelayRule,
   type ResolverConfig,
+  type SmtpConfig,
   STANDARD_PORTS,
 } from "./config.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
@@ -97,10 +101,11 @@ const listener = z.strictObject({
     `one of ${PROTOCOLS.join(", ")}; the names ending in s are TLS from the start`,
   ),
   address: about(
-    z.string({ error: 'an IP address, or "*"' }).refine((value) => value === "*" || isIP(value) !== 0, {
-      error: 'an IP address, or "*" for all of both families',
-    }).default(DEFAULT_LISTENER.address),
-    'an IP address, or "*" for all of both families',
+    z.string({ error: 'an IP address, or "*"' }).refine(
+      (value) => value === "*" || isIP(value) !== 0 || /^unix:\/[^\0]{1,100}$/.test(value),
+      { error: 'an IP address, "*" for all of both families, or unix:/PATH' },
+    ).default(DEFAULT_LISTENER.address),
+    'an IP address, "*" for all of both families, or (lmtp) unix:/PATH of a socket',
   ),
   port: about(port.optional(), "the standard port of the protocol when left out", 25),
   tls: about(
@@ -136,6 +141,13 @@ const listener = z.strictObject({
   literals: value.literals,
   clientCertificates: value.client_certificates,
 })).superRefine((value, context) => {
+  if (value.address.startsWith("unix:") && value.protocol !== "lmtp") {
+    context.addIssue({ code: "custom", path: ["address"], message: "only lmtp listens on a Unix socket" });
+  }
+  if (value.protocol === "lmtp" && value.port === 25) {
+    // RFC 2033 5: LMTP must not be on the port of SMTP.
+    context.addIssue({ code: "custom", path: ["port"], message: "lmtp is not for port 25" });
+  }
   if (value.tls === "full" && !isImplicitTls(value.protocol)) {
     context.addIssue({
       code: "custom",
@@ -247,6 +259,31 @@ const queue = z.strictObject({
   recipientsPerTransaction: value.recipients_per_transaction,
 }));
 
+const askers = z.enum(["nobody", "logins", "everybody"]);
+const smtp = z.strictObject({
+  vrfy: about(
+    askers.default(DEFAULT_SMTP.vrfy),
+    "who may ask whether an address exists (VRFY); others hear 252",
+  ),
+  expn: about(
+    askers.default(DEFAULT_SMTP.expn),
+    "who may ask what an alias leads to (EXPN); others hear 502",
+  ),
+  etrn: about(
+    z.boolean().default(DEFAULT_SMTP.etrn),
+    "ETRN: servers of relay domains may ask for the mail that waits for them",
+  ),
+  max_hold: about(
+    duration(DEFAULT_SMTP.maxHoldMs, "0s", "365d"),
+    "submission: how long mail may be held back for its sender (FUTURERELEASE); 0s does not offer it",
+  ),
+}).transform((value): SmtpConfig => ({
+  vrfy: value.vrfy,
+  expn: value.expn,
+  etrn: value.etrn,
+  maxHoldMs: value.max_hold,
+}));
+
 const relayRule = z.strictObject({
   senders: about(z.array(domain).default([]), "domains of senders it is for; left out: all", ["example.org"]),
   recipients: about(z.array(domain).default([]), "domains of recipients it is for; left out: all", [
@@ -273,6 +310,40 @@ const relayRule = z.strictObject({
   tls: value.tls,
   username: value.username,
   passwordFile: value.password_file,
+}));
+
+const agentName = text("a name of a-z, 0-9, - and _", /^[a-z0-9][a-z0-9_-]{0,63}$/);
+const command = z.strictObject({
+  name: about(agentName, "an alias leads here as command:NAME", "ticket"),
+  command: about(
+    z.array(z.string().min(1)).min(1, { error: "a program and its arguments" }),
+    "program and arguments, no shell; the message comes on standard input, SENDER, RECIPIENT and TRACE_ID in the\n" +
+      "environment; exit 0 takes it, 75 puts it off, all else bounces it",
+    ["/usr/local/bin/ticket", "--from-mail"],
+  ),
+  timeout: about(duration(30_000, "100ms", "1h"), "longest run"),
+  output: about(size(64 * 1_000, "0 B", "100 MB"), "most it may write"),
+}).transform((value): CommandConfig => ({
+  name: value.name,
+  command: value.command,
+  timeoutMs: value.timeout,
+  outputOctets: value.output,
+}));
+
+const hook = z.strictObject({
+  name: about(agentName, "an alias leads here as hook:NAME", "crm"),
+  url: about(
+    text("an address that begins with http:// or https://", /^https?:\/\/[^\s]+$/),
+    "gets a POST of the message; 2xx takes it, 408, 425, 429 and 5xx put it off, all else bounces it",
+    "https://crm.example.org/mail",
+  ),
+  timeout: about(duration(30_000, "100ms", "1h"), "longest wait for the answer"),
+  token_file: about(z.string().default(""), "file that holds a bearer token", "/etc/veredus/crm-token"),
+}).transform((value): HookConfig => ({
+  name: value.name,
+  url: value.url,
+  timeoutMs: value.timeout,
+  tokenFile: value.token_file,
 }));
 
 const resolver = z.strictObject({
@@ -346,12 +417,29 @@ export const configSchema = z.strictObject({
     "clients that may send to any domain without a login",
     ["192.0.2.0/24"],
   ),
+  proxy_networks: about(
+    z.array(network).default([]),
+    "proxies in front of the mail ports: every connection from there begins with a PROXY header (version 1 or 2),\n" +
+      "before TLS; from anywhere else such a header is an error",
+    ["192.0.2.8/32"],
+  ),
+  xclient_networks: about(
+    z.array(network).default([]),
+    "smtp: filters and proxies that may say by XCLIENT for which client they speak",
+    ["127.0.0.1/32"],
+  ),
+  smtp: about(smtp.prefault({}), "SMTP extensions and who may use them"),
   limits: about(limits.prefault({}), "limits against misuse and mistakes"),
   queue: about(queue.prefault({}), "sending to other servers"),
   relay: about(
     z.array(relayRule).default([]),
     "next hops in place of MX records; the first rule that fits is used",
   ),
+  commands: about(
+    z.array(command).default([]),
+    "programs that aliases may lead to, run as the server's user; none unless listed here",
+  ),
+  hooks: about(z.array(hook).default([]), "HTTP addresses that aliases may lead to"),
   capture_outbound: about(
     z.string().regex(/^([^\s@]+@[^\s@]+)?$/, { error: "an address, as in outside@example.org" })
       .default(DEFAULT_CONFIG.captureOutbound),
@@ -372,9 +460,14 @@ export const configSchema = z.strictObject({
   listeners: value.listeners ?? DEFAULT_CONFIG.listeners,
   certificates: value.certificates,
   trustedNetworks: value.trusted_networks,
+  proxyNetworks: value.proxy_networks,
+  xclientNetworks: value.xclient_networks,
+  smtp: value.smtp,
   limits: value.limits,
   queue: value.queue,
   relay: value.relay,
+  commands: value.commands,
+  hooks: value.hooks,
   captureOutbound: value.capture_outbound.toLowerCase(),
   resolver: value.resolver,
   logging: {

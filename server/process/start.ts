@@ -129,6 +129,7 @@ const WHAT: Readonly<Record<Protocol, string>> = {
   smtp: "SMTP, mail from other servers",
   submission: "submission, STARTTLS",
   submissions: "submission, implicit TLS",
+  lmtp: "LMTP, local delivery for other programs",
   imap: "IMAP, STARTTLS",
   imaps: "IMAP, implicit TLS",
   pop3: "POP3, STLS",

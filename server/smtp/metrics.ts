@@ -32,6 +32,6 @@ export function countLimit(limit: LimitName | "time" | "logins"): void {
   limits.inc({ limit });
 }
 
-export function countMessage(service: "mx" | "submission", code: number): void {
+export function countMessage(service: "mx" | "submission" | "lmtp", code: number): void {
   messages.inc({ service, reply: `${Math.floor(code / 100)}xx` });
 }

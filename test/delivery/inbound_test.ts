@@ -1,4 +1,5 @@
 /** What comes in is what is stored: octets, trace, copies, and nothing at all when the disk refuses. */
+import { NO_MAIL_PARAMETERS, NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { deepStrictEqual as equal, ok } from "node:assert";
 import fc from "fast-check";
 import type { Files, SegmentFile } from "../../storage/files.ts";
@@ -332,10 +333,10 @@ Deno.test("an account removed between RCPT and the end of data is temporary trou
   await using bed = await ReceptionBed.open();
   const transaction = bed.reception.mail(STRANGER, {
     reversePath: null,
-    parameters: { size: null, body: "7BIT", smtputf8: false },
+    parameters: { ...NO_MAIL_PARAMETERS, size: null, body: "7BIT" },
   });
   if (isReply(transaction)) throw new Error(transaction.text);
-  equal(line(await transaction.rcpt(pathOf("alice@example.test"))), "250 2.1.5");
+  equal(line(await transaction.rcpt(pathOf("alice@example.test"), NO_RCPT_PARAMETERS)), "250 2.1.5");
   transaction.begin();
   await bed.ok({ kind: "remove-account", address: "alice@example.test" });
   transaction.write(new TextEncoder().encode(MESSAGE), 0, MESSAGE.length);
@@ -346,10 +347,10 @@ Deno.test("a discarded transaction leaves nothing", async () => {
   await using bed = await ReceptionBed.open();
   const transaction = bed.reception.mail(STRANGER, {
     reversePath: null,
-    parameters: { size: null, body: "7BIT", smtputf8: false },
+    parameters: { ...NO_MAIL_PARAMETERS, size: null, body: "7BIT" },
   });
   if (isReply(transaction)) throw new Error(transaction.text);
-  await transaction.rcpt(pathOf("alice@example.test"));
+  await transaction.rcpt(pathOf("alice@example.test"), NO_RCPT_PARAMETERS);
   transaction.begin();
   transaction.write(new TextEncoder().encode(MESSAGE), 0, MESSAGE.length);
   transaction.discard();
@@ -362,10 +363,10 @@ Deno.test("a client lost during the end of data neither breaks nor halves the me
   for (const message of [MESSAGE, `From: alice@example.test\r\n\r\n${"x".repeat(2_000)}\r\n`]) {
     const transaction = bed.reception.mail(bed.login("alice"), {
       reversePath: null,
-      parameters: { size: null, body: "7BIT", smtputf8: false },
+      parameters: { ...NO_MAIL_PARAMETERS, size: null, body: "7BIT" },
     });
     if (isReply(transaction)) throw new Error(transaction.text);
-    await transaction.rcpt(pathOf("bob@example.test"));
+    await transaction.rcpt(pathOf("bob@example.test"), NO_RCPT_PARAMETERS);
     transaction.begin();
     const octets = new TextEncoder().encode(message.replace("a@remote.example", "alice@example.test"));
     await transaction.write(octets, 0, octets.length);

@@ -1,4 +1,5 @@
 /** Who may send what to whom, as tables. */
+import { NO_MAIL_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { deepStrictEqual as equal } from "node:assert";
 import { mailRefusal, mayRelay, relayRefusal } from "../../delivery/policy.ts";
 import type { ClientFacts } from "../../delivery/reception.ts";
@@ -20,6 +21,7 @@ const ALICE: Account = {
   quotaOctets: null,
   quotaMessages: null,
   subaddressFolder: null,
+  scram: null,
 };
 const ALIASES: Record<string, string[]> = {
   "sales@example.test": ["alice@example.test", "bob@example.test"],
@@ -71,7 +73,7 @@ for (const [name, client, from, size, answer] of MAIL) {
   Deno.test(`MAIL: ${name}`, () => {
     const refusal = mailRefusal(client, {
       reversePath: from === "" ? null : pathOf(from),
-      parameters: { size, body: "7BIT", smtputf8: false },
+      parameters: { ...NO_MAIL_PARAMETERS, size, body: "7BIT" },
     }, FACTS);
     equal(refusal === null ? "" : line(refusal), answer);
   });
@@ -80,7 +82,10 @@ for (const [name, client, from, size, answer] of MAIL) {
 Deno.test("MAIL: a full disk refuses everybody who may send, and says nothing to others", () => {
   const answer = (client: ClientFacts) =>
     line(
-      mailRefusal(client, { reversePath: null, parameters: { size: null, body: "7BIT", smtputf8: false } }, {
+      mailRefusal(client, {
+        reversePath: null,
+        parameters: { ...NO_MAIL_PARAMETERS, size: null, body: "7BIT" },
+      }, {
         ...FACTS,
         diskFull: true,
       })!,

@@ -1,5 +1,7 @@
 /** A queue over a real store, sending to servers on loopback; retries come after milliseconds. */
+import type { Agents } from "../../delivery/agents.ts";
 import { noticeOperation } from "../../delivery/dsn.ts";
+import { GroupAgent } from "../../delivery/group.ts";
 import { DEFAULT_TIMEOUTS, type OutboundParts } from "../../delivery/outbound.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import type { RelayRule } from "../../delivery/routes.ts";
@@ -19,6 +21,7 @@ export interface HarnessOptions {
   readonly rules?: readonly RelayRule[];
   readonly outbound?: Partial<OutboundParts>;
   readonly store?: TestStoreOptions;
+  readonly agents?: Partial<Agents>;
 }
 
 export interface Submission {
@@ -79,11 +82,18 @@ export class QueueHarness {
       queueLifetimeMs: DEFAULT_QUEUE.lifetimeMs,
       bounceLifetimeMs: DEFAULT_QUEUE.bounceLifetimeMs,
     };
+    const groups = new GroupAgent(post);
     this.#runner = new QueueRunner({
       store,
       options: { ...DEFAULT_QUEUE, firstRetryMs: 60_000, jitterPercent: 0, idleMs: 200, ...options.options },
       rules: options.rules ?? [],
       notice: (notice) => noticeOperation({ store, post, hostname: "mx.example.test" }, notice),
+      agents: {
+        group: (address, job) => groups.deliver(address, job),
+        command: () => Promise.reject(new Error("no commands in this test")),
+        hook: () => Promise.reject(new Error("no hooks in this test")),
+        ...options.agents,
+      },
       outbound: {
         connector: denoConnector(),
         resolver: { resolve: () => Promise.reject(new Error("no DNS in this test")) },

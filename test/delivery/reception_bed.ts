@@ -2,7 +2,12 @@
 import { InboundReception } from "../../delivery/inbound.ts";
 import type { InboundConfig } from "../../delivery/inbound.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
-import type { MailParameters } from "../../protocols/smtp/command.ts";
+import {
+  type MailParameters,
+  NO_MAIL_PARAMETERS,
+  NO_RCPT_PARAMETERS,
+  type RcptParameters,
+} from "../../protocols/smtp/parameters.ts";
 import type { Path } from "../../protocols/smtp/path.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import type { WriteOp } from "../../storage/ops.ts";
@@ -29,6 +34,8 @@ export const CONFIG: InboundConfig = {
   messageOctets: 1_000_000,
   recipients: 100,
   captureOutbound: "",
+  vrfy: "nobody",
+  expn: "nobody",
   ownAddresses: ["192.0.2.25", "2001:db8::25"],
   queueLifetimeMs: 5 * DAY_MS,
   bounceLifetimeMs: 2 * DAY_MS,
@@ -42,6 +49,8 @@ export interface Letter {
   /** One character per octet. */
   readonly message: string;
   readonly parameters?: Partial<MailParameters>;
+  /** Of every recipient. */
+  readonly rcpt?: Partial<RcptParameters>;
   /** Octets of one write. */
   readonly pieceOctets?: number;
 }
@@ -99,11 +108,13 @@ export class ReceptionBed {
     const { client = STRANGER, from = "sender@remote.example", to, message, pieceOctets = 1_000 } = letter;
     const transaction = this.reception.mail(client, {
       reversePath: from === "" ? null : pathOf(from),
-      parameters: { size: null, body: "7BIT", smtputf8: false, ...letter.parameters },
+      parameters: { ...NO_MAIL_PARAMETERS, ...letter.parameters },
     });
     if (isReply(transaction)) return { mail: transaction, rcpt: [], data: null };
     const rcpt: Reply[] = [];
-    for (const recipient of to) rcpt.push(await transaction.rcpt(pathOf(recipient)));
+    for (const recipient of to) {
+      rcpt.push(await transaction.rcpt(pathOf(recipient), { ...NO_RCPT_PARAMETERS, ...letter.rcpt }));
+    }
     if (!rcpt.some(({ code }) => code === 250)) {
       transaction.discard();
       return { mail: null, rcpt, data: null };

@@ -17,6 +17,7 @@ const ALICE: Account = {
   quotaOctets: null,
   quotaMessages: null,
   subaddressFolder: null,
+  scram: null,
 };
 const DIRECTORY = {
   address: () => null,

@@ -16,6 +16,11 @@ import { cutsOf, fuzz, mutate, pieces, type Random } from "./fuzzing.ts";
 const SEEDS = [
   "EHLO a.example\r\n",
   "HELO a.example\r\n",
+  "LHLO a.example\r\n",
+  "MAIL FROM:<> BODY=BINARYMIME RET=HDRS ENVID=a+2Bb REQUIRETLS HOLDFOR=9\r\n",
+  "MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<bob@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@b\r\nBDAT 4 LAST\r\na\n\0\r",
+  "ETRN b.example\r\n",
+  "XCLIENT ADDR=192.0.2.1 HELO=+5Ba+5D\r\n",
   "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n",
   "AUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n",
   "MAIL FROM:<ann@a.example> SIZE=100 BODY=8BITMIME SMTPUTF8\r\n",
@@ -86,12 +91,14 @@ export function playSmtp(
     mechanisms: SMTP_MECHANISMS,
     plainLoginAllowed: true,
     limits: LIMITS,
+    offers: { etrn: true, xclient: true, futureRelease: { maxSeconds: 60, now: () => 0 } },
     observer: { replied: () => {}, limited: () => {} },
     ...options,
   });
   const messages: string[] = [];
   let data = "";
   let recipients = -1;
+  let binary = false;
   for (const chunk of chunks) {
     const borrowed = chunk.slice();
     session.feed(borrowed);
@@ -109,9 +116,10 @@ export function playSmtp(
           break;
         case "mail":
           assert.equal(recipients, -1, "MAIL in a transaction");
-          assert.ok(options.service === "mx" || session.loggedIn, "MAIL without a login");
+          assert.ok(options.service !== "submission" || session.loggedIn, "MAIL without a login");
           recipients = 0;
           data = "";
+          binary = event.parameters.body === "BINARYMIME";
           session.answer(SENDER_OK);
           break;
         case "rcpt": {
@@ -131,10 +139,20 @@ export function playSmtp(
         case "message":
           assert.equal(data.length, event.octets);
           assert.ok(event.octets <= LIMITS.messageOctets, "a message over the limit");
-          assert.doesNotMatch(data.replaceAll("\r\n", ""), /[\r\n]/, "a bare line end");
+          if (!binary) assert.doesNotMatch(data.replaceAll("\r\n", ""), /[\r\n]/, "a bare line end");
           messages.push(data);
+          if (options.service === "lmtp") {
+            session.answerEach(Array.from({ length: recipients }, () => reply(250, "2.0.0", "Stored")));
+          } else session.answer(reply(250, "2.0.0", `Stored ${event.octets}`));
           recipients = -1;
-          session.answer(reply(250, "2.0.0", `Stored ${event.octets}`));
+          break;
+        case "lookup":
+        case "etrn":
+          session.answer(reply(252, "2.0.0", "Perhaps"));
+          break;
+        case "xclient":
+          assert.equal(recipients, -1, "XCLIENT in a transaction");
+          session.restarted(options.bareLineEnds);
           break;
         case "discard":
           recipients = -1;
@@ -156,8 +174,8 @@ export function playSmtp(
   return { output: latin1(out.take()), messages };
 }
 
-/** Every input meets both services and both ways with bare line ends. */
-const WAYS = (["mx", "submission"] as const).flatMap((service) =>
+/** Every input meets all services and both ways with bare line ends. */
+const WAYS = (["mx", "submission", "lmtp"] as const).flatMap((service) =>
   (["refuse", "convert"] as const).map((bareLineEnds) => ({ service, bareLineEnds }))
 );
 

@@ -52,6 +52,7 @@ function transaction(
         sizeOctets: 10,
         eightBit: false,
         smtputf8: false,
+        requireTls: false,
         ret: "",
         envelopeId: "",
       });

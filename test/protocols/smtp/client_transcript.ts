@@ -128,6 +128,7 @@ function act(session: ClientSession, action: string): void {
     sizeOctets: Number(valueOf(words, "size") || 100),
     eightBit: words.includes("8bit"),
     smtputf8: words.includes("utf8"),
+    requireTls: words.includes("requiretls"),
     ret: valueOf(words, "ret") as "" | "FULL" | "HDRS",
     envelopeId: valueOf(words, "envid"),
   });

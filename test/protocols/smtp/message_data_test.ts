@@ -6,7 +6,7 @@ import { MessageData } from "../../../protocols/smtp/message_data.ts";
 /** Spans handed out, each with the refusal there was behind it. */
 function spans(chunks: readonly string[], options: { limit: number; convert: boolean }): [string, number][] {
   const data = new MessageData(options.limit);
-  data.open(options.convert);
+  data.open(options.convert ? "convert" : "refuse");
   const found: [string, number][] = [];
   for (const octets of chunks.map(encode)) {
     for (let at = 0; at < octets.length;) {
@@ -37,7 +37,7 @@ Deno.test("size is counted as it will be stored", () => {
 
 Deno.test("octets that need no change are handed out where they lie", () => {
   const data = new MessageData(100);
-  data.open(true);
+  data.open("convert");
   const octets = encode("a\r\nb\r\n");
   data.readData(octets, 0, octets.length);
   assert.equal(data.bytes, octets);

@@ -10,8 +10,16 @@ import { encode, encodeLatin1, latin1, utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import { SMTP_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
 import { formatPath } from "../../../protocols/smtp/path.ts";
-import { RECIPIENT_OK, type Reply, reply, SENDER_OK } from "../../../protocols/smtp/reply.ts";
 import {
+  CANNOT_VRFY,
+  NOT_IMPLEMENTED,
+  RECIPIENT_OK,
+  type Reply,
+  reply,
+  SENDER_OK,
+} from "../../../protocols/smtp/reply.ts";
+import {
+  NO_OFFERS,
   type SmtpEvent,
   type SmtpLimits,
   SmtpSession,
@@ -57,6 +65,10 @@ const OPTIONS: ReadonlyMap<string, Partial<SmtpSessionOptions>> = new Map<
   ["plain-login", { plainLoginAllowed: true }],
   ["convert", { bareLineEnds: "convert" }],
   ["small", { limits: SMALL }],
+  ["lmtp", { service: "lmtp", bareLineEnds: "convert" }],
+  ["etrn", { offers: { ...NO_OFFERS, etrn: true } }],
+  ["xclient", { offers: { ...NO_OFFERS, xclient: true } }],
+  ["hold", { offers: { ...NO_OFFERS, futureRelease: { maxSeconds: 86_400, now: () => 1_000_000_000_000 } } }],
 ]);
 
 export const STORED = reply(250, "2.0.0", "Stored");
@@ -179,12 +191,17 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
   function answer(event: SmtpEvent, text: string | undefined): void {
     if (text === "LOGGED-IN") return session.authenticated();
     if (text === "END") return session.end(reply(421, "4.3.2", "Service shutting down"));
+    if (text === "RESTARTED") return session.restarted("refuse");
+    if (text?.startsWith("EACH ")) return session.answerEach(text.slice(5).split(" | ").map(parseReply));
     if (text !== undefined) return session.answer(parseReply(text));
     if (event.kind === "helo" || event.kind === "begin") return session.accept();
     if (event.kind === "mail") return session.answer(SENDER_OK);
     if (event.kind === "rcpt") return session.answer(RECIPIENT_OK);
     if (event.kind === "message") return session.answer(STORED);
-    if (event.kind === "credentials") throw new Error(`no answer to ${lines.at(-1)}`);
+    if (event.kind === "lookup") return session.answer(event.verb === "VRFY" ? CANNOT_VRFY : NOT_IMPLEMENTED);
+    if (event.kind === "credentials" || event.kind === "etrn" || event.kind === "xclient") {
+      throw new Error(`no answer to ${lines.at(-1)}`);
+    }
   }
 }
 
@@ -200,12 +217,23 @@ function describe(event: SmtpEvent, message: string): string {
     case "helo":
       return `? ${event.verb} ${event.name}`;
     case "mail": {
-      const { size, body, smtputf8 } = event.parameters;
+      const { size, body, smtputf8, ret, envelopeId, requireTls, hold } = event.parameters;
       return `? MAIL <${formatPath(event.reversePath)}>` + (size === null ? "" : ` SIZE=${size}`) +
-        (body === "7BIT" ? "" : ` BODY=${body}`) + (smtputf8 ? " SMTPUTF8" : "");
+        (body === "7BIT" ? "" : ` BODY=${body}`) + (smtputf8 ? " SMTPUTF8" : "") +
+        (ret === "" ? "" : ` RET=${ret}`) + (envelopeId === "" ? "" : ` ENVID=${envelopeId}`) +
+        (requireTls ? " REQUIRETLS" : "") + (hold === null ? "" : ` hold ${JSON.stringify(hold)}`);
     }
-    case "rcpt":
-      return `? RCPT <${formatPath(event.forwardPath)}>`;
+    case "rcpt": {
+      const { notify, originalRecipient } = event.parameters;
+      return `? RCPT <${formatPath(event.forwardPath)}>` + (notify === "" ? "" : ` NOTIFY=${notify}`) +
+        (originalRecipient === "" ? "" : ` ORCPT=${originalRecipient}`);
+    }
+    case "lookup":
+      return `? ${event.verb} ${event.text}`;
+    case "etrn":
+      return `? ETRN ${event.text}`;
+    case "xclient":
+      return `? XCLIENT ${JSON.stringify([...event.attributes])}`;
     case "message":
       return `? message ${event.octets} ${JSON.stringify(message)}`;
     case "credentials": {
