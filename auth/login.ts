@@ -12,7 +12,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { randomBytes } from "node:crypto";
-import { normalizeAddress } from "../storage/address_form.ts";
+import { domainOf, normalizeAddress } from "../storage/address_form.ts";
 import type { Account, Store } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { type FailureCounter, failureKey } from "./failures.ts";
@@ -160,7 +160,14 @@ export class Authenticator {
 
   #account(login: string): Account | null {
     const address = normalizeAddress(login);
-    return address === null ? null : this.#store.directory.account(address);
+    if (address === null) return null;
+    const { directory } = this.#store;
+    const primary = directory.account(address);
+    if (primary !== null) return primary;
+    const other = directory.domain(domainOf(address))?.aliasOf ?? "";
+    const named = other === "" ? address : `${address.slice(0, address.lastIndexOf("@"))}@${other}`;
+    // A masked address tells nobody whose it is, so it logs nobody in.
+    return directory.address(named)?.kind === "masked" ? null : directory.owner(named);
   }
 
   /** RFC 4616 2: we let a login act for nobody but itself. */

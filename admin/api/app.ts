@@ -17,8 +17,10 @@ import { type Access, type AdminEnv, authenticate, needs } from "./access.ts";
 import { Problem } from "./problem.ts";
 import { newRouter, type RouteContext, type Router, Serial } from "./router.ts";
 import { accountRoutes } from "./routes/accounts.ts";
+import { addressRoutes } from "./routes/addresses.ts";
 import { aliasRoutes } from "./routes/aliases.ts";
 import { domainRoutes } from "./routes/domains.ts";
+import { groupRoutes } from "./routes/groups.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { queueRoutes } from "./routes/queue.ts";
@@ -97,7 +99,9 @@ function api(context: RouteContext): Router {
     healthRoutes,
     domainRoutes,
     accountRoutes,
+    addressRoutes,
     aliasRoutes,
+    groupRoutes,
     queueRoutes,
     sessionRoutes,
     tokenRoutes,

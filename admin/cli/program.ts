@@ -5,9 +5,11 @@
  */
 import type { Command } from "commander";
 import { accountCommands } from "./commands/account.ts";
+import { addressCommands } from "./commands/address.ts";
 import { aliasCommands } from "./commands/alias.ts";
 import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
+import { groupCommands } from "./commands/group.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
 import { tokenCommands } from "./commands/token.ts";
@@ -18,7 +20,9 @@ export function registerCommands(program: Command, context: CliContext): void {
   const commands = new Commands(program, context);
   domainCommands(commands);
   accountCommands(commands);
+  addressCommands(commands);
   aliasCommands(commands);
+  groupCommands(commands);
   queueCommands(commands);
   tokenCommands(commands);
   runningCommands(commands);

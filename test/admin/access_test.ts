@@ -48,6 +48,18 @@ const NEEDS: Record<string, string> = {
   "post /queue/control": "queue:write",
   "get /sessions": "sessions:read",
   "delete /sessions/{id}": "sessions:write",
+  "get /accounts/{address}/addresses": "accounts:read",
+  "post /accounts/{address}/addresses": "accounts:write",
+  "patch /accounts/{address}/addresses/{further}": "accounts:write",
+  "delete /accounts/{address}/addresses/{further}": "accounts:write",
+  "post /forwarding/rotate-key": "aliases:write",
+  "get /groups": "aliases:read",
+  "post /groups": "aliases:write",
+  "get /groups/{address}": "aliases:read",
+  "patch /groups/{address}": "aliases:write",
+  "delete /groups/{address}": "aliases:write",
+  "get /groups/{address}/members": "aliases:read",
+  "post /groups/{address}/members": "aliases:write",
   "get /tokens": "tokens:read",
   "post /tokens": "tokens:write",
   "get /tokens/{id}": "tokens:read",
@@ -67,7 +79,7 @@ Deno.test("every route of the API stands in its OpenAPI page and needs its scope
     for (const [route, scope] of Object.entries(NEEDS)) {
       const [method, template] = route.split(" ") as [string, string];
       const path = template.replace("{name}", "none.test").replace("{address}", "nobody@none.test")
-        .replace("{messageId}", "1").replace("{id}", "none");
+        .replace("{further}", "other@none.test").replace("{messageId}", "1").replace("{id}", "none");
       const options = { ...(/post|put|patch/.test(method) && { body: {} }) };
       const none = await h.send(method.toUpperCase(), path, options);
       assert.deepEqual([none.status, none.body.fault], [401, "no-token"], route);

@@ -21,8 +21,20 @@ Deno.test("domains are added, shown, changed and removed", () =>
       nextHop: "",
       catchAll: "",
       subaddressSeparators: "+",
+      aliasOf: "",
+      subaddressFolder: "inbox",
+      quotaOctets: 0,
+      quotaMessages: 0,
+      accountQuotaOctets: 0,
+      accountQuotaMessages: 0,
+      quotaSoftPercent: 90,
+      overQuota: "defer",
     });
-    assert.deepEqual((await h.get("/domains/xn--bcher-kva.example")).body, added.body);
+    assert.deepEqual((await h.get("/domains/xn--bcher-kva.example")).body, {
+      ...added.body,
+      usedOctets: 0,
+      usedMessages: 0,
+    });
     const changed = await h.send("PATCH", "/domains/xn--bcher-kva.example", {
       body: { catchAll: "Alice@example.test", subaddressSeparators: "+-" },
     });

@@ -29,6 +29,14 @@ const fields = {
     description: "addresses this login may write from besides its own and its aliases",
   }),
 };
+const limit = z.int().min(0).max(Number.MAX_SAFE_INTEGER).nullable();
+const options = {
+  quotaOctets: limit.openapi({ description: "hard limit; 0: none, null: the domain's" }),
+  quotaMessages: limit.openapi({ description: "the same in messages" }),
+  subaddressFolder: z.enum(["inbox", "existing", "create"]).nullable().openapi({
+    description: "where mail for user+folder goes; null: as the domain says",
+  }),
+};
 const secretFields = {
   password: z.string().min(1).max(MAX_PASSWORD).optional(),
   passwordHash: z.string().max(512).nullable().optional().openapi({
@@ -40,6 +48,7 @@ const accountSchema = z.object({
   id: z.int(),
   address: z.string(),
   ...fields,
+  ...options,
   sendAs: z.array(z.string()),
   hasPassword: z.boolean(),
   createdAt: time,
@@ -55,9 +64,13 @@ const newAccount = z.strictObject({
   displayName: fields.displayName.default(""),
   enabled: fields.enabled.default(true),
   sendAs: fields.sendAs.default([]),
+  ...z.object(options).partial().shape,
   ...secretFields,
 }).openapi("NewAccount");
-const accountChange = z.strictObject({ ...z.object(fields).partial().shape, ...secretFields })
+const accountChange = z.strictObject({
+  ...z.object({ ...fields, ...options }).partial().shape,
+  ...secretFields,
+})
   .openapi("AccountChange");
 const addressParam = z.object({ address: localAddress });
 const tags = ["Accounts"];
@@ -98,7 +111,8 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       responses: { 201: jsonResponse(accountSchema, "The new account"), default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const { address, displayName, enabled, sendAs, ...secret } = c.req.valid("json");
+      const { address, displayName, enabled, sendAs, ...rest } = c.req.valid("json");
+      const { quotaOctets, quotaMessages, subaddressFolder, ...secret } = rest;
       const free = () => {
         if (store.directory.account(address) === null) return;
         throw new Problem(409, { fault: "already-exists", detail: `the account ${address} exists` });
@@ -108,7 +122,8 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       return await directory.run(async () => {
         free();
         refuseForeignDomain(address);
-        const account = { address, displayName, enabled, sendAs, passwordHash };
+        const more = given({ quotaOctets, quotaMessages, subaddressFolder });
+        const account = { address, displayName, enabled, sendAs, passwordHash, ...more };
         await commit(store, { kind: "put-account", account });
         return c.json(shown(existing(address)), 201);
       });
@@ -151,7 +166,8 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
     }),
     async (c) => {
       const { address } = c.req.valid("param");
-      const { displayName, enabled, sendAs, ...secret } = c.req.valid("json");
+      const { displayName, enabled, sendAs, ...rest } = c.req.valid("json");
+      const { quotaOctets, quotaMessages, subaddressFolder, ...secret } = rest;
       existing(address);
       const passwordHash = await passwordHashOf(secret);
       return await directory.run(async () => {
@@ -164,6 +180,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
             ...(enabled !== undefined && { enabled }),
             ...(sendAs !== undefined && { sendAs }),
             ...(passwordHash !== undefined && { passwordHash }),
+            ...given({ quotaOctets, quotaMessages, subaddressFolder }),
           },
         });
         if (passwordHash !== undefined || enabled === false) await endSessions(address);
@@ -246,6 +263,13 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
   return router;
 }
 
+/** Without the options that were left out. */
+function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
 function shown(account: Account) {
   const { id, address, displayName, enabled, sendAs, passwordHash, createdAt } = account;
   return {
@@ -253,6 +277,9 @@ function shown(account: Account) {
     address,
     displayName,
     enabled,
+    quotaOctets: account.quotaOctets,
+    quotaMessages: account.quotaMessages,
+    subaddressFolder: account.subaddressFolder,
     sendAs: [...sendAs],
     hasPassword: passwordHash !== null,
     createdAt: timeText(createdAt),

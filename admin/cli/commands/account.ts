@@ -1,6 +1,7 @@
 /** `veredus account`: mailboxes, their passwords, and who may send as whom. */
 import { askPassword, confirm, readStdin, secretFromStdin } from "../ask.ts";
 import { CliFailure } from "../context.ts";
+import { numberOf, sizeOf } from "../numbers.ts";
 import { fields, size, table, when } from "../output.ts";
 import { type Commands, items, printList, segment } from "../shell.ts";
 
@@ -28,6 +29,9 @@ interface Secret {
   readonly password?: boolean;
 }
 interface Fields extends Secret {
+  readonly quota?: string;
+  readonly quotaMessages?: string;
+  readonly subaddressFolder?: string;
   readonly name?: string;
   readonly sendAs?: string[];
   readonly enable?: boolean;
@@ -54,6 +58,9 @@ export function accountCommands(commands: Commands): void {
     .option("--hash-stdin", "read a hash to take over: $scrypt$, $argon2id$, $2a$, $2b$ or $2y$")
     .option("--no-password", "without a password: nobody can log in")
     .option("--name <TEXT>", "name of its owner")
+    .option("--quota <SIZE>", "limit, as in 5GB; 0: none, domain: as its domain says")
+    .option("--quota-messages <NUMBER>", "the same in messages")
+    .option("--subaddress-folder <WAY>", "user+folder goes to: inbox, existing, create, domain")
     .option("--send-as <ADDRESS...>", "further addresses it may write from");
 
   commands.leaf(account, {
@@ -128,6 +135,9 @@ export function accountCommands(commands: Commands): void {
     .option("--hash-stdin", "read a hash to take over")
     .option("--no-password", "remove the password: nobody can log in")
     .option("--name <TEXT>", "name of its owner")
+    .option("--quota <SIZE>", "limit, as in 5GB; 0: none, domain: as its domain says")
+    .option("--quota-messages <NUMBER>", "the same in messages")
+    .option("--subaddress-folder <WAY>", "user+folder goes to: inbox, existing, create, domain")
     .option("--send-as <ADDRESS...>", "the addresses it may write from besides its own")
     .option("--enable", "let it log in")
     .option("--disable", "refuse its logins; mail is still taken");
@@ -143,11 +153,21 @@ export function accountCommands(commands: Commands): void {
   }).option("--yes", "do not ask");
 }
 
-function changes({ name, sendAs, enable, disable }: Fields): object {
+/** Null takes the domain's. */
+function limit(text: string, parse: (text: string) => number): number | null {
+  return text === "domain" ? null : parse(text);
+}
+
+function changes(options: Fields): object {
+  const { name, sendAs, enable, disable, quota, quotaMessages, subaddressFolder } = options;
   if (enable && disable) throw new CliFailure("--enable and --disable: which?", { exit: "usage" });
   return {
     ...(name !== undefined && { displayName: name }),
     ...(sendAs !== undefined && { sendAs: sendAs.filter((address) => address !== "") }),
+    ...(quota !== undefined && { quotaOctets: limit(quota, sizeOf) }),
+    ...(quotaMessages !== undefined && { quotaMessages: limit(quotaMessages, numberOf) }),
+    ...(subaddressFolder !== undefined &&
+      { subaddressFolder: subaddressFolder === "domain" ? null : subaddressFolder }),
     ...(enable && { enabled: true }),
     ...(disable && { enabled: false }),
   };

@@ -13,7 +13,7 @@ export function aliasCommands(commands: Commands): void {
 
   commands.leaf(alias, {
     usage: "add <address> <targets...>",
-    about: "deliver mail for an address to others",
+    about: "deliver mail for an address to others, to command:NAME or to hook:NAME",
     create: true,
     work: async (shell, address = "", ...targets) => {
       const body = { address, targets };
@@ -61,4 +61,13 @@ export function aliasCommands(commands: Commands): void {
       shell.print({ removed: address }, `removed alias ${address}`);
     },
   }).option("--yes", "do not ask");
+
+  commands.leaf(alias, {
+    usage: "rotate-key",
+    about: "make a new key for return addresses of forwarded mail (done every 30 days anyway)",
+    work: async (shell) => {
+      await shell.send({ method: "POST", path: "/forwarding/rotate-key" });
+      shell.print({ rotated: true }, "made a new key; older ones are good until their addresses have ended");
+    },
+  });
 }
