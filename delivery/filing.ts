@@ -48,6 +48,8 @@ export interface FilingFacts {
   readonly tls?: QueueTls;
   /** RFC 4865: first attempt; left out: at once. */
   readonly notBefore?: number;
+  /** Why everything waits for the operator; left out: it does not. */
+  readonly heldFor?: string;
   /** What is filed in the same transaction, made when the octets are durable; left out or null: nothing. */
   readonly beside?: (blob: BlobAddress) => Promise<WriteOp | null>;
 }
@@ -99,6 +101,24 @@ export class Filing {
     for (const { target } of this.#copies.values()) yield target;
   }
 
+  /** Mailboxes get their copies from the queue after all. */
+  hold(): void {
+    for (const { deliveredTo } of this.#copies.values()) {
+      for (const address of deliveredTo) this.#queueLocal(address, NO_RCPT_PARAMETERS);
+    }
+    this.#copies.clear();
+  }
+
+  /** Every address that gets a copy, as rows of the queue and Delivered-To name it. */
+  addresses(): string[] {
+    return [
+      ...[...this.#copies.values()].flatMap(({ deliveredTo }) => deliveredTo),
+      ...[this.#remote, ...(this.#forwarded ?? NO_FORWARDS).values()].flatMap((queued) =>
+        [...queued.values()].map(({ recipient }) => recipient)
+      ),
+    ];
+  }
+
   /** False when there are too many: nothing was added then. */
   add(targets: readonly RecipientTarget[], request: RcptParameters = NO_RCPT_PARAMETERS): boolean {
     if (this.#copies.size + this.remote + targets.length > MAX_TARGETS) return false;
@@ -108,13 +128,7 @@ export class Filing {
         continue;
       }
       if (this.#held) {
-        const { deliveredTo } = target;
-        this.#remote.set(`${LOCAL_DESTINATION} ${deliveredTo}`, {
-          recipient: deliveredTo,
-          destination: LOCAL_DESTINATION,
-          notify: request.notify,
-          originalRecipient: request.originalRecipient,
-        });
+        this.#queueLocal(target.deliveredTo, request);
         continue;
       }
       const key = target.newFolder === "" ? target.mailboxId : `${target.mailboxId}/${target.newFolder}`;
@@ -126,6 +140,11 @@ export class Filing {
       }
     }
     return true;
+  }
+
+  #queueLocal(recipient: string, { notify, originalRecipient }: RcptParameters): void {
+    const destination = LOCAL_DESTINATION;
+    this.#remote.set(`${destination} ${recipient}`, { recipient, destination, notify, originalRecipient });
   }
 
   #queue(
@@ -201,12 +220,7 @@ export class Filing {
       internalDate: at,
       traceId,
       sender,
-      recipients: [
-        ...copies.map(({ target }) => target.deliveredTo),
-        ...[this.#remote, ...(this.#forwarded ?? NO_FORWARDS).values()].flatMap((queued) =>
-          [...queued.values()].map(({ recipient }) => recipient)
-        ),
-      ],
+      recipients: this.addresses(),
     });
     return {
       kind: "deliver",
@@ -240,7 +254,7 @@ export class Filing {
 }
 
 function queueEntry(
-  { accountId, eightBit, smtputf8, at, expiresAt, envelopeId = "", ret = "", tls = "", notBefore }:
+  { accountId, eightBit, smtputf8, at, expiresAt, envelopeId = "", ret = "", tls = "", notBefore, heldFor }:
     FilingFacts,
   { sender, recipients }: { sender: string; recipients: ReadonlyMap<string, QueueRecipient> },
 ): QueueEntry {
@@ -252,6 +266,7 @@ function queueEntry(
     ret,
     tls,
     ...(notBefore !== undefined && { notBefore }),
+    ...(heldFor !== undefined && { heldFor }),
     eightBit,
     // An alias may lead from an ASCII address to one that is not.
     smtputf8: smtputf8 || rows.some(({ recipient }) => NOT_ASCII.test(recipient)),

@@ -23,6 +23,10 @@ import {
 } from "../protocols/smtp/reply.ts";
 import type { BlobAddress, QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Account, Spool, Store } from "../storage/store.ts";
+import { type Chains, type MailScreen, SessionScreen, verdictField } from "../filter/screen.ts";
+import type { ClientView } from "../filter/check.ts";
+import type { MessageSource } from "../filter/message_source.ts";
+import { applyChanges } from "./apply_changes.ts";
 import { reencodeBinaryParts } from "./binary_parts.ts";
 import { noticeOperation } from "./dsn.ts";
 import { dsnDuty } from "./dsn_request.ts";
@@ -44,10 +48,14 @@ import {
   countRecipient,
   observeAccepted,
 } from "./reception_metrics.ts";
-import { type RcptFacts, RecipientResolver, REFUSALS } from "./recipients.ts";
+import { type RcptFacts, RecipientResolver, type RecipientTarget, REFUSALS } from "./recipients.ts";
 import { startQueue } from "./start_queue.ts";
 import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
+import type { TraceEvent, Tracer } from "./tracer.ts";
+
+/** How long the operator may think about a message in quarantine. */
+const QUARANTINE_MS = 30 * 86_400_000;
 
 /** Received fields of a message that has been going round (RFC 5321 6.3). */
 export const MAX_RECEIVED = 100;
@@ -77,6 +85,10 @@ export interface InboundOptions {
   /** A new trace id. */
   readonly newId: () => string;
   readonly config: InboundConfig;
+  /** Checks of strangers and logins; left out: none. */
+  readonly chains?: Chains;
+  /** The life of each message is told here; left out: nowhere. */
+  readonly tracer?: Tracer;
 }
 
 /** What one reception and its transactions share; replaced as a whole by a reload. */
@@ -93,6 +105,11 @@ export class InboundReception implements Reception {
 
   constructor(options: InboundOptions) {
     this.#setting = settingOf(options, options.config);
+  }
+
+  screen(): SessionScreen | null {
+    const { chains } = this.#setting.options;
+    return chains === undefined ? null : new SessionScreen(chains);
   }
 
   /** New settings; transactions under way keep the old ones. */
@@ -176,6 +193,10 @@ class InboundTransaction implements Transaction {
   /** Why the rest of the message is read and forgotten. */
   #refusal: Reply | null;
   #finishing: boolean;
+  readonly #screen: MailScreen | null;
+  /** Octets of our Received. */
+  #ownOctets: number;
+  #messageId: string;
 
   constructor(
     setting: Setting,
@@ -208,9 +229,16 @@ class InboundTransaction implements Transaction {
     this.#beganMs = 0;
     this.#refusal = null;
     this.#finishing = false;
+    this.#ownOctets = 0;
+    this.#messageId = "";
+    this.#screen = client.screen?.transaction(viewOf(client), {
+      traceId: this.traceId,
+      sender: this.#sender,
+      trusted: client.trusted || client.service === "lmtp",
+    }) ?? null;
   }
 
-  rcpt(path: Path, parameters: RcptParameters): Reply {
+  rcpt(path: Path, parameters: RcptParameters): Reply | Promise<Reply> {
     if (this.#recipients >= this.#setting.config.recipients) {
       countRecipient("too-many");
       return TOO_MANY_RECIPIENTS;
@@ -232,6 +260,25 @@ class InboundTransaction implements Transaction {
       return REFUSALS[resolution.reason];
     }
     const { targets } = resolution;
+    const screened = this.#screen?.rcpt(formatPath(path)) ?? null;
+    if (screened === null) return this.#addRecipient(path, { parameters, targets });
+    const answer = (refusal: Reply | null) =>
+      refusal === null
+        ? this.#addRecipient(path, { parameters, targets })
+        : this.#checkRefused(path, refusal);
+    return screened instanceof Promise ? screened.then(answer) : answer(screened);
+  }
+
+  #checkRefused(path: Path, refusal: Reply): Reply {
+    countRecipient("check");
+    this.#traced("refused", { to: [formatPath(path)], reply: textOf(refusal) });
+    return refusal;
+  }
+
+  #addRecipient(
+    path: Path,
+    { parameters, targets }: { parameters: RcptParameters; targets: readonly RecipientTarget[] },
+  ): Reply {
     const duty = dsnDuty(parameters, formatPath(path), { targets, held: this.#holdUntil !== null });
     if (!this.#filing.add(targets, duty.request)) {
       countRecipient("too-many");
@@ -253,7 +300,13 @@ class InboundTransaction implements Transaction {
     return RECIPIENT_OK;
   }
 
-  begin(): Reply | null {
+  begin(): Reply | null | Promise<Reply | null> {
+    const screened = this.#screen?.data() ?? null;
+    if (screened instanceof Promise) return screened.then((refusal) => refusal ?? this.#begun());
+    return screened ?? this.#begun();
+  }
+
+  #begun(): null {
     const { options } = this.#setting;
     this.#beganMs = performance.now();
     this.#spool = options.store.spool();
@@ -275,6 +328,7 @@ class InboundTransaction implements Transaction {
         messageId: `<${this.traceId}@${options.hostname}>`,
       });
     }
+    this.#ownOctets = received.length;
     this.#take(received, 0, received.length);
     return null;
   }
@@ -313,7 +367,9 @@ class InboundTransaction implements Transaction {
 
   discard(): void {
     // A client that is lost while its message is made durable does not take the octets away: it is stored or not, whole.
-    if (!this.#finishing) this.#forget();
+    if (this.#finishing) return;
+    this.#screen?.aborted();
+    this.#forget();
   }
 
   #forget(): void {
@@ -330,6 +386,16 @@ class InboundTransaction implements Transaction {
     if (this.#spool === null || this.#facts === null) return LOCAL_ERROR;
     let message = this.#facts.finish();
     if (message.receivedCount - 1 > MAX_RECEIVED || this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
+    this.#messageId = message.messageId ?? "";
+    if (this.#screen !== null) {
+      const refusal = this.#screen.message(this.#source(this.#spool, message));
+      const answer = refusal instanceof Promise ? await refusal : refusal;
+      if (answer !== null) return answer;
+      const { disposition } = this.#screen;
+      if (disposition === "discard") return reply(250, "2.6.0", `${this.traceId} Message accepted`);
+      message = await this.#mark(this.#spool, message);
+      if (disposition === "quarantine") this.#filing.hold();
+    }
     if (this.#parameters.body === "BINARYMIME") {
       const reencoded = await this.#rewrite(this.#spool, reencodeBinaryParts);
       if (reencoded === "unmendable") return BINARY_OUTSIDE_PARTS;
@@ -341,6 +407,30 @@ class InboundTransaction implements Transaction {
       if (reencoded !== null) countMended("long-lines");
     }
     return await this.#store(this.#spool, message);
+  }
+
+  /** The message as checks see it: without our own Received. */
+  #source(spool: Spool, { headerOctets }: MessageFacts): MessageSource {
+    const own = this.#ownOctets;
+    return {
+      octets: spool.octets - own,
+      headerOctets: headerOctets - own,
+      read: (offset, length) => spool.read(own + offset, Math.min(own + offset + length, spool.octets)),
+    };
+  }
+
+  /** What checks found goes in front, what they want changed is changed. */
+  async #mark(spool: Spool, message: MessageFacts): Promise<MessageFacts> {
+    const { decisions, disposition, changes } = this.#screen!;
+    const front = verdictField(decisions, disposition);
+    if (front === null && !changes.some) return message;
+    const plan = {
+      front: front ?? "",
+      changes,
+      ownOctets: this.#ownOctets,
+      headerOctets: message.headerOctets,
+    };
+    return await this.#rewrite(spool, (from, to) => applyChanges(from, to, plan));
   }
 
   async #store(spool: Spool, message: MessageFacts): Promise<Reply> {
@@ -356,11 +446,15 @@ class InboundTransaction implements Transaction {
       eightBit: this.#eightBit,
       smtputf8: this.#smtputf8,
       at,
-      expiresAt: (this.#holdUntil ?? at) + lifetimeMs,
+      // What is held must not be too old when the operator lets it go.
+      expiresAt: (this.#holdUntil ?? at) + lifetimeMs +
+        (this.#screen?.disposition === "quarantine" ? QUARANTINE_MS : 0),
       envelopeId: this.#parameters.envelopeId,
       ret: this.#parameters.ret,
       tls,
       ...(this.#holdUntil !== null && { notBefore: this.#holdUntil }),
+      ...(this.#screen?.disposition === "quarantine" &&
+        { heldFor: `quarantine: ${this.#screen.quarantineReason}` }),
       ...(this.#reports.length > 0 && { beside: (blob) => this.#report(blob, { message, at, tls }) }),
       senderFor: (domain) =>
         forwardedSender(options.store, {
@@ -501,12 +595,47 @@ class InboundTransaction implements Transaction {
     return undefined;
   }
 
+  #traced(event: TraceEvent["event"], facts: Partial<TraceEvent>): void {
+    const { tracer, clock } = this.#setting.options;
+    const { sessionId, address, heloName, service, account, tls } = this.#client;
+    const { decisions = [] } = this.#screen ?? {};
+    tracer?.note({
+      at: clock(),
+      trace: this.traceId,
+      event,
+      session: sessionId,
+      client: address,
+      helo: heloName,
+      service,
+      ...(account !== null && { login: account.address }),
+      ...(tls !== null && { tls: tls.protocol ?? "yes" }),
+      from: this.#sender,
+      ...(decisions.length > 0 && {
+        checks: decisions.map(({ check, stage, action, reason }) => ({ check, stage, action, reason })),
+      }),
+      ...facts,
+    });
+  }
+
   /** The one line about this message. */
   #logAnswer(answer: Reply): void {
     const tookMs = performance.now() - this.#beganMs;
     const outcome = answer.code < 300 ? "accepted" : answer.code < 500 ? "deferred" : "refused";
     countMessage(outcome, this.#client.service);
     if (outcome === "accepted") observeAccepted(tookMs);
+    const disposition = this.#screen?.disposition ?? "deliver";
+    if (this.#setting.options.tracer !== undefined) {
+      this.#traced(outcome, {
+        to: this.#filing.addresses(),
+        messageId: this.#messageId,
+        size: this.#octets,
+        mailboxes: this.#filing.mailboxes,
+        queued: this.#filing.remote,
+        ms: Math.round(tookMs),
+        ...(disposition !== "deliver" && { disposition }),
+        reply: textOf(answer),
+      });
+    }
     log.info("message {outcome}", {
       outcome,
       trace: this.traceId,
@@ -517,9 +646,28 @@ class InboundTransaction implements Transaction {
       mailboxes: this.#filing.mailboxes,
       queued: this.#filing.remote,
       ms: Math.round(tookMs),
+      ...(disposition !== "deliver" && { disposition }),
       ...(outcome !== "accepted" && { reply: `${answer.code} ${answer.enhanced} ${answer.text}` }),
     });
   }
+}
+
+/** What checks know of a client. */
+export function viewOf(client: ClientFacts): ClientView {
+  return {
+    sessionId: client.sessionId,
+    address: client.address,
+    port: client.port,
+    heloName: client.heloName,
+    tls: client.tls !== null,
+    service: client.service,
+    login: client.account?.address ?? null,
+    spokeEarly: client.spokeEarly ?? false,
+  };
+}
+
+function textOf({ code, enhanced, text }: Reply): string {
+  return `${code} ${enhanced} ${text}`;
 }
 
 /** RFC 8689 5. */

@@ -8,6 +8,7 @@ import type { MailParameters, RcptParameters } from "../protocols/smtp/parameter
 import type { Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import type { Account } from "../storage/store.ts";
+import type { SessionScreen } from "../filter/screen.ts";
 
 /** The client and its session, as they are when MAIL comes. */
 export interface ClientFacts {
@@ -27,9 +28,15 @@ export interface ClientFacts {
   readonly account: Account | null;
   /** In one of `trusted_networks`: may relay, line ends are converted. */
   readonly trusted: boolean;
+  /** The checks of this session; null or left out: none. */
+  readonly screen?: SessionScreen | null;
+  /** It sent octets before the greeting. */
+  readonly spokeEarly?: boolean;
 }
 
 export interface Reception {
+  /** The checks of one session, null where there are none. */
+  screen?(): SessionScreen | null;
   /** MAIL: opens a transaction, or refuses. */
   mail(
     client: ClientFacts,
@@ -48,7 +55,7 @@ export interface Transaction {
   /** RCPT. The recipient counts when the reply is 2xx. */
   rcpt(path: Path, parameters: RcptParameters): Reply | Promise<Reply>;
   /** Before the 354, or the first chunk of BDAT: null goes on. */
-  begin(): Reply | null;
+  begin(): Reply | null | Promise<Reply | null>;
   /** A span of the message, dot-stuffing removed, valid during the call. A returned promise is backpressure. */
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined;
   /** The message is complete. The reply is 2xx only after it is durable. Never rejects: trouble is a 4xx. */

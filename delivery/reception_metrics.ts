@@ -11,6 +11,7 @@ export type RecipientOutcome =
   | "agent"
   | "captured"
   | "too-many"
+  | "check"
   | "needs-smtputf8"
   | RefusalReason;
 

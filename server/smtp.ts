@@ -31,7 +31,7 @@ import { type Account, StorageError } from "../storage/store.ts";
 import { busyBuffers, idleBuffers } from "./buffers.ts";
 import { DEFAULT_LIMITS } from "./config/config.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
-import type { Login } from "./login.ts";
+import type { Login, SessionMechanismsOf } from "./login.ts";
 import { countCommand, countLimit, countMessage, faults, messageOctets, sessions } from "./smtp/metrics.ts";
 import type { PeerFacts, Transport } from "./transport.ts";
 import { clientOf } from "./xclient.ts";
@@ -40,7 +40,7 @@ export interface SmtpServices {
   readonly reception: Reception;
   readonly deadlines: Deadlines;
   readonly login: Login;
-  readonly mechanisms: SaslMechanisms;
+  readonly mechanisms: SessionMechanismsOf;
   readonly hostName: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -203,7 +203,7 @@ class Connection {
       tlsActive: transport.tls !== null,
       startTlsAvailable: transport.canStartTls,
       mechanisms: submission || (options.auth && options.service === "mx")
-        ? services.mechanisms
+        ? services.mechanisms(() => this.#transport.tls)
         : NO_MECHANISMS,
       plainLoginAllowed: options.plainLoginAllowed,
       bareLineEnds: options.trusted ? "convert" : options.bareLineEnds,
@@ -284,7 +284,7 @@ class Connection {
           break;
         }
         case "begin":
-          this.#begin();
+          await this.#begin();
           break;
         case "data": {
           const written = this.#open.write(event.bytes, event.start, event.end);
@@ -369,8 +369,9 @@ class Connection {
     this.session.answer(reply);
   }
 
-  #begin(): void {
-    const refusal = this.#open.begin();
+  async #begin(): Promise<void> {
+    const began = this.#open.begin();
+    const refusal = began instanceof Promise ? await began : began;
     if (refusal === null) {
       this.#messageEnds = this.#services.now() + this.#options.timeouts.messageMs;
       return this.session.accept();
@@ -462,7 +463,7 @@ class Connection {
 
   async #login(credentials: Credentials): Promise<void> {
     const { session } = this;
-    const outcome = await this.#services.login(credentials, this.#peer);
+    const outcome = await this.#services.login(credentials, this.#peer, this.#transport.tls);
     switch (outcome.kind) {
       case "ok":
         this.#account = outcome.account;

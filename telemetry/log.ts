@@ -25,6 +25,7 @@ export const LOG_AREAS = [
   "auth",
   "delivery",
   "dns",
+  "filter",
   "imap",
   "pop3",
   "queue",

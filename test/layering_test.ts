@@ -20,8 +20,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   storage: ["bytes", "types:message", "telemetry"],
   auth: ["bytes", "storage", "telemetry"],
   mailauth: ["bytes", "dns", "message", "telemetry"],
-  delivery: ["auth", "bytes", "dns", "mailauth", "message", "protocols", "storage", "telemetry"],
-  server: ["auth", "bytes", "delivery", "dns", "message", "protocols", "storage", "telemetry"],
+  filter: ["bytes", "dns", "mailauth", "message", "types:protocols", "types:storage", "telemetry"],
+  delivery: ["auth", "bytes", "dns", "filter", "mailauth", "message", "protocols", "storage", "telemetry"],
+  server: ["auth", "bytes", "delivery", "dns", "filter", "message", "protocols", "storage", "telemetry"],
   admin: [
     "auth",
     "bytes",

@@ -119,7 +119,7 @@ export class ReceptionBed {
       transaction.discard();
       return { mail: null, rcpt, data: null };
     }
-    const early = transaction.begin();
+    const early = await transaction.begin();
     if (early !== null) return { mail: null, rcpt, data: early };
     const octets = octetsOf(message);
     // The buffer is borrowed for one call only, as the driver's is.

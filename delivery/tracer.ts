@@ -1,0 +1,40 @@
+/** The life of each message, as told while it happens: what came in, what checks said, what each attempt did. */
+export interface TraceEvent {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Our id of the message. */
+  readonly trace: string;
+  /** `refused` and `deferred` are answers to the client; `attempt` is one of the queue. */
+  readonly event: "accepted" | "deferred" | "refused" | "attempt";
+  readonly session?: string;
+  readonly client?: string;
+  readonly helo?: string;
+  readonly service?: string;
+  readonly login?: string;
+  readonly tls?: string;
+  /** "" is the null path. */
+  readonly from?: string;
+  readonly to?: readonly string[];
+  readonly messageId?: string;
+  readonly size?: number;
+  /** Copies filed here, and recipients queued. */
+  readonly mailboxes?: number;
+  readonly queued?: number;
+  readonly ms?: number;
+  readonly disposition?: string;
+  readonly checks?: readonly {
+    readonly check: string;
+    readonly stage: string;
+    readonly action: string;
+    readonly reason: string;
+  }[];
+  /** Ours to the client, or the remote's (and our words) at an attempt. */
+  readonly reply?: string;
+  readonly outcome?: string;
+  readonly remote?: string;
+}
+
+/** Takes events; nobody waits for it, and it never throws. */
+export interface Tracer {
+  note(event: TraceEvent): void;
+}

@@ -1,0 +1,41 @@
+/** Networks of addresses: what one client gets, and lists of blocks. */
+import { BlockList, isIPv6 } from "node:net";
+import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
+
+/** `192.0.2.0/24` of an IPv4 address, the /64 of an IPv6 one; the text itself where it is no address. */
+export function networkOf(address: string): string {
+  const four = parseIpv4(address);
+  if (four !== null) return `${four[0]}.${four[1]}.${four[2]}.0/24`;
+  const six = parseIpv6(address);
+  if (six === null) return address;
+  const groups = [0, 2, 4, 6].map((at) => (six[at]! << 8 | six[at + 1]!).toString(16));
+  return `${groups.join(":")}::/64`;
+}
+
+/** Blocks as `address/bits` or single addresses, checked by the configuration. */
+export class Blocks {
+  #blocks: BlockList | null;
+
+  constructor(blocks: readonly string[]) {
+    this.#blocks = blocks.length === 0 ? null : new BlockList();
+    for (const block of blocks) {
+      const [address = "", bits] = block.split("/");
+      const family = isIPv6(address) ? "ipv6" : "ipv4";
+      this.#blocks?.addSubnet(address, Number(bits ?? (family === "ipv6" ? 128 : 32)), family);
+    }
+  }
+
+  includes(address: string): boolean {
+    return this.#blocks?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false;
+  }
+}
+
+/** Octets of the address in the order of a reversed name (RFC 5782 2.1, 2.4); null where it is no address. */
+export function reversedLabels(address: string): string | null {
+  const four = parseIpv4(address);
+  if (four !== null) return [...four].reverse().join(".");
+  const six = parseIpv6(address);
+  if (six === null) return null;
+  const digits = [...six].map((octet) => octet.toString(16).padStart(2, "0")).join("");
+  return [...digits].reverse().join(".");
+}

@@ -1,0 +1,129 @@
+/**
+ * The ordered chain of checks: each stage asks its checks one after the other until one decides.
+ *
+ * A stage whose checks all answer at once costs no turn of the event loop, and one without checks nothing. A check
+ * that fails, or takes longer than {@linkcode MAX_CHECK_MS}, is passed over and counted: mail does not stop for it (a
+ * check that should fail otherwise says so itself).
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Check, CheckFacts } from "./check.ts";
+import { decisions, failures } from "./metrics.ts";
+import {
+  type Action,
+  CONTINUE,
+  type Decision,
+  oneLine,
+  type Stage,
+  STAGES,
+  type Verdict,
+} from "./verdict.ts";
+
+const log = getLogger(["veredus", "filter"]);
+/** Longer than any time-out that the configuration allows a check. */
+const MAX_CHECK_MS = 150_000;
+const NO_DECISIONS: readonly Decision[] = [];
+const STOPS: ReadonlySet<Action> = new Set<Action>(["accept", "reject", "defer"]);
+
+export class Chain {
+  readonly checks: readonly Check[];
+  #byStage: ReadonlyMap<Stage, readonly Check[]>;
+
+  constructor(checks: readonly Check[]) {
+    this.checks = checks;
+    this.#byStage = new Map(
+      STAGES.map((stage) => [stage, checks.filter(({ stages }) => stages.includes(stage))]),
+    );
+  }
+
+  has(stage: Stage): boolean {
+    return this.#byStage.get(stage)!.length > 0;
+  }
+
+  /** The decisions of this stage other than `continue`, in order; the last may be one that stops. */
+  run(facts: CheckFacts): readonly Decision[] | Promise<readonly Decision[]> {
+    const checks = this.#byStage.get(facts.stage)!;
+    let found = NO_DECISIONS;
+    for (let at = 0; at < checks.length; at++) {
+      const check = checks[at]!;
+      const verdict = asked(check, facts);
+      if (verdict instanceof Promise) return this.#rest(facts, { at, pending: verdict, found });
+      if (verdict.action === "continue") continue;
+      found = [...found, noted(check, facts, verdict)];
+      if (STOPS.has(verdict.action)) break;
+    }
+    return found;
+  }
+
+  async #rest(
+    facts: CheckFacts,
+    { at, pending, found }: { at: number; pending: Promise<Verdict>; found: readonly Decision[] },
+  ): Promise<readonly Decision[]> {
+    const checks = this.#byStage.get(facts.stage)!;
+    const all = [...found];
+    let verdict: Verdict | Promise<Verdict> = pending;
+    for (;;) {
+      const check = checks[at]!;
+      const said = await settled(check, verdict);
+      if (said.action !== "continue") all.push(noted(check, facts, said));
+      if (STOPS.has(said.action) || ++at >= checks.length) return all;
+      verdict = asked(checks[at]!, facts);
+    }
+  }
+
+  ended(sessionId: string): void {
+    for (const check of this.checks) check.ended?.(sessionId);
+  }
+
+  aborted(sessionId: string): void {
+    for (const check of this.checks) check.aborted?.(sessionId);
+  }
+
+  close(): void {
+    for (const check of this.checks) check.close?.();
+  }
+}
+
+function asked(check: Check, facts: CheckFacts): Verdict | Promise<Verdict> {
+  try {
+    return check.run(facts);
+  } catch (error) {
+    return passedOver(check, error);
+  }
+}
+
+async function settled(check: Check, verdict: Verdict | Promise<Verdict>): Promise<Verdict> {
+  if (!(verdict instanceof Promise)) return verdict;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no verdict within ${MAX_CHECK_MS} ms`)), MAX_CHECK_MS);
+  });
+  try {
+    return await Promise.race([verdict, tooLong]);
+  } catch (error) {
+    return passedOver(check, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function passedOver({ name }: Check, error: unknown): Verdict {
+  failures.inc({ check: name });
+  log.warn("the check {check} failed and is passed over: {error}", { check: name, error });
+  return CONTINUE;
+}
+
+function noted({ name }: Check, { stage, client, traceId }: CheckFacts, verdict: Verdict): Decision {
+  const { action } = verdict;
+  const decision: Decision = { ...verdict, reason: oneLine(verdict.reason), check: name, stage };
+  decisions.inc({ check: name, action });
+  log.info("{check} at {stage}: {action}, {reason}", {
+    check: name,
+    stage,
+    action,
+    reason: decision.reason,
+    session: client.sessionId,
+    address: client.address,
+    ...(traceId !== "" && { trace: traceId }),
+  });
+  return decision;
+}

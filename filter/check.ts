@@ -1,0 +1,49 @@
+/** A check: one small module that looks at the facts of a stage and says what to do. */
+import type { MessageChanges, MessageSource } from "./message_source.ts";
+import type { Stage, Verdict } from "./verdict.ts";
+
+/** The client, as far as checks may know it. */
+export interface ClientView {
+  readonly sessionId: string;
+  readonly address: string;
+  readonly port: number;
+  readonly heloName: string;
+  readonly tls: boolean;
+  readonly service: "mx" | "submission" | "lmtp";
+  /** Address of the account, null without a login. */
+  readonly login: string | null;
+  /** It sent octets before the greeting. */
+  readonly spokeEarly: boolean;
+}
+
+/** What one stage has to look at. Later stages know more. */
+export interface CheckFacts {
+  readonly stage: Stage;
+  readonly client: ClientView;
+  /** Our id of the message; "" before MAIL. */
+  readonly traceId: string;
+  /** Reverse-path, "" is the null path; null before MAIL. */
+  readonly sender: string | null;
+  /** At RCPT: the recipient in question. */
+  readonly recipient: string;
+  /** Those that were taken so far. */
+  readonly recipients: readonly string[];
+  /** At the stage `message`. */
+  readonly message: MessageSource | null;
+  /** Found out by checks of this session: `reverse-name`, for one. */
+  readonly notes: Map<string, string>;
+  /** What checks want changed in the message; filled at the stage `message`. */
+  readonly changes: MessageChanges | null;
+}
+
+export interface Check {
+  readonly name: string;
+  readonly stages: readonly Stage[];
+  /** Must not throw on what a peer sends. Trouble rejects, and the chain goes on without this check. */
+  run(facts: CheckFacts): Verdict | Promise<Verdict>;
+  /** What the check keeps of one session (a milter's connection) may go. */
+  ended?(sessionId: string): void;
+  /** A transaction is over without a message. */
+  aborted?(sessionId: string): void;
+  close?(): void;
+}

@@ -1,0 +1,102 @@
+/**
+ * Lists of the operator: networks of clients, their names, domains of senders, and regular expressions by re2js, whose
+ * time grows in a straight line with the text, whatever the expression.
+ */
+import { RE2JS } from "re2js";
+import { Blocks } from "../address_block.ts";
+import type { Check, CheckFacts } from "../check.ts";
+import { type Action, CONTINUE, type Stage } from "../verdict.ts";
+import { domainOf } from "./null_mx.ts";
+
+export interface ListOptions {
+  readonly name: string;
+  readonly stage: Exclude<Stage, "message" | "data">;
+  readonly action: Action;
+  readonly networks: readonly string[];
+  /** Of clients, as EHLO or verified reverse DNS gives them; a leading dot means all below. */
+  readonly names: readonly string[];
+  /** Of senders, or at RCPT of recipients. */
+  readonly domains: readonly string[];
+  /** Looked for in the subject of the stage: address, EHLO name, sender, recipient. */
+  readonly patterns: readonly string[];
+  /** What the client hears; "" has usual words. */
+  readonly text: string;
+}
+
+export function list(options: ListOptions): Check {
+  const { name, stage, action, text } = options;
+  const blocks = new Blocks(options.networks);
+  const names = new Names(options.names);
+  const domains = new Names(options.domains);
+  const patterns = options.patterns.map((source) => ({
+    source,
+    expression: RE2JS.compile(source, RE2JS.CASE_INSENSITIVE),
+  }));
+  const found = (facts: CheckFacts): string | null => {
+    const { client, notes, sender } = facts;
+    if (blocks.includes(client.address)) return `client ${client.address}`;
+    const reverse = notes.get("reverse-name") ?? "";
+    if (names.some && reverse !== "" && names.has(reverse)) return `client name ${reverse}`;
+    if (names.some && stage !== "connect" && names.has(client.heloName)) return `EHLO ${client.heloName}`;
+    if (domains.some) {
+      const domain = domainOf(stage === "rcpt" ? facts.recipient : sender ?? "");
+      if (domain !== "" && domains.has(domain)) return `domain ${domain}`;
+    }
+    const subject = subjectOf(facts);
+    for (const { source, expression } of patterns) {
+      if (expression.matcher(subject).find()) return `${subject} matches ${source}`;
+    }
+    return null;
+  };
+  const reply = text === "" ? {} : {
+    reply: action === "defer"
+      ? { code: 451, enhanced: "4.7.1", text }
+      : { code: 550, enhanced: "5.7.1", text },
+  };
+  return {
+    name,
+    stages: [stage],
+    run(facts) {
+      const reason = found(facts);
+      return reason === null ? CONTINUE : { action, reason, ...reply };
+    },
+  };
+}
+
+function subjectOf({ stage, client, sender, recipient }: CheckFacts): string {
+  switch (stage) {
+    case "connect":
+      return client.address;
+    case "ehlo":
+      return client.heloName;
+    case "rcpt":
+      return recipient;
+    default:
+      return sender ?? "";
+  }
+}
+
+/** Names in lower case; `.example.org` is every name below. */
+class Names {
+  #exact: Set<string>;
+  #below: Set<string>;
+
+  constructor(names: readonly string[]) {
+    const lower = names.map((name) => name.toLowerCase().replace(/\.$/, ""));
+    this.#exact = new Set(lower.filter((name) => !name.startsWith(".")));
+    this.#below = new Set(lower.filter((name) => name.startsWith(".")));
+  }
+
+  get some(): boolean {
+    return this.#exact.size + this.#below.size > 0;
+  }
+
+  has(name: string): boolean {
+    const lower = name.toLowerCase();
+    if (this.#exact.has(lower)) return true;
+    for (let dot = lower.indexOf("."); dot >= 0; dot = lower.indexOf(".", dot + 1)) {
+      if (this.#below.has(lower.slice(dot))) return true;
+    }
+    return false;
+  }
+}

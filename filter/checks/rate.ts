@@ -1,0 +1,56 @@
+/** Rate limits: token buckets on any combination of facts. A recipient counts once it is asked for. */
+import { networkOf } from "../address_block.ts";
+import type { Buckets } from "../buckets.ts";
+import type { Check, CheckFacts } from "../check.ts";
+import { type Action, CONTINUE } from "../verdict.ts";
+
+export const RATE_FACTS = ["address", "network", "sender", "recipient", "login"] as const;
+export type RateFact = (typeof RATE_FACTS)[number];
+
+export interface RateOptions {
+  readonly name: string;
+  readonly by: readonly RateFact[];
+  readonly limit: number;
+  readonly perMs: number;
+  /** What is counted: messages (MAIL) or recipients (RCPT). */
+  readonly stage: "mail" | "rcpt";
+  readonly action: Action;
+  readonly buckets: Buckets;
+  readonly now: () => number;
+}
+
+const TOO_FAST = { code: 450, enhanced: "4.7.1", text: "Rate limit exceeded, try again later" };
+const TOO_FAST_FOR_GOOD = { code: 550, enhanced: "5.7.1", text: "Rate limit exceeded" };
+
+export function rate(options: RateOptions): Check {
+  const { name, by, limit, perMs, stage, action, buckets, now } = options;
+  return {
+    name,
+    stages: [stage],
+    run(facts) {
+      const values = by.map((fact) => valueOf(fact, facts));
+      if (values.includes(null)) return CONTINUE; // a limit of logins does not concern who has none
+      if (buckets.take(`${name} ${values.join(" ")}`, { limit, perMs }, now())) return CONTINUE;
+      return {
+        action,
+        reason: `more than ${limit} in ${perMs / 1_000} s by ${by.join(" and ")}`,
+        reply: action === "reject" ? TOO_FAST_FOR_GOOD : TOO_FAST,
+      };
+    },
+  };
+}
+
+function valueOf(fact: RateFact, { client, sender, recipient }: CheckFacts): string | null {
+  switch (fact) {
+    case "address":
+      return client.address;
+    case "network":
+      return networkOf(client.address);
+    case "sender":
+      return sender?.toLowerCase() ?? null;
+    case "recipient":
+      return recipient === "" ? null : recipient.toLowerCase();
+    case "login":
+      return client.login;
+  }
+}

@@ -1,0 +1,50 @@
+/** Forward-confirmed reverse DNS: a name of the client's address that leads back to it (RFC 8601 2.7.3, iprev). */
+import { canonicalAddress } from "../../dns/ip_address.ts";
+import { reversedLabels } from "../address_block.ts";
+import type { Check, ClientView } from "../check.ts";
+import { type Lookup, recordsOf } from "../lookup.ts";
+import { type Action, CONTINUE, type Verdict } from "../verdict.ts";
+
+/** PTR names that are tried (RFC 7208 4.6.4 has the same limit). */
+const MAX_NAMES = 10;
+
+export function reverseDns({ lookup, action }: { lookup: Lookup; action: Action }): Check {
+  return {
+    name: "reverse-dns",
+    stages: ["connect"],
+    async run({ client, notes }): Promise<Verdict> {
+      const { name, problem } = await confirmedName(client, lookup);
+      if (name !== null) notes.set("reverse-name", name);
+      if (problem === null) return CONTINUE;
+      return { action, reason: problem, reply: replyOf(action, client) };
+    },
+  };
+}
+
+async function confirmedName(
+  { address }: ClientView,
+  lookup: Lookup,
+): Promise<{ name: string | null; problem: string | null }> {
+  const six = address.includes(":");
+  const labels = reversedLabels(address);
+  if (labels === null) return { name: null, problem: null };
+  const pointers = recordsOf(await lookup.resolve(`${labels}.${six ? "ip6" : "in-addr"}.arpa`, "PTR"));
+  if (pointers === null) return { name: null, problem: null }; // nobody answered: that is not the client's fault
+  if (pointers.length === 0) return { name: null, problem: `${address} has no name` };
+  for (const { target } of pointers.slice(0, MAX_NAMES)) {
+    const addresses = recordsOf(await lookup.resolve(target, six ? "AAAA" : "A"));
+    if (addresses === null) return { name: null, problem: null };
+    if (addresses.some((record) => canonicalAddress(record.address) === canonicalAddress(address))) {
+      return { name: target.toLowerCase(), problem: null };
+    }
+  }
+  return { name: null, problem: `no name of ${address} leads back to it` };
+}
+
+/** RFC 7372 3.3: 5.7.25. */
+function replyOf(action: Action, { address }: ClientView) {
+  const text = `Reverse DNS of ${address} could not be confirmed`;
+  return action === "defer"
+    ? { code: 450, enhanced: "4.7.25", text }
+    : { code: 550, enhanced: "5.7.25", text };
+}

@@ -1,0 +1,98 @@
+/**
+ * What a login may send in a day: messages, and recipients it has never written to. A stolen password shows by the
+ * second long before the first.
+ *
+ * Days are those of UTC. Sums are kept by the store for all threads, and beside it in memory, so that a burst is not
+ * missed while its rows are written. The administrator is told once a day and login, when a limit is reached.
+ */
+import type { PolicyKind, WriteOp } from "../../storage/ops.ts";
+import type { PolicyState } from "../../storage/policy_state.ts";
+import type { Check, CheckFacts } from "../check.ts";
+import { CONTINUE, type Verdict } from "../verdict.ts";
+
+export interface SendingOptions {
+  readonly state: PolicyState;
+  readonly write: (op: WriteOp) => void;
+  readonly now: () => number;
+  /** 0 is no limit. */
+  readonly messagesPerDay: number;
+  readonly newRecipientsPerDay: number;
+  /** A login looks stolen: called once a day for each. */
+  readonly notify: (login: string, reason: string) => void;
+}
+
+const DAY_MS = 86_400_000;
+/** A recipient that was not written to for so long is new again. */
+const KNOWN_MS = 365 * DAY_MS;
+const MAX_LOGINS = 10_000;
+const TOO_MANY = { code: 450, enhanced: "4.7.1", text: "Daily sending limit of this login reached" };
+
+interface Sums {
+  readonly day: number;
+  messages: number;
+  recipients: number;
+  readonly known: Set<string>;
+}
+
+export function sending(options: SendingOptions): Check {
+  const { state, now, messagesPerDay, newRecipientsPerDay } = options;
+  const logins = new Map<string, Sums>();
+  const count = (kind: PolicyKind, key: string, at: number, forMs: number) =>
+    options.write({
+      kind: "put-state",
+      add: true,
+      rows: [{ kind, key, firstAt: at, lastAt: at, count: 1, expiresAt: at + forMs, note: "" }],
+    });
+  const sumsOf = (login: string, day: number): Sums => {
+    const known = logins.get(login);
+    if (known?.day === day) return known;
+    if (logins.size >= MAX_LOGINS) logins.clear();
+    const sums = { day, messages: 0, recipients: 0, known: new Set<string>() };
+    logins.set(login, sums);
+    return sums;
+  };
+  const used = (kind: "sent" | "first-time", key: string, at: number, own: number) =>
+    Math.max(own, state.get(kind, key, at)?.count ?? 0);
+  const refuse = (
+    login: string,
+    { key, at, reason }: { key: string; at: number; reason: string },
+  ): Verdict => {
+    if (state.get("noticed", key, at) === null) {
+      count("noticed", key, at, DAY_MS);
+      options.notify(login, reason);
+    }
+    return { action: "defer", reason, reply: TOO_MANY };
+  };
+  const run = ({ stage, client: { login }, recipient }: CheckFacts): Verdict => {
+    if (login === null) return CONTINUE;
+    const at = now();
+    const day = Math.floor(at / DAY_MS);
+    const key = `${login} ${day}`;
+    const sums = sumsOf(login, day);
+    if (stage === "mail") {
+      if (messagesPerDay === 0) return CONTINUE;
+      if (used("sent", key, at, sums.messages) >= messagesPerDay) {
+        return refuse(login, { key, at, reason: `${messagesPerDay} messages today` });
+      }
+      sums.messages++;
+      count("sent", key, at, 2 * DAY_MS);
+      return CONTINUE;
+    }
+    if (newRecipientsPerDay === 0) return CONTINUE;
+    const pair = `${login} ${recipient.toLowerCase()}`;
+    if (sums.known.has(pair) || state.get("known", pair, at) !== null) return CONTINUE;
+    if (used("first-time", key, at, sums.recipients) >= newRecipientsPerDay) {
+      return refuse(login, {
+        key,
+        at,
+        reason: `${newRecipientsPerDay} recipients today that it never wrote to`,
+      });
+    }
+    sums.recipients++;
+    if (sums.known.size < MAX_LOGINS) sums.known.add(pair);
+    count("first-time", key, at, 2 * DAY_MS);
+    count("known", pair, at, KNOWN_MS);
+    return CONTINUE;
+  };
+  return { name: "sending", stages: ["mail", "rcpt"], run };
+}

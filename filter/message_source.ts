@@ -1,0 +1,35 @@
+/** The message as checks see it, and what they may ask to be changed. */
+
+export interface MessageSource {
+  readonly octets: number;
+  readonly headerOctets: number;
+  /** Octets from `offset`, at most `length`. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** One change of the header. `index` counts fields of that name, from 1. */
+export type HeaderChange =
+  | { readonly kind: "add"; readonly name: string; readonly value: string }
+  | { readonly kind: "insert"; readonly at: number; readonly name: string; readonly value: string }
+  /** "" removes it. */
+  | { readonly kind: "change"; readonly index: number; readonly name: string; readonly value: string };
+
+/** Header fields of one message that may be changed, so that a reply of any length stays bounded. */
+const MAX_CHANGES = 500;
+
+export class MessageChanges {
+  readonly header: HeaderChange[] = [];
+  /** A new body in pieces; null leaves it. */
+  body: Uint8Array[] | null = null;
+
+  get some(): boolean {
+    return this.header.length > 0 || this.body !== null;
+  }
+
+  /** False when there are too many already. */
+  add(change: HeaderChange): boolean {
+    if (this.header.length >= MAX_CHANGES) return false;
+    this.header.push(change);
+    return true;
+  }
+}
