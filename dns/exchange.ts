@@ -8,15 +8,24 @@
  */
 import type { Message } from "./message.ts";
 import type { Network, ServerAddress, TcpStream, Timing, UdpSocket } from "./network.ts";
-import { buildQuery, judge, type Query, type RandomBelow, type Verdict } from "./query.ts";
+import {
+  buildQuery,
+  CLIENT_COOKIE_OCTETS,
+  cookieOf,
+  judge,
+  type Query,
+  type RandomBelow,
+  type Verdict,
+} from "./query.ts";
 import type { ResolveFault } from "./resolver.ts";
+import type { StreamPool } from "./stream_pool.ts";
 
 /** After this long a server may have been replaced by one that can. */
 export const TRAIT_MS = 3_600_000;
 /** Foreign datagrams on one socket before TCP is used: somebody is guessing. */
 export const MAX_FOREIGN = 16;
-/** Queries in one exchange: EDNS, without, TCP, lower case and one to spare. */
-const MAX_STEPS = 5;
+/** Queries in one exchange: EDNS, without cookie, without EDNS, TCP, lower case and two to spare. */
+const MAX_STEPS = 7;
 /** More than we announce, for servers that do not read it. */
 const BUFFER_OCTETS = 4_096;
 
@@ -24,12 +33,21 @@ const BUFFER_OCTETS = 4_096;
 export interface ServerTraits {
   noEdnsUntil: number;
   noMixedCaseUntil: number;
+  noCookieUntil: number;
+  /** Ours, or the server's behind ours; null before the first question. */
+  cookie: Uint8Array | null;
+}
+
+export function newTraits(): ServerTraits {
+  return { noEdnsUntil: -Infinity, noMixedCaseUntil: -Infinity, noCookieUntil: -Infinity, cookie: null };
 }
 
 export interface ExchangeParts {
   readonly network: Network;
   readonly timing: Timing;
   readonly random: RandomBelow;
+  /** Streams kept open for the next question (RFC 7766 6.2.1); left out: each has its own. */
+  readonly streams?: StreamPool;
 }
 
 export interface ExchangeSpec {
@@ -39,6 +57,11 @@ export interface ExchangeSpec {
   readonly name: string;
   /** TYPE code. */
   readonly type: number;
+  /** Ask a recursive server (the default), or the server of a zone. */
+  readonly recursion?: boolean;
+  readonly dnssec?: boolean;
+  /** Send cookies (RFC 7873). */
+  readonly cookies?: boolean;
   /** For all steps together. */
   readonly timeoutMs: number;
   /** Ends it early, when another server was faster. */
@@ -75,6 +98,7 @@ async function steps(parts: ExchangeParts, spec: ExchangeSpec, signal: AbortSign
   let tcp = false;
   /** The case came back changed over UDP: TCP tells whether the server does it or someone guesses. */
   let caseInDoubt = false;
+  let badCookie = false;
   for (let count = 0; count < MAX_STEPS; count++) {
     const now = parts.timing.now();
     const query = buildQuery({
@@ -82,11 +106,30 @@ async function steps(parts: ExchangeParts, spec: ExchangeSpec, signal: AbortSign
       type: spec.type,
       mixedCase: traits.noMixedCaseUntil <= now,
       edns: traits.noEdnsUntil <= now,
+      recursion: spec.recursion ?? true,
+      dnssec: spec.dnssec ?? false,
+      cookie: spec.cookies && traits.noCookieUntil <= now ? cookieFor(traits, parts.random) : null,
     }, parts.random);
     const step = tcp ? await overTcp(parts, spec, query, signal) : await overUdp(parts, spec, query, signal);
     switch (step.kind) {
-      case "answer":
+      case "answer": {
+        const cookie = query.cookie === null ? null : cookieOf(step.message);
+        if (cookie !== null) traits.cookie = cookie;
+        // RFC 7873 5.3: who has given a cookie gives one again; over UDP its absence is in doubt.
+        else if (query.cookie !== null && query.cookie.length > CLIENT_COOKIE_OCTETS) {
+          if (tcp) traits.noCookieUntil = now + TRAIT_MS;
+          else {
+            tcp = true;
+            break;
+          }
+        }
         return { kind: "answer", message: step.message, tcp };
+      }
+      case "bad-cookie":
+        traits.cookie = step.cookie;
+        if (badCookie) tcp = true;
+        badCookie = true;
+        break;
       case "other-case":
         if (tcp && !step.message.truncated) {
           traits.noMixedCaseUntil = now + TRAIT_MS;
@@ -96,7 +139,9 @@ async function steps(parts: ExchangeParts, spec: ExchangeSpec, signal: AbortSign
         tcp = caseInDoubt = true;
         break;
       case "no-edns":
-        traits.noEdnsUntil = now + TRAIT_MS;
+        // The option may be what it dislikes: that is the lesser loss.
+        if (query.cookie !== null) traits.noCookieUntil = now + TRAIT_MS;
+        else traits.noEdnsUntil = now + TRAIT_MS;
         break;
       case "truncated":
       case "malformed":
@@ -120,6 +165,10 @@ async function steps(parts: ExchangeParts, spec: ExchangeSpec, signal: AbortSign
     }
   }
   return { kind: "failed", fault: "malformed", detail: "answers that contradict each other" };
+}
+
+function cookieFor(traits: ServerTraits, random: RandomBelow): Uint8Array {
+  return traits.cookie ??= Uint8Array.from({ length: CLIENT_COOKIE_OCTETS }, () => random(256));
 }
 
 async function overUdp(
@@ -158,12 +207,31 @@ async function overTcp(
   query: Query,
   signal: AbortSignal,
 ): Promise<Step> {
-  let stream: TcpStream | null = null;
-  const close = () => stream?.close();
-  signal.addEventListener("abort", close);
+  const kept = parts.streams?.take(spec.server);
+  if (kept !== undefined) {
+    const step = await overStream(parts, spec, { query, signal, stream: kept });
+    // The server may have closed it meanwhile: that says nothing.
+    if (step.kind !== "unreachable") return step;
+  }
+  if (signal.aborted) return { kind: "timeout" };
   try {
-    if (signal.aborted) return { kind: "timeout" };
-    stream = await parts.network.tcp(spec.server, signal);
+    const stream = await parts.network.tcp(spec.server, signal);
+    return await overStream(parts, spec, { query, signal, stream });
+  } catch (error) {
+    return trouble(error, signal);
+  }
+}
+
+async function overStream(
+  parts: ExchangeParts,
+  spec: ExchangeSpec,
+  about: { readonly query: Query; readonly signal: AbortSignal; readonly stream: TcpStream },
+): Promise<Step> {
+  const { query, signal, stream } = about;
+  const close = () => stream.close();
+  signal.addEventListener("abort", close);
+  let reusable = false;
+  try {
     if (signal.aborted) return { kind: "timeout" };
     // Length and message in one write: some servers want them in one segment (RFC 7766 8).
     const framed = new Uint8Array(query.octets.length + 2);
@@ -173,7 +241,11 @@ async function overTcp(
     await stream.write(framed);
     const length = await readFully(stream, new Uint8Array(2));
     const octets = length && await readFully(stream, new Uint8Array(length[0]! << 8 | length[1]!));
-    if (octets !== null) return judge(query, octets);
+    if (octets !== null) {
+      const verdict = judge(query, octets);
+      reusable = verdict.kind !== "foreign" && verdict.kind !== "malformed";
+      return verdict;
+    }
     return signal.aborted
       ? { kind: "timeout" }
       : { kind: "unreachable", detail: "connection closed without an answer" };
@@ -181,7 +253,7 @@ async function overTcp(
     return trouble(error, signal);
   } finally {
     signal.removeEventListener("abort", close);
-    close();
+    if (!reusable || signal.aborted || parts.streams?.keep(spec.server, stream) !== true) close();
   }
 }
 

@@ -21,6 +21,7 @@ export const RCODES = {
   NOTIMP: 4,
   REFUSED: 5,
   BADVERS: 16,
+  BADCOOKIE: 23,
 } as const;
 
 export interface Question {

@@ -1,7 +1,6 @@
 /** Metrics of the resolver. Labels are types, statuses and faults: closed sets. */
 import { counter, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
-import type { RecordType } from "./rdata.ts";
-import type { AnswerStatus, ResolveFault } from "./resolver.ts";
+import type { AnswerStatus, ResolveFault, Security } from "./resolver.ts";
 
 const lookups = counter("veredus_dns_lookups_total", "DNS look-ups by type and result", ["type", "result"]);
 const cache = counter("veredus_dns_cache_total", "DNS look-ups by where the answer came from", ["from"]);
@@ -14,12 +13,26 @@ const upstream = histogram(
   },
 );
 
-export function countLookup(type: RecordType, result: AnswerStatus | ResolveFault): void {
-  lookups.inc({ type, result });
+const security = counter("veredus_dns_security_total", "DNS answers by what DNSSEC says of them", [
+  "security",
+]);
+
+/** Types without a mnemonic count as one: a stranger may ask for any. */
+export function countLookup(typeName: string, result: AnswerStatus | ResolveFault): void {
+  lookups.inc({ type: typeName.startsWith("TYPE") ? "other" : typeName, result });
 }
 
-/** `flight`: another look-up for the same was under way. */
-export function countSource(from: "cache" | "flight" | "server" | "special"): void {
+export function countSecurity(state: Security): void {
+  security.inc({ security: state });
+}
+
+/**
+ * `flight`: another look-up for the same was under way; `nsec`: a proof from another answer; `stale`: its time was over;
+ * `prefetch`: asked for anew before its time was over.
+ */
+export function countSource(
+  from: "cache" | "flight" | "server" | "special" | "nsec" | "stale" | "prefetch",
+): void {
   cache.inc({ from });
 }
 

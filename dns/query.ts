@@ -11,6 +11,10 @@ import { canonicalName } from "./name.ts";
 /** Below any fragmentation on today's paths (DNS flag day 2020). */
 export const UDP_OCTETS = 1_232;
 
+/** The EDNS option of RFC 7873. */
+const COOKIE = 10;
+export const CLIENT_COOKIE_OCTETS = 8;
+
 /** A uniform whole number from 0 to `limit` - 1, not to be guessed. */
 export type RandomBelow = (limit: number) => number;
 
@@ -21,6 +25,12 @@ export interface QuerySpec {
   readonly type: number;
   readonly mixedCase: boolean;
   readonly edns: boolean;
+  /** Ask a recursive server (the default), or the server of a zone. */
+  readonly recursion?: boolean;
+  /** Have signatures sent (RFC 4035 3.2.1), and whatever a recursive server thinks of them (CD, 3.2.2). */
+  readonly dnssec?: boolean;
+  /** RFC 7873 4: our 8 octets, and the server's behind them when it has given us some. */
+  readonly cookie?: Uint8Array | null;
 }
 
 export interface Query {
@@ -29,30 +39,34 @@ export interface Query {
   readonly name: string;
   readonly type: number;
   readonly edns: boolean;
+  readonly cookie: Uint8Array | null;
   readonly octets: Uint8Array<ArrayBuffer>;
 }
 
 export function buildQuery(spec: QuerySpec, random: RandomBelow): Query {
   const id = random(0x10000);
   const name = spec.mixedCase ? randomCase(spec.name, random) : spec.name;
+  const recursion = spec.recursion ?? true, dnssec = spec.edns && spec.dnssec === true;
+  const cookie = spec.edns ? spec.cookie ?? null : null;
+  const options = cookie === null ? [] : [{ code: COOKIE, octets: cookie }];
   const octets = encodeMessage({
     id,
     response: false,
     opcode: 0,
     authoritative: false,
     truncated: false,
-    recursionDesired: true,
+    recursionDesired: recursion,
     recursionAvailable: false,
     authenticData: false,
-    checkingDisabled: false,
+    checkingDisabled: recursion && dnssec,
     rcode: RCODES.NOERROR,
     questions: [{ name, type: spec.type, class: CLASS_IN }],
     answers: [],
     authorities: [],
     additionals: [],
-    edns: spec.edns ? { udpOctets: UDP_OCTETS, version: 0, dnssecOk: false, options: [] } : null,
+    edns: spec.edns ? { udpOctets: UDP_OCTETS, version: 0, dnssecOk: dnssec, options } : null,
   });
-  return { id, name, type: spec.type, edns: spec.edns, octets };
+  return { id, name, type: spec.type, edns: spec.edns, cookie, octets };
 }
 
 function randomCase(name: string, random: RandomBelow): string {
@@ -74,6 +88,8 @@ function randomCase(name: string, random: RandomBelow): string {
 }
 
 export type Verdict =
+  /** The server wants to see the cookie that it has just given. */
+  | { readonly kind: "bad-cookie"; readonly cookie: Uint8Array }
   | { readonly kind: "answer"; readonly message: Message }
   /** An answer to this question, in other case than was asked. */
   | { readonly kind: "other-case"; readonly message: Message }
@@ -92,6 +108,12 @@ export function judge(query: Query, octets: Uint8Array): Verdict {
   const message = decodeMessage(octets);
   if (message === null) return { kind: "malformed" };
   if (!message.response || message.opcode !== 0) return { kind: "foreign" };
+  const cookie = query.cookie === null ? null : cookieOf(message);
+  // RFC 7873 5.3: a cookie that is not ours means that somebody guesses.
+  if (cookie !== null && !beginsWith(cookie, query.cookie!.subarray(0, CLIENT_COOKIE_OCTETS))) {
+    return { kind: "foreign" };
+  }
+  if (cookie !== null && message.rcode === RCODES.BADCOOKIE) return { kind: "bad-cookie", cookie };
   if (query.edns && rejectsEdns(message)) return { kind: "no-edns" };
   const [question] = message.questions;
   // An error may come as a bare header; it proves nothing and costs one server's turn.
@@ -103,6 +125,18 @@ export function judge(query: Query, octets: Uint8Array): Verdict {
   }
   if (canonicalName(question.name) !== canonicalName(query.name)) return { kind: "foreign" };
   return { kind: "other-case", message };
+}
+
+/** The cookie in an answer, when it is one: RFC 7873 4. */
+export function cookieOf(message: Message): Uint8Array | null {
+  const octets = message.edns?.options.find(({ code }) => code === COOKIE)?.octets;
+  return octets !== undefined && (octets.length === 8 || octets.length >= 16 && octets.length <= 40)
+    ? octets
+    : null;
+}
+
+function beginsWith(octets: Uint8Array, start: Uint8Array): boolean {
+  return start.every((octet, at) => octets[at] === octet);
 }
 
 function isError(rcode: number): boolean {

@@ -6,16 +6,14 @@
  * REFUSED and other errors lead to the next server at once. Limits: questions under way and waiting, attempts of a
  * question.
  */
-import { exchange, type ExchangeParts, type Outcome, type ServerTraits } from "./exchange.ts";
+import { exchange, type ExchangeParts, newTraits, type ServerTraits } from "./exchange.ts";
 import { type Message, RCODES } from "./message.ts";
 import { countUpstream } from "./metrics.ts";
 import type { ServerAddress } from "./network.ts";
 import { ResolveError, type ResolveFault } from "./resolver.ts";
 
-export interface UpstreamOptions extends ExchangeParts {
+export interface UpstreamOptions extends RaceOptions {
   readonly servers: readonly ServerAddress[];
-  /** For one server's answer. */
-  readonly timeoutMs: number;
   /** Questions under way at once; each holds a socket or a few. */
   readonly maxActive?: number;
   /** Questions that wait for their turn; more are refused. */
@@ -31,7 +29,7 @@ const PATIENCE_TIMES = 4, MIN_PATIENCE_MS = 250, FIRST_PATIENCE_MS = 1_000;
 /** A silent server rests this long, doubling. */
 const FIRST_REST_MS = 15_000, MAX_REST_MS = 300_000;
 
-interface Server extends ServerAddress {
+export interface Server extends ServerAddress {
   readonly traits: ServerTraits;
   /** Smoothed, milliseconds; null: not known yet. */
   rttMs: number | null;
@@ -46,10 +44,15 @@ export interface UpstreamQuestion {
   readonly type: number;
   /** Clock milliseconds at which it is given up. */
   readonly end: number;
+  readonly dnssec?: boolean;
+  /** Addresses of servers that are not asked. */
+  readonly avoid?: ReadonlySet<string>;
+  /** Takes a query from the purse of the question; false ends it. */
+  readonly spend?: () => ResolveError | null;
 }
 
 /** Says which server it was, for logs and DSNs. */
-interface Failure {
+export interface Failure {
   readonly fault: ResolveFault;
   readonly detail: string;
 }
@@ -64,13 +67,7 @@ export class Upstreams {
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
-    this.#servers = options.servers.map((server) => ({
-      ...server,
-      traits: { noEdnsUntil: -Infinity, noMixedCaseUntil: -Infinity },
-      rttMs: null,
-      restMs: FIRST_REST_MS,
-      restsUntil: -Infinity,
-    }));
+    this.#servers = options.servers.map(newServer);
     this.#maxActive = options.maxActive ?? MAX_ACTIVE;
     this.#maxWaiting = options.maxWaiting ?? MAX_WAITING;
     this.#active = 0;
@@ -78,12 +75,20 @@ export class Upstreams {
   }
 
   /** A message with NOERROR or NXDOMAIN that answers the question; rejects with ResolveError. */
-  async ask(question: UpstreamQuestion): Promise<Message> {
-    const { name, type, end } = question;
+  async ask(question: UpstreamQuestion): Promise<Answered> {
+    const { name, type, end, dnssec, avoid, spend } = question;
     await this.#turn(name, end);
     try {
-      const leftMs = end - this.#options.timing.now();
-      return await new Attempts(this.#options, this.#order(), { name, type, leftMs }).run();
+      const now = this.#options.timing.now();
+      const servers = inOrder(this.#servers, now).filter(({ address }) => avoid?.has(address) !== true);
+      return await race(this.#options, servers, {
+        name,
+        type,
+        leftMs: end - now,
+        judge: recursiveFault,
+        ...(dnssec !== undefined && { dnssec }),
+        ...(spend !== undefined && { spend }),
+      });
     } finally {
       this.#active--;
       for (const next of this.#waiting) {
@@ -117,24 +122,54 @@ export class Upstreams {
     this.#waiting.add(go);
     return promise;
   }
+}
 
-  /** Not known yet, then fast to slow, then those that rest. */
-  #order(): Server[] {
-    const now = this.#options.timing.now();
-    const rank = (server: Server) => server.restsUntil > now ? Infinity : server.rttMs ?? -1;
-    return this.#servers.toSorted((a, b) => {
-      const [first, second] = [rank(a), rank(b)];
-      return first === second ? 0 : first - second;
-    });
-  }
+export function newServer({ address, port }: ServerAddress): Server {
+  return { address, port, traits: newTraits(), rttMs: null, restMs: FIRST_REST_MS, restsUntil: -Infinity };
+}
+
+/** Not known yet, then fast to slow, then those that rest. */
+export function inOrder(servers: readonly Server[], now: number): Server[] {
+  const rank = (server: Server) => server.restsUntil > now ? Infinity : server.rttMs ?? -1;
+  return servers.toSorted((a, b) => {
+    const [first, second] = [rank(a), rank(b)];
+    return first === second ? 0 : first - second;
+  });
+}
+
+export interface RaceSpec {
+  readonly name: string;
+  readonly type: number;
+  readonly leftMs: number;
+  readonly recursion?: boolean;
+  readonly dnssec?: boolean;
+  readonly cookies?: boolean;
+  /** Why a message is no answer; null when it is one. */
+  readonly judge: (message: Message, server: Server) => Failure | null;
+  readonly spend?: () => ResolveError | null;
+}
+
+export interface RaceOptions extends ExchangeParts {
+  /** For one server's answer. */
+  readonly timeoutMs: number;
+}
+
+export interface Answered {
+  readonly message: Message;
+  readonly server: Server;
+}
+
+/** Asks the servers in this order until one answers; rejects with ResolveError. */
+export function race(options: RaceOptions, servers: readonly Server[], spec: RaceSpec): Promise<Answered> {
+  return new Attempts(options, servers, spec).run();
 }
 
 /** All attempts for one question. */
 class Attempts {
-  readonly #options: UpstreamOptions;
-  readonly #spec: { readonly name: string; readonly type: number; readonly leftMs: number };
+  readonly #options: RaceOptions;
+  readonly #spec: RaceSpec;
   readonly #plan: Server[];
-  readonly #done: PromiseWithResolvers<Message>;
+  readonly #done: PromiseWithResolvers<Answered>;
   readonly #abort: AbortController;
   /** Servers that answered with an error: asking again would not help. */
   readonly #refused: Set<Server>;
@@ -144,9 +179,9 @@ class Attempts {
   #failure: Failure;
 
   constructor(
-    options: UpstreamOptions,
+    options: RaceOptions,
     servers: readonly Server[],
-    spec: { readonly name: string; readonly type: number; readonly leftMs: number },
+    spec: RaceSpec,
   ) {
     this.#options = options;
     this.#spec = spec;
@@ -163,7 +198,7 @@ class Attempts {
     );
   }
 
-  async run(): Promise<Message> {
+  async run(): Promise<Answered> {
     this.#launch();
     try {
       return await this.#done.promise;
@@ -183,6 +218,8 @@ class Attempts {
       if (this.#running === 0) this.#fail(this.#failure);
       return;
     }
+    const exhausted = this.#spec.spend?.() ?? null;
+    if (exhausted !== null) return this.#done.reject(exhausted);
     void this.#attempt(server).catch((error) => this.#done.reject(error));
     if (this.#plan.length === 0) return;
     const asked = server;
@@ -201,16 +238,21 @@ class Attempts {
       traits: server.traits,
       name: this.#spec.name,
       type: this.#spec.type,
+      recursion: this.#spec.recursion ?? true,
+      dnssec: this.#spec.dnssec ?? false,
+      cookies: this.#spec.cookies ?? false,
       timeoutMs: Math.min(timeoutMs, this.#spec.leftMs),
       signal: this.#abort.signal,
     });
     this.#running--;
     if (this.#abort.signal.aborted) return;
-    const failure = failureOf(outcome);
+    const failure = outcome.kind === "failed" ? outcome : this.#spec.judge(outcome.message, server);
     countUpstream(failure?.fault ?? "answer", (timing.now() - begin) / 1000);
     if (failure?.fault === "timeout") this.#rest(server);
     else if (outcome.kind === "answer") measured(server, timing.now() - begin);
-    if (failure === null && outcome.kind === "answer") return this.#done.resolve(outcome.message);
+    if (failure === null && outcome.kind === "answer") {
+      return this.#done.resolve({ message: outcome.message, server });
+    }
     this.#failure = {
       fault: failure!.fault,
       detail: `${server.address}: ${failure!.detail}`,
@@ -245,10 +287,8 @@ function measured(server: Server, rttMs: number): void {
   server.restMs = FIRST_REST_MS;
 }
 
-/** Null for an outcome that answers the question. */
-function failureOf(outcome: Outcome): Failure | null {
-  if (outcome.kind === "failed") return outcome;
-  const { message } = outcome;
+/** Null for an answer of a recursive server. */
+function recursiveFault(message: Message): Failure | null {
   switch (message.rcode) {
     case RCODES.NXDOMAIN:
       return null;
@@ -261,6 +301,6 @@ function failureOf(outcome: Outcome): Failure | null {
   }
 }
 
-function rcodeName(rcode: number): string {
+export function rcodeName(rcode: number): string {
   return Object.entries(RCODES).find(([, value]) => value === rcode)?.[0] ?? `RCODE ${rcode}`;
 }

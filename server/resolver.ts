@@ -8,7 +8,8 @@ import { canonicalAddress } from "../dns/ip_address.ts";
 import type { ServerAddress } from "../dns/network.ts";
 import { parseResolvConf } from "../dns/resolv_conf.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import { StubResolver } from "../dns/stub_resolver.ts";
+import { ForwardSource } from "../dns/forward.ts";
+import { CachingResolver } from "../dns/caching_resolver.ts";
 import type { ResolverConfig } from "./config/config.ts";
 import { cryptoRandomBelow, DENO_TIMING, denoNetwork } from "./dns_network.ts";
 
@@ -17,14 +18,15 @@ const DNS_PORT = 53;
 
 export function createResolver(config: ResolverConfig, resolvConf = RESOLV_CONF): Resolver {
   const random = cryptoRandomBelow();
-  return new StubResolver({
+  const parts = {
     servers: config.servers.length > 0 ? config.servers.map(serverAddress) : systemServers(resolvConf),
     network: denoNetwork(random),
     timing: DENO_TIMING,
     random,
     timeoutMs: config.timeoutMs,
     cacheEntries: config.cacheEntries,
-  });
+  };
+  return new CachingResolver({ source: new ForwardSource({ ...parts, dnssec: false }), ...parts });
 }
 
 /** The configuration has been checked: it is an address, or one with a port. */

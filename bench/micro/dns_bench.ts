@@ -2,7 +2,9 @@
 import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from "../../dns/message.ts";
 import { buildQuery, judge } from "../../dns/query.ts";
 import { type RecordData, TYPE_CODES } from "../../dns/rdata.ts";
-import { StubResolver } from "../../dns/stub_resolver.ts";
+import { CachingResolver } from "../../dns/caching_resolver.ts";
+import { ForwardSource } from "../../dns/forward.ts";
+import type { UpstreamOptions } from "../../dns/upstream.ts";
 
 function record(name: string, data: RecordData): ResourceRecord {
   return { name, class: 1, ttlSeconds: 3_600, data };
@@ -42,7 +44,7 @@ Deno.bench("judge an MX answer with addresses", () => {
   judge(QUERY, OCTETS);
 });
 
-const resolver = new StubResolver({
+const parts = {
   servers: [{ address: "192.0.2.53", port: 53 }],
   network: {
     udp: (server) => {
@@ -62,7 +64,8 @@ const resolver = new StubResolver({
   random,
   timeoutMs: 1_000,
   cacheEntries: 1_000,
-});
+} satisfies UpstreamOptions & { cacheEntries: number };
+const resolver = new CachingResolver({ source: new ForwardSource({ ...parts, dnssec: false }), ...parts });
 
 function pick({ id, questions }: Message): Partial<Message> {
   return { id, questions };

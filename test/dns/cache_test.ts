@@ -11,10 +11,10 @@ Deno.test("a value lives as long as it was told", () => {
   const { time, cache } = cacheOf();
   cache.put("a", "1", { ttlSeconds: 10, octets: 5 });
   cache.put("b", "2", { ttlSeconds: 0, octets: 5 });
-  assert.deepEqual(cache.get("a"), { value: "1", ttlSeconds: 10 });
+  assert.deepEqual(cache.get("a"), { value: "1", ttlSeconds: 10, fading: false });
   assert.equal(cache.get("b"), null);
   time.now = 9_001;
-  assert.deepEqual(cache.get("a"), { value: "1", ttlSeconds: 1 });
+  assert.deepEqual(cache.get("a"), { value: "1", ttlSeconds: 1, fading: false });
   time.now = 10_000;
   assert.equal(cache.get("a"), null);
   assert.equal(cache.size, 0);

@@ -12,7 +12,9 @@ import {
 import type { Network, ServerAddress, TcpStream, Timing, UdpSocket } from "../../dns/network.ts";
 import type { RandomBelow } from "../../dns/query.ts";
 import type { RecordData } from "../../dns/rdata.ts";
-import { StubResolver, type StubResolverOptions } from "../../dns/stub_resolver.ts";
+import { CachingResolver, type CachingResolverOptions } from "../../dns/caching_resolver.ts";
+import { ForwardSource } from "../../dns/forward.ts";
+import type { UpstreamOptions } from "../../dns/upstream.ts";
 
 /** Turns of the microtask queue that the longest chain of promises under test takes, with room. */
 const TURNS = 200;
@@ -191,16 +193,16 @@ export function serverOf(answer: (query: Message) => Partial<Message>): Required
 export interface Setup {
   readonly clock: FakeClock;
   readonly network: FakeNetwork;
-  readonly resolver: StubResolver;
+  readonly resolver: CachingResolver;
 }
 
 export function setup(
   servers: Readonly<Record<string, FakeServer>>,
-  options: Partial<StubResolverOptions> = {},
+  options: Partial<CachingResolverOptions & UpstreamOptions> = {},
 ): Setup {
   const clock = new FakeClock();
   const network = new FakeNetwork(clock, servers);
-  const resolver = new StubResolver({
+  const all = {
     servers: Object.keys(servers).map((address) => ({ address, port: 53 })),
     network,
     timing: clock,
@@ -208,6 +210,14 @@ export function setup(
     timeoutMs: 2_000,
     cacheEntries: 1_000,
     ...options,
-  });
+  };
+  const resolver = resolverOver(all);
   return { clock, network, resolver };
+}
+
+/** A resolver that forwards and does not validate. */
+export function resolverOver(
+  options: UpstreamOptions & Omit<CachingResolverOptions, "source">,
+): CachingResolver {
+  return new CachingResolver({ source: new ForwardSource({ ...options, dnssec: false }), ...options });
 }

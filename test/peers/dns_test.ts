@@ -53,7 +53,7 @@ Deno.test("zones of a real server", async (t) => {
         records: [{ type: "A", address: "192.0.2.10" }],
         ttlSeconds: 60,
         security: "indeterminate",
-        reason: null,
+        reason: { code: 5, text: "not validated" },
       });
       const aaaa = await resolver.resolve("mx1.example.test", "AAAA");
       assert.deepEqual(aaaa.records, [{ type: "AAAA", address: "2001:db8::10" }]);
