@@ -86,13 +86,14 @@ async function run({ command, timeoutMs, outputOctets }: CommandConfig, job: Age
   const timer = setTimeout(() => end("it took too long"), timeoutMs);
   try {
     const room = { octets: outputOctets, full: () => end("it said too much") };
-    const [status, , said] = await Promise.all([
+    const [status, , answer, complaint] = await Promise.all([
       child.status,
       feed(child.stdin, job),
       listen(child.stdout, room),
       listen(child.stderr, room),
     ]);
     if (why !== "") return agentVerdict("temporary", "4.3.0", `the command was ended: ${why}`);
+    const said = answer === "" ? complaint : answer;
     const words = said === "" ? "" : `: ${said}`;
     if (status.success) return agentVerdict("delivered", "2.0.0", `the command took it${words}`);
     return status.code === EX_TEMPFAIL || status.signal !== null
