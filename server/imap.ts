@@ -347,6 +347,8 @@ class Connection implements ImapContext {
         return close(this, true);
       case "UNSELECT":
         return close(this, false);
+      case "UNAUTHENTICATE":
+        return this.#unauthenticate();
       case "CREATE":
         return create(this, command);
       case "DELETE":
@@ -424,6 +426,16 @@ class Connection implements ImapContext {
       default:
         return outcome satisfies never;
     }
+  }
+
+  /** RFC 8437: the connection starts again, with the time a new one has. */
+  async #unauthenticate(): Promise<Reply> {
+    await leave(this);
+    this.log.info("logged out", { account: this.account?.address ?? null });
+    this.account = null;
+    this.session.unauthenticate();
+    this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
+    return ok("Unauthenticated");
   }
 
   async #startTls(): Promise<void> {

@@ -8,18 +8,20 @@ export interface CapabilityFacts {
   readonly literals: "LITERAL+" | "LITERAL-";
   /** SASL mechanisms, in capitals. */
   readonly mechanisms: readonly string[];
+  /** Largest message of APPEND (RFC 7889). */
+  readonly appendLimitOctets: number;
 }
 
-/** RFC 9051 is not here: IMAP4rev2 has its own rules for literals, SEARCH and LIST. */
-const BEFORE_LOGIN = "IMAP4rev1 SASL-IR ENABLE ID IDLE";
-const AFTER_LOGIN =
+export const BEFORE_LOGIN = "IMAP4rev1 SASL-IR ENABLE ID IDLE";
+/** What every account has; the session adds what depends on settings. */
+export const AFTER_LOGIN =
   "IMAP4rev1 SASL-IR ENABLE ID IDLE UIDPLUS MOVE NAMESPACE UNSELECT CHILDREN SPECIAL-USE STATUS=SIZE CONDSTORE " +
-  "QRESYNC ESEARCH SEARCHRES WITHIN";
+  "QRESYNC ESEARCH SEARCHRES WITHIN LIST-EXTENDED LIST-STATUS CREATE-SPECIAL-USE UNAUTHENTICATE UTF8=ACCEPT";
 
 /** The capabilities separated by spaces. */
 export function capabilities(facts: CapabilityFacts): string {
   let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
-  if (facts.authenticated) return text;
+  if (facts.authenticated) return `${text} APPENDLIMIT=${facts.appendLimitOctets}`;
   if (facts.startTlsAvailable) text += " STARTTLS";
   if (facts.loginDisabled) return text + " LOGINDISABLED";
   for (const mechanism of facts.mechanisms) text += ` AUTH=${mechanism}`;

@@ -21,7 +21,8 @@ export type Command =
       | "IDLE"
       | "CHECK"
       | "CLOSE"
-      | "UNSELECT";
+      | "UNSELECT"
+      | "UNAUTHENTICATE";
   }
   | { readonly name: "LOGIN"; readonly user: string; readonly password: string }
   | {
@@ -39,6 +40,7 @@ export type Command =
     readonly condstore: boolean;
     readonly qresync: QresyncParameter | null;
   }
+  /** Several special uses stand separated by spaces (RFC 6154 3); none of ours combine. */
   | { readonly name: "CREATE"; readonly mailbox: string; readonly specialUse: string | null }
   | { readonly name: "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE"; readonly mailbox: string }
   | { readonly name: "RENAME"; readonly mailbox: string; readonly to: string }
@@ -83,6 +85,8 @@ export interface ListCommand {
   readonly name: "LIST" | "LSUB";
   readonly reference: string;
   readonly patterns: readonly string[];
+  /** Asked in the form of RFC 5258, where an empty pattern is a pattern like others. */
+  readonly extended: boolean;
   /** Only subscribed names (RFC 5258 SUBSCRIBED; always true for LSUB). */
   readonly subscribed: boolean;
   /** Also name parents of subscribed children that are not subscribed (RFC 5258 RECURSIVEMATCH). */
@@ -113,6 +117,8 @@ export interface AppendStart {
   /** Milliseconds since the epoch; null when the client left it to us. */
   readonly internalDate: number | null;
   readonly sizeOctets: number;
+  /** The message came as `UTF8 (~{n}...)` (RFC 6855 4). */
+  readonly utf8: boolean;
 }
 
 export type CommandName = Command["name"] | "APPEND";

@@ -57,7 +57,8 @@ type BareName =
   | "IDLE"
   | "CHECK"
   | "CLOSE"
-  | "UNSELECT";
+  | "UNSELECT"
+  | "UNAUTHENTICATE";
 
 /** A command without arguments; one object serves all of them. */
 function bare(name: BareName): () => Command {
@@ -74,6 +75,7 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["STARTTLS", rule(NOT_AUTHENTICATED, bare("STARTTLS"))],
   ["AUTHENTICATE", rule(NOT_AUTHENTICATED, parseAuthenticate)],
   ["LOGIN", rule(NOT_AUTHENTICATED, parseLogin)],
+  ["UNAUTHENTICATE", rule(AUTHENTICATED, bare("UNAUTHENTICATE"), "breaks")],
   ["ENABLE", rule(AUTHENTICATED, parseEnable)],
   ["SELECT", rule(AUTHENTICATED, parseSelect("SELECT"), "breaks")],
   ["EXAMINE", rule(AUTHENTICATED, parseSelect("EXAMINE"), "breaks")],

@@ -45,6 +45,8 @@ export const MAX_FLAGS = 64;
 export class CommandCursor extends Cursor {
   readonly start: number;
   badMailboxName = false;
+  /** Mailbox names are UTF-8, never modified UTF-7. */
+  utf8Names = false;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     super(bytes, start, end);
@@ -149,7 +151,7 @@ export function mailbox(cursor: CommandCursor): string {
 }
 
 function mailboxOf(cursor: CommandCursor, octets: Uint8Array): string {
-  const name = decodeMailboxName(octets);
+  const name = decodeMailboxName(octets, cursor.utf8Names);
   if (name === null) cursor.badMailboxName = true;
   return name ?? "";
 }
@@ -166,7 +168,7 @@ export function listMailbox(cursor: CommandCursor): string {
     cursor.at = end;
   }
   // What is no encoded name can match none: it is taken as it stands.
-  return decodeMailboxName(octets) ?? utf8(octets);
+  return decodeMailboxName(octets, cursor.utf8Names) ?? utf8(octets);
 }
 
 /** mod-sequence-valzer (RFC 7162 7): 63 bits. Ours stay below 2^53, so what is larger is as good as the largest. */

@@ -15,9 +15,12 @@ export const MAX_NAME_OCTETS = 1_024;
 export const MAX_LEVEL_OCTETS = 250;
 export const MAX_LEVELS = 32;
 
-/** The name as the store knows it, or null when the octets are neither modified UTF-7 nor UTF-8. */
-export function decodeMailboxName(octets: Uint8Array): string | null {
-  const name = isAscii(octets) ? decodeUtf7(latin1(octets)) : utf8OrNull(octets);
+/**
+ * The name as the store knows it, or null when the octets are neither modified UTF-7 nor UTF-8. `utf8Only`: the client
+ * has enabled UTF-8 and writes an ampersand as it is (RFC 6855 3, RFC 9051 5.1).
+ */
+export function decodeMailboxName(octets: Uint8Array, utf8Only = false): string | null {
+  const name = !utf8Only && isAscii(octets) ? decodeUtf7(latin1(octets)) : utf8OrNull(octets);
   return name === null ? null : foldInbox(name);
 }
 

@@ -6,11 +6,11 @@
  * after the other, so that pipelining is never ambiguous. Responses go to {@linkcode Out}; the driver flushes.
  * Pure: no socket, clock or storage. Limits: {@linkcode SessionLimits}.
  */
-import type { Credentials, SaslExchange } from "../sasl/exchange.ts";
+import { type Credentials, credentialsOf, type SaslExchange, type SaslMechanisms } from "../sasl/exchange.ts";
 import { charClass, skipClass, TAG_CHAR } from "../../bytes/char_class.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
-import { equalsFolded, SP } from "../../bytes/ascii.ts";
+import { equalsFolded, RPAREN, SP } from "../../bytes/ascii.ts";
 import { capabilities } from "./capability.ts";
 import type { AppendStart, Command } from "./command.ts";
 import { APPEND_STATES, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
@@ -50,7 +50,7 @@ export interface SessionOptions {
   readonly plainLoginAllowed: boolean;
   readonly literals: "LITERAL+" | "LITERAL-";
   /** SASL mechanisms by name in capitals. */
-  readonly mechanisms: ReadonlyMap<string, () => SaslExchange>;
+  readonly mechanisms: SaslMechanisms;
   /** Fields of our ID response (RFC 2971). */
   readonly serverId: ReadonlyMap<string, string>;
   readonly limits: SessionLimits;
@@ -88,7 +88,7 @@ type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
 type Waiting = "" | "answer" | "append";
 
 /** Extensions that change what a client is told, and so wait for its ENABLE. */
-const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC"]);
+const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC", "UTF8=ACCEPT"]);
 
 const NEED_INPUT: ImapEvent = { kind: "need-input" };
 const CLOSE: ImapEvent = { kind: "close" };
@@ -118,6 +118,8 @@ export class ImapSession {
   #mechanism = "";
   #errors = 0;
   #closing = false;
+  /** A parenthesis is to follow the message of APPEND. */
+  #closeAppend = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -139,6 +141,16 @@ export class ImapSession {
   /** The client is told of expunges by VANISHED (RFC 7162 3.2.10). */
   get qresync(): boolean {
     return this.enabled.has("QRESYNC");
+  }
+
+  /** Names and quoted strings are UTF-8 both ways (RFC 6855 3). */
+  get utf8(): boolean {
+    return this.enabled.has("UTF8=ACCEPT");
+  }
+
+  /** Largest message of APPEND (RFC 7889). */
+  get appendLimitOctets(): number {
+    return this.#options.limits.messageOctets;
   }
 
   /** BYE is said: nothing is answered any more. */
@@ -231,6 +243,14 @@ export class ImapSession {
     this.answer({ status: "OK", code: `CAPABILITY ${this.#capabilities()}`, text: "Logged in" });
   }
 
+  /** Back to the state before the login; TLS stays (RFC 8437 2). The tagged OK is still to come. */
+  unauthenticate(): void {
+    this.state = "not-authenticated";
+    this.#framer.limits = this.#options.limits.beforeLogin;
+    this.enabled.clear();
+    this.clientId = null;
+  }
+
   /** Takes the announced message: its octets follow as `append-data`. */
   grantAppend(): void {
     this.#waiting = "";
@@ -283,7 +303,9 @@ export class ImapSession {
   }
 
   #cursor(): CommandCursor {
-    return new CommandCursor(this.#framer.bytes, this.#framer.start, this.#framer.end);
+    const cursor = new CommandCursor(this.#framer.bytes, this.#framer.start, this.#framer.end);
+    cursor.utf8Names = this.utf8;
+    return cursor;
   }
 
   /** tag SP; a command without a readable tag is answered untagged. */
@@ -436,6 +458,8 @@ export class ImapSession {
       return null;
     }
     if (cursor.badMailboxName) return this.#refuse(BAD_NAME);
+    if (append.utf8 && !this.utf8) return this.#refuse({ status: "BAD", text: "ENABLE UTF8=ACCEPT first" });
+    this.#closeAppend = append.utf8;
     const { messageOctets } = this.#options.limits;
     if (literalOctets > messageOctets) {
       const text = `The message is larger than ${messageOctets} octets`;
@@ -448,9 +472,9 @@ export class ImapSession {
 
   /** What stands behind the message of APPEND: nothing. */
   #appendTail(): ImapEvent {
-    const { start, end } = this.#framer;
+    const { bytes, start, end } = this.#framer;
     this.#mode = "command";
-    if (start === end) {
+    if (this.#closeAppend ? end === start + 1 && bytes[start] === RPAREN : start === end) {
       this.#waiting = "answer";
       return APPEND_END;
     }
@@ -497,12 +521,8 @@ export class ImapSession {
     this.#sasl = null;
     this.#mode = "command";
     if (step.kind === "malformed") return this.#write({ status: "BAD", text: step.text });
-    const { authorizationId, user, password } = step;
     this.#waiting = "answer";
-    return {
-      kind: "credentials",
-      credentials: { mechanism: this.#mechanism, authorizationId, user, password },
-    };
+    return { kind: "credentials", credentials: credentialsOf(this.#mechanism, step) };
   }
 
   #loginDisabled(): boolean {
@@ -516,6 +536,7 @@ export class ImapSession {
       loginDisabled: this.#loginDisabled(),
       literals: this.#options.literals,
       mechanisms: [...this.#options.mechanisms.keys()],
+      appendLimitOctets: this.#options.limits.messageOctets,
     });
   }
 

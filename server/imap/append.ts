@@ -2,6 +2,7 @@
  * APPEND (RFC 3501 6.3.11, APPENDUID: RFC 4315 3): asks the store before the upload, streams the message into a spool
  * while its facts are gathered, and answers when octets and row are durable.
  */
+import { overQuota } from "../../delivery/quota.ts";
 import { FactsBuilder } from "../../message/facts.ts";
 import type { AppendStart } from "../../protocols/imap/command.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
@@ -18,6 +19,9 @@ export function beginAppend(context: ImapContext, start: AppendStart): Appending
   if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "TRYCREATE");
   if (start.sizeOctets === 0) return no("The message is empty");
   if (store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
+  if (overQuota(store.directory, accountOf(context), start.sizeOctets) !== null) {
+    return no("The mailbox is full", "OVERQUOTA");
+  }
   return new Appending(context, mailbox, start);
 }
 

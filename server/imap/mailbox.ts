@@ -84,85 +84,79 @@ export async function subscribe(
   return result.ok ? ok(subscribed ? "Subscribe completed" : "Unsubscribe completed") : refusal(result);
 }
 
+/** A name that LIST looks at. */
 interface Entry {
   readonly name: string;
   /** Null: a name that is subscribed (or has a child that is) and does not exist. */
   readonly mailbox: Mailbox | null;
   readonly subscribed: boolean;
-  /** Named only because a child below it is subscribed. */
-  readonly parent: boolean;
+  /** Meets the selection options itself; else it stands only for what is below it. */
+  readonly chosen: boolean;
 }
 
 export async function list(context: ImapContext, command: ListCommand): Promise<Reply> {
-  const { store, out } = context;
+  const { store, out, session } = context;
   const done = ok(command.name === "LSUB" ? "Lsub completed" : "List completed");
-  if (command.patterns.length === 1 && command.patterns[0] === "" && command.name === "LIST") {
+  if (!command.extended && command.patterns[0] === "" && command.name === "LIST") {
     // RFC 3501 6.3.8: an empty pattern asks for the separator and the root of the reference.
     out.text('* LIST (\\Noselect) "/" ""\r\n');
     return done;
   }
   const { id: accountId } = accountOf(context);
   const patterns = command.patterns.map((pattern) => joinPattern(command.reference, pattern));
+  const matches = (name: string) => patterns.some((pattern) => listMatches(name, pattern));
   const mailboxes = store.mailboxes.list(accountId);
   const withSubscriptions = command.subscribed || command.returns.subscribed;
   const subscriptions = new Set(withSubscriptions ? store.mailboxes.subscriptions(accountId) : []);
   const parents = new Set(mailboxes.flatMap(({ name }) => ancestors(name)));
-  const entries = command.subscribed
-    ? subscribedEntries(command, mailboxes, subscriptions)
-    : mailboxes.map((mailbox) => ({
-      name: mailbox.name,
-      mailbox,
-      subscribed: subscriptions.has(mailbox.name),
-      parent: false,
-    }));
-  let looked = 0;
-  for (const entry of entries) {
-    if (++looked % LIST_BATCH === 0) await context.drain();
-    if (command.specialUse && entry.mailbox?.specialUse == null) continue;
-    if (!patterns.some((pattern) => listMatches(entry.name, pattern))) continue;
-    // A parent stands for a child that the pattern itself does not reach (RFC 3501 6.3.9).
-    if (entry.parent && patterns.some((pattern) => pattern.includes("*")) && command.name === "LSUB") {
-      continue;
+  const chosen = new Map<string, Entry>();
+  /** Names above chosen ones that the patterns do not reach (RFC 5258 3.5, RFC 3501 6.3.9). */
+  const above = new Set<string>();
+  const byName = new Map(mailboxes.map((mailbox) => [mailbox.name, mailbox]));
+  for (const name of command.subscribed ? subscriptions : byName.keys()) {
+    const mailbox = byName.get(name) ?? null;
+    if (command.specialUse && mailbox?.specialUse == null) continue;
+    if (matches(name)) chosen.set(name, { name, mailbox, subscribed: subscriptions.has(name), chosen: true });
+    else if (command.recursiveMatch || command.name === "LSUB") {
+      for (const parent of ancestors(name)) above.add(parent);
     }
+  }
+  for (const name of above) {
+    if (chosen.has(name) || !matches(name)) continue;
+    const subscribed = subscriptions.has(name);
+    chosen.set(name, { name, mailbox: byName.get(name) ?? null, subscribed, chosen: false });
+  }
+  const options = [
+    ...(command.subscribed ? ["SUBSCRIBED"] : []),
+    ...(command.specialUse ? ["SPECIAL-USE"] : []),
+  ];
+  let looked = 0;
+  for (const entry of [...chosen.values()].sort(byNameOf)) {
+    if (++looked % LIST_BATCH === 0) await context.drain();
     out.text(formatList(command.name, {
       name: entry.name,
       attributes: attributesOf(command, entry, parents),
-      childInfo: entry.parent && command.recursiveMatch,
+      childInfo: command.recursiveMatch && above.has(entry.name) ? options : [],
+      utf8: session.utf8,
     }));
     if (command.returns.status.length > 0 && entry.mailbox?.selectable === true) {
-      out.text(formatStatus(entry.name, await statusOf(context, entry.mailbox, command.returns.status)));
+      const items = await statusOf(context, entry.mailbox, command.returns.status);
+      out.text(formatStatus(entry.name, items, session.utf8));
     }
   }
   return done;
 }
 
-/** Subscribed names, and where asked for, parents of subscribed names that are not subscribed themselves. */
-function subscribedEntries(
-  command: ListCommand,
-  mailboxes: readonly Mailbox[],
-  subscriptions: ReadonlySet<string>,
-): Entry[] {
-  const byName = new Map(mailboxes.map((mailbox) => [mailbox.name, mailbox]));
-  const entries: Entry[] = [...subscriptions].map((name) => ({
-    name,
-    mailbox: byName.get(name) ?? null,
-    subscribed: true,
-    parent: false,
-  }));
-  if (command.name === "LSUB" || command.recursiveMatch) {
-    for (const name of new Set([...subscriptions].flatMap(ancestors))) {
-      if (subscriptions.has(name)) continue;
-      entries.push({ name, mailbox: byName.get(name) ?? null, subscribed: false, parent: true });
-    }
-  }
-  return entries.sort((a, b) => a.name === "INBOX" ? -1 : b.name === "INBOX" ? 1 : a.name < b.name ? -1 : 1);
+/** INBOX first, then by name. */
+function byNameOf(a: Entry, b: Entry): number {
+  return a.name === "INBOX" ? -1 : b.name === "INBOX" ? 1 : a.name < b.name ? -1 : 1;
 }
 
 function attributesOf(command: ListCommand, entry: Entry, parents: ReadonlySet<string>): string[] {
   const { mailbox } = entry;
   const attributes: string[] = [];
   // LSUB says \Noselect of a parent that is itself not subscribed (RFC 3501 6.3.9).
-  if (command.name === "LSUB") return entry.parent || mailbox?.selectable === false ? ["\\Noselect"] : [];
+  if (command.name === "LSUB") return !entry.chosen || mailbox?.selectable === false ? ["\\Noselect"] : [];
   if (mailbox === null) attributes.push("\\NonExistent");
   else if (!mailbox.selectable) attributes.push("\\Noselect");
   attributes.push(parents.has(entry.name) ? "\\HasChildren" : "\\HasNoChildren");
@@ -177,7 +171,8 @@ export async function status(
 ): Promise<Reply> {
   const mailbox = context.store.mailboxes.byName(accountOf(context).id, command.mailbox);
   if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "NONEXISTENT");
-  context.out.text(formatStatus(mailbox.name, await statusOf(context, mailbox, command.items)));
+  const values = await statusOf(context, mailbox, command.items);
+  context.out.text(formatStatus(mailbox.name, values, context.session.utf8));
   return ok("Status completed");
 }
 
@@ -206,6 +201,12 @@ async function statusOf(
         break;
       case "HIGHESTMODSEQ":
         values.push([item, mailbox.highestModSeq]);
+        break;
+      case "DELETED":
+        values.push([item, mailbox.deleted]);
+        break;
+      case "APPENDLIMIT":
+        values.push([item, context.session.appendLimitOctets]);
         break;
       case "RECENT":
         values.push([item, await recentOf(context, mailbox)]);

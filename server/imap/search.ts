@@ -17,7 +17,7 @@ import {
 import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import { type MessageRow, StorageError } from "../../storage/store.ts";
-import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "./search_text.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
@@ -56,6 +56,7 @@ export async function search(
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
   }
+  if (charset !== null && context.session.utf8) return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   const judge = compile(command.key, { selected, now: context.now() });
   if (judge === null) return OUT_OF_RANGE;
   const cost = searchCost(command.key);

@@ -4,7 +4,7 @@
  * The command arrives in two halves: this part when the literal is announced, so that a missing mailbox or a full
  * quota costs no upload, and the rest of the line behind the octets. Pure.
  */
-import { LPAREN, SP } from "../../../bytes/ascii.ts";
+import { LPAREN, SP, TILDE } from "../../../bytes/ascii.ts";
 import type { AppendStart } from "../command.ts";
 import { type CommandCursor, dateTime, type FlagList, flagList, literalSize, mailbox } from "../lexer.ts";
 import { DQUOTE } from "../../../bytes/ascii.ts";
@@ -30,9 +30,12 @@ export function parseAppendStart(cursor: CommandCursor): AppendStart | null {
     internalDate = dateTime(cursor);
     cursor.space();
   }
+  // RFC 6855 4: the closing parenthesis stands behind the octets.
+  const utf8 = cursor.word("utf8 (");
+  if (utf8) cursor.expect(TILDE, "a literal8");
   const sizeOctets = literalSize(cursor);
   if (cursor.at !== cursor.end) cursor.fail("the message as a literal");
-  return { mailbox: name, flags, internalDate, sizeOctets };
+  return { mailbox: name, flags, internalDate, sizeOctets, utf8 };
 }
 
 /** True when all that is left is one literal announcement. */

@@ -1,8 +1,7 @@
 /**
  * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154 and RFC 5819.
  *
- * The extended forms are read whole so that clients that send them unasked are served; only SPECIAL-USE and
- * CHILDREN are advertised. Pure. Limit: {@linkcode MAX_PATTERN} characters in a pattern.
+ * Pure. Limit: {@linkcode MAX_PATTERN} characters in a pattern.
  */
 import { LPAREN, SP } from "../../../bytes/ascii.ts";
 import type { Command, ListCommand } from "../command.ts";
@@ -17,12 +16,14 @@ const MAX_PATTERNS = 64;
 export function parseList(cursor: CommandCursor): Command {
   cursor.space();
   const selection = new Set<string>();
-  if (cursor.peek() === LPAREN) {
+  let extended = cursor.peek() === LPAREN;
+  if (extended) {
     for (const option of words(cursor)) selection.add(option);
     cursor.space();
   }
   const reference = referenceName(cursor);
   cursor.space();
+  if (cursor.peek() === LPAREN) extended = true;
   const patterns = cursor.peek() === LPAREN
     ? list(cursor, () => pattern(cursor), { least: 1, most: MAX_PATTERNS, expected: "patterns" })
     : [pattern(cursor)];
@@ -33,6 +34,7 @@ export function parseList(cursor: CommandCursor): Command {
     status: [] as ListCommand["returns"]["status"],
   };
   if (cursor.take(SP)) {
+    extended = true;
     if (!cursor.word("return ")) cursor.fail("RETURN");
     list(cursor, () => returnOption(cursor, returns), { least: 0, most: 16, expected: "return options" });
   }
@@ -40,6 +42,7 @@ export function parseList(cursor: CommandCursor): Command {
     name: "LIST",
     reference,
     patterns,
+    extended,
     subscribed: selection.has("SUBSCRIBED"),
     recursiveMatch: selection.has("RECURSIVEMATCH"),
     specialUse: selection.has("SPECIAL-USE"),
@@ -60,6 +63,7 @@ export function parseLsub(cursor: CommandCursor): Command {
     name: "LSUB",
     reference,
     patterns: [pattern(cursor)],
+    extended: false,
     subscribed: true,
     recursiveMatch: false,
     specialUse: false,
@@ -70,7 +74,7 @@ export function parseLsub(cursor: CommandCursor): Command {
 /** A reference may end in the middle of nothing: it is no mailbox name, so nothing about it is refused. */
 function referenceName(cursor: CommandCursor): string {
   const octets = astringOctets(cursor, "a reference name");
-  const name = decodeMailboxName(octets) ?? utf8(octets);
+  const name = decodeMailboxName(octets, cursor.utf8Names) ?? utf8(octets);
   if (name.length > MAX_PATTERN) cursor.fail(`a reference of at most ${MAX_PATTERN} characters`);
   return name;
 }
@@ -90,7 +94,8 @@ function words(cursor: CommandCursor): string[] {
   const known = ["SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"];
   if (options.some((option) => !known.includes(option))) cursor.fail("a known selection option");
   // RFC 5258 3.1: RECURSIVEMATCH modifies another option and means nothing alone.
-  if (options.includes("RECURSIVEMATCH") && !options.includes("SUBSCRIBED")) cursor.fail("SUBSCRIBED");
+  const base = options.includes("SUBSCRIBED") || options.includes("SPECIAL-USE");
+  if (options.includes("RECURSIVEMATCH") && !base) cursor.fail("SUBSCRIBED or SPECIAL-USE");
   return options;
 }
 

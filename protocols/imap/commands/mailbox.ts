@@ -28,9 +28,8 @@ export function parseCreate(cursor: CommandCursor): Command {
     cursor.expect(LPAREN, "a list of options");
     if (!cursor.word("use ")) cursor.fail("USE");
     const uses = list(cursor, () => useAttribute(cursor), { least: 0, most: 16, expected: "a list of uses" });
-    if (uses.length > 1) cursor.fail("one special use"); // RFC 6154 3: a server may refuse more than one
     cursor.expect(RPAREN, ")");
-    specialUse = uses[0] ?? null;
+    specialUse = uses.length === 0 ? null : [...new Set(uses)].join(" ");
   }
   return { name: "CREATE", mailbox: name, specialUse };
 }

@@ -5,21 +5,34 @@ import { formatString } from "./string.ts";
 
 /** A mailbox name on the wire, as a string. */
 export function formatMailbox(name: string, utf8 = false): string {
-  return formatString(encodeMailboxName(name, utf8));
+  return formatString(encodeMailboxName(name, utf8), utf8);
 }
 
 export function formatList(
   response: "LIST" | "LSUB",
-  entry: { readonly name: string; readonly attributes: readonly string[]; readonly childInfo?: boolean },
+  entry: {
+    readonly name: string;
+    readonly attributes: readonly string[];
+    /** Selection options that a name below this one meets (RFC 5258 3.5). */
+    readonly childInfo?: readonly string[];
+    readonly utf8?: boolean;
+  },
 ): string {
-  const extended = entry.childInfo === true ? ' ("CHILDINFO" ("SUBSCRIBED"))' : "";
+  const { childInfo = [] } = entry;
+  const extended = childInfo.length === 0
+    ? ""
+    : ` ("CHILDINFO" (${childInfo.map((option) => `"${option}"`).join(" ")}))`;
   return `* ${response} (${entry.attributes.join(" ")}) "${SEPARATOR}" ${
-    formatMailbox(entry.name)
+    formatMailbox(entry.name, entry.utf8)
   }${extended}\r\n`;
 }
 
-export function formatStatus(name: string, items: readonly (readonly [StatusItem, number])[]): string {
-  return `* STATUS ${formatMailbox(name)} (${
+export function formatStatus(
+  name: string,
+  items: readonly (readonly [StatusItem, number])[],
+  utf8 = false,
+): string {
+  return `* STATUS ${formatMailbox(name, utf8)} (${
     items.map(([item, value]) => `${item} ${value}`).join(" ")
   })\r\n`;
 }

@@ -3,10 +3,11 @@
  *
  * `C:` a line of the client, `S:` a line of the server, `?` an event the session raised, `!` the answer the test
  * gives to the last event that asks for one, `#` text, `@` an option of the session, `= TLS` the handshake: what
- * the client sent before it is dropped. `C:` lines are octets (UTF-8) and end in CRLF; `C|` is the same without CRLF.
+ * the client sent before it is dropped. `%AFTER%` stands for the capabilities behind the login. `C:` lines are octets (UTF-8) and end in CRLF; `C|` is the same without CRLF.
  */
 import { encode, utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
+import { AFTER_LOGIN } from "../../../protocols/imap/capability.ts";
 import { LARGEST } from "../../../protocols/imap/sequence_set.ts";
 import {
   DEFAULT_SESSION_LIMITS,
@@ -62,7 +63,8 @@ export function parseTranscript(text: string): Transcript {
     if (line === "" || line.startsWith("#")) continue;
     else if (line.startsWith("C:")) segments[segments.length - 1] += rest + "\r\n";
     else if (line.startsWith("C|")) segments[segments.length - 1] += rest;
-    else if (line.startsWith("S:") || line.startsWith("?")) expected.push(line);
+    else if (line.startsWith("S:")) expected.push(line.replace("%AFTER%", AFTER_LOGIN));
+    else if (line.startsWith("?")) expected.push(line);
     else if (line.startsWith("!")) answers.push(line.slice(2));
     else if (line === "= TLS") segments.push("");
     else if (line.startsWith("@ ")) {
