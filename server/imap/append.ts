@@ -19,7 +19,9 @@ export function beginAppend(context: ImapContext, start: AppendStart): Appending
   if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "TRYCREATE");
   if (start.sizeOctets === 0) return no("The message is empty");
   if (store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
-  if (overQuota(store.directory, accountOf(context), start.sizeOctets) !== null) {
+  // As it is now: the session's account is as it was at login.
+  const account = store.directory.account(accountOf(context).address);
+  if (account !== null && overQuota(store.directory, account, start.sizeOctets) !== null) {
     return no("The mailbox is full", "OVERQUOTA");
   }
   return new Appending(context, mailbox, start);

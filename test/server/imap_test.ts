@@ -196,6 +196,17 @@ imapTest("APPEND keeps flags and date, and a refused one costs no upload", async
   assert.match(await client.command("APPEND Sent {0+}\r\n"), /^NO /);
 });
 
+imapTest("a full mailbox takes no APPEND and no COPY: OVERQUOTA, before the upload", async (h) => {
+  const client = await h.selected("INBOX");
+  await h.deliver(MESSAGE);
+  await h.test.ok({ kind: "put-account", account: { address: "alice@example.test", quotaMessages: 1 } });
+  await client.ok("NOOP");
+  assert.match(await client.command("COPY 1 Archive"), /^NO \[OVERQUOTA\]/);
+  client.send("a APPEND Sent {3}\r\n");
+  assert.match(await client.until(/^a [^\r]*\r\n/m), /^a NO \[OVERQUOTA\]/m);
+  assert.match(await client.command("MOVE 1 Archive"), /^OK/);
+});
+
 imapTest("STORE changes, tells, and is silent when asked", async (h) => {
   for (let i = 0; i < 3; i++) await h.deliver(MESSAGE);
   const client = await h.selected();
