@@ -6,6 +6,7 @@
  * this machine that an SMTP listener takes mail on.
  */
 import type { Ourselves } from "../dns/mx.ts";
+import { fileHeld } from "../delivery/held.ts";
 import { noticeOperation } from "../delivery/dsn.ts";
 import { GroupAgent } from "../delivery/group.ts";
 import { DEFAULT_TIMEOUTS } from "../delivery/outbound.ts";
@@ -22,7 +23,7 @@ import { STANDARD_PORTS } from "./config/config.ts";
 import { plainAddress } from "./deno_transport.ts";
 import { IdSource } from "./ids.ts";
 import { DENO_TIMERS, denoConnector } from "./outgoing.ts";
-import { createResolver } from "./resolver.ts";
+import { createResolver, type ThreadResolver } from "./resolver.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 
 /** How long a connection to another server waits for the next message. */
@@ -31,6 +32,7 @@ const IDLE_MS = 2_000;
 export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
+  readonly #resolver: ThreadResolver;
 
   private constructor(settings: PartSettings, writer: WriterPort) {
     const { config } = settings;
@@ -59,6 +61,7 @@ export class QueuePart implements ThreadPart {
     };
     const groups = new GroupAgent(post);
     this.#store = store;
+    this.#resolver = createResolver(config.resolver, { folder: config.data });
     this.#runner = new QueueRunner({
       store,
       options: { ...queue, idleMs: IDLE_MS },
@@ -67,11 +70,12 @@ export class QueuePart implements ThreadPart {
       agents: {
         group: (address, job) => groups.deliver(address, job),
         command: (name, job) => runCommand(config.commands, name, job),
+        local: (_name, job) => fileHeld(post, job),
         hook: (name, job) => callHook(config.hooks, name, job),
       },
       outbound: {
         connector: denoConnector(),
-        resolver: createResolver(config.resolver),
+        resolver: this.#resolver,
         timers: DENO_TIMERS,
         random: Math.random,
         helloName: config.hostname,
@@ -116,6 +120,7 @@ export class QueuePart implements ThreadPart {
   async drain(withinMs: number): Promise<void> {
     await this.#runner.drain(withinMs);
     watchQueue(null, Date.now);
+    this.#resolver.close();
     await this.#store.close();
   }
 }

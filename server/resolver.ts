@@ -1,32 +1,128 @@
 /**
  * The resolver of a thread, made from the configuration.
  *
- * Servers are those of `resolver.servers`, else the `nameserver` lines of /etc/resolv.conf, else the one on this
- * machine, as resolv.conf(5) has it. Search lists and /etc/hosts are not read: mail follows DNS.
+ * Iterative: from the root servers down, validating. Forwarding: the servers of `resolver.servers`, else the `nameserver`
+ * lines of /etc/resolv.conf, else the one on this machine, as resolv.conf(5) has it. Search lists and /etc/hosts are not
+ * read: mail follows DNS. What was seen of the root's keys (RFC 5011) is kept in `dns-anchors.json` of the data folder;
+ * a file that cannot be read or written costs a warning, not the resolver.
  */
+import { getLogger } from "@logtape/logtape";
+import { CachingResolver } from "../dns/caching_resolver.ts";
+import { parseDs, ROOT_ANCHORS, TrustAnchors } from "../dns/dnssec/anchors.ts";
+import { Validator } from "../dns/dnssec/validator.ts";
+import { ForwardSource } from "../dns/forward.ts";
 import { canonicalAddress } from "../dns/ip_address.ts";
+import { IterativeSource } from "../dns/iterative.ts";
 import type { ServerAddress } from "../dns/network.ts";
 import { parseResolvConf } from "../dns/resolv_conf.ts";
-import type { Resolver } from "../dns/resolver.ts";
-import { ForwardSource } from "../dns/forward.ts";
-import { CachingResolver } from "../dns/caching_resolver.ts";
+import { ResolveError } from "../dns/resolver.ts";
+import { ROOT_HINTS } from "../dns/root_hints.ts";
+import { StreamPool } from "../dns/stream_pool.ts";
+import { Work } from "../dns/work.ts";
 import type { ResolverConfig } from "./config/config.ts";
+import { webDnssecCrypto } from "./dns_crypto.ts";
 import { cryptoRandomBelow, DENO_TIMING, denoNetwork } from "./dns_network.ts";
 
-const RESOLV_CONF = "/etc/resolv.conf";
-const DNS_PORT = 53;
+const log = getLogger(["veredus", "dns"]);
 
-export function createResolver(config: ResolverConfig, resolvConf = RESOLV_CONF): Resolver {
+const RESOLV_CONF = "/etc/resolv.conf";
+const ANCHOR_FILE = "dns-anchors.json";
+const DNS_PORT = 53;
+/** RFC 5011 2.3: at least so often, whatever the TTL of the root's keys allows. */
+const ANCHOR_REFRESH_MS = 12 * 3_600_000;
+
+export interface ResolverOptions {
+  readonly resolvConf?: string;
+  /** Where the state of trust anchors is kept; null: in memory only. */
+  readonly folder?: string | null;
+  /** For tests. */
+  readonly wallClock?: () => number;
+}
+
+/** What {@linkcode createResolver} makes: `close` drops open streams and timers. */
+export class ThreadResolver extends CachingResolver {
+  readonly #streams: StreamPool;
+  readonly #refresh: ReturnType<typeof setInterval> | null;
+
+  constructor(
+    options: ConstructorParameters<typeof CachingResolver>[0],
+    own: { streams: StreamPool; refresh: ReturnType<typeof setInterval> | null },
+  ) {
+    super(options);
+    this.#streams = own.streams;
+    this.#refresh = own.refresh;
+  }
+
+  close(): void {
+    this.#streams.close();
+    if (this.#refresh !== null) clearInterval(this.#refresh);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+export function createResolver(config: ResolverConfig, options: ResolverOptions = {}): ThreadResolver {
   const random = cryptoRandomBelow();
-  const parts = {
-    servers: config.servers.length > 0 ? config.servers.map(serverAddress) : systemServers(resolvConf),
-    network: denoNetwork(random),
-    timing: DENO_TIMING,
-    random,
-    timeoutMs: config.timeoutMs,
-    cacheEntries: config.cacheEntries,
-  };
-  return new CachingResolver({ source: new ForwardSource({ ...parts, dnssec: false }), ...parts });
+  const streams = new StreamPool(DENO_TIMING);
+  const { timeoutMs, cacheEntries, cacheOctets } = config;
+  const iterative = config.mode === "iterative" || (config.mode === "auto" && config.servers.length === 0);
+  const dnssec = config.dnssec === "on" || (config.dnssec === "auto" && iterative);
+  const parts = { network: denoNetwork(random), timing: DENO_TIMING, random, timeoutMs, streams, dnssec };
+  const roots = rootServers(config);
+  const source = iterative
+    ? new IterativeSource({ ...parts, roots, port: roots[0]!.port })
+    : new ForwardSource({
+      ...parts,
+      servers: config.servers.length > 0
+        ? config.servers.map(serverAddress)
+        : systemServers(options.resolvConf ?? RESOLV_CONF),
+    });
+  const folder = options.folder ?? null;
+  let validator: Validator | null = null;
+  let refresh: ReturnType<typeof setInterval> | null = null;
+  if (dnssec) {
+    const own = config.trustAnchors.length > 0;
+    const built = (own ? config.trustAnchors : ROOT_ANCHORS).map((text) => parseDs(text)!);
+    // Anchors of one's own are what they are: the state of the Internet's root is not theirs.
+    const file = own || folder === null ? null : `${folder}/${ANCHOR_FILE}`;
+    const anchors = new TrustAnchors(built, file === null ? null : readOrNull(file));
+    const wallClock = options.wallClock ?? Date.now;
+    const checker = validator = new Validator({
+      source,
+      crypto: webDnssecCrypto(),
+      anchors,
+      anchorsChanged: () => file !== null && keep(file, anchors.serialize()),
+      now: DENO_TIMING.now,
+      wallClock,
+    });
+    if (file !== null) {
+      refresh = setInterval(() => {
+        const work = new Work({ end: DENO_TIMING.now() + 4 * timeoutMs });
+        checker.refreshAnchors(work).catch((error) => {
+          if (!(error instanceof ResolveError)) throw error;
+          log.warn("the keys of the DNS root could not be refreshed: {detail}", { detail: error.message });
+        });
+      }, ANCHOR_REFRESH_MS);
+      Deno.unrefTimer(refresh as unknown as number);
+    }
+  }
+  return new ThreadResolver(
+    { source, validator, timing: DENO_TIMING, timeoutMs, cacheEntries, cacheOctets },
+    {
+      streams,
+      refresh,
+    },
+  );
+}
+
+function rootServers(config: ResolverConfig): ServerAddress[] {
+  if (config.rootServers.length > 0) return config.rootServers.map(serverAddress);
+  const family = (four: boolean) =>
+    ROOT_HINTS.flatMap(({ addresses }) => addresses.filter((address) => address.includes(".") === four));
+  // IPv4 first: where there is no IPv6, it is known at once from the second server on.
+  return [...family(true), ...family(false)].map((address) => ({ address, port: DNS_PORT }));
 }
 
 /** The configuration has been checked: it is an address, or one with a port. */
@@ -40,15 +136,28 @@ function serverAddress(text: string): ServerAddress {
 }
 
 function systemServers(path: string): ServerAddress[] {
-  const addresses = parseResolvConf(readOrEmpty(path));
+  const addresses = parseResolvConf(readOrNull(path) ?? "");
   return (addresses.length > 0 ? addresses : ["127.0.0.1"]).map((address) => ({ address, port: DNS_PORT }));
 }
 
-function readOrEmpty(path: string): string {
+function readOrNull(path: string): string | null {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
+  }
+}
+
+/** Whole or not at all: a torn file would forget a revocation. */
+function keep(file: string, text: string): void {
+  try {
+    const temporary = `${file}.new`;
+    Deno.writeTextFileSync(temporary, text);
+    using handle = Deno.openSync(temporary, { write: true });
+    handle.syncSync();
+    Deno.renameSync(temporary, file);
+  } catch (error) {
+    log.warn("the state of the DNS trust anchors cannot be kept: {error}", { error });
   }
 }

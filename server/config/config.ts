@@ -4,6 +4,9 @@
  * `schema.ts` reads the operator's file into this shape; local mode builds it directly. Durations are milliseconds
  * and sizes octets here, whatever units the file used.
  */
+import type { ListZone } from "../../filter/checks/dnsbl.ts";
+import type { RateFact } from "../../filter/checks/rate.ts";
+import type { Action, Stage } from "../../filter/verdict.ts";
 import type { LogArea, LogLevel } from "../../telemetry/log.ts";
 
 export const PROTOCOLS = [
@@ -133,10 +136,19 @@ export interface HookConfig {
 }
 
 export interface ResolverConfig {
+  /** `auto`: `forward` when there are `servers`, else `iterative`. */
+  readonly mode: "auto" | "forward" | "iterative";
   /** `address` or `address:port`; empty: those of /etc/resolv.conf. */
   readonly servers: readonly string[];
+  /** `auto`: validate in iterative mode only. */
+  readonly dnssec: "auto" | "on" | "off";
+  /** Empty: the ones built in. The port of the first holds for the servers of all zones. */
+  readonly rootServers: readonly string[];
+  /** DS records of the root; empty: the ones built in. */
+  readonly trustAnchors: readonly string[];
   readonly timeoutMs: number;
   readonly cacheEntries: number;
+  readonly cacheOctets: number;
 }
 
 export interface LoggingConfig {
@@ -157,6 +169,96 @@ export interface SmtpConfig {
   readonly maxHoldMs: number;
 }
 
+/** Where bearer tokens of logins are checked (OAUTHBEARER, XOAUTH2). */
+export interface OAuthConfig {
+  /** RFC 7662; "" is none. */
+  readonly introspection: string;
+  /** RFC 7517; "" is none. */
+  readonly jwks: string;
+  readonly clientId: string;
+  readonly clientSecretFile: string;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly claim: string;
+}
+
+export interface AuthConfig {
+  /** Offers SCRAM-SHA-256 when every account has its verifier, and makes verifiers at logins. */
+  readonly scram: boolean;
+  readonly oauth: OAuthConfig | null;
+}
+
+/** Checks of incoming mail, by what they are. */
+export const CHECKS = [
+  "null-mx",
+  "list",
+  "dnsbl",
+  "reverse-dns",
+  "helo",
+  "early-talker",
+  "greylist",
+  "rate",
+  "sending",
+  "http",
+  "milter",
+  "script",
+] as const;
+export type CheckKind = (typeof CHECKS)[number];
+
+/** One check; a kind uses the keys that concern it. */
+export interface CheckConfig {
+  readonly check: CheckKind;
+  /** In log lines, metrics and headers; unique. */
+  readonly name: string;
+  readonly action: Exclude<Action, "continue">;
+  readonly stages: readonly Stage[];
+  /** Logins and trusted networks are asked too, or (`sending`, rates by login) only. */
+  readonly logins: boolean;
+  readonly networks: readonly string[];
+  readonly names: readonly string[];
+  readonly domains: readonly string[];
+  readonly patterns: readonly string[];
+  readonly text: string;
+  readonly zones: readonly ListZone[];
+  readonly threshold: number;
+  readonly delayMs: number;
+  readonly windowMs: number;
+  readonly lifetimeMs: number;
+  readonly knownAfter: number;
+  readonly by: readonly RateFact[];
+  readonly limit: number;
+  readonly perMs: number;
+  readonly messagesPerDay: number;
+  readonly newRecipientsPerDay: number;
+  /** URL of an HTTP hook, address of a milter, or path of a policy file. */
+  readonly at: string;
+  readonly timeoutMs: number;
+  readonly onFailure: "continue" | "defer" | "reject";
+}
+
+export interface FilterConfig {
+  readonly checks: readonly CheckConfig[];
+  /** Wait before the answer to a refused recipient. */
+  readonly tarpitMs: number;
+  /** Who is told of logins that look stolen; "" is postmaster at our host name. */
+  readonly administrator: string;
+}
+
+export interface BansConfig {
+  readonly enabled: boolean;
+  /** Offences within the window that ban an address. */
+  readonly offences: number;
+  readonly windowMs: number;
+  readonly firstMs: number;
+  readonly longestMs: number;
+  readonly allow: readonly string[];
+}
+
+export interface TraceConfig {
+  /** 0 keeps nothing. */
+  readonly keepMs: number;
+}
+
 export interface Config {
   /** Our name in greetings, EHLO and trace fields. */
   readonly hostname: string;
@@ -175,6 +277,7 @@ export interface Config {
   /** Clients that may say by XCLIENT for whom they speak, as CIDR blocks. */
   readonly xclientNetworks: readonly string[];
   readonly smtp: SmtpConfig;
+  readonly auth: AuthConfig;
   readonly limits: LimitsConfig;
   readonly queue: QueueConfig;
   readonly relay: readonly RelayRule[];
@@ -183,6 +286,9 @@ export interface Config {
   /** Mail to other domains is filed in this local mailbox and not sent; "" sends. */
   readonly captureOutbound: string;
   readonly resolver: ResolverConfig;
+  readonly filter: FilterConfig;
+  readonly bans: BansConfig;
+  readonly trace: TraceConfig;
   readonly logging: LoggingConfig;
   /** Milliseconds that running transactions may take after SIGTERM. */
   readonly drainMs: number;
@@ -237,9 +343,59 @@ export const DEFAULT_QUEUE: QueueConfig = {
   recipientsPerTransaction: 100,
 };
 
-export const DEFAULT_RESOLVER: ResolverConfig = { servers: [], timeoutMs: 5_000, cacheEntries: 50_000 };
+export const DEFAULT_RESOLVER: ResolverConfig = {
+  mode: "auto",
+  servers: [],
+  dnssec: "auto",
+  rootServers: [],
+  trustAnchors: [],
+  timeoutMs: 5_000,
+  cacheEntries: 50_000,
+  cacheOctets: 64 * 1024 * 1024,
+};
 
 export const DEFAULT_LOGGING: LoggingConfig = { level: "info", format: "auto", areas: {} };
+
+export const DEFAULT_CHECK: Omit<CheckConfig, "check" | "name" | "action" | "stages"> = {
+  logins: false,
+  networks: [],
+  names: [],
+  domains: [],
+  patterns: [],
+  text: "",
+  zones: [],
+  threshold: 1,
+  delayMs: 5 * MINUTE,
+  windowMs: 2 * DAY,
+  lifetimeMs: 36 * DAY,
+  knownAfter: 5,
+  by: ["address"],
+  limit: 100,
+  perMs: MINUTE,
+  messagesPerDay: 1_000,
+  newRecipientsPerDay: 200,
+  at: "",
+  timeoutMs: 10_000,
+  onFailure: "continue",
+};
+
+/** Unknown recipients, relaying, sizes and loops are refused without a check. */
+export const DEFAULT_FILTER: FilterConfig = {
+  checks: [{ ...DEFAULT_CHECK, check: "null-mx", name: "null-mx", action: "reject", stages: ["mail"] }],
+  tarpitMs: 0,
+  administrator: "",
+};
+
+export const DEFAULT_BANS: BansConfig = {
+  enabled: true,
+  offences: 20,
+  windowMs: 30 * MINUTE,
+  firstMs: 10 * MINUTE,
+  longestMs: 7 * DAY,
+  allow: ["127.0.0.0/8", "::1/128"],
+};
+
+export const DEFAULT_TRACE: TraceConfig = { keepMs: 30 * DAY };
 
 /** Everything but `hostname`, which has no default that is right anywhere. */
 export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
@@ -256,6 +412,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   proxyNetworks: [],
   xclientNetworks: [],
   smtp: DEFAULT_SMTP,
+  auth: { scram: true, oauth: null },
   limits: DEFAULT_LIMITS,
   queue: DEFAULT_QUEUE,
   relay: [],
@@ -263,6 +420,9 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   hooks: [],
   captureOutbound: "",
   resolver: DEFAULT_RESOLVER,
+  filter: DEFAULT_FILTER,
+  bans: DEFAULT_BANS,
+  trace: DEFAULT_TRACE,
   logging: DEFAULT_LOGGING,
   drainMs: 30_000,
 };

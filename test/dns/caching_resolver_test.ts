@@ -3,12 +3,7 @@ import assert from "node:assert/strict";
 import type { Message } from "../../dns/message.ts";
 import type { RecordData } from "../../dns/rdata.ts";
 import { ResolveError, type ResolveFault } from "../../dns/resolver.ts";
-import {
-  CachingResolver,
-  FAILURE_TTL_SECONDS,
-  MAX_LINKS,
-  MAX_TTL_SECONDS,
-} from "../../dns/caching_resolver.ts";
+import { FAILURE_TTL_SECONDS, MAX_LINKS, MAX_TTL_SECONDS } from "../../dns/caching_resolver.ts";
 import { record, resolverOver, serverOf, setup } from "./fake_network.ts";
 
 const A1: RecordData = { type: "A", address: "192.0.2.1" };

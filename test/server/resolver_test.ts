@@ -68,14 +68,14 @@ function answer(query: Message, parts: Partial<Message>): Uint8Array {
 }
 
 function config(servers: string[], timeoutMs = 2_000): ResolverConfig {
-  return { ...DEFAULT_RESOLVER, servers, timeoutMs };
+  return { ...DEFAULT_RESOLVER, mode: "forward", servers, timeoutMs };
 }
 
 const EXPECTED = [{ type: "A" as const, address: "192.0.2.1" }];
 
 Deno.test("over UDP and TCP, from a new port each time", async () => {
   await using server = new LoopbackServer("127.0.0.1");
-  const resolver = createResolver(config([`127.0.0.1:${server.port}`]));
+  using resolver = createResolver(config([`127.0.0.1:${server.port}`]));
   for (let at = 0; at < 20; at++) {
     assert.deepEqual((await resolver.resolve(`h${at}.example.test`, "A")).records, EXPECTED);
   }
@@ -85,14 +85,14 @@ Deno.test("over UDP and TCP, from a new port each time", async () => {
 
 Deno.test("over IPv6", async () => {
   await using server = new LoopbackServer("::1");
-  const resolver = createResolver(config([`[::1]:${server.port}`]));
+  using resolver = createResolver(config([`[::1]:${server.port}`]));
   assert.deepEqual((await resolver.resolve("a.example.test", "A")).records, EXPECTED);
   assert.deepEqual((await resolver.resolve("big.example.test", "A")).records, EXPECTED);
 });
 
 Deno.test("many at once", async () => {
   await using server = new LoopbackServer("127.0.0.1");
-  const resolver = createResolver(config([`127.0.0.1:${server.port}`]));
+  using resolver = createResolver(config([`127.0.0.1:${server.port}`]));
   const answers = await Promise.all(
     Array.from({ length: 400 }, (_, at) => resolver.resolve(`${at % 5 ? "h" : "big"}${at}.test`, "A")),
   );
@@ -101,7 +101,7 @@ Deno.test("many at once", async () => {
 
 Deno.test("silence ends by itself and leaves no socket behind", async () => {
   await using server = new LoopbackServer("127.0.0.1");
-  const resolver = createResolver(config([`127.0.0.1:${server.port}`], 100));
+  using resolver = createResolver(config([`127.0.0.1:${server.port}`], 100));
   await assert.rejects(
     resolver.resolve("silent.example.test", "A"),
     (error) => error instanceof ResolveError && error.fault === "timeout",
@@ -114,12 +114,12 @@ Deno.test("servers of resolv.conf are used when none are configured", async () =
   try {
     // Nobody answers DNS at port 53 of this address: the fault names it, so it was read.
     await Deno.writeTextFile(file, "search example.test\nnameserver 127.0.0.77\n");
-    const resolver = createResolver(config([], 100), file);
+    const resolver = createResolver(config([], 100), { resolvConf: file });
     await assert.rejects(resolver.resolve("a.example.test", "A"), /127\.0\.0\.77: no answer in time/);
   } finally {
     await Deno.remove(file);
   }
-  assert.throws(() => createResolver(config([]), "/"), Error);
+  assert.throws(() => createResolver(config([]), { resolvConf: "/" }), Error);
   assert.throws(() => createResolver(config(["ns.example.test:53"])), RangeError);
 });
 
