@@ -52,7 +52,7 @@ export function signHeader(
   return `${unsigned}${foldBase64(signature.toString("base64"))}\r\n`;
 }
 
-function foldList(names: readonly string[]): string {
+export function foldList(names: readonly string[]): string {
   let line = "";
   let text = "";
   for (const [at, name] of names.entries()) {
@@ -66,6 +66,6 @@ function foldList(names: readonly string[]): string {
   return text + line;
 }
 
-function foldBase64(text: string): string {
+export function foldBase64(text: string): string {
   return text.match(/.{1,72}/g)!.join("\r\n\t ");
 }

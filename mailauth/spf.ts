@@ -280,7 +280,7 @@ function joined({ strings }: DataOf<"TXT">): string {
 }
 
 /** 4 or 16 octets. */
-function addressOctets(text: string): Uint8Array {
+export function addressOctets(text: string): Uint8Array {
   const octets = parseIpv4(text) ?? parseIpv6(text);
   if (octets === null) throw new TypeError(`${text} is no IP address`);
   const mapped = octets.length === 16 && octets.subarray(0, 10).every((octet) => octet === 0) &&

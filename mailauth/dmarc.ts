@@ -1,0 +1,214 @@
+/**
+ * DMARC (RFC 9989): did the domain of From send this, by an aligned SPF or DKIM pass, and what does it want if not?
+ *
+ * The policy is that of the author domain, of its organizational domain, or of its public suffix (4.10.1); `np` counts
+ * where the author domain does not exist, `t=y` makes it one step milder, `pct` nothing. Trouble of DNS is temperror and
+ * never a failure. Several author domains are each judged and the worst counts (RFC 9989 5.3.1 leaves it open).
+ * Evaluation by RFC 7489 (public suffix list, pct) is a setting.
+ */
+import { ResolveError, type Resolver } from "../dns/resolver.ts";
+import type { AlignmentMode, DmarcPolicy, DmarcRecord } from "./dmarc_record.ts";
+import {
+  dmarcDomain,
+  DmarcTempError,
+  type Found,
+  listedDomain,
+  selectOrganization,
+  TreeWalker,
+} from "./org_domain.ts";
+
+export type DmarcResultName = "none" | "pass" | "fail" | "temperror" | "permerror";
+
+export interface DmarcInput {
+  /** Domains of the addresses in From, without repetition. */
+  readonly authorDomains: readonly string[];
+  /** The domain that SPF passed for; null without a pass. */
+  readonly spfDomain: string | null;
+  /** SPF could not be evaluated for now. */
+  readonly spfTemporary: boolean;
+  /** d= of the signatures that passed. */
+  readonly dkimDomains: readonly string[];
+  /** d= of signatures whose key could not be had for now. */
+  readonly dkimTemporary: readonly string[];
+}
+
+export interface DmarcOutcome {
+  readonly result: DmarcResultName;
+  /** In words. */
+  readonly text: string;
+  readonly authorDomain: string;
+  /** Whose record it was; "" without one. */
+  readonly policyDomain: string;
+  /** What the owner wants for this message; `none` also where nothing was found or it passed. */
+  readonly policy: DmarcPolicy;
+  /** What the record says, before `t`. */
+  readonly published: DmarcPolicy;
+  readonly record: DmarcRecord | null;
+  readonly spfAligned: boolean;
+  readonly dkimAligned: boolean;
+}
+
+export interface DmarcOptions {
+  readonly standard: "rfc9989" | "rfc7489";
+  /** For pct of RFC 7489: a number from 0 to 1. */
+  readonly random: () => number;
+}
+
+/** Addresses of one From field; what has more is no letter. */
+export const MAX_AUTHOR_DOMAINS = 5;
+const SEVERITY: readonly DmarcResultName[] = ["none", "pass", "permerror", "temperror", "fail"];
+const POLICIES: readonly DmarcPolicy[] = ["none", "quarantine", "reject"];
+
+/** Never rejects for what DNS or a peer did. */
+export async function checkDmarc(
+  resolver: Resolver,
+  input: DmarcInput,
+  options: DmarcOptions,
+): Promise<DmarcOutcome> {
+  const { authorDomains } = input;
+  if (authorDomains.length === 0) return outcome("permerror", "From has no domain");
+  if (authorDomains.length > MAX_AUTHOR_DOMAINS) return outcome("permerror", "From has too many domains");
+  const walker = new TreeWalker(resolver);
+  const outcomes = await Promise.all(
+    authorDomains.map((author) => checkAuthor({ resolver, walker, input, options }, author)),
+  );
+  return outcomes.reduce((worst, one) => isWorse(one, worst) ? one : worst);
+}
+
+function isWorse(a: DmarcOutcome, b: DmarcOutcome): boolean {
+  const difference = SEVERITY.indexOf(a.result) - SEVERITY.indexOf(b.result);
+  return difference > 0 || (difference === 0 && POLICIES.indexOf(a.policy) > POLICIES.indexOf(b.policy));
+}
+
+interface Evaluation {
+  readonly resolver: Resolver;
+  readonly walker: TreeWalker;
+  readonly input: DmarcInput;
+  readonly options: DmarcOptions;
+}
+
+async function checkAuthor(evaluation: Evaluation, text: string): Promise<DmarcOutcome> {
+  const author = dmarcDomain(text);
+  if (author === null) return outcome("permerror", "the domain of From is none", { authorDomain: text });
+  const facts = { authorDomain: author };
+  try {
+    const policy = await discover(evaluation, author);
+    if (policy === null) return outcome("none", "no policy is published", facts);
+    return await judge(evaluation, { author, ...policy });
+  } catch (error) {
+    if (error instanceof DmarcTempError) return outcome("temperror", error.message, facts);
+    throw error;
+  }
+}
+
+/** RFC 9989 4.10.1; RFC 7489 6.6.3. */
+async function discover({ walker, options }: Evaluation, author: string): Promise<Found | null> {
+  const own = await walker.record(author);
+  if (own !== null) return { domain: author, record: own };
+  if (options.standard === "rfc7489") {
+    const domain = listedDomain(author);
+    const record = domain === author ? null : await walker.record(domain);
+    return record === null ? null : { domain, record };
+  }
+  const found = await walker.walk(author);
+  const organization = selectOrganization(author, found);
+  return found.find(({ domain }) => domain === organization) ??
+    found.find(({ record }) => record.psd === "y") ?? null;
+}
+
+async function judge(
+  evaluation: Evaluation,
+  { author, domain, record }: Found & { readonly author: string },
+): Promise<DmarcOutcome> {
+  const { input } = evaluation;
+  const aligned = (one: string, mode: AlignmentMode) => isAligned(evaluation, { author, one, mode });
+  const spfAligned = input.spfDomain !== null && await aligned(input.spfDomain, record.spfAlignment);
+  const dkimAligned = await someAligned(input.dkimDomains, (one) => aligned(one, record.dkimAlignment));
+  const facts = { authorDomain: author, policyDomain: domain, record, spfAligned, dkimAligned };
+  if (spfAligned || dkimAligned) {
+    const published = author === domain ? record.policy : record.subdomainPolicy ?? record.policy;
+    return outcome("pass", "", { ...facts, published });
+  }
+  const published = await publishedPolicy(evaluation, { author, domain, record });
+  // A key or a record that could not be had might have made it pass.
+  const open = input.spfTemporary ||
+    await someAligned(input.dkimTemporary, (one) => aligned(one, record.dkimAlignment));
+  if (open) return outcome("temperror", "SPF or DKIM could not be checked", { ...facts, published });
+  const policy = applied(evaluation.options, record, published);
+  return outcome("fail", "neither SPF nor DKIM passed for the domain of From", {
+    ...facts,
+    published,
+    policy,
+  });
+}
+
+async function publishedPolicy(
+  { resolver, options }: Evaluation,
+  { author, domain, record }: Found & { readonly author: string },
+): Promise<DmarcPolicy> {
+  if (author === domain) return record.policy;
+  const { policy, subdomainPolicy, nonExistentPolicy } = record;
+  const ofSubdomains = subdomainPolicy ?? policy;
+  if (options.standard === "rfc7489" || nonExistentPolicy === null) return ofSubdomains;
+  return await exists(resolver, author) ? ofSubdomains : nonExistentPolicy;
+}
+
+/** RFC 9989 3.2.13 and RFC 8020: only NXDOMAIN says that there is nothing. */
+async function exists(resolver: Resolver, domain: string): Promise<boolean> {
+  try {
+    return (await resolver.resolve(domain, "A")).status !== "no-such-domain";
+  } catch (error) {
+    if (!(error instanceof ResolveError)) throw error;
+    if (error.temporary) throw new DmarcTempError(`${domain}: ${error.message}`);
+    return false;
+  }
+}
+
+function applied({ standard, random }: DmarcOptions, record: DmarcRecord, policy: DmarcPolicy): DmarcPolicy {
+  const spared = standard === "rfc7489" ? random() * 100 >= record.percent : record.testing;
+  return spared ? POLICIES[Math.max(0, POLICIES.indexOf(policy) - 1)]! : policy;
+}
+
+async function someAligned(
+  domains: readonly string[],
+  aligned: (one: string) => Promise<boolean>,
+): Promise<boolean> {
+  for (const one of new Set(domains)) if (await aligned(one)) return true;
+  return false;
+}
+
+/** RFC 9989 4.4. */
+async function isAligned(
+  { walker, options }: Evaluation,
+  { author, one, mode }: { readonly author: string; readonly one: string; readonly mode: AlignmentMode },
+): Promise<boolean> {
+  const domain = dmarcDomain(one);
+  if (domain === null) return false;
+  if (domain === author) return true;
+  if (mode === "strict") return false;
+  // Without a label in common there can be no organization in common: a stranger's signature costs no questions.
+  if (lastLabel(domain) !== lastLabel(author)) return false;
+  if (options.standard === "rfc7489") return listedDomain(domain) === listedDomain(author);
+  const [ours, theirs] = [
+    await walker.organizationalDomain(author),
+    await walker.organizationalDomain(domain),
+  ];
+  return ours === theirs;
+}
+
+function lastLabel(name: string): string {
+  return name.slice(name.lastIndexOf(".") + 1);
+}
+
+function outcome(
+  result: DmarcResultName,
+  text: string,
+  facts: Partial<Omit<DmarcOutcome, "result" | "text">> = {},
+): DmarcOutcome {
+  return {
+    ...{ authorDomain: "", policyDomain: "", policy: "none", published: "none", record: null },
+    ...{ spfAligned: false, dkimAligned: false },
+    ...{ result, text },
+    ...facts,
+  };
+}

@@ -1,0 +1,43 @@
+/** Reverse DNS that leads back to the address (RFC 8601 3, iprev). */
+import { canonicalAddress } from "../dns/ip_address.ts";
+import { ResolveError, type Resolver } from "../dns/resolver.ts";
+import { addressOctets, reverseName } from "./spf.ts";
+
+export interface IprevOutcome {
+  readonly result: "pass" | "fail" | "temperror" | "permerror";
+  /** The name that was confirmed, else the first one that was not; "" without any. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** PTR names that are tried; RFC 7208 4.6.4 has the same limit. */
+const MAX_NAMES = 10;
+
+/** Never rejects for what DNS says. */
+export async function checkIprev(resolver: Resolver, address: string): Promise<IprevOutcome> {
+  const wanted = canonicalAddress(address);
+  if (wanted === null) return { result: "permerror", name: "", text: "no address" };
+  const octets = addressOctets(address);
+  let name = "";
+  try {
+    const { records } = await resolver.resolve(reverseName(octets), "PTR");
+    const [first] = records;
+    if (first === undefined) return { result: "permerror", name: "", text: "the address has no name" };
+    name = first.target;
+    for (const { target } of records.slice(0, MAX_NAMES)) {
+      const answer = await resolver.resolve(target, octets.length === 4 ? "A" : "AAAA");
+      for (const record of answer.records) {
+        if (sameAddress(record.address, octets)) return { result: "pass", name: target, text: "" };
+      }
+    }
+    return { result: "fail", name, text: "no name of the address leads back to it" };
+  } catch (error) {
+    if (!(error instanceof ResolveError)) throw error;
+    return { result: error.temporary ? "temperror" : "permerror", name, text: error.message };
+  }
+}
+
+function sameAddress(text: string, octets: Uint8Array): boolean {
+  const other = addressOctets(text);
+  return other.length === octets.length && other.every((octet, at) => octet === octets[at]);
+}
