@@ -18,6 +18,7 @@ import { counter } from "../telemetry/metrics.ts";
 import { type FailureCounter, failureKey } from "./failures.ts";
 import { HashWork } from "./hash_work.ts";
 import { DEFAULT_CACHE_TTL_MS, LoginCache } from "./login_cache.ts";
+import { makeScram } from "./scram.ts";
 
 export type LoginProtocol = "smtp" | "imap" | "pop3" | "admin";
 
@@ -63,6 +64,12 @@ export const DEFAULT_AUTH_LIMITS: AuthLimits = {
   repeatedFailureMs: 300_000,
 };
 
+/** A login that was shown by other means than a password. */
+export interface ProvenAttempt extends Omit<LoginAttempt, "password"> {
+  /** What was shown is right; asked only of addresses that may still try. Rejects when it cannot be found out. */
+  readonly account: () => Promise<Account | null> | Account | null;
+}
+
 export interface AuthenticatorOptions {
   readonly store: Store;
   readonly clock: () => number;
@@ -72,9 +79,14 @@ export interface AuthenticatorOptions {
   readonly work?: HashWork;
   /** Waits before a failure is answered; a timer by default. */
   readonly sleep?: (ms: number) => Promise<void>;
+  /** Makes the SCRAM verifier of a password that was right, where there is none. */
+  readonly learnScram?: boolean;
   /** Key of the cache; random by default. */
   readonly cacheKey?: Uint8Array;
 }
+
+/** What log lines say of any attempt. */
+type Attempted = Omit<LoginAttempt, "password">;
 
 const log = getLogger(["veredus", "auth"]);
 const logins = counter("veredus_logins_total", "Logins by protocol and result", ["protocol", "result"]);
@@ -94,6 +106,9 @@ export class Authenticator {
   /** What logins without a usable password are compared with. */
   #decoy: string;
   #stop: () => void;
+  #learnScram: boolean;
+  /** Accounts whose verifier is being made. */
+  #learning = new Set<number>();
 
   constructor(options: AuthenticatorOptions) {
     this.#store = options.store;
@@ -106,6 +121,7 @@ export class Authenticator {
       key: options.cacheKey ?? randomBytes(32),
       ttlMs: this.#limits.cacheTtlMs,
     });
+    this.#learnScram = options.learnScram ?? false;
     this.#decoy = decoyOf(this.#work);
     // Changes of domains, aliases and tokens (null) touch no password; and an entry holds the stored hash, and state
     // and existence are read at each login, so nothing hangs on this alone.
@@ -149,7 +165,45 @@ export class Authenticator {
     this.#cache.addVerified(account!.id, entry, this.#clock());
     logins.inc({ protocol: attempt.protocol, result: "ok" });
     log.info("{protocol} login of {login} from {address}", () => facts(attempt));
+    if (this.#learnScram && account!.scram === null) this.#learn(account!, attempt.password);
     return { ok: true, account: account! };
+  }
+
+  /** The same for SCRAM, tokens and certificates. Never rejects; each failure counts. */
+  async prove(attempt: ProvenAttempt): Promise<LoginResult> {
+    const now = this.#clock();
+    const key = attempt.address === "" ? "" : failureKey(attempt.address);
+    const failures = key === "" ? 0 : this.#failures.count(key, now);
+    if (Math.ceil(failures) >= this.#limits.maxFailures) return this.#throttled(attempt, failures);
+    let account: Account | null;
+    try {
+      account = await attempt.account();
+    } catch (error) {
+      return this.#unavailable(attempt, error);
+    }
+    if (account === null || !account.enabled || !this.#mayActAs(account, attempt.authzid)) {
+      return await this.#refused(attempt, key === "" ? 1 : this.#failures.add(key, now));
+    }
+    logins.inc({ protocol: attempt.protocol, result: "ok" });
+    log.info(
+      "{protocol} login of {login} from {address}",
+      () => facts({ ...attempt, login: account.address }),
+    );
+    return { ok: true, account };
+  }
+
+  /** Nobody waits for it, and the next login tries again when it fails. */
+  #learn(account: Account, password: string): void {
+    if (this.#learning.has(account.id)) return;
+    this.#learning.add(account.id);
+    makeScram(password).then((scram) =>
+      this.#store.write({ kind: "put-scram", accountId: account.id, ifHash: account.passwordHash!, scram })
+    ).catch((error) =>
+      log.warn("the SCRAM verifier of {account} was not stored: {error}", {
+        account: account.address,
+        error: String(error),
+      })
+    ).finally(() => this.#learning.delete(account.id));
   }
 
   /** Stops listening to changes and ends the thread for imported hashes. */
@@ -213,6 +267,11 @@ export class Authenticator {
     } else if (key !== "") {
       count = Math.max(1, this.#failures.count(key, now));
     }
+    return await this.#refused(attempt, count);
+  }
+
+  /** The answer, after its delay. */
+  async #refused(attempt: Attempted, count: number): Promise<LoginResult> {
     logins.inc({ protocol: attempt.protocol, result: "wrong-password" });
     log.warn(
       "{protocol} login of {login} from {address} refused: wrong password (failures {failures})",
@@ -227,7 +286,7 @@ export class Authenticator {
     return WRONG;
   }
 
-  #throttled(attempt: LoginAttempt, failures: number): LoginResult {
+  #throttled(attempt: Attempted, failures: number): LoginResult {
     logins.inc({ protocol: attempt.protocol, result: "throttled" });
     log.warn(
       "{protocol} login of {login} from {address} refused: {failures} failures (limit {limit})",
@@ -241,7 +300,7 @@ export class Authenticator {
     return { ok: false, reason: "throttled", delayMs: Math.ceil(above * this.#failures.leakMs) };
   }
 
-  #unavailable(attempt: LoginAttempt, error: unknown): LoginResult {
+  #unavailable(attempt: Attempted, error: unknown): LoginResult {
     const detail = error instanceof Error ? error.message : String(error);
     logins.inc({ protocol: attempt.protocol, result: "unavailable" });
     log.error("{protocol} login of {login} from {address} could not be checked: {detail}", () => ({
@@ -260,7 +319,7 @@ function decoyOf(work: HashWork): string {
 }
 
 /** For log lines: what the client typed as login may be anything, so it is cut. */
-function facts(attempt: LoginAttempt): Record<string, unknown> {
+function facts(attempt: Attempted): Record<string, unknown> {
   return {
     protocol: attempt.protocol,
     login: attempt.login.length > 256 ? `${attempt.login.slice(0, 256)}...` : attempt.login,

@@ -1,5 +1,6 @@
 /**
- * Agents: what takes mail from the queue and is no mail server: groups, commands, HTTP hooks.
+ * Agents: what takes mail from the queue and is no mail server: groups, commands, HTTP hooks, our own
+ * mailboxes for what was held back.
  *
  * The queue's row names one in its destination (`group:ADDRESS`, `command:NAME`, `hook:NAME`), so that mail for an agent
  * is as durable as mail for another server and is tried again by the same schedule. At least once: a crash between what
@@ -10,7 +11,7 @@ import type { DueRecipient, QueuedMessage } from "../storage/store.ts";
 import type { MessageSource } from "./outbound.ts";
 import type { Verdict } from "./settle.ts";
 
-export type AgentKind = "group" | "command" | "hook";
+export type AgentKind = "group" | "command" | "hook" | "local";
 
 /** Where a queue row leads that names an agent. */
 export interface AgentRoute {
@@ -31,7 +32,7 @@ export type Agents = Readonly<Record<AgentKind, Agent>>;
 
 /** Null for other servers. */
 export function agentRoute(destination: string): AgentRoute | null {
-  const match = /^(group|command|hook):(.+)$/.exec(destination);
+  const match = /^(group|command|hook|local):(.+)$/.exec(destination);
   return match === null ? null : { kind: match[1] as AgentKind, name: match[2]! };
 }
 

@@ -55,7 +55,7 @@ export interface FilingFacts {
 }
 
 /** Destination of queue rows that are filed in mailboxes here when their time has come. */
-export const LOCAL_DESTINATION = "local";
+export const LOCAL_DESTINATION = "local:held";
 
 interface Copy {
   readonly target: MailboxTarget;

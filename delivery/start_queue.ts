@@ -17,7 +17,7 @@ const NOTHING_WAITS = reply(251, "2.0.0", "OK, no messages waiting");
 const UNABLE = reply(458, "4.3.0", "Unable to queue messages now");
 
 export async function startQueue(store: Store, text: string, now: number): Promise<Reply> {
-  const name = /^[@#]/.test(text) ? null : normalizeDomain(text);
+  const name = /^[@#]/.test(text) ? null : normalizeDomain(text.replace(/\.$/, ""));
   if (name === null) return counted("malformed", NO_QUALIFIERS);
   if (store.directory.domain(name)?.kind !== "relay") return counted("refused", NOT_ALLOWED);
   const recipientIds = store.queue.waitingFor([name]);

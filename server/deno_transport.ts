@@ -21,7 +21,7 @@ export interface TlsUpgrader {
 }
 
 /** What `tls: compact` can tell about a session: that it is one. */
-const COMPACT_TLS: TlsFacts = { protocol: null, cipher: null, serverName: null };
+const COMPACT_TLS: TlsFacts = { protocol: null, cipher: null, serverName: null, clientCertificate: null };
 
 export class DenoTransport implements Transport {
   readonly peer: PeerFacts;

@@ -5,20 +5,25 @@
  * are read for each new connection, so a reload touches no session that runs.
  */
 import { getLogger } from "@logtape/logtape";
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
 import { Authenticator, type LoginProtocol } from "../auth/login.ts";
+import { TokenVerifier } from "../auth/oauth.ts";
+import { scramOf } from "../auth/scram.ts";
 import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
-import { MAILBOX_MECHANISMS, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
-import type { Credentials } from "../protocols/sasl/exchange.ts";
+import { MAILBOX_MECHANISMS, SessionMechanisms, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
+import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
-import type { Store } from "../storage/store.ts";
+import { normalizeAddress } from "../storage/address_form.ts";
+import type { Account, Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { type Config, isHttp, type ListenerConfig } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
 import { plainAddress } from "./deno_transport.ts";
 import { IdSource } from "./ids.ts";
 import { DEFAULT_IMAP_OPTIONS, type ImapOptions, ImapServer } from "./imap.ts";
-import type { LoginOutcome } from "./login.ts";
+import type { LoginOutcome, SessionMechanismsOf } from "./login.ts";
 import { Listener } from "./listener.ts";
 import { MaildropLocks } from "./maildrop_locks.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
@@ -26,7 +31,7 @@ import { SharedLimits } from "./shared_limits.ts";
 import { type SmtpOptions, SmtpServer } from "./smtp.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
-import type { PeerFacts, Transport } from "./transport.ts";
+import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 import { TrustedNetworks } from "./trusted_networks.ts";
 
 const log = getLogger(["veredus", "server"]);
@@ -51,6 +56,7 @@ export class FrontendPart implements ThreadPart {
   #pop3: Pop3Server;
   #reception: InboundReception;
   #smtp: SmtpServer;
+  #tokens: TokenVerifier | null;
   #trusted: TrustedNetworks;
   #proxies: TrustedNetworks;
   #xclients: TrustedNetworks;
@@ -77,13 +83,15 @@ export class FrontendPart implements ThreadPart {
       clock: Date.now,
       failures: this.#limits,
       limits: { maxFailures: config.limits.loginFailuresPerAddress },
+      learnScram: config.auth.scram,
     });
+    this.#tokens = tokenVerifier(config);
     const ids = new IdSource();
     this.#imap = new ImapServer({
       store: this.store,
       deadlines: this.#deadlines,
-      login: (credentials, peer) => this.#login(credentials, { peer, protocol: "imap" }),
-      mechanisms: MAILBOX_MECHANISMS,
+      login: (credentials, peer, tls) => this.#login(credentials, { peer, tls, protocol: "imap" }),
+      mechanisms: this.#mechanisms(MAILBOX_MECHANISMS),
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
@@ -98,8 +106,8 @@ export class FrontendPart implements ThreadPart {
     this.#smtp = new SmtpServer({
       reception: this.#reception,
       deadlines: this.#deadlines,
-      login: (credentials, peer) => this.#login(credentials, { peer, protocol: "smtp" }),
-      mechanisms: SMTP_MECHANISMS,
+      login: (credentials, peer, tls) => this.#login(credentials, { peer, tls, protocol: "smtp" }),
+      mechanisms: this.#mechanisms(SMTP_MECHANISMS),
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
@@ -109,8 +117,8 @@ export class FrontendPart implements ThreadPart {
       store: this.store,
       deadlines: this.#deadlines,
       locks: new MaildropLocks(sharing.maildropLocks, { column: sharing.column }),
-      login: (credentials, peer) => this.#login(credentials, { peer, protocol: "pop3" }),
-      mechanisms: MAILBOX_MECHANISMS,
+      login: (credentials, peer, tls) => this.#login(credentials, { peer, tls, protocol: "pop3" }),
+      mechanisms: this.#mechanisms(MAILBOX_MECHANISMS),
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
@@ -136,12 +144,20 @@ export class FrontendPart implements ThreadPart {
   static async open(settings: PartSettings, sharing: FrontendSharing): Promise<FrontendPart> {
     const part = new FrontendPart(settings, sharing, await tlsServer(settings));
     try {
+      await part.#ensureScramSecret();
       for (const listener of part.#listeners) listener.open();
     } catch (error) {
       await part.drain(0);
       throw error;
     }
     return part;
+  }
+
+  /** The first front end to start makes it; the others are refused, because it is there. */
+  async #ensureScramSecret(): Promise<void> {
+    if (!this.#settings.config.auth.scram || this.store.directory.secrets(SCRAM_SECRET).length > 0) return;
+    const value = randomBytes(32).toString("base64");
+    await this.store.write({ kind: "rotate-secret", name: SCRAM_SECRET, value, ifBefore: 0, keep: 1 });
   }
 
   sessions(): SessionInfo[] {
@@ -232,6 +248,29 @@ export class FrontendPart implements ThreadPart {
     }
   }
 
+  /** The account that SCRAM, a token or a certificate has shown; null refuses. */
+  async #proven({ user, proof }: Credentials, tls: TlsFacts | null): Promise<Account | null> {
+    const { directory } = this.store;
+    const named = normalizeAddress(user);
+    switch (proof?.kind) {
+      case "scram":
+        return proof.matches && named !== null ? directory.account(named) : null;
+      case "token": {
+        const address = await this.#tokens?.verify(proof.token) ?? null;
+        return address === null || (user !== "" && named !== address) ? null : directory.account(address);
+      }
+      case "certificate": {
+        const fingerprint = tls?.clientCertificate ?? null;
+        const row = fingerprint === null ? null : directory.certificate(fingerprint);
+        return row === null ? null : directory.accountById(row.accountId);
+      }
+      case undefined:
+        return null;
+      default:
+        return proof satisfies never;
+    }
+  }
+
   #imapOptions(listener: ListenerConfig, peer: PeerFacts): Partial<ImapOptions> {
     const { limits } = this.#settings.config;
     const { timeouts } = DEFAULT_IMAP_OPTIONS;
@@ -279,17 +318,39 @@ export class FrontendPart implements ThreadPart {
     return listener.plainLogin || (this.#settings.local && isLoopback(peer.address));
   }
 
+  #mechanisms(always: SaslMechanisms): SessionMechanismsOf {
+    const { auth } = this.#settings.config;
+    const { directory } = this.store;
+    return (tls) =>
+      new SessionMechanisms(always, {
+        scram: () => {
+          const secret = auth.scram && directory.allHaveScram()
+            ? directory.secrets(SCRAM_SECRET)[0]
+            : undefined;
+          if (secret === undefined) return null;
+          return () => ({
+            verifierOf: (user) => scramOf(directory, user, Buffer.from(secret.value, "base64")),
+            nonce: randomBytes(18).toString("base64"),
+          });
+        },
+        bearer: () => this.#tokens !== null,
+        certificate: () => tls()?.clientCertificate != null,
+      });
+  }
+
   async #login(
     credentials: Credentials,
-    { peer, protocol }: { readonly peer: PeerFacts; readonly protocol: LoginProtocol },
+    { peer, tls, protocol }: {
+      readonly peer: PeerFacts;
+      readonly tls: TlsFacts | null;
+      readonly protocol: LoginProtocol;
+    },
   ): Promise<LoginOutcome> {
-    const result = await this.#authenticator.login({
-      login: credentials.user,
-      password: credentials.password,
-      authzid: credentials.authorizationId,
-      address: peer.address,
-      protocol,
-    });
+    const { user, password, authorizationId, proof } = credentials;
+    const attempt = { login: user, authzid: authorizationId, address: peer.address, protocol };
+    const result = proof === undefined
+      ? await this.#authenticator.login({ ...attempt, password })
+      : await this.#authenticator.prove({ ...attempt, account: () => this.#proven(credentials, tls) });
     if (result.ok) return { kind: "ok", account: result.account };
     return {
       kind: result.reason === "wrong-password"
@@ -300,6 +361,20 @@ export class FrontendPart implements ThreadPart {
     };
   }
 }
+
+/** The file is read once, at start. */
+function tokenVerifier({ auth: { oauth } }: Config): TokenVerifier | null {
+  if (oauth === null) return null;
+  const { clientSecretFile: file, ...options } = oauth;
+  const clientSecret = file === "" ? "" : Deno.readTextFileSync(file).replace(/\r?\n$/, "");
+  return new TokenVerifier({ ...options, clientSecret }, {
+    clock: Date.now,
+    fetch: (url, init) => fetch(url, init),
+  });
+}
+
+/** Name of the secret that salts of users who do not exist are made with. */
+const SCRAM_SECRET = "scram";
 
 /** Milliseconds for cut sessions to notice. */
 const CUT_MS = 1_000;

@@ -14,7 +14,6 @@ import {
   DEFAULT_SESSION_LIMITS,
   ImapSession,
   type Reply,
-  type SaslExchange,
   type SessionLimits,
 } from "../protocols/imap/session.ts";
 import { type Account, StorageError, type Store } from "../storage/store.ts";
@@ -30,7 +29,7 @@ import { countCommand, faults, sessions as sessionsGauge } from "./imap/metrics.
 import { search } from "./imap/search.ts";
 import { close, leave, select, tell } from "./imap/select.ts";
 import { expunge, storeFlags } from "./imap/store.ts";
-import type { Login } from "./login.ts";
+import type { Login, SessionMechanismsOf } from "./login.ts";
 import type { Transport } from "./transport.ts";
 
 export interface ImapServices {
@@ -38,7 +37,7 @@ export interface ImapServices {
   readonly deadlines: Deadlines;
   readonly login: Login;
   /** SASL mechanisms by name in capitals. */
-  readonly mechanisms: ReadonlyMap<string, () => SaslExchange>;
+  readonly mechanisms: SessionMechanismsOf;
   readonly hostName: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -182,7 +181,7 @@ class Connection implements ImapContext {
       startTlsAvailable: transport.canStartTls,
       plainLoginAllowed: options.plainLoginAllowed,
       literals: options.literals,
-      mechanisms: services.mechanisms,
+      mechanisms: services.mechanisms(() => this.#transport.tls),
       serverId: new Map([["name", "Veredus"]]),
       limits: options.limits,
     });
@@ -407,7 +406,7 @@ class Connection implements ImapContext {
   }
 
   async #login(credentials: Credentials): Promise<void> {
-    const outcome = await this.#services.login(credentials, this.#transport.peer);
+    const outcome = await this.#services.login(credentials, this.#transport.peer, this.#transport.tls);
     switch (outcome.kind) {
       case "ok":
         this.account = outcome.account;

@@ -14,7 +14,7 @@ import { getLogger } from "@logtape/logtape";
 import { counter, gauge } from "../telemetry/metrics.ts";
 import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
-import { closeQuietly, DenoTransport, peerFacts, plainAddress } from "./deno_transport.ts";
+import { closeQuietly, DenoTransport, peerFacts } from "./deno_transport.ts";
 import { setListenOptions } from "./listen_options.ts";
 import { proxiedPeer } from "./proxied.ts";
 import type { SharedLimits } from "./shared_limits.ts";

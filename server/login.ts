@@ -1,7 +1,7 @@
 /** What became of a login, as the drivers of all protocols see it. */
-import type { Credentials } from "../protocols/sasl/exchange.ts";
+import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import type { Account } from "../storage/store.ts";
-import type { PeerFacts } from "./transport.ts";
+import type { PeerFacts, TlsFacts } from "./transport.ts";
 
 /** Temporary trouble is never shown as a wrong password. */
 export type LoginOutcome =
@@ -12,4 +12,11 @@ export type LoginOutcome =
   | { readonly kind: "blocked" };
 
 /** Checks credentials, with the delays that failures earn. */
-export type Login = (credentials: Credentials, peer: PeerFacts) => Promise<LoginOutcome>;
+export type Login = (
+  credentials: Credentials,
+  peer: PeerFacts,
+  tls: TlsFacts | null,
+) => Promise<LoginOutcome>;
+
+/** The mechanisms of one session, which depend on its TLS as it is when they are asked for. */
+export type SessionMechanismsOf = (tls: () => TlsFacts | null) => SaslMechanisms;

@@ -80,7 +80,14 @@ class PlainConnection implements OutgoingConnection {
       stream.destroy();
       throw new Error(problem);
     }
-    return new TlsConnection(this.remote, new TlsTransport(socket, { stream, peer: peerFacts(this.#conn) }));
+    return new TlsConnection(
+      this.remote,
+      new TlsTransport(socket, {
+        stream,
+        peer: peerFacts(this.#conn),
+        asked: false,
+      }),
+    );
   }
 
   close(): void {

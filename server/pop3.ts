@@ -11,11 +11,11 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
 import { Maildrop } from "../protocols/pop3/maildrop.ts";
 import { DEFAULT_POP3_LIMITS, type Pop3Limits, Pop3Session } from "../protocols/pop3/session.ts";
-import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
+import type { Credentials } from "../protocols/sasl/exchange.ts";
 import { type Account, type Mailbox, StorageError, type Store } from "../storage/store.ts";
 import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
-import type { Login } from "./login.ts";
+import type { Login, SessionMechanismsOf } from "./login.ts";
 import type { MaildropLocks } from "./maildrop_locks.ts";
 import { HeldMessages, type Readable } from "./pop3/held_messages.ts";
 import { countReply, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
@@ -27,7 +27,7 @@ export interface Pop3Services {
   readonly deadlines: Deadlines;
   readonly locks: MaildropLocks;
   readonly login: Login;
-  readonly mechanisms: SaslMechanisms;
+  readonly mechanisms: SessionMechanismsOf;
   readonly hostName: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -180,7 +180,7 @@ class Connection implements RetrieveContext {
       tlsActive: transport.tls !== null,
       startTlsAvailable: transport.canStartTls,
       plainLoginAllowed: options.plainLoginAllowed,
-      mechanisms: services.mechanisms,
+      mechanisms: services.mechanisms(() => this.#transport.tls),
       limits: options.limits,
       onReply: countReply,
     });
@@ -339,7 +339,7 @@ class Connection implements RetrieveContext {
   }
 
   async #login(credentials: Credentials): Promise<void> {
-    const outcome = await this.#services.login(credentials, this.#transport.peer);
+    const outcome = await this.#services.login(credentials, this.#transport.peer, this.#transport.tls);
     switch (outcome.kind) {
       case "ok":
         return await this.#open(outcome.account, credentials.mechanism);

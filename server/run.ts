@@ -240,6 +240,7 @@ function needRestart(now: Config, next: Config): string[] {
     "threads",
     "trustedNetworks",
     "proxyNetworks",
+    "auth",
     "queue",
     "relay",
     "captureOutbound",

@@ -10,6 +10,7 @@
  * that one has given its connection away. Limits: {@linkcode HANDSHAKE_TIMEOUT_MS} for the handshake,
  * {@linkcode READ_OCTETS} held per connection.
  */
+import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
 import type { Certificate } from "./certificate.ts";
@@ -76,7 +77,7 @@ export class TlsServer implements TlsUpgrader {
       socket.off("error", fail);
       socket.off("close", ended);
       stream.onEnd = null;
-      resolve(new TlsTransport(socket, { stream, peer }));
+      resolve(new TlsTransport(socket, { stream, peer, asked: this.#requestClientCertificate }));
     });
     return promise;
   }
@@ -131,9 +132,9 @@ export class TlsTransport implements Transport {
   #error: Error | null;
   #wake: (() => void) | null;
 
-  constructor(socket: tls.TLSSocket, parts: { stream: ConnStream; peer: PeerFacts }) {
+  constructor(socket: tls.TLSSocket, parts: { stream: ConnStream; peer: PeerFacts; asked: boolean }) {
     this.peer = parts.peer;
-    this.tls = factsOf(socket);
+    this.tls = factsOf(socket, parts.asked);
     this.canStartTls = false;
     this.#socket = socket;
     this.#stream = parts.stream;
@@ -215,12 +216,14 @@ export class TlsTransport implements Transport {
 /** Milliseconds the last octets and close_notify may take after `close`. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
-function factsOf(socket: tls.TLSSocket): TlsFacts {
+function factsOf(socket: tls.TLSSocket, asked: boolean): TlsFacts {
   const name = (socket as tls.TLSSocket & { servername?: string | false | null }).servername;
+  const raw = asked ? (socket.getPeerCertificate(true) as tls.PeerCertificate | undefined)?.raw : undefined;
   const cipher = socket.getCipher() as tls.CipherNameAndProtocol | undefined;
   return {
     protocol: socket.getProtocol(),
     cipher: cipher?.standardName ?? cipher?.name ?? null,
+    clientCertificate: raw === undefined ? null : createHash("sha256").update(raw).digest("hex"),
     serverName: typeof name === "string" && name !== "" ? name : null,
   };
 }

@@ -20,6 +20,8 @@ export interface TlsFacts {
   readonly cipher: string | null;
   /** SNI of the client. */
   readonly serverName: string | null;
+  /** SHA-256 of the client's certificate in DER, lower-case hex; null without one. Nobody has checked who issued it. */
+  readonly clientCertificate: string | null;
 }
 
 export interface Transport {

@@ -18,6 +18,7 @@ import { Problem } from "./problem.ts";
 import { newRouter, type RouteContext, type Router, Serial } from "./router.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { addressRoutes } from "./routes/addresses.ts";
+import { certificateRoutes } from "./routes/certificates.ts";
 import { aliasRoutes } from "./routes/aliases.ts";
 import { domainRoutes } from "./routes/domains.ts";
 import { groupRoutes } from "./routes/groups.ts";
@@ -100,6 +101,7 @@ function api(context: RouteContext): Router {
     domainRoutes,
     accountRoutes,
     addressRoutes,
+    certificateRoutes,
     aliasRoutes,
     groupRoutes,
     queueRoutes,

@@ -14,6 +14,7 @@ import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { type CliContext, CliFailure } from "./context.ts";
+import { certificateCommands } from "./commands/certificate.ts";
 import { Commands } from "./shell.ts";
 
 export function registerCommands(program: Command, context: CliContext): void {
@@ -21,6 +22,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   domainCommands(commands);
   accountCommands(commands);
   addressCommands(commands);
+  certificateCommands(commands);
   aliasCommands(commands);
   groupCommands(commands);
   queueCommands(commands);

@@ -10,7 +10,7 @@
 import { latin1 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
 import { LineFramer } from "../line_framer.ts";
-import type { Credentials, SaslExchange, SaslMechanisms } from "../sasl/exchange.ts";
+import { type Credentials, credentialsOf, type SaslExchange, type SaslMechanisms } from "../sasl/exchange.ts";
 import { type Command, parseCommand, type Verb } from "./command.ts";
 import { LANGUAGES, matchLanguage } from "./language.ts";
 import type { Maildrop } from "./maildrop.ts";
@@ -404,9 +404,8 @@ export class Pop3Session {
   }
 
   #credentials(mechanism: string, given: Omit<Credentials, "mechanism">): Pop3Event {
-    const { authorizationId, user, password } = given;
     this.#waiting = "credentials";
-    return { kind: "credentials", credentials: { mechanism, authorizationId, user, password } };
+    return { kind: "credentials", credentials: credentialsOf(mechanism, given) };
   }
 
   #capabilities(): null {

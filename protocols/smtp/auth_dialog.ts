@@ -4,7 +4,7 @@
  * Pure; whether AUTH is allowed at all is for the session to say, and the credentials are for others to judge.
  */
 import { decodeBase64Strict, encodeBase64 } from "../../bytes/base64.ts";
-import type { Credentials, SaslExchange } from "../sasl/exchange.ts";
+import { type Credentials, credentialsOf, type SaslExchange } from "../sasl/exchange.ts";
 import { AUTH_CANCELLED, BAD_BASE64, BAD_SASL_RESPONSE, type Reply } from "./reply.ts";
 
 export type AuthStep =
@@ -41,10 +41,6 @@ export class AuthDialog {
     const step = this.#exchange.step(response);
     if (step.kind === "challenge") return { kind: "challenge", base64: encodeBase64(step.octets) };
     if (step.kind === "malformed") return { kind: "refused", reply: BAD_SASL_RESPONSE };
-    const { authorizationId, user, password } = step;
-    return {
-      kind: "credentials",
-      credentials: { mechanism: this.#mechanism, authorizationId, user, password },
-    };
+    return { kind: "credentials", credentials: credentialsOf(this.#mechanism, step) };
   }
 }

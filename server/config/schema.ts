@@ -300,48 +300,45 @@ const smtp = z.strictObject({
   maxHoldMs: value.max_hold,
 }));
 
-const webAddress = text("an address that begins with https:// or http://", /^https?:\/\/[^\s]+$/);
 const oauth = z.strictObject({
-  introspection: about(
-    webAddress.optional(),
-    "asks there what a token is (RFC 7662)",
+  url: about(
+    text("an address that begins with https:// or http://", /^(?:https?:\/\/[^\s]+)?$/).default(""),
+    "where bearer tokens of an identity provider are checked (OAUTHBEARER, XOAUTH2); left out: not at all",
     "https://id.example.org/introspect",
   ),
-  jwks: about(
-    webAddress.optional(),
-    "or checks its signature by the keys there (RFC 7517)",
-    "https://id.example.org/jwks",
+  kind: about(
+    z.enum(["introspection", "jwks"]).default("introspection"),
+    "introspection asks there what a token is (RFC 7662), jwks gets the keys that sign them (RFC 7517)",
   ),
-  client_id: about(z.string().default(""), "our name at the introspection endpoint", "veredus"),
+  client_id: about(z.string().default(""), "introspection: our name there", "veredus"),
   client_secret_file: about(
     z.string().default(""),
-    "file with our password there",
+    "introspection: file with our password there",
     "/etc/veredus/oauth-secret",
   ),
   issuer: about(z.string().default(""), "iss that a token must have", "https://id.example.org"),
   audience: about(z.string().default(""), "aud that a token must have; needed with jwks", "mail"),
   claim: about(z.string().min(1).default("email"), "claim that holds the account's address"),
 }).superRefine((value, context) => {
-  if ((value.introspection === undefined) === (value.jwks === undefined)) {
-    context.addIssue({ code: "custom", path: ["introspection"], message: "either introspection or jwks" });
-  }
-  if (value.jwks !== undefined && value.audience === "") {
-    // A token for another service of the same provider is no login here.
+  // A token for another service of the same provider is no login here.
+  if (value.url !== "" && value.kind === "jwks" && value.audience === "") {
     context.addIssue({
       code: "custom",
       path: ["audience"],
       message: "jwks needs the audience that tokens are for",
     });
   }
-}).transform((value): OAuthConfig => ({
-  introspection: value.introspection ?? "",
-  jwks: value.jwks ?? "",
-  clientId: value.client_id,
-  clientSecretFile: value.client_secret_file,
-  issuer: value.issuer,
-  audience: value.audience,
-  claim: value.claim,
-}));
+}).transform((value): OAuthConfig | null =>
+  value.url === "" ? null : {
+    introspection: value.kind === "introspection" ? value.url : "",
+    jwks: value.kind === "jwks" ? value.url : "",
+    clientId: value.client_id,
+    clientSecretFile: value.client_secret_file,
+    issuer: value.issuer,
+    audience: value.audience,
+    claim: value.claim,
+  }
+);
 
 const authentication = z.strictObject({
   scram: about(
@@ -349,8 +346,8 @@ const authentication = z.strictObject({
     "offer SCRAM-SHA-256 when every account has what it needs, which is made when a password is set or used; a stolen\n" +
       "database is easier to try passwords on than with scrypt alone",
   ),
-  oauth: about(oauth.optional(), "bearer tokens of an identity provider (OAUTHBEARER, XOAUTH2)"),
-}).transform((value): AuthConfig => ({ scram: value.scram, oauth: value.oauth ?? null }));
+  oauth: about(oauth.prefault({}), "bearer tokens"),
+}).transform((value): AuthConfig => ({ scram: value.scram, oauth: value.oauth }));
 
 const relayRule = z.strictObject({
   senders: about(z.array(domain).default([]), "domains of senders it is for; left out: all", ["example.org"]),

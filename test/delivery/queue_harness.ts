@@ -1,5 +1,6 @@
 /** A queue over a real store, sending to servers on loopback; retries come after milliseconds. */
 import type { Agents } from "../../delivery/agents.ts";
+import { fileHeld } from "../../delivery/held.ts";
 import { noticeOperation } from "../../delivery/dsn.ts";
 import { GroupAgent } from "../../delivery/group.ts";
 import { DEFAULT_TIMEOUTS, type OutboundParts } from "../../delivery/outbound.ts";
@@ -91,6 +92,7 @@ export class QueueHarness {
       agents: {
         group: (address, job) => groups.deliver(address, job),
         command: () => Promise.reject(new Error("no commands in this test")),
+        local: (_name, job) => fileHeld(post, job),
         hook: () => Promise.reject(new Error("no hooks in this test")),
         ...options.agents,
       },

@@ -24,6 +24,7 @@ export const TEST_PEER: PeerFacts = {
 };
 
 export const TEST_TLS: TlsFacts = {
+  clientCertificate: null,
   protocol: "TLSv1.3",
   cipher: "TLS_AES_256_GCM_SHA384",
   serverName: "mx.example.test",

@@ -146,7 +146,7 @@ export class Harness {
       store: test.store,
       deadlines: this.deadlines,
       login: ({ user, password }) => Promise.resolve(this.#login(user, password)),
-      mechanisms: new Map([["PLAIN", () => new PlainExchange()]]),
+      mechanisms: () => new Map([["PLAIN", () => new PlainExchange()]]),
       hostName: "mx.example.test",
       now: () => Date.now(),
       newId: () => `id${++this.#ids}`,

@@ -125,7 +125,7 @@ export class Pop3Harness {
       deadlines: this.deadlines,
       locks: new MaildropLocks(this.buffer, { column }),
       login: ({ user, password }) => Promise.resolve(this.#login(user, password)),
-      mechanisms: MAILBOX_MECHANISMS,
+      mechanisms: () => MAILBOX_MECHANISMS,
       hostName: "mx.example.test",
       now: () => Date.now(),
       newId: () => `id${++this.#ids}`,

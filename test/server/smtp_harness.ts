@@ -51,6 +51,11 @@ export class FakeTransaction implements Transaction {
     return this.#reception.finish();
   }
 
+  async finishEach(): Promise<readonly Reply[]> {
+    const answer = await this.finish();
+    return this.to.map(() => answer);
+  }
+
   discard(): void {
     this.discarded++;
   }
@@ -71,6 +76,14 @@ export class FakeReception implements Reception {
     const transaction = new FakeTransaction(this, { traceId, client, from: formatPath(mail.reversePath) });
     this.transactions.push(transaction);
     return transaction;
+  }
+
+  lookup(): Reply {
+    return reply(252, "2.1.5", "Perhaps");
+  }
+
+  etrn(_client: ClientFacts, text: string): Promise<Reply> {
+    return Promise.resolve(reply(250, "2.0.0", `OK, ${text}`));
   }
 
   get last(): FakeTransaction {
@@ -147,6 +160,10 @@ const ALICE: Account = {
   enabled: true,
   sendAs: [],
   createdAt: 0,
+  quotaOctets: null,
+  quotaMessages: null,
+  subaddressFolder: null,
+  scram: null,
 };
 
 export class SmtpHarness {
@@ -163,7 +180,7 @@ export class SmtpHarness {
       reception: this.reception,
       deadlines: this.#deadlines,
       login: ({ user, password }) => Promise.resolve(this.#login(user, password)),
-      mechanisms: SMTP_MECHANISMS,
+      mechanisms: () => SMTP_MECHANISMS,
       hostName: "mx.example.test",
       now: () => this.now,
       newId: () => `s${++this.#ids}`,

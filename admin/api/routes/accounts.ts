@@ -2,6 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { HashBusy } from "../../../auth/hash_work.ts";
 import { parsePasswordHash, UnusableHash } from "../../../auth/password_hash.ts";
+import { makeScram } from "../../../auth/scram.ts";
 import { domainOf } from "../../../storage/address_form.ts";
 import type { Account } from "../../../storage/store.ts";
 import { needs } from "../access.ts";
@@ -123,7 +124,15 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
         free();
         refuseForeignDomain(address);
         const more = given({ quotaOctets, quotaMessages, subaddressFolder });
-        const account = { address, displayName, enabled, sendAs, passwordHash, ...more };
+        const account = {
+          address,
+          displayName,
+          enabled,
+          sendAs,
+          passwordHash,
+          scram: await scramOf(secret.password),
+          ...more,
+        };
         await commit(store, { kind: "put-account", account });
         return c.json(shown(existing(address)), 201);
       });
@@ -179,7 +188,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
             ...(displayName !== undefined && { displayName }),
             ...(enabled !== undefined && { enabled }),
             ...(sendAs !== undefined && { sendAs }),
-            ...(passwordHash !== undefined && { passwordHash }),
+            ...(passwordHash !== undefined && { passwordHash, scram: await scramOf(secret.password) }),
             ...given({ quotaOctets, quotaMessages, subaddressFolder }),
           },
         });
@@ -226,6 +235,11 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
         ? `there is no domain ${name}; add it first (veredus domain add ${name})`
         : `${name} is a relay domain and has no accounts`,
     });
+  }
+
+  /** Null where only a hash is known: the next login makes it. */
+  async function scramOf(password: string | undefined): Promise<string | null> {
+    return password === undefined ? null : await makeScram(password);
   }
 
   /** Undefined: unchanged. */

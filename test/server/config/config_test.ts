@@ -77,14 +77,14 @@ Deno.test("faults name file, line, column, key, value, what is allowed and the n
       `${FILE}:3:3: queue.lifetime: 5: must be a duration from 1s to 30d, as in "90s", "5m", "1h 30m"`,
     ]],
     ["hostname: a.example\nlisteners:\n  - protocol: smpt\n", [
-      `${FILE}:3:5: listeners[0].protocol: "smpt": must be one of smtp, submission, submissions, imap, imaps, ` +
-      `pop3, pop3s, http`,
+      `${FILE}:3:5: listeners[0].protocol: "smpt": must be one of smtp, submission, submissions, lmtp, imap, imaps, ` +
+      `pop3, pop3s, http, https`,
     ]],
     ["hostname: a.example\nlisteners:\n  - { protocol: imap, adress: '*' }\n", [
       `${FILE}:3:23: listeners[0].adress: unknown key; did you mean "address"?`,
     ]],
     ["hostname: a.example\nlisteners:\n  - { protocol: imap, tls: full }\n", [
-      `${FILE}:3:23: listeners[0].tls: "full": must be tls: full is for submissions, imaps and pop3s; STARTTLS ` +
+      `${FILE}:3:23: listeners[0].tls: "full": must be tls: full is for submissions, lmtp, imaps and pop3s; STARTTLS ` +
       `always has SNI and several certificates`,
     ]],
     ["hostname: a.example\nlisteners:\n  - { protocol: imap, plain_login: maybe }\n", [

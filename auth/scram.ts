@@ -1,0 +1,40 @@
+/**
+ * SCRAM verifiers of passwords: made off the event loop, and made up for users that do not exist.
+ *
+ * A made-up verifier has a salt that depends on the name and a secret of this installation, and the iterations of ours:
+ * it is the same tomorrow, so that asking twice tells nothing (RFC 5802 9). No password fits it.
+ */
+import { createHmac, pbkdf2, randomBytes } from "node:crypto";
+import { promisify } from "node:util";
+import { formatScram, parseScram, type ScramVerifier } from "../protocols/sasl/scram.ts";
+import { normalizeAddress } from "../storage/address_form.ts";
+import type { Directory } from "../storage/store.ts";
+import { opaqueString } from "./password_hash.ts";
+
+/** RFC 7677 4 asks for 4,096 at least. */
+export const SCRAM_ITERATIONS = 10_000;
+const SALT_OCTETS = 16;
+const derive = promisify(pbkdf2);
+
+/** The stored form for a password. */
+export async function makeScram(password: string): Promise<string> {
+  const salt = new Uint8Array(randomBytes(SALT_OCTETS));
+  const salted = await derive(opaqueString(password), salt, SCRAM_ITERATIONS, 32, "sha256");
+  return formatScram(new Uint8Array(salted), { salt, iterations: SCRAM_ITERATIONS });
+}
+
+/** The verifier of a login; one that nothing fits where there is none. */
+export function scramOf(directory: Directory, login: string, secret: Uint8Array): ScramVerifier {
+  const address = normalizeAddress(login);
+  const account = address === null ? null : directory.account(address);
+  const stored = account?.scram == null ? null : parseScram(account.scram);
+  const part = (purpose: string) =>
+    new Uint8Array(createHmac("sha256", secret).update(`${purpose}\0${address ?? login}`).digest());
+  const unknown: ScramVerifier = {
+    iterations: SCRAM_ITERATIONS,
+    salt: part("salt").subarray(0, SALT_OCTETS),
+    storedKey: part("stored key"),
+    serverKey: part("server key"),
+  };
+  return stored !== null && account!.enabled ? stored : unknown;
+}
