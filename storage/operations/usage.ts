@@ -6,42 +6,61 @@
  * an operation has to keep them: COPY, APPEND. Mail that arrives is checked at RCPT (delivery/quota.ts).
  */
 import type { WriteOp, WriteResult } from "../ops.ts";
-import { DONE, type OperationContext, refuse } from "./context.ts";
+import { DONE, type OperationContext, refuse, type UsageDelta } from "./context.ts";
+
+interface Sum {
+  octets: number;
+  messages: number;
+}
 
 /** Adds to the counters now. */
-export function addUsage(
-  context: OperationContext,
-  { accountId, octets, messages }: { accountId: number; octets: number; messages: number },
-): void {
-  const [domain] = context.rows(
+export function addUsage(context: OperationContext, delta: UsageDelta): void {
+  const domain = addToAccount(context, delta);
+  if (domain !== null) addToDomain(context, domain, delta);
+}
+
+/** Writes what was noted: one statement for each account, one for each domain. */
+export function settleUsage(context: OperationContext): void {
+  if (context.usage.length === 0) return;
+  const accounts = new Map<number, Sum>();
+  for (const delta of context.usage) add(accounts, delta.accountId, delta);
+  context.usage.length = 0;
+  const domains = new Map<string, Sum>();
+  for (const [accountId, sum] of accounts) {
+    const domain = addToAccount(context, { accountId, ...sum });
+    if (domain !== null) add(domains, domain, sum);
+  }
+  for (const [domain, sum] of domains) addToDomain(context, domain, sum);
+}
+
+function add<K>(sums: Map<K, Sum>, key: K, { octets, messages }: Sum): void {
+  const sum = sums.get(key);
+  if (sum === undefined) sums.set(key, { octets, messages });
+  else {
+    sum.octets += octets;
+    sum.messages += messages;
+  }
+}
+
+/** The domain of the account; null when it went earlier in this group, and its domain's share with it. */
+function addToAccount(context: OperationContext, { accountId, octets, messages }: UsageDelta): string | null {
+  const [domain = null] = context.rows(
     "UPDATE accounts SET used_octets = used_octets + ?, used_messages = used_messages + ? WHERE id = ? RETURNING domain",
   ).get(octets, messages, accountId) ?? [];
-  if (typeof domain !== "string") return; // the account went earlier in this group, and its domain's share with it
+  return domain as string | null;
+}
+
+function addToDomain(context: OperationContext, domain: string, { octets, messages }: Sum): void {
   context.sql(
     "UPDATE domains SET used_octets = used_octets + ?, used_messages = used_messages + ? WHERE name = ?",
   )
     .run(octets, messages, domain);
 }
 
-/** Writes what was noted. */
-export function settleUsage(context: OperationContext): void {
-  if (context.usage.length === 0) return;
-  const sums = new Map<number, { accountId: number; octets: number; messages: number }>();
-  for (const { accountId, octets, messages } of context.usage.splice(0)) {
-    const sum = sums.get(accountId);
-    if (sum === undefined) sums.set(accountId, { accountId, octets, messages });
-    else {
-      sum.octets += octets;
-      sum.messages += messages;
-    }
-  }
-  for (const sum of sums.values()) addUsage(context, sum);
-}
-
 /** Why an account cannot take so much more; null when it can. */
 export function overQuota(
   context: OperationContext,
-  { accountId, octets, messages }: { accountId: number; octets: number; messages: number },
+  { accountId, octets, messages }: UsageDelta,
 ): WriteResult | null {
   const row = context.rows(
     "SELECT a.used_octets, a.used_messages, coalesce(a.quota_octets, d.account_quota_octets), " +
