@@ -135,7 +135,7 @@ try {
   await measure(figures.filter(({ when }) => when === "after"), setting);
   const only = args.only.map((name) => ` --only ${name}`).join("");
   const command = `deno task bench${args.quick ? " --quick" : ""}${only}`;
-  if (args.write) writeResults(rows, { machine, command });
+  if (args.write && cleaning === null) writeResults(rows, { machine, command });
 } catch (error) {
   failed++;
   console.log(error instanceof Error ? error.message : error);
