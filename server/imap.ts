@@ -18,6 +18,7 @@ import {
 } from "../protocols/imap/session.ts";
 import { type Account, StorageError, type Store } from "../storage/store.ts";
 import { BUSY_OCTETS, busyBuffers, IDLE_OCTETS } from "./buffers.ts";
+import { CompressedTransport } from "./compressed_transport.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import { Appending, beginAppend } from "./imap/append.ts";
 import { bad, type ImapContext, no, ok, type Selected } from "./imap/context.ts";
@@ -26,6 +27,7 @@ import { fetch } from "./imap/fetch.ts";
 import { Idling } from "./imap/idle.ts";
 import { create, list, remove, rename, status, subscribe } from "./imap/mailbox.ts";
 import { countCommand, faults, sessions as sessionsGauge } from "./imap/metrics.ts";
+import { getQuota, getQuotaRoot, setQuota } from "./imap/quota.ts";
 import { search } from "./imap/search.ts";
 import { close, leave, select, tell } from "./imap/select.ts";
 import { expunge, storeFlags } from "./imap/store.ts";
@@ -277,6 +279,11 @@ class Connection implements ImapContext {
         case "starttls":
           await this.#startTls();
           break;
+        case "compress":
+          await this.#flush();
+          session.dropInput();
+          this.#transport = new CompressedTransport(this.#transport);
+          break;
         case "append": {
           const begun = beginAppend(this, event.append);
           if (begun instanceof Appending) {
@@ -331,6 +338,7 @@ class Connection implements ImapContext {
     const reply = await this.#guarded(() => this.#run(command));
     await tell(this, { expunges: !rule.usesSequence });
     this.#answer(reply);
+    if (command.name === "UNAUTHENTICATE") await this.#endCompression();
   }
 
   #run(command: Command): Promise<Reply> | Reply {
@@ -346,6 +354,12 @@ class Connection implements ImapContext {
         return close(this, true);
       case "UNSELECT":
         return close(this, false);
+      case "GETQUOTA":
+        return getQuota(this, command);
+      case "GETQUOTAROOT":
+        return getQuotaRoot(this, command);
+      case "SETQUOTA":
+        return setQuota();
       case "UNAUTHENTICATE":
         return this.#unauthenticate();
       case "CREATE":
@@ -375,6 +389,7 @@ class Connection implements ImapContext {
         return copyOrMove(this, command);
       case "CAPABILITY":
       case "LOGOUT":
+      case "COMPRESS":
       case "STARTTLS":
       case "NAMESPACE":
       case "IDLE":
@@ -435,6 +450,15 @@ class Connection implements ImapContext {
     this.session.unauthenticate();
     this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
     return ok("Unauthenticated");
+  }
+
+  /** RFC 8437 2: compression ends behind the tagged OK; what the client sent inside it is void. */
+  async #endCompression(): Promise<void> {
+    if (!(this.#transport instanceof CompressedTransport)) return;
+    await this.#flush();
+    this.session.dropInput();
+    this.session.compressed = false;
+    this.#transport = this.#transport.stop();
   }
 
   async #startTls(): Promise<void> {

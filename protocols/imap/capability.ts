@@ -10,18 +10,25 @@ export interface CapabilityFacts {
   readonly mechanisms: readonly string[];
   /** Largest message of APPEND (RFC 7889). */
   readonly appendLimitOctets: number;
+  /** Capabilities this account is not told of, in capitals: a way around faults of its clients. */
+  readonly hidden: ReadonlySet<string>;
 }
 
 export const BEFORE_LOGIN = "IMAP4rev1 SASL-IR ENABLE ID IDLE";
 /** What every account has; the session adds what depends on settings. */
 export const AFTER_LOGIN =
   "IMAP4rev1 SASL-IR ENABLE ID IDLE UIDPLUS MOVE NAMESPACE UNSELECT CHILDREN SPECIAL-USE STATUS=SIZE CONDSTORE " +
-  "QRESYNC ESEARCH SEARCHRES WITHIN LIST-EXTENDED LIST-STATUS CREATE-SPECIAL-USE UNAUTHENTICATE UTF8=ACCEPT";
+  "QRESYNC ESEARCH SEARCHRES WITHIN LIST-EXTENDED LIST-STATUS CREATE-SPECIAL-USE UNAUTHENTICATE UTF8=ACCEPT " +
+  "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE INPROGRESS COMPRESS=DEFLATE";
 
 /** The capabilities separated by spaces. */
 export function capabilities(facts: CapabilityFacts): string {
   let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
-  if (facts.authenticated) return `${text} APPENDLIMIT=${facts.appendLimitOctets}`;
+  if (facts.authenticated) {
+    text += ` APPENDLIMIT=${facts.appendLimitOctets}`;
+    if (facts.hidden.size === 0) return text;
+    return text.split(" ").filter((name) => !facts.hidden.has(name.toUpperCase())).join(" ");
+  }
   if (facts.startTlsAvailable) text += " STARTTLS";
   if (facts.loginDisabled) return text + " LOGINDISABLED";
   for (const mechanism of facts.mechanisms) text += ` AUTH=${mechanism}`;

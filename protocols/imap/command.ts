@@ -32,6 +32,9 @@ export type Command =
     /** RFC 4959; in base64, "=" for an empty response; null when none was sent. */
     readonly initialResponse: string | null;
   }
+  | { readonly name: "COMPRESS"; readonly algorithm: string }
+  | { readonly name: "GETQUOTA" | "SETQUOTA"; readonly root: string }
+  | { readonly name: "GETQUOTAROOT"; readonly mailbox: string }
   | { readonly name: "ENABLE"; readonly capabilities: readonly string[] }
   | { readonly name: "ID"; readonly fields: ReadonlyMap<string, string | null> | null }
   | {

@@ -7,6 +7,7 @@
 import type { CommandCursor } from "./lexer.ts";
 import type { Command } from "./command.ts";
 import { parseAuthenticate } from "./commands/authenticate.ts";
+import { parseCompress } from "./commands/compress.ts";
 import { parseCopyMove } from "./commands/copy_move.ts";
 import { parseEnable } from "./commands/enable.ts";
 import { parseExpunge, parseUidExpunge } from "./commands/expunge.ts";
@@ -15,6 +16,7 @@ import { parseId } from "./commands/id.ts";
 import { parseList, parseLsub } from "./commands/list.ts";
 import { parseLogin } from "./commands/login.ts";
 import { parseCreate, parseMailboxCommand, parseRename } from "./commands/mailbox.ts";
+import { parseGetQuota, parseGetQuotaRoot, parseSetQuota } from "./commands/quota.ts";
 import { parseSearch } from "./commands/search.ts";
 import { parseSelect } from "./commands/select.ts";
 import { parseStatus } from "./commands/status.ts";
@@ -76,6 +78,10 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["AUTHENTICATE", rule(NOT_AUTHENTICATED, parseAuthenticate)],
   ["LOGIN", rule(NOT_AUTHENTICATED, parseLogin)],
   ["UNAUTHENTICATE", rule(AUTHENTICATED, bare("UNAUTHENTICATE"), "breaks")],
+  ["COMPRESS", rule(AUTHENTICATED, parseCompress)],
+  ["GETQUOTA", rule(AUTHENTICATED, parseGetQuota)],
+  ["GETQUOTAROOT", rule(AUTHENTICATED, parseGetQuotaRoot)],
+  ["SETQUOTA", rule(AUTHENTICATED, parseSetQuota)],
   ["ENABLE", rule(AUTHENTICATED, parseEnable)],
   ["SELECT", rule(AUTHENTICATED, parseSelect("SELECT"), "breaks")],
   ["EXAMINE", rule(AUTHENTICATED, parseSelect("EXAMINE"), "breaks")],

@@ -73,6 +73,8 @@ export type ImapEvent =
   | { readonly kind: "credentials"; readonly credentials: Credentials }
   /** The tagged OK is written: flush, `dropInput`, handshake, `tlsStarted`. */
   | { readonly kind: "starttls" }
+  /** The tagged OK is written: flush, `dropInput`, both ways are compressed from here on (RFC 4978). */
+  | { readonly kind: "compress" }
   /** Nothing of the message is sent yet (or it comes unasked): `grantAppend` or refuse it by `answer`. */
   | { readonly kind: "append"; readonly append: AppendStart }
   | { readonly kind: "append-data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
@@ -89,6 +91,7 @@ type Waiting = "" | "answer" | "append";
 
 /** Extensions that change what a client is told, and so wait for its ENABLE. */
 const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC", "UTF8=ACCEPT"]);
+const NONE: ReadonlySet<string> = new Set();
 
 const NEED_INPUT: ImapEvent = { kind: "need-input" };
 const CLOSE: ImapEvent = { kind: "close" };
@@ -100,6 +103,8 @@ export class ImapSession {
   readonly out: Out;
   state: SessionState = "not-authenticated";
   tlsActive: boolean;
+  /** COMPRESS is active. */
+  compressed = false;
   /** Extensions the client has enabled (RFC 5161). */
   readonly enabled = new Set<string>();
   /** What the client said of itself (RFC 2971). */
@@ -120,6 +125,7 @@ export class ImapSession {
   #closing = false;
   /** A parenthesis is to follow the message of APPEND. */
   #closeAppend = false;
+  #hidden = NONE;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -236,8 +242,9 @@ export class ImapSession {
     this.#waiting = "";
   }
 
-  /** The answer to good credentials. */
-  loggedIn(): void {
+  /** The answer to good credentials; `hidden` are capabilities not to be told, in capitals. */
+  loggedIn(hidden: ReadonlySet<string> = NONE): void {
+    this.#hidden = hidden;
     this.state = "authenticated";
     this.#framer.limits = this.#options.limits.afterLogin;
     this.answer({ status: "OK", code: `CAPABILITY ${this.#capabilities()}`, text: "Logged in" });
@@ -249,6 +256,7 @@ export class ImapSession {
     this.#framer.limits = this.#options.limits.beforeLogin;
     this.enabled.clear();
     this.clientId = null;
+    this.#hidden = NONE;
   }
 
   /** Takes the announced message: its octets follow as `append-data`. */
@@ -398,6 +406,20 @@ export class ImapSession {
         }
         this.#ok("Begin TLS");
         return { kind: "starttls" };
+      case "COMPRESS":
+        if (command.algorithm !== "DEFLATE") {
+          return this.#write({ status: "NO", code: "CANNOT", text: "DEFLATE is all there is" });
+        }
+        if (this.compressed) {
+          return this.#write({
+            status: "NO",
+            code: "COMPRESSIONACTIVE",
+            text: "Compression is active already",
+          });
+        }
+        this.compressed = true;
+        this.#ok("DEFLATE active");
+        return { kind: "compress" };
       case "LOGIN":
         this.#waiting = "answer";
         return {
@@ -424,7 +446,7 @@ export class ImapSession {
   /** Unknown names are no error (RFC 5161 3.1); QRESYNC brings CONDSTORE along (RFC 7162 3.2.3). */
   #enable(names: readonly string[]): void {
     const fresh = names.filter((name, at) =>
-      CAN_ENABLE.has(name) && names.indexOf(name) === at && !this.enabled.has(name)
+      CAN_ENABLE.has(name) && !this.#hidden.has(name) && names.indexOf(name) === at && !this.enabled.has(name)
     );
     for (const name of fresh) this.enabled.add(name);
     if (this.enabled.has("QRESYNC")) this.enabled.add("CONDSTORE");
@@ -537,6 +559,7 @@ export class ImapSession {
       literals: this.#options.literals,
       mechanisms: [...this.#options.mechanisms.keys()],
       appendLimitOctets: this.#options.limits.messageOctets,
+      hidden: this.#hidden,
     });
   }
 

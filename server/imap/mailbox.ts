@@ -8,6 +8,7 @@ import type { Reply } from "../../protocols/imap/session.ts";
 import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { deletedOctets } from "./quota.ts";
 import { leave } from "./select.ts";
 
 /** Special uses a client may give a mailbox (RFC 6154 2, without those that name a view over others). */
@@ -204,6 +205,9 @@ async function statusOf(
         break;
       case "DELETED":
         values.push([item, mailbox.deleted]);
+        break;
+      case "DELETED-STORAGE":
+        values.push([item, await deletedOctets(context, mailbox)]);
         break;
       case "APPENDLIMIT":
         values.push([item, context.session.appendLimitOctets]);

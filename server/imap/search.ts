@@ -18,6 +18,7 @@ import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_s
 import type { Reply } from "../../protocols/imap/session.ts";
 import { type MessageRow, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { Progress } from "./progress.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "./search_text.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
@@ -63,9 +64,11 @@ export async function search(
   const hits: Candidate[] = [];
   let undecided = await byIndex(context, { selected, judge, hits });
   const state = { broken: false };
+  const progress = new Progress(context, undecided.length);
   for (let at = 0; at < undecided.length; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
     await byRows(context, { selected, judge, hits, batch, cost, state });
+    progress.add(batch.length);
   }
   undecided = [];
   hits.sort((a, b) => a.sequence - b.sequence);

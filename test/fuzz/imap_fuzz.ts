@@ -125,6 +125,7 @@ export function playImap(chunks: readonly Uint8Array[]): { readonly output: stri
           break;
         case "idle":
         case "append-void":
+        case "compress":
           break;
         default:
           event satisfies never;

@@ -204,7 +204,7 @@ imapTest("a full mailbox takes no APPEND and no COPY: OVERQUOTA, before the uplo
   assert.match(await client.command("COPY 1 Archive"), /^NO \[OVERQUOTA\]/);
   client.send("a APPEND Sent {3}\r\n");
   assert.match(await client.until(/^a [^\r]*\r\n/m), /^a NO \[OVERQUOTA\]/m);
-  assert.match(await client.command("MOVE 1 Archive"), /^OK/);
+  assert.match(await client.command("MOVE 1 Archive"), /^OK/m);
 });
 
 imapTest("STORE changes, tells, and is silent when asked", async (h) => {

@@ -1,4 +1,4 @@
-/** STATUS (RFC 3501 6.3.10; SIZE: RFC 8438; HIGHESTMODSEQ: RFC 7162 3.1.7; DELETED: RFC 9051 6.3.11; APPENDLIMIT: RFC 7889). Pure. */
+/** STATUS (RFC 3501 6.3.10; SIZE: RFC 8438; HIGHESTMODSEQ: RFC 7162 3.1.7; DELETED: RFC 9051 6.3.11, DELETED-STORAGE: RFC 9208 4.1.4; APPENDLIMIT: RFC 7889). Pure. */
 import type { Command } from "../command.ts";
 import { atom, type CommandCursor, list, mailbox } from "../lexer.ts";
 
@@ -11,6 +11,7 @@ export const STATUS_ITEMS = [
   "SIZE",
   "HIGHESTMODSEQ",
   "DELETED",
+  "DELETED-STORAGE",
   "APPENDLIMIT",
 ] as const;
 export type StatusItem = typeof STATUS_ITEMS[number];

@@ -2,7 +2,7 @@
  * Replays IMAP transcripts against the pure session.
  *
  * `C:` a line of the client, `S:` a line of the server, `?` an event the session raised, `!` the answer the test
- * gives to the last event that asks for one, `#` text, `@` an option of the session, `= TLS` the handshake: what
+ * gives to the last event that asks for one, `#` text, `@` an option of the session, `= TLS` the handshake and `= DEFLATE` the begin of compression: what
  * the client sent before it is dropped. `%AFTER%` stands for the capabilities behind the login. `C:` lines are octets (UTF-8) and end in CRLF; `C|` is the same without CRLF.
  */
 import { encode, utf8 } from "../../../bytes/decode.ts";
@@ -66,7 +66,7 @@ export function parseTranscript(text: string): Transcript {
     else if (line.startsWith("S:")) expected.push(line.replace("%AFTER%", AFTER_LOGIN));
     else if (line.startsWith("?")) expected.push(line);
     else if (line.startsWith("!")) answers.push(line.slice(2));
-    else if (line === "= TLS") segments.push("");
+    else if (line === "= TLS" || line === "= DEFLATE") segments.push("");
     else if (line.startsWith("@ ")) {
       options = { ...options, ...(OPTIONS.get(line.slice(2)) ?? unknown(line)) };
     } else unknown(line);
@@ -132,9 +132,9 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
         message = "";
       } else log.push(describe(event));
       if (event.kind === "close") return false;
-      if (event.kind === "starttls") {
+      if (event.kind === "starttls" || event.kind === "compress") {
         session.dropInput();
-        session.tlsStarted();
+        if (event.kind === "starttls") session.tlsStarted();
         return false;
       }
       if (event.kind !== "idle" && event.kind !== "append-void") answer(answers.shift());
