@@ -8,7 +8,14 @@
  */
 import { getLogger, type Logger } from "@logtape/logtape";
 import { Out } from "../bytes/out.ts";
-import { type ClientFacts, isReply, type Reception, type Transaction } from "../delivery/reception.ts";
+import {
+  type ClientFacts,
+  isReply,
+  type Reception,
+  type Transaction,
+  viewOf,
+} from "../delivery/reception.ts";
+import type { SessionScreen } from "../filter/screen.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import type { RcptParameters } from "../protocols/smtp/parameters.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
@@ -46,6 +53,8 @@ export interface SmtpServices {
   readonly now: () => number;
   /** A new id for a session. */
   readonly newId: () => string;
+  /** What bans count; left out: nothing. */
+  readonly offence?: (address: string, offence: "unknown-user" | "protocol") => void;
 }
 
 export interface SmtpTimeouts {
@@ -68,6 +77,10 @@ export interface SmtpOptions {
   readonly trusted: boolean;
   /** FUTURERELEASE: seconds that mail may be held; 0 does not offer it. */
   readonly holdSeconds: number;
+  /** Pause before the greeting in which who speaks gives himself away; of strangers in clear. */
+  readonly greetingDelayMs: number;
+  /** Wait before a stranger's recipient is refused. */
+  readonly tarpitMs: number;
   readonly etrn: boolean;
   /** The client may say for whom it speaks; `trusts` then tells whether that one is trusted. */
   readonly xclient: boolean;
@@ -85,6 +98,8 @@ export const DEFAULT_SMTP_OPTIONS: SmtpOptions = {
   bareLineEnds: "refuse",
   trusted: false,
   holdSeconds: 0,
+  greetingDelayMs: 0,
+  tarpitMs: 0,
   etrn: false,
   xclient: false,
   trusts: () => false,
@@ -176,6 +191,10 @@ class Connection {
   #peer: PeerFacts;
   #peerHelo: string | null = null;
   #trusted: boolean;
+  readonly #screen: SessionScreen | null;
+  #spokeEarly = false;
+  /** A read that began before the greeting. */
+  #early: Promise<number | null> | null = null;
   #facts: ClientFacts | null = null;
   #transaction: Transaction | null = null;
   #reversePath: Path | null = null;
@@ -196,6 +215,8 @@ class Connection {
     const submission = options.service === "submission";
     this.id = services.newId();
     this.log = log.with({ session: this.id, address: transport.peer.address });
+    this.#transport = transport;
+    this.#peer = transport.peer;
     this.session = new SmtpSession({
       out: this.#out,
       hostName: services.hostName,
@@ -215,11 +236,16 @@ class Connection {
         etrn: options.etrn,
         xclient: options.xclient,
       },
-      observer: OBSERVER,
+      observer: services.offence === undefined ? OBSERVER : {
+        replied: countCommand,
+        limited: (limit) => {
+          countLimit(limit);
+          this.#offence("protocol");
+        },
+      },
     });
-    this.#transport = transport;
-    this.#peer = transport.peer;
     this.#trusted = options.trusted;
+    this.#screen = services.reception.screen?.() ?? null;
     this.#services = services;
     this.#options = options;
     this.#since = services.now();
@@ -248,6 +274,7 @@ class Connection {
   async run(): Promise<void> {
     this.log.debug("session opened", { tls: this.session.tlsActive, service: this.#options.service });
     try {
+      if (this.#options.greetingDelayMs > 0) await this.#pause();
       this.session.greet();
       await this.#loop();
     } catch (error) {
@@ -255,6 +282,7 @@ class Connection {
     } finally {
       this.#deadline.cancel();
       this.#discard(null);
+      this.#screen?.ended(this.id);
       this.#giveBusy();
       idleBuffers.give(this.#buffer);
       this.#transport.close();
@@ -273,6 +301,7 @@ class Connection {
         case "helo":
           this.#discard(null);
           this.#facts = null;
+          if (!this.#known) this.#screen?.greeted(viewOf(this.#client()));
           session.accept();
           break;
         case "mail":
@@ -280,7 +309,9 @@ class Connection {
           break;
         case "rcpt": {
           const reply = this.#rcpt(event.forwardPath, event.parameters);
-          this.#answerRcpt(event.forwardPath, reply instanceof Promise ? await reply : reply);
+          const answer = reply instanceof Promise ? await reply : reply;
+          if (answer.code >= 500 && !this.#known) await this.#refusedStranger(answer);
+          this.#answerRcpt(event.forwardPath, answer);
           break;
         }
         case "begin":
@@ -458,7 +489,43 @@ class Connection {
       service: this.#options.service,
       account: this.#account,
       trusted: this.#trusted,
+      screen: this.#screen,
+      spokeEarly: this.#spokeEarly,
     };
+  }
+
+  /** A login or a trusted network: neither is treated as a stranger. */
+  get #known(): boolean {
+    return this.#account !== null || this.#trusted || this.#options.service === "lmtp";
+  }
+
+  #offence(offence: "unknown-user" | "protocol"): void {
+    if (!this.#known) this.#services.offence?.(this.#peer.address, offence);
+  }
+
+  async #refusedStranger({ enhanced }: Reply): Promise<void> {
+    if (enhanced === "5.1.1") this.#offence("unknown-user");
+    const { tarpitMs } = this.#options;
+    if (tarpitMs > 0) await this.#sleep(tarpitMs);
+  }
+
+  /** Waits before the greeting, and sees whether the client does. What it says is kept. */
+  async #pause(): Promise<void> {
+    const { greetingDelayMs, service } = this.#options;
+    if (this.#known || service !== "mx" || this.session.tlsActive) return;
+    this.#early = this.#transport.read(this.#buffer);
+    this.#early.catch(() => {}); // told when it is awaited
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const quiet = new Promise<"quiet">((resolve) =>
+      timer = setTimeout(() => resolve("quiet"), greetingDelayMs)
+    );
+    const first = await Promise.race([quiet, this.#early.catch(() => null)]);
+    clearTimeout(timer);
+    this.#spokeEarly = typeof first === "number";
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms));
   }
 
   async #login(credentials: Credentials): Promise<void> {
@@ -521,7 +588,9 @@ class Connection {
     let count: number | null;
     this.#phase = "read";
     try {
-      count = await this.#transport.read(buffer);
+      const early = this.#early;
+      this.#early = null;
+      count = await (early ?? this.#transport.read(buffer));
     } catch (error) {
       if (this.#stopReply === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
       count = null;
