@@ -147,8 +147,7 @@ export function addressRoutes({ services, directory }: RouteContext): Router {
       path: "/forwarding/rotate-key",
       tags,
       summary: "Make a new key for return addresses of forwarded mail",
-      description:
-        "Older ones verify for as long as the addresses they signed are good. Done every 30 days anyway.",
+      description: `Done every 30 days anyway. The newest ${KEPT_KEYS} verify.`,
       middleware: [needs("aliases:write")],
       responses: { 204: { description: "It is made" }, default: PROBLEM_RESPONSE },
     }),
