@@ -6,7 +6,7 @@
  * exchanges of a domain, {@linkcode MAX_ADDRESSES} addresses of a host.
  */
 import { canonicalAddress } from "./ip_address.ts";
-import { ResolveError, type Resolver } from "./resolver.ts";
+import { ResolveError, type Resolver, type Security } from "./resolver.ts";
 
 /** The best this many exchanges are used; a zone of thousands would keep the queue busy for days. */
 export const MAX_HOSTS = 50;
@@ -24,8 +24,16 @@ export interface MxGroup {
 }
 
 export type MxResult =
-  /** Groups from the best preference to the worst; `implicit`: no MX record, the domain itself is the host. */
-  | { readonly kind: "hosts"; readonly groups: readonly MxGroup[]; readonly implicit: boolean }
+  /**
+   * Groups from the best preference to the worst; `implicit`: no MX record, the domain itself is the host; `secure`:
+   * DNSSEC vouches for the names of the hosts, or for there being no MX record (RFC 7672 2.2.1).
+   */
+  | {
+    readonly kind: "hosts";
+    readonly groups: readonly MxGroup[];
+    readonly implicit: boolean;
+    readonly secure: boolean;
+  }
   /** The domain takes no mail: 5.1.10 (RFC 7505 3). Permanent. */
   | { readonly kind: "null-mx" }
   /** NXDOMAIN: 5.1.2. Permanent. */
@@ -60,12 +68,14 @@ export async function lookupMx(resolver: Resolver, domain: string, random: Rando
       case "no-such-domain":
         return { kind: "no-such-domain" };
       case "no-data":
-        return await implicitMx(resolver, answer.name, random);
+        return await implicitMx(resolver, answer, random);
       case "found": {
         // RFC 7505 3: a single record with the root as exchange. Among others "." is no host and is left out.
         if (answer.records.every((record) => record.exchange === ".")) return { kind: "null-mx" };
         const groups = grouped(answer.records, random);
-        return groups.length === 0 ? { kind: "no-host" } : { kind: "hosts", groups, implicit: false };
+        return groups.length === 0
+          ? { kind: "no-host" }
+          : { kind: "hosts", groups, implicit: false, secure: answer.security === "secure" };
       }
       default:
         return answer.status satisfies never;
@@ -76,11 +86,21 @@ export async function lookupMx(resolver: Resolver, domain: string, random: Rando
 }
 
 /** RFC 5321 5.1: without MX the domain is its own host, if it has an address. */
-async function implicitMx(resolver: Resolver, domain: string, random: Random): Promise<MxResult> {
+async function implicitMx(
+  resolver: Resolver,
+  answer: { readonly name: string; readonly security: Security },
+  random: Random,
+): Promise<MxResult> {
+  const domain = answer.name;
   const result = await lookupAddresses(resolver, domain, random);
   switch (result.kind) {
     case "addresses":
-      return { kind: "hosts", groups: [{ preference: 0, hosts: [domain] }], implicit: true };
+      return {
+        kind: "hosts",
+        groups: [{ preference: 0, hosts: [domain] }],
+        implicit: true,
+        secure: answer.security === "secure",
+      };
     case "none":
       return { kind: "no-host" };
     case "failed":

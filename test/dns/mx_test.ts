@@ -49,6 +49,7 @@ Deno.test("hosts of a domain", async () => {
     kind: "hosts",
     groups,
     implicit,
+    secure: false,
   });
   const ordered: MxGroup[] = [
     { preference: 5, hosts: ["first.test"] },

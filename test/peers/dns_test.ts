@@ -118,6 +118,7 @@ Deno.test("zones of a real server", async (t) => {
       assert.deepEqual(await lookupMx(resolver, "example.test", () => 0.999), {
         kind: "hosts",
         implicit: false,
+        secure: false,
         groups: [
           { preference: 10, hosts: ["mx1.example.test", "mx3.other.test"] },
           { preference: 20, hosts: ["mx2.example.test"] },
@@ -127,6 +128,7 @@ Deno.test("zones of a real server", async (t) => {
       assert.deepEqual(await lookupMx(resolver, "implicit.example.test", Math.random), {
         kind: "hosts",
         implicit: true,
+        secure: false,
         groups: [{ preference: 0, hosts: ["implicit.example.test"] }],
       });
       assert.deepEqual(await lookupMx(resolver, "text.example.test", Math.random), { kind: "no-host" });
