@@ -335,6 +335,8 @@ class Connection implements ImapContext {
   }
 
   async #command(command: Command, rule: CommandRule): Promise<void> {
+    // ENABLE IMAP4rev2 may come while a mailbox is open.
+    if (this.session.rev2 && this.selected !== null) this.selected.view.recentFrom = Infinity;
     const reply = await this.#guarded(() => this.#run(command));
     await tell(this, { expunges: !rule.usesSequence });
     this.#answer(reply);

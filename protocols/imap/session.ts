@@ -18,7 +18,7 @@ import { parseAppendStart } from "./commands/append.ts";
 import { formatNstring } from "./format/string.ts";
 import { Framer, type FramerLimits, LIMITS_AFTER_LOGIN, LIMITS_BEFORE_LOGIN } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
-import { asksModSeq } from "./search_program.ts";
+import { asksModSeq, type SearchReturn } from "./search_program.ts";
 
 export interface SessionLimits {
   readonly beforeLogin: FramerLimits;
@@ -90,7 +90,8 @@ type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
 type Waiting = "" | "answer" | "append";
 
 /** Extensions that change what a client is told, and so wait for its ENABLE. */
-const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC", "UTF8=ACCEPT"]);
+const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4REV2"]);
+const RETURN_ALL: SearchReturn = { min: false, max: false, all: true, count: false, save: false };
 const NONE: ReadonlySet<string> = new Set();
 
 const NEED_INPUT: ImapEvent = { kind: "need-input" };
@@ -149,9 +150,14 @@ export class ImapSession {
     return this.enabled.has("QRESYNC");
   }
 
-  /** Names and quoted strings are UTF-8 both ways (RFC 6855 3). */
+  /** The client speaks RFC 9051: ESEARCH for SEARCH, nothing of \Recent, names in UTF-8. */
+  get rev2(): boolean {
+    return this.enabled.has("IMAP4REV2");
+  }
+
+  /** Names and quoted strings are UTF-8 both ways (RFC 6855 3, RFC 9051 5.1). */
   get utf8(): boolean {
-    return this.enabled.has("UTF8=ACCEPT");
+    return this.enabled.has("UTF8=ACCEPT") || this.rev2;
   }
 
   /** Largest message of APPEND (RFC 7889). */
@@ -440,6 +446,10 @@ export class ImapSession {
     }
     if (enablesCondstore(command)) this.enabled.add("CONDSTORE");
     this.#waiting = "answer";
+    if (command.name === "SEARCH" && command.returns === null && this.rev2) {
+      // RFC 9051 6.4.4: without RETURN the answer is ESEARCH with ALL.
+      return { kind: "command", command: { ...command, returns: RETURN_ALL }, rule };
+    }
     return { kind: "command", command, rule };
   }
 
@@ -450,7 +460,8 @@ export class ImapSession {
     );
     for (const name of fresh) this.enabled.add(name);
     if (this.enabled.has("QRESYNC")) this.enabled.add("CONDSTORE");
-    this.out.text(`* ENABLED${fresh.map((name) => ` ${name}`).join("")}\r\n`);
+    const told = fresh.map((name) => name === "IMAP4REV2" ? " IMAP4rev2" : ` ${name}`);
+    this.out.text(`* ENABLED${told.join("")}\r\n`);
   }
 
   #literal(): ImapEvent | null {

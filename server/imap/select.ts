@@ -6,6 +6,7 @@
  * who was first, and are claimed when the mailbox is left.
  */
 import { formatFlags, formatSelectFlags } from "../../protocols/imap/format/flags.ts";
+import { formatList } from "../../protocols/imap/format/list.ts";
 import type { Command, QresyncParameter } from "../../protocols/imap/command.ts";
 import {
   contains,
@@ -37,8 +38,10 @@ export async function select(
   const { store, out, session } = context;
   const { qresync } = command;
   if (qresync !== null && !session.qresync) return bad("ENABLE QRESYNC first");
-  // RFC 7162 3.2.11: what comes before this line is about the old mailbox.
-  if (context.selected !== null && session.qresync) out.text("* OK [CLOSED] Previous mailbox closed\r\n");
+  // RFC 7162 3.2.11, RFC 9051 7.1: what comes before this line is about the old mailbox.
+  if (context.selected !== null && (session.qresync || session.rev2)) {
+    out.text("* OK [CLOSED] Previous mailbox closed\r\n");
+  }
   await leave(context);
   const mailbox = store.mailboxes.byName(accountOf(context).id, command.mailbox);
   if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
@@ -46,7 +49,8 @@ export async function select(
   const readOnly = command.name === "EXAMINE";
   const index = await store.mailboxes.open(mailbox.id);
   if (index === null) return no("No such mailbox", "NONEXISTENT");
-  let recentFrom = mailbox.recentUid;
+  // Nothing is \Recent for RFC 9051, and nothing is taken from other sessions for which it is.
+  let recentFrom = session.rev2 ? Infinity : mailbox.recentUid;
   if (!readOnly && recentFrom < index.uidNext) {
     const claimed = await store.write({ kind: "claim-recent", mailboxId: mailbox.id });
     if (claimed.ok && claimed.kind === "recent") recentFrom = claimed.firstRecentUid;
@@ -58,12 +62,17 @@ export async function select(
   context.selected = { mailbox, index, view, readOnly, keywords, saved: [], stop };
   context.session.state = "selected";
   let text = formatSelectFlags([...keywords.values()], readOnly);
-  text += `* ${view.exists} EXISTS\r\n* ${view.recent} RECENT\r\n`;
-  const unseen = firstUnseen(index);
+  text += formatExists(view, session.rev2);
+  const unseen = session.rev2 ? -1 : firstUnseen(index);
   if (unseen >= 0) text += `* OK [UNSEEN ${unseen + 1}] First unseen message\r\n`;
   text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
   text += `* OK [UIDNEXT ${index.uidNext}] Predicted next UID\r\n`;
   text += `* OK [HIGHESTMODSEQ ${index.highestModSeq}] Highest\r\n`;
+  if (session.rev2) {
+    // RFC 9051 6.3.2: the name as the server knows it.
+    const attributes = mailbox.specialUse === null ? [] : [mailbox.specialUse];
+    text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.utf8 });
+  }
   out.text(text);
   if (qresync !== null && qresync.uidValidity === mailbox.uidValidity) {
     await resynchronize(context, context.selected, qresync);
@@ -133,7 +142,7 @@ export async function leave(context: ImapContext): Promise<void> {
   if (context.session.state === "selected") context.session.state = "authenticated";
   selected.stop();
   const { mailbox, index, view, readOnly } = selected;
-  const arrived = view.largestUid >= mailbox.uidNext;
+  const arrived = view.largestUid >= mailbox.uidNext && !context.session.rev2;
   index.release();
   if (arrived && !readOnly && index.exists) {
     await context.store.write({ kind: "claim-recent", mailboxId: mailbox.id });
@@ -189,7 +198,7 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
       }
     }
     const exists = view.takeExists();
-    if (exists !== null) out.text(`* ${exists} EXISTS\r\n* ${view.recent} RECENT\r\n`);
+    if (exists !== null) out.text(formatExists(view, context.session.rev2));
     const uids = view.takeFlags(TELL_BATCH);
     for (const uid of uids) writeFlags(context, selected, uid);
     if (uids.length < TELL_BATCH) return;
@@ -210,6 +219,10 @@ export function writeFlags(context: ImapContext, selected: Selected, uid: number
   const flags = formatFlags(index.flagsAt(position), keywords, uid >= view.recentFrom);
   const modSeq = context.session.condstore ? ` MODSEQ (${index.modSeqAt(position)})` : "";
   context.out.text(`* ${view.sequenceOf(uid)} FETCH (UID ${uid} FLAGS ${flags}${modSeq})\r\n`);
+}
+
+function formatExists({ exists, recent }: MailboxView, rev2: boolean): string {
+  return rev2 ? `* ${exists} EXISTS\r\n` : `* ${exists} EXISTS\r\n* ${recent} RECENT\r\n`;
 }
 
 /** Repeats FLAGS and PERMANENTFLAGS when a keyword is new to this client. */
