@@ -10,11 +10,9 @@ import type { SaslExchange, SaslStep } from "./exchange.ts";
 
 const MAX_MESSAGE = 8_192;
 const BEARER = "[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)";
-// deno-lint-ignore no-control-regex
 const OAUTHBEARER = new RegExp(
   `^[ny],(?:a=([^,]*))?,\x01(?:[A-Za-z]+=[^\x01]*\x01)*?auth=${BEARER}\x01(?:[A-Za-z]+=[^\x01]*\x01)*\x01$`,
 );
-// deno-lint-ignore no-control-regex
 const XOAUTH2 = new RegExp(`^user=([^\x01]*)\x01auth=${BEARER}\x01\x01$`);
 
 export class BearerExchange implements SaslExchange {

@@ -84,7 +84,7 @@ Deno.test("faults name file, line, column, key, value, what is allowed and the n
       `${FILE}:3:23: listeners[0].adress: unknown key; did you mean "address"?`,
     ]],
     ["hostname: a.example\nlisteners:\n  - { protocol: imap, tls: full }\n", [
-      `${FILE}:3:23: listeners[0].tls: "full": must be tls: full is for submissions, lmtp, imaps and pop3s; STARTTLS ` +
+      `${FILE}:3:23: listeners[0].tls: "full": must be tls: full is for submissions, imaps and pop3s; STARTTLS ` +
       `always has SNI and several certificates`,
     ]],
     ["hostname: a.example\nlisteners:\n  - { protocol: imap, plain_login: maybe }\n", [

@@ -1,0 +1,323 @@
+/** Ways in besides plain SMTP: LMTP, proxies, XCLIENT, browsers; and logins besides passwords. */
+import assert from "node:assert/strict";
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
+import tls from "node:tls";
+import { makeSelfSigned } from "../../server/certificate.ts";
+import { defaultListener, type ListenerConfig, type Protocol } from "../../server/config/config.ts";
+import { literalText } from "../lib/imap_client.ts";
+import { inBothShapes, PASSWORD, RunningServer } from "../lib/running_server.ts";
+
+const decoder = new TextDecoder();
+
+/** Octets in, text out, one conversation. */
+class Line {
+  #conn: Deno.Conn;
+  #text = "";
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  static async tcp(port: number): Promise<Line> {
+    return new Line(await Deno.connect({ hostname: "127.0.0.1", port }));
+  }
+
+  async say(text: string): Promise<void> {
+    const octets = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    for (let at = 0; at < octets.length;) at += await this.#conn.write(octets.subarray(at));
+  }
+
+  /** Reads until the pattern has come; returns everything up to there. Fails at the end of the connection. */
+  async until(pattern: RegExp): Promise<string> {
+    const buffer = new Uint8Array(4_096);
+    for (;;) {
+      const match = pattern.exec(this.#text);
+      if (match !== null) {
+        const end = match.index + match[0].length;
+        const found = this.#text.slice(0, end);
+        this.#text = this.#text.slice(end);
+        return found;
+      }
+      const count = await this.#conn.read(buffer);
+      if (count === null) throw new Error(`the connection ended after ${JSON.stringify(this.#text)}`);
+      this.#text += decoder.decode(buffer.subarray(0, count));
+    }
+  }
+
+  async ask(text: string, pattern: RegExp): Promise<string> {
+    await this.say(`${text}\r\n`);
+    return await this.until(pattern);
+  }
+
+  /** What came until the peer closed. */
+  async rest(): Promise<string> {
+    const buffer = new Uint8Array(4_096);
+    for (;;) {
+      const count = await this.#conn.read(buffer).catch(() => null);
+      if (count === null) return this.#text;
+      this.#text += decoder.decode(buffer.subarray(0, count));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#conn.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+}
+
+function listeners(...protocols: (Protocol | Partial<ListenerConfig>)[]): ListenerConfig[] {
+  return protocols.map((one) => ({
+    ...defaultListener("smtp"),
+    address: "127.0.0.1",
+    port: 0,
+    ...(typeof one === "string" ? { protocol: one } : one),
+  }));
+}
+
+async function deliverByLmtp(line: Line): Promise<string> {
+  await line.until(/220 .* LMTP\r\n/);
+  await line.ask("LHLO app.example", /250 LIMITS.*\r\n/);
+  await line.ask("MAIL FROM:<app@far.example>", /250 .*\r\n/);
+  await line.ask("RCPT TO:<alice@example.test>", /250 .*\r\n/);
+  await line.ask("RCPT TO:<nobody@example.test>", /550 .*\r\n/);
+  await line.ask("RCPT TO:<x@far.example>", /550 5\.7\.1 .*\r\n/);
+  await line.ask("RCPT TO:<bob@example.test>", /250 .*\r\n/);
+  await line.ask("DATA", /354 .*\r\n/);
+  return await line.ask("Subject: lmtp\n\nhello\r\n.", /(250 2\.6\.0 .*\r\n){2}/);
+}
+
+inBothShapes(
+  "LMTP by TCP and by Unix socket: a reply each, bare line ends converted, no relay",
+  async (start) => {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/lmtp.sock`;
+    const config = {
+      listeners: listeners("imap", "lmtp", { protocol: "lmtp", address: `unix:${path}`, port: 1 }),
+    };
+    await using t = await start({ config });
+    using tcp = await Line.tcp(t.port("lmtp"));
+    await deliverByLmtp(tcp);
+    using unix = new Line(await Deno.connect({ transport: "unix", path }));
+    await deliverByLmtp(unix);
+    const imap = await t.imap("bob");
+    assert.match(JSON.stringify(await imap.command("SELECT INBOX")), /\* 2 EXISTS/);
+    imap.close();
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+const V2 = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x02\x12\x67\0\x19";
+
+inBothShapes(
+  "PROXY headers name the client, before TLS too; without one a listed proxy is cut",
+  async (start) => {
+    const config = {
+      listeners: listeners("smtp", "submissions", "imap"),
+      proxyNetworks: ["127.0.0.1/32"],
+      captureOutbound: "",
+    };
+    await using t = await start({ config });
+    for (const header of ["PROXY TCP4 192.0.2.7 198.51.100.2 4711 25\r\n", V2]) {
+      using line = await Line.tcp(t.port("smtp"));
+      await line.say(header);
+      await line.until(/220 .*\r\n/);
+      const sessions = await t.server.sessions();
+      assert.ok(sessions.some(({ address }) => address === "192.0.2.7"), JSON.stringify(sessions));
+      await line.ask("QUIT", /221 .*\r\n/);
+    }
+    for (
+      const begin of [
+        "EHLO a.example\r\n",
+        "PROXY TCP4 1.2.3.4\r\n",
+        "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\0",
+      ]
+    ) {
+      using line = await Line.tcp(t.port("smtp"));
+      await line.say(begin);
+      assert.equal(await line.rest(), "");
+    }
+    // Implicit TLS begins behind the header.
+    using line = await Line.tcp(t.port("submissions"));
+    await line.say("PROXY UNKNOWN\r\n\x16\x03\x01\x00\x05hello");
+    assert.doesNotMatch(await line.rest(), /220/);
+  },
+);
+
+Deno.test("a PROXY header from anywhere else is a command like any other", async () => {
+  await using t = await RunningServer.start({ threads: 0, config: { listeners: listeners("smtp") } });
+  using line = await Line.tcp(t.port("smtp"));
+  await line.until(/220 .*\r\n/);
+  await line.ask("PROXY TCP4 192.0.2.7 198.51.100.2 4711 25", /500 .*\r\n/);
+});
+
+Deno.test("XCLIENT from a listed network names the client in Received and for relaying", async () => {
+  const config = {
+    listeners: listeners("smtp", "imap"),
+    xclientNetworks: ["127.0.0.0/8"],
+    trustedNetworks: ["127.0.0.0/8"],
+  };
+  await using t = await RunningServer.start({ threads: 0, config });
+  using line = await Line.tcp(t.port("smtp"));
+  await line.until(/220 .*\r\n/);
+  assert.match(await line.ask("EHLO filter.example", /250 LIMITS.*\r\n/), /250-XCLIENT/);
+  await line.ask("XCLIENT ADDR=192.0.2.9 HELO=far.example", /220 .*\r\n/);
+  await line.ask("EHLO filter.example", /250 LIMITS.*\r\n/);
+  await line.ask("MAIL FROM:<x@far.example>", /250 .*\r\n/);
+  // The filter itself is trusted, the client it speaks for is not.
+  await line.ask("RCPT TO:<y@elsewhere.example>", /550 5\.7\.1.*\r\n/);
+  await line.ask("RCPT TO:<bob@example.test>", /250 .*\r\n/);
+  await line.ask("DATA", /354 .*\r\n/);
+  await line.ask("Subject: x\r\n\r\nx\r\n.", /250 .*\r\n/);
+  const imap = await t.imap("bob");
+  await imap.command("SELECT INBOX");
+  const [header] = (await imap.ok("FETCH 1 BODY[HEADER]")).untagged;
+  assert.match(literalText(header!), /from far\.example \(\[192\.0\.2\.9\]\)/);
+  imap.close();
+});
+
+inBothShapes("a browser or a TLS hello on a plain port is cut at its first octets", async (start) => {
+  await using t = await start({ config: { listeners: listeners("smtp", "submission", "imap", "pop3") } });
+  for (const protocol of ["smtp", "submission", "imap", "pop3"] as const) {
+    for (
+      const hello of ["POST / HTTP/1.1\r\n\r\nQUIT\r\n", "GET / HTTP/1.1\r\n", "\x16\x03\x01\x02\0\x01\0"]
+    ) {
+      using line = await Line.tcp(t.port(protocol));
+      await line.until(/\r\n/); // the greeting
+      await line.say(hello);
+      assert.equal(await line.rest(), "", `${protocol} ${JSON.stringify(hello)}`);
+    }
+  }
+});
+
+/** The client's side of SCRAM-SHA-256 (RFC 5802 3). */
+function scramClient(user: string, password: string) {
+  const hmac = (key: Uint8Array, text: string) => createHmac("sha256", key).update(text).digest();
+  const bare = `n=${user},r=clientnonce`;
+  return {
+    first: btoa(`n,,${bare}`),
+    final(serverFirst: string) {
+      const [, nonce, salt, iterations] = /^r=(.*),s=(.*),i=(\d+)$/.exec(serverFirst)!;
+      const salted = pbkdf2Sync(password, Uint8Array.fromBase64(salt!), Number(iterations), 32, "sha256");
+      const clientKey = hmac(salted, "Client Key");
+      const without = `c=biws,r=${nonce}`;
+      const message = `${bare},${serverFirst},${without}`;
+      const signature = hmac(createHash("sha256").update(clientKey).digest(), message);
+      const proof = clientKey.map((octet, at) => octet ^ signature[at]!);
+      return {
+        final: btoa(`${without},p=${new Uint8Array(proof).toBase64()}`),
+        serverFinal: `v=${new Uint8Array(hmac(hmac(salted, "Server Key"), message)).toBase64()}`,
+      };
+    },
+  };
+}
+
+inBothShapes(
+  "SCRAM-SHA-256 is offered when the last account has its verifier, and works in all protocols",
+  async (start) => {
+    await using t = await start({ config: { listeners: listeners("smtp", "submission", "imap", "pop3") } });
+    const names = ["alice", "bob", "outside"].map((name) => `${name}@example.test`);
+    const ehlo = async () => {
+      using line = await Line.tcp(t.port("submission"));
+      await line.until(/220 .*\r\n/);
+      return await line.ask("EHLO a.example", /250 LIMITS.*\r\n/);
+    };
+    assert.doesNotMatch(await ehlo(), /SCRAM/);
+    for (const name of names) {
+      using line = await Line.tcp(t.port("submission"));
+      await line.until(/220 .*\r\n/);
+      await line.ask("EHLO a.example", /250 LIMITS.*\r\n/);
+      await line.ask(`AUTH PLAIN ${btoa(`\0${name}\0${PASSWORD}`)}`, /[25]35 .*\r\n/);
+    }
+    for (let tries = 0; !/AUTH SCRAM-SHA-256 PLAIN/.test(await ehlo()); tries++) {
+      assert.ok(tries < 100, "never offered");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const ways = [
+      [
+        "submission",
+        "EHLO a.example",
+        /250 LIMITS.*\r\n/,
+        "AUTH SCRAM-SHA-256 ",
+        /334 (.*)\r\n/,
+        /235 .*\r\n/,
+        /535 .*\r\n/,
+      ],
+      [
+        "imap",
+        "a CAPABILITY",
+        /a OK.*\r\n/,
+        "b AUTHENTICATE SCRAM-SHA-256 ",
+        /\+ (.*)\r\n/,
+        /b OK.*\r\n/,
+        /b NO.*\r\n/,
+      ],
+      ["pop3", "CAPA", /\r\n\.\r\n/, "AUTH SCRAM-SHA-256 ", /\+ (.*)\r\n/, /\+OK.*\r\n/, /-ERR.*\r\n/],
+    ] as const;
+    for (const [protocol, hello, answered, auth, challenge, done, refused] of ways) {
+      const begin = async (user: string, password: string) => {
+        const line = await Line.tcp(t.port(protocol));
+        await line.until(/\r\n/);
+        assert.match(await line.ask(hello, answered), /SCRAM-SHA-256/, protocol);
+        const client = scramClient(user, password);
+        const first = atob(challenge.exec(await line.ask(auth + client.first, challenge))![1]!);
+        return { line, first, ...client.final(first) };
+      };
+      const right = await begin("alice@example.test", PASSWORD);
+      using line = right.line;
+      assert.equal(atob(challenge.exec(await line.ask(right.final, challenge))![1]!), right.serverFinal);
+      await line.ask("", done);
+      const wrong = await begin("alice@example.test", "other");
+      using again = wrong.line;
+      await again.ask(wrong.final, refused);
+      const salts = [];
+      for (let i = 0; i < 2; i++) {
+        const stranger = await begin("nobody@example.test", "x");
+        using unknown = stranger.line;
+        salts.push(/s=(.*)/.exec(stranger.first)![1]);
+        await unknown.ask("*", /\r\n/);
+      }
+      assert.equal(salts[0], salts[1], "the salt of a stranger is stable");
+    }
+  },
+);
+
+Deno.test("EXTERNAL logs in by the fingerprint of a client certificate, and only with one that is known", async () => {
+  const known = await makeSelfSigned({ names: ["alice.example.test"], now: Date.now() });
+  const other = await makeSelfSigned({ names: ["other.example.test"], now: Date.now() });
+  await using t = await RunningServer.start({
+    threads: 0,
+    config: { listeners: listeners({ protocol: "submissions", tls: "full", clientCertificates: true }) },
+  });
+  const fingerprint = createHash("sha256").update(
+    Uint8Array.fromBase64(known.certificatePem.replace(/-----[^-]+-----|\s/g, "")),
+  ).digest("hex");
+  const put = await t.server.writer.submit({ kind: "put-certificate", fingerprint, accountId: 1, note: "" });
+  assert.ok(put.ok);
+  const talk = async (certificate: { certificatePem: string; keyPem: string } | null, authzid: string) => {
+    const socket = tls.connect({
+      ...{ host: "127.0.0.1", port: t.port("submissions"), rejectUnauthorized: false },
+      ...(certificate !== null && { cert: certificate.certificatePem, key: certificate.keyPem }),
+    });
+    let text = "";
+    socket.on("data", (data: Uint8Array) => text += decoder.decode(data));
+    const until = async (pattern: RegExp) => {
+      for (let i = 0; !pattern.test(text); i++) {
+        assert.ok(i < 400, `no ${pattern} in ${text}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
+    await until(/220 .*\r\n/);
+    socket.write("EHLO a.example\r\n");
+    await until(/250 LIMITS.*\r\n/);
+    socket.write(`AUTH EXTERNAL ${authzid === "" ? "=" : btoa(authzid)}\r\n`);
+    await until(/(?:235|535|504) .*\r\n/);
+    socket.destroy();
+    return { offered: /AUTH .*EXTERNAL/.test(text), code: Number(/^(235|535|504) /m.exec(text)![1]) };
+  };
+  assert.deepEqual(await talk(known, ""), { offered: true, code: 235 });
+  assert.deepEqual(await talk(known, "bob@example.test"), { offered: true, code: 535 });
+  assert.deepEqual(await talk(other, ""), { offered: true, code: 535 });
+  assert.deepEqual(await talk(null, ""), { offered: false, code: 504 });
+});
