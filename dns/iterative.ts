@@ -40,6 +40,8 @@ export const MAX_SERVERS = 13;
 export const MAX_NAMES_AT_ONCE = 3;
 /** RFC 9156 2.3: so many names are shortened for one question, and the first so many by a single label. */
 const MAX_MINIMISED = 10, ONE_LABEL_STEPS = 4;
+/** When no server of the root has answered. */
+const PRIME_AGAIN_SECONDS = 60;
 const MIN_TTL_SECONDS = 30, MAX_TTL_SECONDS = 86_400;
 const MAX_ZONES_KEPT = 20_000, ZONE_OCTETS = 1_000;
 const MAX_SERVERS_KEPT = 20_000, SERVER_OCTETS = 300, SERVER_TTL_SECONDS = 86_400;
@@ -122,20 +124,20 @@ export class IterativeSource implements Source {
   /** RFC 8109: the servers of the root by their own word; the ones built in do when they do not answer. */
   async #prime(work: Work): Promise<void> {
     const question = { name: ".", type: TYPE_CODES.NS };
-    const servers = this.#options.roots.map((address) => this.#known(address));
+    const { roots } = this.#options;
+    const builtIn = { zone: ".", hosts: ["."], glue: new Map([[".", roots.map(({ address }) => address)]]) };
+    const servers = roots.map((address) => this.#known(address));
+    const way = { work, avoid: new Set<string>(), pending: [] };
     try {
-      const { message } = await this.#race(question, {
-        zone: ".",
-        servers,
-        way: { work, avoid: new Set(), pending: [] },
-      });
+      const { message } = await this.#race(question, { zone: ".", servers, way });
       const { hosts, glue, ttlSeconds } = delegationIn(message.answers, message.additionals, {
         cut: ".",
         zone: ".",
       });
-      if (hosts.length > 0 && glue.size > 0) this.#keepZone({ zone: ".", hosts, glue }, ttlSeconds);
+      this.#keepZone(glue.size > 0 ? { zone: ".", hosts, glue } : builtIn, ttlSeconds);
     } catch (error) {
       if (!(error instanceof ResolveError) || error.fault === "work-limit") throw error;
+      this.#keepZone(builtIn, PRIME_AGAIN_SECONDS);
     }
   }
 
