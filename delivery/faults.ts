@@ -24,6 +24,7 @@ export function faultReply(fault: WriteFault): Reply {
     case "no-such-domain":
     case "no-such-alias":
     case "no-such-token":
+    case "no-such-key":
     case "no-such-recipient":
     case "already-exists":
     case "not-permitted":

@@ -7,6 +7,7 @@ import type {
   AliasRow,
   CertificateRow,
   Directory,
+  DkimKeyRow,
   GroupRow,
   Page,
   SecretRow,
@@ -37,6 +38,7 @@ export class SqlDirectory implements Directory {
   #groups = new Map<string, GroupRow | null>();
   #allHaveScram: boolean | null = null;
   #secrets = new Map<string, readonly SecretRow[]>();
+  #dkimKeys = new Map<string, readonly DkimKeyRow[]>();
 
   constructor(statements: Statements) {
     this.#statements = statements;
@@ -52,6 +54,7 @@ export class SqlDirectory implements Directory {
     this.#owners.clear();
     this.#groups.clear();
     this.#secrets.clear();
+    this.#dkimKeys.clear();
     this.#allHaveScram = null;
   }
 
@@ -180,6 +183,23 @@ export class SqlDirectory implements Directory {
     return this.#statements.rows(
       `SELECT ${CERTIFICATE} FROM client_certificates WHERE account_id = ? ORDER BY fingerprint LIMIT 1000`,
     ).all(accountId).map(toCertificate);
+  }
+
+  dkimKeys(domain: string): readonly DkimKeyRow[] {
+    return cached(this.#dkimKeys, domain, () =>
+      this.#statements.rows(
+        "SELECT domain, selector, kind, private_key, public_key, state, created_at, changed_at FROM dkim_keys " +
+          "WHERE domain = ? ORDER BY created_at, selector LIMIT 100",
+      ).all(domain).map((row) => ({
+        domain: row[0] as string,
+        selector: row[1] as string,
+        kind: row[2] as DkimKeyRow["kind"],
+        privateKey: row[3] as string,
+        publicKey: row[4] as string,
+        state: row[5] as DkimKeyRow["state"],
+        createdAt: row[6] as number,
+        changedAt: row[7] as number,
+      })));
   }
 
   secrets(name: string): readonly SecretRow[] {

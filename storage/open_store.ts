@@ -9,6 +9,7 @@ import type { Connection } from "./libsql.ts";
 import { SqlMailboxes } from "./mailboxes.ts";
 import { SqlMessages } from "./messages.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
+import { SqlAuthReports } from "./auth_reports.ts";
 import { SqlPolicyState } from "./policy_state.ts";
 import { SqlQueue } from "./queue.ts";
 import { DEFAULT_SEGMENT_OPTIONS, type SegmentOptions, SegmentWriter } from "./segment_writer.ts";
@@ -41,6 +42,7 @@ class ThreadStore implements Store {
   readonly messages: SqlMessages;
   readonly queue: SqlQueue;
   readonly policy: SqlPolicyState;
+  readonly reports: SqlAuthReports;
   readonly blobs: SegmentBlobReader;
   #connection: Connection;
   #writer: WriterPort;
@@ -62,6 +64,7 @@ class ThreadStore implements Store {
     this.messages = new SqlMessages(statements);
     this.queue = new SqlQueue(statements);
     this.policy = new SqlPolicyState(statements);
+    this.reports = new SqlAuthReports(statements);
     this.blobs = new SegmentBlobReader(folder.segments);
     this.#segments = new SegmentWriter(folder.segments, files, {
       ...DEFAULT_SEGMENT_OPTIONS,

@@ -6,9 +6,9 @@
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
 import type { FlagState } from "./changes.ts";
-import type { OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
+import type { DkimKeyState, OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
 
-export type { OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
+export type { DkimKeyState, OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
 
 /** Where a record of the blob segments lies. */
 export interface BlobAddress {
@@ -213,6 +213,21 @@ export type WriteOp =
     readonly keep: number;
   }
   /** With `add` the count grows by it; else the row is replaced. */
+  | { readonly kind: "put-dkim-key"; readonly key: DkimKeyInput }
+  /** Goes on to the next state; a revoked key loses its private part. */
+  | {
+    readonly kind: "set-dkim-key-state";
+    readonly domain: string;
+    readonly selector: string;
+    readonly state: DkimKeyState;
+  }
+  | { readonly kind: "remove-dkim-key"; readonly domain: string; readonly selector: string }
+  /** A report that is there already is left as it is. */
+  | { readonly kind: "put-report"; readonly report: ReportInput }
+  | { readonly kind: "remove-reports"; readonly receivedBefore: number }
+  /** What was seen of other domains' mail; counts add up. */
+  | { readonly kind: "observe-dmarc"; readonly rows: readonly ObservedRow[] }
+  | { readonly kind: "remove-observed"; readonly day: number; readonly policyDomain: string }
   | { readonly kind: "put-state"; readonly rows: readonly PolicyRow[]; readonly add: boolean }
   | { readonly kind: "remove-state"; readonly of: PolicyKind; readonly keys: readonly string[] }
   /** Drops at most a few thousand rows that ended before `at`. */
@@ -221,6 +236,43 @@ export type WriteOp =
   | { readonly kind: "remove-token"; readonly id: string };
 
 /** One thing that the checks of incoming mail remember; the meaning of `count` and `note` is the kind's. */
+export interface DkimKeyInput {
+  readonly domain: string;
+  readonly selector: string;
+  readonly kind: "rsa" | "ed25519";
+  /** PKCS #8, PEM. */
+  readonly privateKey: string;
+  readonly publicKey: string;
+  readonly state: DkimKeyState;
+}
+
+export interface ReportInput {
+  readonly kind: "dmarc" | "tls";
+  readonly domain: string;
+  readonly organization: string;
+  readonly reportId: string;
+  readonly sender: string;
+  readonly beginAt: number;
+  readonly endAt: number;
+  readonly receivedAt: number;
+  readonly policy: string;
+  readonly rows: readonly ReportRow[];
+}
+
+export interface ReportRow {
+  readonly source: string;
+  readonly count: number;
+  readonly result: string;
+  readonly detail: string;
+}
+
+export interface ObservedRow {
+  readonly day: number;
+  readonly policyDomain: string;
+  readonly row: string;
+  readonly count: number;
+}
+
 export interface PolicyRow {
   readonly kind: PolicyKind;
   readonly key: string;
@@ -333,6 +385,7 @@ export type WriteFault =
   | "no-such-domain"
   | "no-such-alias"
   | "no-such-token"
+  | "no-such-key"
   | "no-such-recipient"
   | "already-exists"
   | "not-permitted"

@@ -265,7 +265,71 @@ export const policyState = sqliteTable("policy_state", {
 ]);
 
 /** `sent` and `first-time` are by login and day, `known` the recipients a login has written to. */
-export type PolicyKind = "ban" | "greylist" | "known" | "sent" | "first-time" | "noticed";
+export type PolicyKind = "ban" | "greylist" | "known" | "sent" | "first-time" | "noticed" | "dns-trouble";
+
+/** Keys that sign for our domains. */
+export const dkimKeys = sqliteTable("dkim_keys", {
+  domain: text("domain").notNull(),
+  selector: text("selector").notNull(),
+  kind: text("kind").$type<"rsa" | "ed25519">().notNull(),
+  /** PKCS #8, PEM. "" once it was revoked. */
+  privateKey: text("private_key").notNull(),
+  /** SubjectPublicKeyInfo (RSA) or the raw key (Ed25519), base64: what stands behind p=. */
+  publicKey: text("public_key").notNull(),
+  /**
+   * `waiting`: its record is to be published; `signing`; `retired`: signs no more, its record stays for mail on its way;
+   * `revoked`: the record has an empty p=.
+   */
+  state: text("state").$type<DkimKeyState>().notNull(),
+  createdAt: integer("created_at").notNull(),
+  /** When it came into its state. */
+  changedAt: integer("changed_at").notNull(),
+}, (table) => [primaryKey({ columns: [table.domain, table.selector] })]);
+
+export type DkimKeyState = "waiting" | "signing" | "retired" | "revoked";
+
+/** Aggregate reports that others sent us: DMARC (RFC 9990) and TLS (RFC 8460). */
+export const authReports = sqliteTable("auth_reports", {
+  id: integer("id").primaryKey(),
+  kind: text("kind").$type<"dmarc" | "tls">().notNull(),
+  /** Whom it is about, a domain of ours. */
+  domain: text("domain").notNull(),
+  /** Who reports, as it says itself. */
+  organization: text("organization").notNull(),
+  reportId: text("report_id").notNull(),
+  /** The domain that the report came from, by DMARC. */
+  sender: text("sender").notNull(),
+  beginAt: integer("begin_at").notNull(),
+  endAt: integer("end_at").notNull(),
+  receivedAt: integer("received_at").notNull(),
+  /** What the report says of our policy, one line. */
+  policy: text("policy").notNull(),
+}, (table) => [
+  uniqueIndex("auth_reports_once").on(table.kind, table.domain, table.sender, table.reportId),
+  index("auth_reports_domain").on(table.domain, table.endAt),
+  index("auth_reports_received").on(table.receivedAt),
+]);
+
+/** Rows of those reports. `result` is "pass" or "fail" (DMARC), "success" or a result type (TLS). */
+export const authReportRows = sqliteTable("auth_report_rows", {
+  reportId: integer("report_id").notNull(),
+  position: integer("position").notNull(),
+  source: text("source").notNull(),
+  count: integer("count").notNull(),
+  result: text("result").notNull(),
+  /** DMARC: disposition, aligned DKIM and SPF; TLS: the reason code. */
+  detail: text("detail").notNull(),
+}, (table) => [primaryKey({ columns: [table.reportId, table.position] })]);
+
+/** What we saw of other domains' mail in a day (UTC), for the reports that we send. */
+export const dmarcObserved = sqliteTable("dmarc_observed", {
+  /** Milliseconds of its beginning. */
+  day: integer("day").notNull(),
+  policyDomain: text("policy_domain").notNull(),
+  /** One row of the report without its count, JSON. */
+  row: text("row").notNull(),
+  count: integer("count").notNull(),
+}, (table) => [primaryKey({ columns: [table.day, table.policyDomain, table.row] })]);
 
 /** Octets of freed records per segment: what compaction goes by. */
 export const segmentDead = sqliteTable("segment_dead", {

@@ -6,9 +6,11 @@
  * thread's own blob segment and never cross threads.
  */
 import type { ChangeListener } from "./changes.ts";
+import type { AuthReports } from "./auth_reports.ts";
 import type { PolicyState } from "./policy_state.ts";
 import type {
   BlobAddress,
+  DkimKeyInput,
   DomainRow,
   GroupInput,
   QueueTls,
@@ -26,6 +28,7 @@ export interface Store {
   readonly messages: Messages;
   readonly queue: Queue;
   readonly policy: PolicyState;
+  readonly reports: AuthReports;
   readonly blobs: BlobReader;
 
   /** Sends one operation to the writer; resolves after its commit. Rejects only when the writer is gone. */
@@ -152,6 +155,11 @@ export interface SecretRow {
   readonly value: string;
 }
 
+export interface DkimKeyRow extends DkimKeyInput {
+  readonly createdAt: number;
+  readonly changedAt: number;
+}
+
 export interface AliasRow {
   readonly address: string;
   readonly targets: readonly string[];
@@ -193,6 +201,8 @@ export interface Directory {
   domainUsage(name: string): { readonly octets: number; readonly messages: number };
   /** Newest first; cached. */
   secrets(name: string): readonly SecretRow[];
+  /** All keys of a domain in whatever state, oldest first. */
+  dkimKeys(domain: string): readonly DkimKeyRow[];
   alias(address: string): AliasRow | null;
   aliases(page: Page, domain?: string): AliasRow[];
   /** Alias addresses that deliver (directly) to this account address: may be used as From. */

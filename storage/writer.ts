@@ -28,6 +28,7 @@ import { storeFlags } from "./operations/flags.ts";
 import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
 import * as policyState from "./operations/policy_state.ts";
+import * as senderDomains from "./operations/sender_domains.ts";
 import * as queue from "./operations/queue.ts";
 import { countDead, relocate } from "./operations/relocate.ts";
 import { noteQuota, settleUsage } from "./operations/usage.ts";
@@ -287,6 +288,20 @@ export class Writer implements WriterPort {
         return noteQuota(context, op);
       case "rotate-secret":
         return directory.rotateSecret(context, op);
+      case "put-dkim-key":
+        return senderDomains.putDkimKey(context, op);
+      case "set-dkim-key-state":
+        return senderDomains.setDkimKeyState(context, op);
+      case "remove-dkim-key":
+        return senderDomains.removeDkimKey(context, op);
+      case "put-report":
+        return senderDomains.putReport(context, op);
+      case "remove-reports":
+        return senderDomains.removeReports(context, op);
+      case "observe-dmarc":
+        return senderDomains.observeDmarc(context, op);
+      case "remove-observed":
+        return senderDomains.removeObserved(context, op);
       case "put-state":
         return policyState.putState(context, op);
       case "remove-state":

@@ -29,6 +29,7 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
     case "no-such-domain":
     case "no-such-alias":
     case "no-such-token":
+    case "no-such-key":
     case "no-such-recipient":
     case "domain-in-use":
       return no("The server has a fault", "SERVERBUG");

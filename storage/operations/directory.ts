@@ -62,6 +62,7 @@ export function removeDomain(context: OperationContext, op: Op<"remove-domain">)
   if (used !== null) return refuse("domain-in-use", `${used} needs ${op.name}`);
   const removed = context.sql("DELETE FROM domains WHERE name = ?").run(op.name).changes;
   if (removed === 0) return refuse("no-such-domain", op.name);
+  context.sql("DELETE FROM dkim_keys WHERE domain = ?").run(op.name);
   context.changes.push({ kind: "directory", accountId: null });
   return DONE;
 }
