@@ -8,6 +8,7 @@ import type { MailParameters, RcptParameters } from "../protocols/smtp/parameter
 import type { Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import type { Account } from "../storage/store.ts";
+import type { ClientView } from "../filter/check.ts";
 import type { SessionScreen } from "../filter/screen.ts";
 
 /** The client and its session, as they are when MAIL comes. */
@@ -69,4 +70,18 @@ export interface Transaction {
 /** Tells a refusal from a transaction. */
 export function isReply(answer: Transaction | Reply): answer is Reply {
   return "code" in answer;
+}
+
+/** What checks know of a client. */
+export function viewOf(client: ClientFacts): ClientView {
+  return {
+    sessionId: client.sessionId,
+    address: client.address,
+    port: client.port,
+    heloName: client.heloName,
+    tls: client.tls !== null,
+    service: client.service,
+    login: client.account?.address ?? null,
+    spokeEarly: client.spokeEarly ?? false,
+  };
 }

@@ -21,6 +21,7 @@ import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import * as metrics from "./queue_metrics.ts";
 import { type RelayRule, type Route, routeKey, routeName, routeOf } from "./routes.ts";
 import { type Judge, settle, type Verdict } from "./settle.ts";
+import type { Tracer } from "./tracer.ts";
 import type { ScheduleOptions } from "./schedule.ts";
 
 const log = getLogger(["veredus", "queue"]);
@@ -51,6 +52,8 @@ export interface RunnerOptions extends ScheduleOptions {
 }
 
 export interface RunnerParts {
+  /** Told of every attempt; left out: nobody. */
+  readonly tracer?: Tracer;
   readonly store: Store;
   readonly outbound: OutboundParts;
   readonly options: RunnerOptions;
@@ -658,6 +661,16 @@ export class QueueRunner {
       if (outcome.outcome === "delivered") {
         metrics.ageSeconds.observe(Math.max(0, now - message.createdAt) / 1_000);
       }
+      this.#parts.tracer?.note({
+        at: now,
+        trace: message.traceId,
+        event: "attempt",
+        to: [recipient.recipient],
+        outcome: outcome.outcome,
+        reply: `${verdict.enhanced} ${verdict.text}`,
+        ...(verdict.remote !== "" && { remote: verdict.remote }),
+        ms: Math.round(tookMs),
+      });
       log.info("{outcome} {traceId} to {recipient}: {reply}", {
         outcome: outcome.outcome,
         traceId: message.traceId,

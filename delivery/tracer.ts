@@ -4,8 +4,8 @@ export interface TraceEvent {
   readonly at: number;
   /** Our id of the message. */
   readonly trace: string;
-  /** `refused` and `deferred` are answers to the client; `attempt` is one of the queue. */
-  readonly event: "accepted" | "deferred" | "refused" | "attempt";
+  /** `checked` is a word of SPF, DKIM and the like; `refused` and `deferred` are answers to the client; `attempt` is one of the queue. */
+  readonly event: "checked" | "accepted" | "deferred" | "refused" | "checked" | "attempt";
   readonly session?: string;
   readonly client?: string;
   readonly helo?: string;

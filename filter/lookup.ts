@@ -3,6 +3,7 @@
  * that a dead resolver costs one wait and not one a message.
  */
 import type { DataOf, RecordType } from "../dns/rdata.ts";
+import { Breaker } from "./breaker.ts";
 import { type Answer, ResolveError, type Resolver } from "../dns/resolver.ts";
 
 export type LookupAnswer<T extends RecordType> = Answer<T> | "failed";
@@ -25,16 +26,20 @@ export class Lookup {
   #resolver: Resolver;
   #options: LookupOptions;
   #cache = new Map<string, Entry>();
+  /** Of the resolver as a whole. */
+  #breaker: Breaker;
   #pending = new Map<string, Promise<LookupAnswer<RecordType>>>();
 
   constructor(resolver: Resolver, options: LookupOptions) {
     this.#resolver = resolver;
     this.#options = options;
+    this.#breaker = new Breaker(options.now);
   }
 
   /** At once where it is known. Never rejects. */
   resolve<T extends RecordType>(name: string, type: T): LookupAnswer<T> | Promise<LookupAnswer<T>> {
     const key = `${name} ${type}`;
+    if (this.#breaker.open) return "failed";
     const known = this.#cache.get(key);
     if (known !== undefined) {
       if (known.until > this.#options.now()) return known.answer as LookupAnswer<T>;
@@ -44,6 +49,8 @@ export class Lookup {
     if (pending === undefined) {
       pending = this.#ask(name, type).then((answer) => {
         this.#pending.delete(key);
+        if (answer === "failed") this.#breaker.failed();
+        else this.#breaker.worked();
         this.#remember(key, answer);
         return answer;
       });

@@ -18,6 +18,8 @@ const FOLDERS = [
   "bytes",
   "delivery",
   "dns",
+  "filter",
+  "mailauth",
   "message",
   "protocols",
   "server",

@@ -7,6 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import type { FailureCounter } from "../auth/failures.ts";
 import { Authenticator, type LoginProtocol } from "../auth/login.ts";
 import { TokenVerifier } from "../auth/oauth.ts";
 import { scramOf } from "../auth/scram.ts";
@@ -27,7 +28,15 @@ import type { LoginOutcome, SessionMechanismsOf } from "./login.ts";
 import { Listener } from "./listener.ts";
 import { MaildropLocks } from "./maildrop_locks.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
+import { Bans } from "./bans.ts";
+import { buildChains, greetingDelayMs } from "./filter_chains.ts";
+import { createResolver } from "./resolver.ts";
+import { SharedBuckets } from "./shared_buckets.ts";
 import { SharedLimits } from "./shared_limits.ts";
+import type { TraceLog } from "../storage/trace_log.ts";
+import { traceLog } from "./trace.ts";
+import { stolenNotice } from "../delivery/stolen_notice.ts";
+import type { Chains } from "../filter/screen.ts";
 import { type SmtpOptions, SmtpServer } from "./smtp.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
@@ -40,6 +49,8 @@ export interface FrontendSharing {
   readonly writer: WriterPort;
   readonly limits: SharedArrayBuffer;
   readonly maildropLocks: SharedArrayBuffer;
+  readonly bans: SharedArrayBuffer;
+  readonly buckets: SharedArrayBuffer;
   readonly column: number;
   /** Zero of the shared limits' times. */
   readonly epoch: number;
@@ -61,6 +72,9 @@ export class FrontendPart implements ThreadPart {
   #proxies: TrustedNetworks;
   #xclients: TrustedNetworks;
   #listeners: Listener[];
+  #bans: Bans;
+  #chains: Chains;
+  #trace: TraceLog | null;
 
   private constructor(settings: PartSettings, sharing: FrontendSharing, tls: TlsServer | null) {
     const { config } = settings;
@@ -77,11 +91,19 @@ export class FrontendPart implements ThreadPart {
       epoch: sharing.epoch,
       options: limitOptions(config),
     });
+    this.#bans = new Bans(sharing.bans, {
+      store: this.store,
+      epoch: sharing.epoch,
+      clock: Date.now,
+      config: config.bans,
+    });
+    this.#bans.load();
+    this.#trace = traceLog(config, `frontend-${sharing.column + 1}`);
     this.#deadlines = new Deadlines();
     this.#authenticator = new Authenticator({
       store: this.store,
       clock: Date.now,
-      failures: this.#limits,
+      failures: this.#countedFailures(),
       limits: { maxFailures: config.limits.loginFailuresPerAddress },
       learnScram: config.auth.scram,
     });
@@ -96,8 +118,21 @@ export class FrontendPart implements ThreadPart {
       now: Date.now,
       newId: () => ids.next(),
     });
+    this.#chains = buildChains(config.filter, {
+      store: this.store,
+      resolver: createResolver({
+        ...config.resolver,
+        cacheEntries: Math.min(config.resolver.cacheEntries, 10_000),
+      }),
+      buckets: new SharedBuckets(sharing.buckets, sharing.epoch),
+      hostname: config.hostname,
+      clock: Date.now,
+      notify: (login, reason) => this.#reception.noticed(stolenNotice(config, { login, reason })),
+    });
     this.#reception = new InboundReception({
       store: this.store,
+      chains: this.#chains,
+      ...(this.#trace !== null && { tracer: this.#trace }),
       hostname: config.hostname,
       clock: Date.now,
       newId: () => ids.next(),
@@ -111,6 +146,7 @@ export class FrontendPart implements ThreadPart {
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
+      offence: (address, offence) => this.#bans.offence(address, offence),
     });
     this.#trusted = new TrustedNetworks(config.trustedNetworks);
     this.#pop3 = new Pop3Server({
@@ -131,6 +167,7 @@ export class FrontendPart implements ThreadPart {
     this.#listeners = mine.map((listener) =>
       new Listener(listener, {
         limits: this.#limits,
+        banned: (address) => this.#bans.banned(address),
         tls,
         certificate: settings.certificates[0] ?? null,
         isProxy: config.proxyNetworks.length === 0 ? null : (address) => this.#proxies.includes(address),
@@ -199,6 +236,7 @@ export class FrontendPart implements ThreadPart {
       ) || settings.certificates.length !== this.#settings.certificates.length;
     this.#settings = settings;
     this.#limits.configure(limitOptions(settings.config));
+    this.#bans.configure(settings.config.bans);
     this.#trusted = new TrustedNetworks(settings.config.trustedNetworks);
     this.#proxies = new TrustedNetworks(settings.config.proxyNetworks);
     this.#xclients = new TrustedNetworks(settings.config.xclientNetworks);
@@ -226,8 +264,24 @@ export class FrontendPart implements ThreadPart {
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, CUT_MS))]);
     }
     this.#authenticator.close();
+    this.#chains.strangers.close();
+    this.#chains.logins.close();
+    await this.#trace?.close();
     this.#deadlines.close();
     await this.store.close();
+  }
+
+  /** Each failure that counts is an offence too; a repeated wrong password counts once (auth/login.ts). */
+  #countedFailures(): FailureCounter {
+    const limits = this.#limits;
+    return {
+      leakMs: limits.leakMs,
+      count: (address, now) => limits.count(address, now),
+      add: (address, now) => {
+        this.#bans.offence(address, "login");
+        return limits.add(address, now);
+      },
+    };
   }
 
   async #serve(transport: Transport, listener: ListenerConfig): Promise<void> {
@@ -289,6 +343,8 @@ export class FrontendPart implements ThreadPart {
     return {
       service: lmtp ? "lmtp" : submission ? "submission" : "mx",
       holdSeconds: submission ? Math.floor(smtp.maxHoldMs / 1_000) : 0,
+      greetingDelayMs: greetingDelayMs(this.#settings.config.filter),
+      tarpitMs: this.#settings.config.filter.tarpitMs,
       etrn: protocol === "smtp" && smtp.etrn,
       xclient: !submission && this.#xclients.includes(peer.address),
       trusts: (address) => this.#trusted.includes(address),

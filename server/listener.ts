@@ -46,6 +46,8 @@ const acceptFailures = counter(
 
 /** What the connections of a listener meet. */
 export interface ListenerParts {
+  /** Clients that are shut out; left out: none. */
+  readonly banned?: (address: string) => boolean;
   readonly limits: SharedLimits;
   /** Null where this runtime cannot serve TLS by `node:tls`, or no certificate is there: no STARTTLS then. */
   readonly tls: TlsServer | null;
@@ -214,7 +216,7 @@ export class Listener {
   #admit(connection: Deno.Conn, peer: PeerFacts): void {
     const { protocol } = this.config;
     const { address } = peer;
-    const admission = this.#parts.limits.admit(address);
+    const admission = this.#parts.banned?.(address) ? "banned" : this.#parts.limits.admit(address);
     if (admission !== "admitted") {
       refused.inc({ protocol, limit: admission });
       log.debug("{protocol} connection from {address} refused: limit {limit}", {

@@ -58,6 +58,8 @@ export function localConfig(options: LocalOptions): Config {
       port: STANDARD_PORTS[protocol] + options.portOffset,
     })),
     relay,
+    // Nobody outside can reach it, and whoever tries it may have no DNS.
+    filter: { ...DEFAULT_CONFIG.filter, checks: [] },
     captureOutbound: options.relay === null ? OUTSIDE : "",
     logging: options.logging,
     drainMs: 10_000,

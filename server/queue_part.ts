@@ -24,6 +24,8 @@ import { plainAddress } from "./deno_transport.ts";
 import { IdSource } from "./ids.ts";
 import { DENO_TIMERS, denoConnector } from "./outgoing.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
+import { traceLog } from "./trace.ts";
+import type { TraceLog } from "../storage/trace_log.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 
 /** How long a connection to another server waits for the next message. */
@@ -32,6 +34,7 @@ const IDLE_MS = 2_000;
 export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
+  readonly #trace: TraceLog | null;
   readonly #resolver: ThreadResolver;
 
   private constructor(settings: PartSettings, writer: WriterPort) {
@@ -62,7 +65,9 @@ export class QueuePart implements ThreadPart {
     const groups = new GroupAgent(post);
     this.#store = store;
     this.#resolver = createResolver(config.resolver, { folder: config.data });
+    this.#trace = traceLog(config, "queue");
     this.#runner = new QueueRunner({
+      ...(this.#trace !== null && { tracer: this.#trace }),
       store,
       options: { ...queue, idleMs: IDLE_MS },
       rules: config.relay,

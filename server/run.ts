@@ -8,12 +8,16 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { DataFolder } from "../storage/data_folder.ts";
+import type { Store } from "../storage/store.ts";
 import { DataLock } from "../storage/lock.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { flushLogs, type LogArea, type LogLevel, type LogSettings, setLogLevel } from "../telemetry/log.ts";
 import { exposition, metricsAsJson, type ThreadMetrics } from "../telemetry/metrics.ts";
+import { Bans } from "./bans.ts";
 import { type Certificate, loadCertificate, selfSignedCertificate } from "./certificate.ts";
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
+import { type DnsReport, reportQuery } from "../dns/report.ts";
+import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { claimPort } from "./listener.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
 import type { PlacedSession, Shape } from "./threads/shape.ts";
@@ -47,6 +51,8 @@ export class Server {
   #lock: DataLock;
   #shape: Shape;
   #stopped: Promise<void> | null;
+  /** Made when an administrator first asks. */
+  #resolver: ThreadResolver | null;
   #onReload: (() => void)[];
 
   private constructor(
@@ -59,6 +65,7 @@ export class Server {
     this.#lock = parts.lock;
     this.#shape = parts.shape;
     this.#stopped = null;
+    this.#resolver = null;
     this.#onReload = [];
   }
 
@@ -89,6 +96,16 @@ export class Server {
 
   get writer(): WriterPort {
     return this.#shape.writer;
+  }
+
+  /** The bans of all threads. */
+  bans(store: Store): Bans {
+    return new Bans(this.#shape.shared.bans, {
+      store,
+      epoch: this.#shape.shared.epoch,
+      clock: Date.now,
+      config: this.config.bans,
+    });
   }
 
   /** Calls `listener` after each reload: certificates may be others. */
@@ -122,6 +139,14 @@ export class Server {
     return this.#shape.failRecipients(recipientIds, reason);
   }
 
+  /** As the threads of the server look names up, with a cache of its own. */
+  queryDns(
+    question: { readonly name: string; readonly type: number; readonly trace: boolean },
+  ): Promise<DnsReport> {
+    this.#resolver ??= createResolver(this.config.resolver);
+    return reportQuery(this.#resolver, question, () => performance.now());
+  }
+
   /** Why the server cannot take mail; null when all is well. */
   trouble(): Promise<string | null> {
     return this.#stopped === null ? this.#shape.trouble() : Promise.resolve("the server is stopping");
@@ -141,6 +166,7 @@ export class Server {
     const config: Config = {
       ...now,
       limits: next.limits,
+      bans: next.bans,
       logging: next.logging,
       certificates: next.certificates,
       drainMs: next.drainMs,
@@ -166,6 +192,7 @@ export class Server {
   async #stop(): Promise<void> {
     log.info("stopping: no new connections, {drainMs} ms for what runs", { drainMs: this.config.drainMs });
     try {
+      this.#resolver?.close();
       await this.#shape.drain(this.config.drainMs);
     } finally {
       this.#lock.release();
@@ -245,6 +272,8 @@ function needRestart(now: Config, next: Config): string[] {
     "relay",
     "captureOutbound",
     "resolver",
+    "filter",
+    "trace",
   ] as const;
   const left: string[] = keys.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
   const ports = (config: Config, other: Config) =>

@@ -301,8 +301,8 @@ class Connection {
         case "helo":
           this.#discard(null);
           this.#facts = null;
-          if (!this.#known) this.#screen?.greeted(viewOf(this.#client()));
           session.accept();
+          if (this.#screen !== null && !this.#known) this.#screen.greeted(viewOf(this.#client()));
           break;
         case "mail":
           this.#mail(event);

@@ -43,6 +43,11 @@ export class DataFolder {
     return `${this.path}/lock`;
   }
 
+  /** What happened to each message (trace_log.ts). */
+  get trace(): string {
+    return `${this.path}/trace`;
+  }
+
   get reserve(): string {
     return `${this.path}/reserve`;
   }

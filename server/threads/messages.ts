@@ -43,6 +43,9 @@ export interface StartMessage {
   readonly limits: SharedArrayBuffer;
   /** The locks of POP3 maildrops (maildrop_locks.ts). */
   readonly maildropLocks: SharedArrayBuffer;
+  /** Bans and their offences (bans.ts), token buckets of rates (shared_buckets.ts). */
+  readonly bans: SharedArrayBuffer;
+  readonly buckets: SharedArrayBuffer;
   readonly column: number;
   /** Common zero of the shared limits' times. */
   readonly epoch: number;

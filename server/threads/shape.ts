@@ -29,7 +29,14 @@ export interface PlacedSession extends SessionInfo {
   readonly thread: number;
 }
 
+/** What main needs to look at bans and lift them. */
+export interface SharedBans {
+  readonly bans: SharedArrayBuffer;
+  readonly epoch: number;
+}
+
 export interface Shape {
+  readonly shared: SharedBans;
   /** Main's own way to the writer. */
   readonly writer: WriterPort;
   /** Metrics of the threads beside main. Those that do not answer are left out. */

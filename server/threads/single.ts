@@ -2,6 +2,8 @@
 import { getLogger } from "@logtape/logtape";
 import { FrontendPart } from "../frontend_part.ts";
 import { MaildropLocks } from "../maildrop_locks.ts";
+import { Bans } from "../bans.ts";
+import { SharedBuckets } from "../shared_buckets.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import { WriterPart } from "../writer_part.ts";
 import type { QueuePart } from "../queue_part.ts";
@@ -14,6 +16,7 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
   const { settings } = options;
   const writer = new WriterPart(settings.config.data, options.onFatal);
   const parts: ThreadPart[] = [];
+  const shared = { bans: Bans.buffer(), epoch: Date.now() };
   let queue: Promise<QueuePart> | null = null;
   const drain = async (withinMs: number) => {
     await queue?.catch(() => {}); // told already
@@ -27,8 +30,9 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
         writer: writer.writer,
         limits: SharedLimits.buffer(1),
         maildropLocks: MaildropLocks.buffer(),
+        buckets: SharedBuckets.buffer(),
         column: 0,
-        epoch: Date.now(),
+        ...shared,
       }),
     );
   } catch (error) {
@@ -47,6 +51,7 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
   });
   return {
     writer: writer.writer,
+    shared,
     metrics: () => Promise.resolve([]), // main's own registry has them all
     sessions: () =>
       Promise.resolve(

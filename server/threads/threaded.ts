@@ -12,9 +12,11 @@ import type { WriterPort } from "../../storage/writer.ts";
 import type { LogSettings } from "../../telemetry/log.ts";
 import type { ThreadMetrics } from "../../telemetry/metrics.ts";
 import { MaildropLocks } from "../maildrop_locks.ts";
+import { Bans } from "../bans.ts";
+import { SharedBuckets } from "../shared_buckets.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import type { PartSettings, ThreadRole } from "./messages.ts";
-import type { PlacedSession, Shape, ShapeOptions } from "./shape.ts";
+import type { PlacedSession, Shape, ShapeOptions, SharedBans } from "./shape.ts";
 import { Thread } from "./thread.ts";
 
 /** Wait before a dead front end is replaced, milliseconds; doubles while it keeps dying. */
@@ -64,6 +66,8 @@ class ThreadedShape implements Shape {
   #logs: LogSettings;
   #limits: SharedArrayBuffer;
   #maildropLocks: SharedArrayBuffer;
+  #bans: SharedArrayBuffer;
+  #buckets: SharedArrayBuffer;
   #epoch: number;
   #writerThread: Thread;
   #writer: WriterPort | null;
@@ -79,6 +83,8 @@ class ThreadedShape implements Shape {
     this.#logs = options.logs;
     this.#limits = SharedLimits.buffer(options.frontEnds);
     this.#maildropLocks = MaildropLocks.buffer();
+    this.#bans = Bans.buffer();
+    this.#buckets = SharedBuckets.buffer();
     this.#epoch = Date.now();
     this.#writer = null;
     this.#running = false;
@@ -92,6 +98,10 @@ class ThreadedShape implements Shape {
     for (let column = 0; column < options.frontEnds; column++) {
       this.#seats.push(this.#seat("frontend", `frontend-${column + 1}`, column));
     }
+  }
+
+  get shared(): SharedBans {
+    return { bans: this.#bans, epoch: this.#epoch };
   }
 
   get writer(): WriterPort {
@@ -108,6 +118,8 @@ class ThreadedShape implements Shape {
       writer: null,
       limits: this.#limits,
       maildropLocks: this.#maildropLocks,
+      bans: this.#bans,
+      buckets: this.#buckets,
       column: 0,
       epoch: this.#epoch,
     });
@@ -234,6 +246,8 @@ class ThreadedShape implements Shape {
       writer: this.#attach(),
       limits: this.#limits,
       maildropLocks: this.#maildropLocks,
+      bans: this.#bans,
+      buckets: this.#buckets,
       column: seat.column,
       epoch: this.#epoch,
     });

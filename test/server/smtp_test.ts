@@ -45,6 +45,8 @@ smtpTest("a message goes to the reception and its reply comes back", async (h) =
     service: "mx",
     account: null,
     trusted: false,
+    screen: null,
+    spokeEarly: false,
   });
 });
 

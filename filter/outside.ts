@@ -1,0 +1,64 @@
+/**
+ * What checks outside the server are told and may answer: HTTP hooks and the operator's policy file speak the same JSON.
+ *
+ * An answer is `{"action": "reject", "reason": "...", "reply": {"code": 550, "enhanced": "5.7.1", "text": "..."}}`; only
+ * `action` is needed. What is no answer is a failure, and `on_failure` decides.
+ */
+import { latin1 } from "../bytes/decode.ts";
+import type { Reply } from "../protocols/smtp/reply.ts";
+import type { CheckFacts } from "./check.ts";
+import { type Action, ACTIONS, oneLine, type Verdict } from "./verdict.ts";
+
+const MAX_HEADER = 64 * 1024;
+
+/** Plain data. The header comes as text, one character an octet, up to 64 kB. */
+export async function factsJson(facts: CheckFacts): Promise<Record<string, unknown>> {
+  const { stage, client, traceId, sender, recipient, recipients, message, notes } = facts;
+  return {
+    ...{ stage, client, trace: traceId, sender, recipient, recipients },
+    reverseName: notes.get("reverse-name") ?? null,
+    ...(message !== null && {
+      message: {
+        octets: message.octets,
+        header: latin1(await message.read(0, Math.min(message.headerOctets, MAX_HEADER))),
+      },
+    }),
+  };
+}
+
+/** Null when it is no answer. */
+export function verdictOf(answer: unknown): Verdict | null {
+  if (typeof answer !== "object" || answer === null) return null;
+  const { action, reason, reply } = answer as Record<string, unknown>;
+  if (typeof action !== "string" || !(ACTIONS as readonly string[]).includes(action)) return null;
+  const said = replyOf(reply, action as Action);
+  return {
+    action: action as Action,
+    reason: typeof reason === "string" ? oneLine(reason) : "",
+    ...(said !== null && { reply: said }),
+  };
+}
+
+/** A 4yz for `defer`, a 5yz for `reject`; never 421, which would promise an end that does not come. */
+export function replyOf(reply: unknown, action: Action): Reply | null {
+  if (typeof reply !== "object" || reply === null) return null;
+  const { code, enhanced, text } = reply as Record<string, unknown>;
+  const first = action === "defer" ? 4 : action === "reject" ? 5 : 0;
+  if (
+    typeof code !== "number" || !Number.isInteger(code) || Math.floor(code / 100) !== first || code === 421
+  ) return null;
+  const status = typeof enhanced === "string" && new RegExp(`^${first}\\.\\d{1,3}\\.\\d{1,3}$`).test(enhanced)
+    ? enhanced
+    : `${first}.7.1`;
+  return {
+    code,
+    enhanced: status,
+    text: typeof text === "string" && text !== "" ? oneLine(text) : "Refused by policy",
+  };
+}
+
+export type OnFailure = "continue" | "defer" | "reject";
+
+export function failureVerdict(onFailure: OnFailure, what: string): Verdict {
+  return { action: onFailure, reason: oneLine(`no answer: ${what}`) };
+}

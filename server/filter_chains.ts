@@ -1,0 +1,99 @@
+/** The chains of checks that the configuration asks for, with what they need of this thread. */
+import { getLogger } from "@logtape/logtape";
+import type { Resolver } from "../dns/resolver.ts";
+import type { Buckets } from "../filter/buckets.ts";
+import { Chain } from "../filter/chain.ts";
+import type { Check } from "../filter/check.ts";
+import { dnsbl } from "../filter/checks/dnsbl.ts";
+import { earlyTalker } from "../filter/checks/early_talker.ts";
+import { greylist } from "../filter/checks/greylist.ts";
+import { helo } from "../filter/checks/helo.ts";
+import { list } from "../filter/checks/list.ts";
+import { nullMx } from "../filter/checks/null_mx.ts";
+import { rate } from "../filter/checks/rate.ts";
+import { reverseDns } from "../filter/checks/reverse_dns.ts";
+import { sending } from "../filter/checks/sending.ts";
+import { Lookup } from "../filter/lookup.ts";
+import type { Chains } from "../filter/screen.ts";
+import type { WriteOp } from "../storage/ops.ts";
+import type { Store } from "../storage/store.ts";
+import type { CheckConfig, FilterConfig } from "./config/config.ts";
+import { httpHook, milterCheck, scriptCheck } from "./filter_outside.ts";
+
+const log = getLogger(["veredus", "filter"]);
+/** A look-up keeps a client waiting no longer. */
+const LOOKUP_MS = 3_000;
+const LOOKUP_ENTRIES = 10_000;
+
+export interface ChainParts {
+  readonly store: Store;
+  readonly resolver: Resolver;
+  readonly buckets: Buckets;
+  readonly hostname: string;
+  readonly clock: () => number;
+  /** A login looks stolen. */
+  readonly notify: (login: string, reason: string) => void;
+}
+
+export function buildChains(config: FilterConfig, parts: ChainParts): Chains {
+  const lookup = new Lookup(parts.resolver, {
+    now: parts.clock,
+    timeoutMs: LOOKUP_MS,
+    entries: LOOKUP_ENTRIES,
+  });
+  const checks = config.checks.map((one) => ({ one, check: checkOf(one, { ...parts, lookup }) }));
+  return {
+    strangers: new Chain(checks.filter(({ one }) => !onlyLogins(one)).map(({ check }) => check)),
+    logins: new Chain(checks.filter(({ one }) => one.logins || onlyLogins(one)).map(({ check }) => check)),
+  };
+}
+
+/** The pause before the greeting; 0 where nobody looks at who speaks in it. */
+export function greetingDelayMs({ checks }: FilterConfig): number {
+  return checks.find(({ check }) => check === "early-talker")?.delayMs ?? 0;
+}
+
+function onlyLogins({ check, by }: CheckConfig): boolean {
+  return check === "sending" || (check === "rate" && by.includes("login"));
+}
+
+function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Lookup }): Check {
+  const { name, action } = config;
+  const { store, lookup, clock: now, hostname } = parts;
+  const { policy: state } = store;
+  const isLocal = (domain: string) => store.directory.domain(domain) !== null;
+  const write = (op: WriteOp) => {
+    store.write(op).catch((error) =>
+      log.warn("{check} could not store what it saw: {error}", { check: name, error })
+    );
+  };
+  const [stage = "mail"] = config.stages;
+  switch (config.check) {
+    case "null-mx":
+      return { ...nullMx({ lookup, action, isLocal }), name };
+    case "list":
+      return list({ ...config, stage: stage === "data" || stage === "message" ? "mail" : stage });
+    case "dnsbl":
+      return dnsbl({ ...config, lookup, now });
+    case "reverse-dns":
+      return { ...reverseDns({ lookup, action }), name };
+    case "helo":
+      return { ...helo({ action, hostname, isLocal }), name };
+    case "early-talker":
+      return { ...earlyTalker({ action }), name };
+    case "greylist":
+      return { ...greylist({ ...config, state, write, now }), name };
+    case "rate":
+      return rate({ ...config, stage: stage === "mail" ? "mail" : "rcpt", buckets: parts.buckets, now });
+    case "sending":
+      return { ...sending({ ...config, state, write, now, notify: parts.notify }), name };
+    case "http":
+      return httpHook(config);
+    case "milter":
+      return milterCheck(config, { hostname, clock: now });
+    case "script":
+      return scriptCheck(config);
+    default:
+      return config.check satisfies never;
+  }
+}
