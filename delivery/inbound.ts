@@ -24,7 +24,6 @@ import {
 import type { BlobAddress, QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Account, Spool, Store } from "../storage/store.ts";
 import { type Chains, type MailScreen, SessionScreen, verdictField } from "../filter/screen.ts";
-import type { ClientView } from "../filter/check.ts";
 import type { MessageSource } from "../filter/message_source.ts";
 import { applyChanges } from "./apply_changes.ts";
 import { reencodeBinaryParts } from "./binary_parts.ts";
@@ -38,9 +37,9 @@ import { reencodeLongLines } from "./long_lines.ts";
 import { noteUse } from "./masked.ts";
 import { type LookupPolicy, lookupReply } from "./lookup.ts";
 import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
-import type { PostOptions } from "./post.ts";
+import { type OwnMail, type PostOptions, prepareOwnMail } from "./post.ts";
 import { QuotaNotices } from "./quota_notice.ts";
-import type { ClientFacts, Reception, Transaction } from "./reception.ts";
+import { type ClientFacts, type Reception, type Transaction, viewOf } from "./reception.ts";
 import {
   countMailRefused,
   countMended,
@@ -105,6 +104,15 @@ export class InboundReception implements Reception {
 
   constructor(options: InboundOptions) {
     this.#setting = settingOf(options, options.config);
+  }
+
+  /** Files a message of our own; nobody waits for it. */
+  noticed(mail: OwnMail): void {
+    const { post, options: { store } } = this.#setting;
+    prepareOwnMail(post, mail).then(async (prepared) => {
+      if ("operation" in prepared) await store.write(prepared.operation);
+      else log.warn("a notice has nobody to go to: {why}", { why: prepared.refused });
+    }).catch((error) => log.error("a notice could not be written: {error}", { error }));
   }
 
   screen(): SessionScreen | null {
@@ -650,20 +658,6 @@ class InboundTransaction implements Transaction {
       ...(outcome !== "accepted" && { reply: `${answer.code} ${answer.enhanced} ${answer.text}` }),
     });
   }
-}
-
-/** What checks know of a client. */
-export function viewOf(client: ClientFacts): ClientView {
-  return {
-    sessionId: client.sessionId,
-    address: client.address,
-    port: client.port,
-    heloName: client.heloName,
-    tls: client.tls !== null,
-    service: client.service,
-    login: client.account?.address ?? null,
-    spokeEarly: client.spokeEarly ?? false,
-  };
 }
 
 function textOf({ code, enhanced, text }: Reply): string {
