@@ -18,7 +18,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   dns: ["bytes", "telemetry"],
   protocols: ["bytes", "message"],
   storage: ["bytes", "types:message", "telemetry"],
-  auth: ["bytes", "storage", "telemetry"],
+  auth: ["bytes", "protocols", "storage", "telemetry"],
   mailauth: ["bytes", "dns", "message", "telemetry"],
   filter: ["bytes", "dns", "mailauth", "message", "types:protocols", "types:storage", "telemetry"],
   delivery: ["auth", "bytes", "dns", "filter", "mailauth", "message", "protocols", "storage", "telemetry"],

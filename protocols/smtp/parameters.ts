@@ -57,19 +57,30 @@ const XTEXT = /^(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
 const ORIGINAL_RECIPIENT = /^([A-Za-z0-9-]{1,40});((?:[!-*,-<>-~\u0080-\u{10ffff}]|\+[0-9A-F]{2})+)$/u;
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
+/** What may stand once; HOLDFOR and HOLDUNTIL exclude each other (RFC 4865 4). */
+const ONCE: Readonly<Record<string, number>> = {
+  SIZE: 1,
+  BODY: 2,
+  SMTPUTF8: 4,
+  RET: 8,
+  ENVID: 16,
+  REQUIRETLS: 32,
+  HOLDFOR: 64,
+  HOLDUNTIL: 64,
+};
+
 export function mailParameters(cursor: Cursor): MailParameters | { readonly refused: Reply } {
   if (onlySpaces(cursor)) return NO_MAIL_PARAMETERS;
   const found: { -readonly [K in keyof MailParameters]: MailParameters[K] } = { ...NO_MAIL_PARAMETERS };
-  const seen = new Set<string>();
+  let seen = 0;
   for (;;) {
     const parameter = nextParameter(cursor);
     if (parameter === null) return found;
     if (parameter === "malformed") return { refused: SYNTAX };
     const { keyword, value } = parameter;
-    // RFC 4865 4: one of the two.
-    const once = keyword === "HOLDUNTIL" ? "HOLDFOR" : keyword;
-    if (seen.has(once)) return { refused: SYNTAX };
-    seen.add(once);
+    const bit = ONCE[keyword] ?? 0;
+    if ((seen & bit) !== 0) return { refused: SYNTAX };
+    seen |= bit;
     switch (keyword) {
       case "SIZE":
         if (value === null || !/^\d{1,20}$/.test(value)) return { refused: SYNTAX };
