@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { Out } from "../../bytes/out.ts";
-import { SMTP_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
+import { SessionMechanisms, SMTP_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
 import { RECIPIENT_OK, reply, SENDER_OK } from "../../protocols/smtp/reply.ts";
 import { SmtpSession, type SmtpSessionOptions } from "../../protocols/smtp/session.ts";
 import { cutsOf, fuzz, mutate, pieces, type Random } from "./fuzzing.ts";
@@ -22,6 +22,8 @@ const SEEDS = [
   "ETRN b.example\r\n",
   "XCLIENT ADDR=192.0.2.1 HELO=+5Ba+5D\r\n",
   "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n",
+  `AUTH SCRAM-SHA-256 ${btoa("n,,n=ann,r=x")}\r\n${btoa("c=biws,r=xnonce,p=" + btoa("p".repeat(32)))}\r\n`,
+  `AUTH OAUTHBEARER ${btoa("n,a=ann,\x01auth=Bearer t\x01\x01")}\r\nAUTH EXTERNAL =\r\n`,
   "AUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n",
   "MAIL FROM:<ann@a.example> SIZE=100 BODY=8BITMIME SMTPUTF8\r\n",
   "MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nSubject: x\r\n\r\n..\r\nx\r\n.\r\n",
@@ -62,6 +64,16 @@ function make(random: Random): Uint8Array {
   return encodeLatin1(mutate(random, text, { tokens: TOKENS, maxChanges: 5 }));
 }
 
+const KEY = new Uint8Array(32);
+const ALL_MECHANISMS = new SessionMechanisms(SMTP_MECHANISMS, {
+  scram: () => () => ({
+    verifierOf: () => ({ iterations: 4_096, salt: KEY, storedKey: KEY, serverKey: KEY }),
+    nonce: "nonce",
+  }),
+  bearer: () => true,
+  certificate: () => true,
+});
+
 const LIMITS = {
   commandLineOctets: 200,
   authLineOctets: 300,
@@ -88,7 +100,7 @@ export function playSmtp(
     hostName: "mx.example.test",
     tlsActive: false,
     startTlsAvailable: true,
-    mechanisms: SMTP_MECHANISMS,
+    mechanisms: ALL_MECHANISMS,
     plainLoginAllowed: true,
     limits: LIMITS,
     offers: { etrn: true, xclient: true, futureRelease: { maxSeconds: 60, now: () => 0 } },
