@@ -60,6 +60,16 @@ export class SqlMailboxes implements Mailboxes {
       .all(accountId, MAX_LISTED).map((row) => row[0] as string);
   }
 
+  annotations(accountId: number, mailboxId: number): { entry: string; value: Uint8Array }[] {
+    return this.#statements.rows(
+      "SELECT entry, value FROM annotations WHERE account_id = ? AND mailbox_id = ? ORDER BY entry LIMIT ?",
+    )
+      .all(accountId, mailboxId, MAX_LISTED).map(([entry, value]) => ({
+        entry: entry as string,
+        value: value as Uint8Array,
+      }));
+  }
+
   inboxOf(accountId: number): number | null {
     const known = this.#inboxes.get(accountId);
     if (known !== undefined) return known;

@@ -158,6 +158,13 @@ export type WriteOp =
     readonly subscribed: boolean;
   }
   /** Outcome of an attempt; a recipient with a final outcome leaves the queue, and the message with its last. */
+  /** A null value removes the entry. Mailbox 0 is the account itself. */
+  | {
+    readonly kind: "put-annotations";
+    readonly accountId: number;
+    readonly mailboxId: number;
+    readonly annotations: readonly { readonly entry: string; readonly value: Uint8Array | null }[];
+  }
   | { readonly kind: "queue-outcomes"; readonly at: number; readonly outcomes: readonly QueueOutcome[] }
   | {
     readonly kind: "queue-control";
@@ -345,6 +352,8 @@ export interface AccountInput {
   readonly quotaOctets?: number | null;
   readonly quotaMessages?: number | null;
   readonly subaddressFolder?: SubaddressFolder | null;
+  /** Capabilities of IMAP its clients are not told of, in capitals. */
+  readonly hiddenCapabilities?: readonly string[];
 }
 
 export interface AddressInput {

@@ -67,6 +67,8 @@ export const accounts = sqliteTable(
     quotaNoticed: integer("quota_noticed").notNull().default(0),
     /** What SCRAM-SHA-256 needs of the password (RFC 5803); null until it is known. */
     scram: text("scram"),
+    /** Capabilities its clients are not told of, in capitals, separated by spaces. */
+    hiddenCapabilities: text("hidden_capabilities").notNull().default(""),
   },
   (
     table,
@@ -168,6 +170,15 @@ export const retiredNames = sqliteTable("retired_names", {
   name: text("name").notNull(),
   uidValidity: integer("uid_validity").notNull(),
 }, (table) => [primaryKey({ columns: [table.accountId, table.name] })]);
+
+/** Annotations of IMAP METADATA (RFC 5464). Mailbox 0 stands for the account as a whole. */
+export const annotations = sqliteTable("annotations", {
+  accountId: integer("account_id").notNull(),
+  mailboxId: integer("mailbox_id").notNull(),
+  /** In lower case, from "/private/" or "/shared/" on. */
+  entry: text("entry").notNull(),
+  value: octets("value").notNull(),
+}, (table) => [primaryKey({ columns: [table.accountId, table.mailboxId, table.entry] })]);
 
 /** Kept for names that have no mailbox too (RFC 3501 6.3.6). */
 export const subscriptions = sqliteTable("subscriptions", {

@@ -112,6 +112,8 @@ export interface Account {
   readonly quotaOctets: number | null;
   readonly quotaMessages: number | null;
   readonly subaddressFolder: SubaddressFolder | null;
+  /** Capabilities of IMAP its clients are not told of, in capitals. */
+  readonly hiddenCapabilities: readonly string[];
   /** SCRAM verifier (RFC 5803); null where none could be made yet. */
   readonly scram: string | null;
 }
@@ -240,6 +242,8 @@ export interface Mailboxes {
   /** All of an account in name order (bounded by the mailbox limit of an account). */
   list(accountId: number): Mailbox[];
   subscriptions(accountId: number): string[];
+  /** In order of their entries; mailbox 0 is the account itself (bounded by the limit of annotations). */
+  annotations(accountId: number, mailboxId: number): { readonly entry: string; readonly value: Uint8Array }[];
   /** The INBOX of an account: the delivery hot path. Cached. */
   inboxOf(accountId: number): number | null;
   /** The index of an open mailbox, shared by this thread's sessions; call `release` when done with it. */

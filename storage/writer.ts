@@ -19,6 +19,7 @@ import { type Connection, isSqliteError } from "./libsql.ts";
 import { migrate } from "./migrate.ts";
 import { OperationContext, refuse } from "./operations/context.ts";
 import * as addresses from "./operations/addresses.ts";
+import * as annotations from "./operations/annotations.ts";
 import { copy } from "./operations/copy.ts";
 import { DeliverOperation } from "./operations/deliver.ts";
 import * as credentials from "./operations/credentials.ts";
@@ -246,6 +247,8 @@ export class Writer implements WriterPort {
         return mailbox.renameMailbox(context, op);
       case "delete-mailbox":
         return mailbox.deleteMailbox(context, op);
+      case "put-annotations":
+        return annotations.putAnnotations(context, op);
       case "subscribe":
         return mailbox.subscribe(context, op);
       case "queue-outcomes":

@@ -102,6 +102,10 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
   if (account.subaddressFolder !== undefined) {
     context.sql("UPDATE accounts SET subaddress_folder = ? WHERE id = ?").run(account.subaddressFolder, id);
   }
+  if (account.hiddenCapabilities !== undefined) {
+    context.sql("UPDATE accounts SET hidden_capabilities = ? WHERE id = ?")
+      .run(account.hiddenCapabilities.join(" "), id);
+  }
   context.changes.push({ kind: "directory", accountId: id });
   return { ok: true, kind: "account", accountId: id };
 }
@@ -117,7 +121,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
     removeMessages(context, mailbox, [[1, 0xffffffff]]);
     context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox);
   }
-  for (const table of ["mailboxes", "subscriptions", "retired_names", "addresses", "client_certificates"]) {
+  for (const table of ["mailboxes", "annotations", "subscriptions", "retired_names", "addresses", "client_certificates"]) {
     context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(id);
   }
   context.sql("DELETE FROM accounts WHERE id = ?").run(id);

@@ -22,6 +22,7 @@ const ALICE: Account = {
   quotaMessages: null,
   subaddressFolder: null,
   scram: null,
+  hiddenCapabilities: [],
 };
 const ALIASES: Record<string, string[]> = {
   "sales@example.test": ["alice@example.test", "bob@example.test"],

@@ -18,6 +18,7 @@ const ALICE: Account = {
   quotaMessages: null,
   subaddressFolder: null,
   scram: null,
+  hiddenCapabilities: [],
 };
 const DIRECTORY = {
   address: () => null,

@@ -164,6 +164,7 @@ const ALICE: Account = {
   quotaMessages: null,
   subaddressFolder: null,
   scram: null,
+  hiddenCapabilities: [],
 };
 
 export class SmtpHarness {
