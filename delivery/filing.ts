@@ -27,6 +27,8 @@ const MAX_MADE_FOLDERS = 200;
 const MAX_CAPTURED_LINES = 100;
 // deno-lint-ignore no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
+/** RFC 6154 2. */
+const JUNK = "\\Junk";
 const NO_FORWARDS: ReadonlyMap<string, ReadonlyMap<string, QueueRecipient>> = new Map();
 
 export interface FilingFacts {
@@ -50,6 +52,8 @@ export interface FilingFacts {
   readonly notBefore?: number;
   /** Why everything waits for the operator; left out: it does not. */
   readonly heldFor?: string;
+  /** Header lines for the front of each copy in a mailbox; left out: none. */
+  readonly front?: string;
   /** What is filed in the same transaction, made when the octets are durable; left out or null: nothing. */
   readonly beside?: (blob: BlobAddress) => Promise<WriteOp | null>;
 }
@@ -107,6 +111,22 @@ export class Filing {
       for (const address of deliveredTo) this.#queueLocal(address, NO_RCPT_PARAMETERS);
     }
     this.#copies.clear();
+  }
+
+  /** Copies for INBOX and its sub-folders go to Junk; an account that has none is given one. */
+  async toJunk(store: Store): Promise<void> {
+    for (const [key, copy] of [...this.#copies]) {
+      const mailboxId = await junkOf(store, copy.target.owner.id);
+      if (mailboxId === null || mailboxId === key) continue;
+      this.#copies.delete(key);
+      this.#copies.set(mailboxId, { ...copy, target: { ...copy.target, mailboxId, newFolder: "" } });
+    }
+  }
+
+  /** Domains of ours that send this on: by an alias that leads out, or as a group. */
+  forwardingDomains(): string[] {
+    const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+    return [...new Set([...(this.#forwarded?.keys() ?? []), ...(this.#agents ?? []).map(domainOf)])];
   }
 
   /** Every address that gets a copy, as rows of the queue and Delivered-To name it. */
@@ -241,7 +261,7 @@ export class Filing {
         flags: 0,
         keywords: "",
         internalDate: at,
-        prefix: copyPrefix(sender, deliveredTo),
+        prefix: copyPrefix(sender, deliveredTo, facts.front),
       })),
       queue: this.#remote.size === 0 ? null : queueEntry(facts, { sender, recipients: this.#remote }),
       ...(this.#forwarded !== null && {
@@ -251,6 +271,15 @@ export class Filing {
       }),
     };
   }
+}
+
+/** Null where it can neither be found nor made. */
+async function junkOf(store: Store, accountId: number): Promise<number | null> {
+  const known = store.mailboxes.list(accountId).find(({ specialUse }) => specialUse === JUNK);
+  if (known !== undefined) return known.id;
+  const made = await store.write({ kind: "create-mailbox", accountId, name: "Junk", specialUse: JUNK });
+  if (made.ok && made.kind === "mailbox") return made.mailboxId;
+  return store.mailboxes.byFoldedName(accountId, "Junk")?.id ?? null;
 }
 
 function queueEntry(

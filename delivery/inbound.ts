@@ -25,12 +25,25 @@ import type { BlobAddress, QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Account, Spool, Store } from "../storage/store.ts";
 import { type Chains, type MailScreen, SessionScreen, verdictField } from "../filter/screen.ts";
 import type { MessageSource } from "../filter/message_source.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { resultsField, resultsValue } from "../mailauth/authentication_results.ts";
+import { methodResults } from "../mailauth/findings_text.ts";
+import type { SenderCheck, SenderFindings } from "../mailauth/sender_check.ts";
 import { applyChanges } from "./apply_changes.ts";
+import {
+  type AuthenticationConfig,
+  decide,
+  finishCheck,
+  mayDefer,
+  refusalOf,
+  startCheck,
+} from "./authentication.ts";
 import { reencodeBinaryParts } from "./binary_parts.ts";
 import { noticeOperation } from "./dsn.ts";
 import { dsnDuty } from "./dsn_request.ts";
 import { errorReply, faultReply } from "./faults.ts";
 import { Filing } from "./filing.ts";
+import { bodyDigest, writeWithFields } from "./front_fields.ts";
 import { forwardedSender, freshKeys } from "./forwarding.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
 import { reencodeLongLines } from "./long_lines.ts";
@@ -48,6 +61,7 @@ import {
   observeAccepted,
 } from "./reception_metrics.ts";
 import { type RcptFacts, RecipientResolver, type RecipientTarget, REFUSALS } from "./recipients.ts";
+import { sealFront } from "./signing.ts";
 import { startQueue } from "./start_queue.ts";
 import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
@@ -73,6 +87,8 @@ export interface InboundConfig extends LookupPolicy {
   /** How long mail for other servers stays in the queue, and with the null reverse-path. */
   readonly queueLifetimeMs: number;
   readonly bounceLifetimeMs: number;
+  /** Checks of who sent a message; left out: none. */
+  readonly authentication?: AuthenticationConfig;
 }
 
 export interface InboundOptions {
@@ -86,6 +102,10 @@ export interface InboundOptions {
   readonly config: InboundConfig;
   /** Checks of strangers and logins; left out: none. */
   readonly chains?: Chains;
+  /** For checks of who sent a message; left out: none are made. */
+  readonly resolver?: Resolver;
+  /** A provider's server, or our backup MX: whom it had a message from counts; left out: there are none. */
+  readonly isRelay?: (address: string) => boolean;
   /** The life of each message is told here; left out: nowhere. */
   readonly tracer?: Tracer;
 }
@@ -111,7 +131,10 @@ export class InboundReception implements Reception {
     const { post, options: { store } } = this.#setting;
     prepareOwnMail(post, mail).then(async (prepared) => {
       if ("operation" in prepared) await store.write(prepared.operation);
-      else log.warn("a notice has nobody to go to: {why}", { why: prepared.refused });
+      else {log.warn("a notice to {to} has nobody to go to: {why}", {
+          to: mail.recipients[0],
+          why: prepared.refused,
+        });}
     }).catch((error) => log.error("a notice could not be written: {error}", { error }));
   }
 
@@ -204,6 +227,9 @@ class InboundTransaction implements Transaction {
   readonly #screen: MailScreen | null;
   /** Octets of our Received. */
   #ownOctets: number;
+  #senderCheck: SenderCheck | null;
+  /** Header lines that copies in mailboxes get in front: what the checks found. */
+  #front: string;
   #messageId: string;
 
   constructor(
@@ -238,6 +264,8 @@ class InboundTransaction implements Transaction {
     this.#refusal = null;
     this.#finishing = false;
     this.#ownOctets = 0;
+    this.#senderCheck = null;
+    this.#front = "";
     this.#messageId = "";
     this.#screen = client.screen?.transaction(viewOf(client), {
       traceId: this.traceId,
@@ -337,8 +365,16 @@ class InboundTransaction implements Transaction {
       });
     }
     this.#ownOctets = received.length;
+    this.#senderCheck = this.#startSenderCheck();
     this.#take(received, 0, received.length);
     return null;
+  }
+
+  #startSenderCheck(): SenderCheck | null {
+    const { options: { resolver, hostname, isRelay = () => false, clock }, config } = this.#setting;
+    if (resolver === undefined || config.authentication === undefined) return null;
+    const options = { resolver, hostname, config: config.authentication, isRelay, random: Math.random };
+    return startCheck(options, this.#client, { sender: this.#sender, now: clock() });
   }
 
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
@@ -346,6 +382,7 @@ class InboundTransaction implements Transaction {
     if (this.#refusal !== null) return undefined;
     if (this.#octets > this.#setting.config.messageOctets) return this.#refuse(TOO_BIG);
     if (!this.#eightBit && this.#filing.remote > 0) this.#eightBit = hasEightBit(bytes, start, end);
+    this.#senderCheck?.write(bytes, start, end);
     if (this.#gate === null) return this.#take(bytes, start, end);
     return this.#passed(this.#gate.push(bytes, start, end), bytes, end);
   }
@@ -381,6 +418,7 @@ class InboundTransaction implements Transaction {
   }
 
   #forget(): void {
+    this.#senderCheck?.discard();
     this.#spool?.discard();
     this.#spool = null;
   }
@@ -395,6 +433,11 @@ class InboundTransaction implements Transaction {
     let message = this.#facts.finish();
     if (message.receivedCount - 1 > MAX_RECEIVED || this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
     this.#messageId = message.messageId ?? "";
+    if (this.#senderCheck !== null) {
+      const authenticated = await this.#authenticate(this.#spool, { check: this.#senderCheck, message });
+      if ("code" in authenticated) return authenticated;
+      message = authenticated;
+    }
     if (this.#screen !== null) {
       const refusal = this.#screen.message(this.#source(this.#spool, message));
       const answer = refusal instanceof Promise ? await refusal : refusal;
@@ -415,6 +458,54 @@ class InboundTransaction implements Transaction {
       if (reencoded !== null) countMended("long-lines");
     }
     return await this.#store(this.#spool, message);
+  }
+
+  /** Who sent it: a refusal, or the facts of the message as it is now. */
+  async #authenticate(
+    spool: Spool,
+    { check, message }: { readonly check: SenderCheck; readonly message: MessageFacts },
+  ): Promise<Reply | MessageFacts> {
+    const { options: { hostname, store, clock }, config } = this.#setting;
+    const findings = await finishCheck(check, { traceId: this.traceId, session: this.#client.sessionId });
+    const attempt = { store, address: this.#client.address, sender: this.#sender, now: clock() };
+    const verdict = decide(findings, config.authentication!, () => mayDefer(attempt));
+    if (verdict.reason !== "") {
+      log.info("sender: {action}, {reason}", { ...verdict, trace: this.traceId });
+      this.#traced("checked", { reply: `${verdict.action}: ${verdict.reason}` });
+    }
+    const refusal = refusalOf(verdict);
+    if (refusal !== null) return refusal;
+    if (verdict.action === "junk") await this.#filing.toJunk(store);
+    const results = methodResults(findings, { sender: this.#sender });
+    const field = resultsField(hostname, results);
+    if (this.#filing.remote === 0) this.#front = field;
+    if (findings.forged.length === 0 && this.#filing.remote === 0) return message;
+    const own = this.#ownOctets;
+    const removed = findings.forged.map(({ start, end }) => ({ start: own + start, end: own + end }));
+    const front = this.#filing.remote === 0 ? "" : await this.#seal(spool, {
+      findings,
+      headerOctets: message.headerOctets,
+      results: resultsValue(hostname, results),
+    }) + field;
+    this.#ownOctets += front.length;
+    return await this.#rewrite(spool, (from, to) => writeWithFields({ from, to }, { front, removed }));
+  }
+
+  /** ARC for what goes on to others from here; "" where it does not, or nothing can seal it. */
+  async #seal(
+    spool: Spool,
+    { findings: { arc }, headerOctets, results }: {
+      readonly findings: SenderFindings;
+      readonly headerOctets: number;
+      readonly results: string;
+    },
+  ): Promise<string> {
+    const domains = this.#filing.forwardingDomains();
+    if (arc === null || domains.length === 0) return "";
+    const { store, clock } = this.#setting.options;
+    const header = await spool.read(0, headerOctets);
+    const bodyHash = await bodyDigest(spool, headerOctets);
+    return await sealFront(store, { domains, header, bodyHash, chain: arc, results, now: clock() });
   }
 
   /** The message as checks see it: without our own Received. */
@@ -461,6 +552,7 @@ class InboundTransaction implements Transaction {
       ret: this.#parameters.ret,
       tls,
       ...(this.#holdUntil !== null && { notBefore: this.#holdUntil }),
+      front: this.#front,
       ...(this.#screen?.disposition === "quarantine" &&
         { heldFor: `quarantine: ${this.#screen.quarantineReason}` }),
       ...(this.#reports.length > 0 && { beside: (blob) => this.#report(blob, { message, at, tls }) }),

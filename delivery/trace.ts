@@ -69,9 +69,16 @@ function heloText(name: string): string {
   return clean === "" ? "unknown" : clean;
 }
 
-/** The prefix of one copy. `deliveredTo` has several addresses only where captured mail was meant for several. */
-export function copyPrefix(sender: string, deliveredTo: readonly string[]): Uint8Array<ArrayBuffer> {
+/**
+ * The prefix of one copy. `deliveredTo` has several addresses only where captured mail was meant for several; `more` are
+ * whole header lines.
+ */
+export function copyPrefix(
+  sender: string,
+  deliveredTo: readonly string[],
+  more = "",
+): Uint8Array<ArrayBuffer> {
   let text = `Return-Path: <${sender}>\r\n`;
   for (const address of deliveredTo) text += `Delivered-To: ${address}\r\n`;
-  return encode(text);
+  return encode(text + more);
 }

@@ -5,7 +5,7 @@ export interface TraceEvent {
   /** Our id of the message. */
   readonly trace: string;
   /** `checked` is a word of SPF, DKIM and the like; `refused` and `deferred` are answers to the client; `attempt` is one of the queue. */
-  readonly event: "checked" | "accepted" | "deferred" | "refused" | "checked" | "attempt";
+  readonly event: "checked" | "accepted" | "deferred" | "refused" | "attempt";
   readonly session?: string;
   readonly client?: string;
   readonly helo?: string;

@@ -4,13 +4,12 @@
  * A chain that failed is sealed once more with cv=fail over the new set alone (5.1.2), and then no more: who gets it
  * knows enough. The signing covers what DKIM covers, and the DKIM signatures that came with the message (4.1.2).
  */
-import { Buffer } from "node:buffer";
-import { createHash, sign } from "node:crypto";
 import { type ArcResult, sealOctets } from "./arc.ts";
 import { type ArcSet, MAX_INSTANCES } from "./arc_set.ts";
 import { canonicalField } from "./dkim_canonical.ts";
-import { foldBase64, foldList, SIGNED_FIELDS, type SigningKey } from "./dkim_sign.ts";
+import { foldBase64, foldList, SIGNED_FIELDS } from "./dkim_sign.ts";
 import { withLineEnd } from "./dkim_verify.ts";
+import { type SigningKey, signText } from "./sign_octets.ts";
 import { HeaderFields } from "./signed_fields.ts";
 
 export interface SealInput {
@@ -28,7 +27,9 @@ export interface SealInput {
 }
 
 /** Fields with their line ends, to stand in front of the header; null where nothing is to be sealed. */
-export function sealHeader({ header, bodyHash, chain, results, key, now }: SealInput): string | null {
+export async function sealHeader(
+  { header, bodyHash, chain, results, key, now }: SealInput,
+): Promise<string | null> {
   const { sets } = chain;
   if (chain.result === "temperror") return null;
   // A chain that is broken beyond reading has no number to go on from.
@@ -38,7 +39,7 @@ export function sealHeader({ header, bodyHash, chain, results, key, now }: SealI
   const status = sets.length === 0 ? "none" : chain.result;
   const seconds = Math.floor(now / 1000);
   const resultsField = `ARC-Authentication-Results: i=${instance}; ${results}\r\n`;
-  const messageSignatureField = signMessage({ header, bodyHash, key, instance, seconds });
+  const messageSignatureField = await signMessage({ header, bodyHash, key, instance, seconds });
   const unsigned = [
     `ARC-Seal: i=${instance}; a=${key.kind}-sha256; cv=${status}; d=${key.domain};`,
     `\ts=${key.selector}; t=${seconds};`,
@@ -46,16 +47,16 @@ export function sealHeader({ header, bodyHash, chain, results, key, now }: SealI
   ].join("\r\n");
   const made = { instance, resultsField, messageSignatureField, sealField: `${unsigned}\r\n` };
   const octets = status === "fail" ? sealOctets([made], instance) : sealOctets([...sets, made], instance);
-  return `${unsigned}${signature(key, octets)}\r\n${messageSignatureField}${resultsField}`;
+  return `${unsigned}${foldBase64(await signText(key, octets))}\r\n${messageSignatureField}${resultsField}`;
 }
 
-function signMessage({ header, bodyHash, key, instance, seconds }: {
+async function signMessage({ header, bodyHash, key, instance, seconds }: {
   readonly header: Uint8Array;
   readonly bodyHash: Uint8Array;
   readonly key: SigningKey;
   readonly instance: number;
   readonly seconds: number;
-}): string {
+}): Promise<string> {
   const fields = new HeaderFields(header);
   const names = [...SIGNED_FIELDS, "dkim-signature"].flatMap((name) => fields.named(name).map(() => name));
   const unsigned = [
@@ -67,15 +68,7 @@ function signMessage({ header, bodyHash, key, instance, seconds }: {
   ].join("\r\n");
   const octets = fields.select(names).map((text) => canonicalField(withLineEnd(text), "relaxed")).join("") +
     canonicalField(`${unsigned}\r\n`, "relaxed").replace(/\r\n$/, "");
-  return `${unsigned}${signature(key, octets)}\r\n`;
-}
-
-function signature({ kind, key }: SigningKey, text: string): string {
-  const octets = Buffer.from(text, "latin1");
-  const signed = kind === "rsa"
-    ? sign("sha256", octets, key)
-    : sign(null, createHash("sha256").update(octets).digest(), key);
-  return foldBase64(signed.toString("base64"));
+  return `${unsigned}${foldBase64(await signText(key, octets))}\r\n`;
 }
 
 /** What the AAR of the newest set says of a method: `pass`, for one; null where it says nothing. */

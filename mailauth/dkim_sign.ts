@@ -3,18 +3,10 @@
  *
  * The body is hashed as it streams ({@linkcode BodyHash}); the field is made when header and digest are there.
  */
-import { Buffer } from "node:buffer";
-import { createHash, type KeyObject, sign } from "node:crypto";
 import { canonicalField } from "./dkim_canonical.ts";
+import { type SigningKey, signText } from "./sign_octets.ts";
 import { HeaderFields } from "./signed_fields.ts";
 import { withLineEnd } from "./dkim_verify.ts";
-
-export interface SigningKey {
-  readonly domain: string;
-  readonly selector: string;
-  readonly kind: "rsa" | "ed25519";
-  readonly key: KeyObject;
-}
 
 /** Signed where present (RFC 6376 5.4.1), and once more so that a second one breaks the signature. */
 export const SIGNED_FIELDS = [
@@ -28,10 +20,10 @@ const ONCE_MORE = ["from", "subject", "date", "to", "cc", "reply-to", "message-i
 /**
  * The DKIM-Signature field with its line end. `bodyHash` is the SHA-256 of the relaxed body, `now` in milliseconds.
  */
-export function signHeader(
+export async function signHeader(
   header: Uint8Array,
   { bodyHash, key, now }: { readonly bodyHash: Uint8Array; readonly key: SigningKey; readonly now: number },
-): string {
+): Promise<string> {
   const fields = new HeaderFields(header);
   const names = SIGNED_FIELDS.flatMap((name) => fields.named(name).map(() => name));
   names.push(...ONCE_MORE);
@@ -45,11 +37,7 @@ export function signHeader(
   ].join("\r\n");
   const signed = fields.select(names).map((text) => canonicalField(withLineEnd(text), "relaxed")).join("") +
     canonicalField(`${unsigned}\r\n`, "relaxed").replace(/\r\n$/, "");
-  const octets = Buffer.from(signed, "latin1");
-  const signature = key.kind === "rsa"
-    ? sign("sha256", octets, key.key)
-    : sign(null, createHash("sha256").update(octets).digest(), key.key);
-  return `${unsigned}${foldBase64(signature.toString("base64"))}\r\n`;
+  return `${unsigned}${foldBase64(await signText(key, signed))}\r\n`;
 }
 
 export function foldList(names: readonly string[]): string {

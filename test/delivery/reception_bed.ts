@@ -1,6 +1,6 @@
 /** A reception over a real store, and clients that send one message through it as the SMTP driver does. */
 import { InboundReception } from "../../delivery/inbound.ts";
-import type { InboundConfig } from "../../delivery/inbound.ts";
+import type { InboundConfig, InboundOptions } from "../../delivery/inbound.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
 import {
   type MailParameters,
@@ -67,7 +67,7 @@ export class ReceptionBed {
   readonly reception: InboundReception;
   #ids: number;
 
-  private constructor(test: TestStore, config: Partial<InboundConfig>) {
+  private constructor(test: TestStore, config: Partial<InboundConfig>, more: Partial<InboundOptions>) {
     this.test = test;
     this.#ids = 0;
     this.reception = new InboundReception({
@@ -76,14 +76,16 @@ export class ReceptionBed {
       clock: () => NOW,
       newId: () => `trace${++this.#ids}`,
       config: { ...CONFIG, ...config },
+      ...more,
     });
   }
 
   static async open(
     config: Partial<InboundConfig> = {},
     options: TestStoreOptions = {},
+    more: Partial<InboundOptions> = {},
   ): Promise<ReceptionBed> {
-    return new ReceptionBed(await TestStore.open(options), config);
+    return new ReceptionBed(await TestStore.open(options), config, more);
   }
 
   async ok(...ops: WriteOp[]): Promise<void> {

@@ -6,7 +6,7 @@ import { parseAllDocuments } from "yaml";
 import { ArcVerifier } from "../../mailauth/arc.ts";
 import { sealedResult, sealHeader } from "../../mailauth/arc_seal.ts";
 import { BodyHash } from "../../mailauth/dkim_canonical.ts";
-import type { SigningKey } from "../../mailauth/dkim_sign.ts";
+import type { SigningKey } from "../../mailauth/sign_octets.ts";
 import { MockResolver, txt } from "../lib/mock_resolver.ts";
 
 const VECTORS = fileURLToPath(
@@ -75,7 +75,7 @@ async function sealed(message: string, key: SigningKey): Promise<string | null> 
   const headerEnd = message.indexOf("\r\n\r\n") + 2;
   const body = new BodyHash("relaxed", { algorithm: "sha256", limit: null });
   body.write(bytes, headerEnd + 2, bytes.length);
-  const seal = sealHeader({
+  const seal = await sealHeader({
     header: bytes.subarray(0, headerEnd),
     bodyHash: body.digest(),
     chain: await verifier(message).finish(KEYS),
@@ -112,7 +112,7 @@ Deno.test("a resolver without answers is no broken chain, and nothing is sealed 
   assert.equal(chain.result, "temperror");
   const header = octetsOf(one.slice(0, one.indexOf("\r\n\r\n") + 2));
   assert.equal(
-    sealHeader({ header, bodyHash: new Uint8Array(32), chain, results: "x; none", key: OURS, now: 0 }),
+    await sealHeader({ header, bodyHash: new Uint8Array(32), chain, results: "x; none", key: OURS, now: 0 }),
     null,
   );
 });

@@ -128,12 +128,13 @@ const HEADER = "From: =?utf-8?q?J=C3=B6?= <joe@a.test>\r\nTo: b@b.test\r\nSubjec
   "Date: Wed, 1 Jan 2020 00:00:00 +0000\r\nMessage-ID: <1@a.test>\r\n";
 const BODY = "Hi  there\t\r\n\r\n.dot\r\n\r\n\r\n";
 
-function signed(kind: "rsa" | "ed25519"): string {
+async function signed(kind: "rsa" | "ed25519"): Promise<string> {
   const hash = new BodyHash("relaxed", { algorithm: "sha256", limit: null });
   const body = octetsOf(BODY);
   hash.write(body, 0, body.length);
   const key = { domain: "a.test", selector: kind, kind, key: (kind === "rsa" ? RSA : ED).privateKey };
-  return signHeader(octetsOf(HEADER), { bodyHash: hash.digest(), key, now: NOW }) + HEADER + "\r\n" + BODY;
+  return await signHeader(octetsOf(HEADER), { bodyHash: hash.digest(), key, now: NOW }) + HEADER + "\r\n" +
+    BODY;
 }
 
 function keys(rsa = `v=DKIM1; p=${RSA_TEXT}`): MockResolver {
@@ -145,7 +146,7 @@ function keys(rsa = `v=DKIM1; p=${RSA_TEXT}`): MockResolver {
 
 Deno.test("what we sign verifies, by both algorithms, also after relays folded and spaced it anew", async () => {
   for (const kind of ["rsa", "ed25519"] as const) {
-    const message = signed(kind);
+    const message = await signed(kind);
     for (const line of message.split("\r\n")) assert.ok(line.length <= 100, line);
     const [result] = await verify(message, keys());
     assert.equal(result?.result, "pass", result?.text);
@@ -161,7 +162,7 @@ Deno.test("what we sign verifies, by both algorithms, also after relays folded a
 });
 
 Deno.test("what a key says holds", async () => {
-  const message = signed("rsa");
+  const message = await signed("rsa");
   const results = async (record: string) => (await verify(message, keys(record)))[0]!;
   assert.equal((await results(`v=DKIM1; p=`)).text, "the key was revoked");
   assert.equal((await results(`v=DKIM1; s=web; p=${RSA_TEXT}`)).result, "permerror");

@@ -1,0 +1,193 @@
+/**
+ * What the checks of the sender (mailauth/) decide about a message of a stranger.
+ *
+ * SPF alone never refuses. A DMARC failure goes to Junk where the domain's owner asks for quarantine or reject; it is
+ * refused (550 5.7.1) only where reject is asked for and another signal agrees, or by setting. Never refused nor filed as
+ * junk: what a trusted sealer says it saw pass (RFC 8617 7.2), and mail that a known list has signed. Mail from a relay of
+ * ours is never refused for it: it would be our relay that bounces. Trouble of DNS delivers with `temperror`, or defers by
+ * setting, each client and sender for an hour at most.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Resolver } from "../dns/resolver.ts";
+import { networkOf } from "../filter/address_block.ts";
+import { sealedResult } from "../mailauth/arc_seal.ts";
+import { type Envelope, SenderCheck, type SenderFindings } from "../mailauth/sender_check.ts";
+import { type Reply, reply } from "../protocols/smtp/reply.ts";
+import { counter, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
+import type { PolicyRow } from "../storage/ops.ts";
+import type { Store } from "../storage/store.ts";
+import type { ClientFacts } from "./reception.ts";
+
+const log = getLogger(["veredus", "delivery"]);
+const methods = counter("veredus_sender_checks_total", "Results of the checks of senders", [
+  "method",
+  "result",
+]);
+const actions = counter("veredus_sender_actions_total", "What the checks of senders decided", ["action"]);
+const seconds = histogram(
+  "veredus_sender_check_seconds",
+  "Time that checks of senders took after the message was there",
+  {
+    buckets: SECONDS_BUCKETS,
+  },
+);
+
+export interface AuthenticationConfig {
+  readonly iprev: boolean;
+  readonly spf: boolean;
+  readonly dkim: boolean;
+  readonly arc: boolean;
+  readonly dmarc: "off" | "rfc9989" | "rfc7489";
+  /** Messages that fail DMARC under p=reject. */
+  readonly refuse: "never" | "agreed" | "always";
+  /** Domains whose ARC seals are believed. */
+  readonly trustedSealers: readonly string[];
+  /** Domains of mailing lists, as they sign with DKIM. */
+  readonly knownLists: readonly string[];
+  readonly onDnsTrouble: "deliver" | "defer";
+  readonly timeoutMs: number;
+}
+
+export type SenderAction = "deliver" | "junk" | "refuse" | "defer";
+
+export interface SenderVerdict {
+  readonly action: SenderAction;
+  /** In words, for log and trace. */
+  readonly reason: string;
+}
+
+export const DMARC_REFUSED = reply(550, "5.7.1", "The domain in From asks to refuse this message (DMARC)");
+export const DNS_TROUBLE = reply(451, "4.7.24", "The sender could not be checked now, try again later");
+/** A message is put off for DNS trouble no longer. */
+export const MAX_DEFERRAL_MS = 3_600_000;
+
+/** Null where the client is one whose mail is not checked: a login, a trusted network, local delivery. */
+export function startCheck(
+  { resolver, hostname, config, isRelay, random }: {
+    readonly resolver: Resolver;
+    readonly hostname: string;
+    readonly config: AuthenticationConfig;
+    readonly isRelay: (address: string) => boolean;
+    readonly random: () => number;
+  },
+  client: ClientFacts,
+  envelope: Pick<Envelope, "sender" | "now">,
+): SenderCheck | null {
+  if (client.service !== "mx" || client.account !== null || client.trusted) return null;
+  const { iprev, spf, dkim, arc, dmarc, timeoutMs: deadlineMs } = config;
+  if (!iprev && !spf && !dkim && !arc && dmarc === "off") return null;
+  return new SenderCheck({
+    ...{ resolver, hostname, iprev, spf, dkim, arc, deadlineMs, isRelay },
+    dmarc: dmarc === "off" ? null : { standard: dmarc, random },
+  }, { ...envelope, address: client.address, heloName: client.heloName });
+}
+
+/** Waits for what is not known yet, counts and logs it. */
+export async function finishCheck(
+  check: SenderCheck,
+  { traceId, session }: { readonly traceId: string; readonly session: string },
+): Promise<SenderFindings> {
+  const began = performance.now();
+  const findings = await check.finish();
+  seconds.observe((performance.now() - began) / 1000);
+  const { iprev, spf, dkim, arc, dmarc } = findings;
+  const results: [string, string][] = [];
+  if (iprev !== null) results.push(["iprev", iprev.result]);
+  if (spf !== null) results.push(["spf", spf.result]);
+  for (const { result } of dkim ?? []) results.push(["dkim", result]);
+  if (arc !== null) results.push(["arc", arc.result]);
+  if (dmarc !== null) results.push(["dmarc", dmarc.result]);
+  for (const [method, result] of results) methods.inc({ method, result });
+  log.info("sender checked", () => ({
+    trace: traceId,
+    session,
+    results: results.map((one) => one.join("=")).join(" "),
+    ...(dmarc !== null && { domain: dmarc.authorDomain, policy: dmarc.policy }),
+    ...(findings.relayed && { handedOverBy: findings.judged?.address ?? "unknown" }),
+  }));
+  return findings;
+}
+
+/** `mayDefer`: it was not put off for an hour already. */
+export function decide(
+  findings: SenderFindings,
+  config: AuthenticationConfig,
+  mayDefer: () => boolean,
+): SenderVerdict {
+  const verdict = decided(findings, config, mayDefer);
+  actions.inc({ action: verdict.action });
+  return verdict;
+}
+
+const DELIVER: SenderVerdict = { action: "deliver", reason: "" };
+
+function decided(
+  findings: SenderFindings,
+  config: AuthenticationConfig,
+  mayDefer: () => boolean,
+): SenderVerdict {
+  const { dmarc } = findings;
+  if (config.onDnsTrouble === "defer" && isTemporary(findings) && mayDefer()) {
+    return { action: "defer", reason: "DNS did not answer" };
+  }
+  if (dmarc === null || dmarc.result !== "fail" || dmarc.policy === "none") return DELIVER;
+  const spared = sparedBy(findings, config);
+  if (spared !== null) return { action: "deliver", reason: spared };
+  const reason = `DMARC failed for ${dmarc.authorDomain}, which asks for ${dmarc.policy}`;
+  if (dmarc.policy !== "reject" || config.refuse === "never" || findings.relayed) {
+    return { action: "junk", reason };
+  }
+  if (config.refuse === "always") return { action: "refuse", reason };
+  const agreed = agreeing(findings);
+  return agreed === null ? { action: "junk", reason } : { action: "refuse", reason: `${reason}; ${agreed}` };
+}
+
+/** Whether a pass may be hidden by trouble of DNS. What is known for certain is not put off. */
+function isTemporary({ spf, dmarc }: SenderFindings): boolean {
+  return dmarc === null ? spf?.result === "temperror" : dmarc.result === "temperror";
+}
+
+function sparedBy({ arc, dkim }: SenderFindings, config: AuthenticationConfig): string | null {
+  const sealer = arc?.result === "pass" ? arc.sets.at(-1)?.seal.domain ?? "" : "";
+  // Every sealer of a chain must be believed: each could have made up all that came before (RFC 8617 9.6).
+  if (
+    arc?.result === "pass" && arc.sets.every(({ seal }) => config.trustedSealers.includes(seal.domain)) &&
+    arc.sets.slice(0, 1).some((first) => sealedResult([first], "dmarc") === "pass")
+  ) return `sealed as passing by ${sealer}`;
+  const list = dkim?.find(({ result, domain }) => result === "pass" && config.knownLists.includes(domain));
+  return list === undefined ? null : `signed by the list ${list.domain}`;
+}
+
+/** Another sign than DMARC's own ones that the client is not whom it says. */
+function agreeing({ iprev }: SenderFindings): string | null {
+  if (iprev?.result === "fail" || iprev?.result === "permerror") return `iprev: ${iprev.text}`;
+  return null;
+}
+
+export function refusalOf({ action }: SenderVerdict): Reply | null {
+  return action === "refuse" ? DMARC_REFUSED : action === "defer" ? DNS_TROUBLE : null;
+}
+
+/** Notes the first time that this client and sender are put off, and tells whether they may be (again). */
+export function mayDefer(
+  { store, address, sender, now }: {
+    readonly store: Pick<Store, "policy" | "write">;
+    readonly address: string;
+    readonly sender: string;
+    readonly now: number;
+  },
+): boolean {
+  const key = `${networkOf(address)} ${sender.toLowerCase()}`;
+  const known = store.policy.get("dns-trouble", key, now);
+  if (known !== null) return now < known.firstAt + MAX_DEFERRAL_MS;
+  const row: PolicyRow = {
+    kind: "dns-trouble",
+    ...{ key, firstAt: now, lastAt: now, count: 1, note: "" },
+    // Longer than the deferral itself: the next try must find that its time is over.
+    expiresAt: now + 24 * MAX_DEFERRAL_MS,
+  };
+  store.write({ kind: "put-state", rows: [row], add: false }).catch((error) => {
+    log.warn("a deferral could not be noted: {error}", { error });
+  });
+  return true;
+}

@@ -1,0 +1,270 @@
+/** What SPF, DKIM, ARC and DMARC do to a message of a stranger, from the wire to the mailbox. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { type AuthenticationConfig, DMARC_REFUSED, DNS_TROUBLE } from "../../delivery/authentication.ts";
+import type { InboundOptions } from "../../delivery/inbound.ts";
+import { ArcVerifier } from "../../mailauth/arc.ts";
+import { BodyHash } from "../../mailauth/dkim_canonical.ts";
+import { signHeader } from "../../mailauth/dkim_sign.ts";
+import type { SigningKey } from "../../mailauth/sign_octets.ts";
+import { a, type MockEntry, MockResolver, txt } from "../lib/mock_resolver.ts";
+import { type Answers, line, NOW, octetsOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
+
+const DEFAULT: AuthenticationConfig = {
+  ...{ iprev: true, spf: true, dkim: true, arc: true, dmarc: "rfc9989", refuse: "agreed" },
+  ...{ trustedSealers: [], knownLists: [], onDnsTrouble: "deliver", timeoutMs: 30_000 },
+};
+
+const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const PUBLIC = RSA.publicKey.export({ format: "der", type: "spki" }).toString("base64");
+const GOOD: SigningKey = { domain: "good.test", selector: "s", kind: "rsa", key: RSA.privateKey };
+const NAMED: Record<string, MockEntry> = {
+  "1.2.0.192.in-addr.arpa PTR": [{ type: "PTR", target: "client.example" }],
+  "client.example A": [a("192.0.2.1")],
+  "s._domainkey.good.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)],
+  "s._domainkey.list.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)],
+  "good.test TXT": [txt("v=spf1 ip4:192.0.2.1 -all")],
+  "_dmarc.good.test TXT": [txt("v=DMARC1; p=reject")],
+  "strict.test TXT": [txt("v=spf1 -all")],
+  "_dmarc.strict.test TXT": [txt("v=DMARC1; p=reject")],
+  "_dmarc.careful.test TXT": [txt("v=DMARC1; p=quarantine")],
+  "_dmarc.open.test TXT": [txt("v=DMARC1; p=none")],
+};
+
+async function withBed(
+  entries: Record<string, MockEntry>,
+  config: Partial<AuthenticationConfig>,
+  use: (bed: ReceptionBed, resolver: MockResolver) => Promise<void>,
+  more: Partial<InboundOptions> = {},
+): Promise<void> {
+  const resolver = new MockResolver(entries);
+  const bed = await ReceptionBed.open({ authentication: { ...DEFAULT, ...config } }, {}, {
+    resolver,
+    ...more,
+  });
+  try {
+    await use(bed, resolver);
+  } finally {
+    await bed.close();
+  }
+}
+
+const letter = (from: string, more = "") =>
+  `${more}From: <${from}>\r\nTo: <bob@example.test>\r\nSubject: hello\r\n\r\nHello\r\n`;
+
+async function signed(message: string, key: SigningKey): Promise<string> {
+  const at = message.indexOf("\r\n\r\n") + 2;
+  const octets = octetsOf(message);
+  const body = new BodyHash("relaxed", { algorithm: "sha256", limit: null });
+  body.write(octets, at + 2, octets.length);
+  return await signHeader(octets.subarray(0, at), { bodyHash: body.digest(), key, now: NOW }) + message;
+}
+
+const send = (bed: ReceptionBed, from: string, message = letter(from)): Promise<Answers> =>
+  bed.send({ from, to: ["bob@example.test"], message });
+
+Deno.test("results stand in front of the copy, above Received, and the octets behind are untouched", async () => {
+  await withBed(NAMED, {}, async (bed) => {
+    const message = await signed(letter("a@good.test"), GOOD);
+    assert.equal((await send(bed, "a@good.test", message)).data?.code, 250);
+    const [stored = ""] = bed.stored("bob");
+    const fields = stored.slice(0, stored.indexOf("DKIM-Signature")).split(/\r\n(?![\t ])/);
+    assert.deepEqual(fields.map((field) => field.split(":")[0]), [
+      ...["Return-Path", "Delivered-To", "Authentication-Results", "Received", ""],
+    ]);
+    const results = fields[2]!.replace(/\r\n[\t ]+/g, " ");
+    assert.match(
+      results,
+      /^Authentication-Results: mx\.example\.test; iprev=pass \(client\.example\) policy\.iprev=192/,
+    );
+    assert.match(
+      results,
+      /; spf=pass \(ip\) smtp\.mailfrom=a@good\.test smtp\.helo=client\.example; dkim=pass/,
+    );
+    assert.match(
+      results,
+      /header\.d=good\.test header\.s=s header\.a=rsa-sha256 header\.b=\S{8}; dmarc=pass/,
+    );
+    assert.ok(stored.endsWith(message));
+  });
+});
+
+Deno.test("what becomes of a message that fails DMARC", async () => {
+  const rows: [
+    from: string,
+    entries: Record<string, MockEntry>,
+    config: Partial<AuthenticationConfig>,
+    to: string,
+  ][] = [
+    ["x@strict.test", NAMED, {}, "Junk"], // reject, but nothing else speaks against it
+    ["x@strict.test", { ...NAMED, "client.example A": [a("192.0.2.9")] }, {}, "550 5.7.1"],
+    ["x@strict.test", NAMED, { refuse: "always" }, "550 5.7.1"],
+    ["x@strict.test", { ...NAMED, "client.example A": [a("192.0.2.9")] }, { refuse: "never" }, "Junk"],
+    ["x@careful.test", NAMED, { refuse: "always" }, "Junk"],
+    ["x@open.test", NAMED, { refuse: "always" }, "INBOX"],
+    ["x@unknown.test", NAMED, { refuse: "always" }, "INBOX"],
+    ["x@strict.test", NAMED, { dmarc: "off", refuse: "always" }, "INBOX"], // SPF alone never refuses
+    ["x@good.test", NAMED, { refuse: "always" }, "INBOX"],
+    ["x@strict.test", { ...NAMED, "_dmarc.strict.test TXT": "timeout" }, { refuse: "always" }, "INBOX"],
+    ["x@strict.test", { ...NAMED, "strict.test TXT": "server-failure" }, { refuse: "always" }, "INBOX"],
+  ];
+  for (const [from, entries, config, to] of rows) {
+    await withBed(entries, config, async (bed) => {
+      const { data } = await send(bed, from);
+      const where = `${from} ${JSON.stringify(config)}`;
+      if (/^\d/.test(to)) {
+        assert.deepEqual(data, DMARC_REFUSED, where);
+        return assert.deepEqual(bed.stored("bob"), []);
+      }
+      assert.equal(data?.code, 250, where);
+      assert.equal(bed.stored("bob", to).length, 1, where);
+    });
+  }
+});
+
+Deno.test("known lists and trusted sealers are spared, others who seal are not", async () => {
+  const strict = { refuse: "always" } as const;
+  const listed = await signed(letter("x@strict.test"), { ...GOOD, domain: "list.test" });
+  for (const [knownLists, to] of [[["list.test"], "INBOX"], [[], "refused"]] as const) {
+    await withBed(NAMED, { ...strict, knownLists }, async (bed) => {
+      const { data } = await send(bed, "bounce@list.test", listed);
+      assert.equal(data?.code, to === "INBOX" ? 250 : 550);
+    });
+  }
+  // A forwarder of ours seals what passed; what it hands on is changed behind the DKIM signature.
+  let handedOn = "";
+  const arc = { "s._domainkey.example.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)] };
+  await withBed({ ...NAMED, ...arc }, strict, async (bed) => {
+    await bed.ok({
+      kind: "put-alias",
+      address: "fwd@example.test",
+      targets: ["far@away.test"],
+    }, {
+      kind: "put-dkim-key",
+      key: {
+        ...{ domain: "example.test", selector: "s", kind: "rsa", publicKey: PUBLIC, state: "signing" },
+        privateKey: RSA.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+      },
+    });
+    const message = await signed(letter("a@good.test"), GOOD);
+    await bed.send({ from: "a@good.test", to: ["fwd@example.test"], message });
+    handedOn = bed.queuedOctets(bed.queued()[0]!);
+    assert.match(handedOn, /^ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example\.test;/);
+    assert.ok(handedOn.endsWith(message));
+    const octets = octetsOf(handedOn);
+    const bodyAt = handedOn.indexOf("\r\n\r\n") + 4;
+    const verifier = new ArcVerifier(octets.subarray(0, bodyAt - 2));
+    verifier.write(octets, bodyAt, octets.length);
+    const chain = await verifier.finish(new MockResolver({ ...NAMED, ...arc }));
+    assert.equal(chain.result, "pass", chain.text);
+  });
+  const entries = {
+    ...NAMED,
+    ...arc,
+    "s._domainkey.good.test TXT": "no-data",
+    "good.test TXT": "no-data",
+  } as const;
+  for (const [trustedSealers, code] of [[["example.test"], 250], [[], 550]] as const) {
+    await withBed(entries, { ...strict, trustedSealers }, async (bed) => {
+      const { data } = await send(
+        bed,
+        "srs@example.test",
+        handedOn.replace("Delivered-To: fwd", "X-Old: fwd"),
+      );
+      assert.equal(data?.code, code);
+    });
+  }
+});
+
+Deno.test("results in our name and marks of spam filters are taken out; those of others stay", async () => {
+  const forged = "Authentication-Results: MX.example.test;\r\n\tdmarc=pass\r\nX-Spam-Status: No\r\n" +
+    "Authentication-Results: other.test; spf=pass\r\n";
+  await withBed(NAMED, {}, async (bed) => {
+    await send(bed, "x@open.test", letter("x@open.test", forged));
+    const [stored = ""] = bed.stored("bob");
+    assert.equal(stored.match(/^Authentication-Results: mx\.example\.test/gim)?.length, 1);
+    assert.doesNotMatch(stored, /X-Spam-Status/);
+    assert.match(stored, /^Authentication-Results: other\.test; spf=pass\r$/m);
+    assert.ok(stored.endsWith("\r\n\r\nHello\r\n"));
+    // The facts describe what is stored: the header ends where it ends.
+    const row = bed.test.store.messages.rows(bed.test.mailboxId("bob", "INBOX"), [[1, 9]], {
+      limit: 1,
+      withImap: true,
+    })[0]!;
+    const blob = stored.slice(row.prefix.length);
+    assert.equal(row.headerOctets, blob.indexOf("\r\n\r\n") + 4);
+  });
+});
+
+Deno.test("trouble of DNS is deferred by setting, for an hour, and then delivered with temperror", async () => {
+  const entries = { ...NAMED, "_dmarc.strict.test TXT": "timeout" } as const;
+  let now = NOW;
+  await withBed(entries, { onDnsTrouble: "defer" }, async (bed) => {
+    assert.deepEqual((await send(bed, "x@strict.test")).data, DNS_TROUBLE);
+    await bed.test.store.write({ kind: "sweep-state", at: 0 }); // the note is written by now
+    now += 3_599_000;
+    assert.deepEqual((await send(bed, "x@strict.test")).data, DNS_TROUBLE);
+    now += 2_000;
+    assert.equal((await send(bed, "x@strict.test")).data?.code, 250);
+    assert.match(bed.stored("bob")[0] ?? "", /dmarc=temperror/);
+  }, { clock: () => now });
+});
+
+Deno.test("a resolver that never answers delays a message by the deadline and no more", async () => {
+  const silent = { resolve: () => new Promise<never>(() => {}) };
+  await withBed({}, { timeoutMs: 50, refuse: "always" }, async (bed) => {
+    const began = performance.now();
+    const { data } = await send(bed, "x@strict.test", await signed(letter("x@strict.test"), GOOD));
+    assert.equal(data?.code, 250);
+    assert.ok(performance.now() - began < 2_000);
+    const [stored = ""] = bed.stored("bob");
+    for (const method of ["iprev", "spf", "dkim", "dmarc"]) {
+      assert.match(stored, new RegExp(`${method}=temperror`));
+    }
+  }, { resolver: silent });
+});
+
+Deno.test("mail through a relay of ours: whom it had it from is judged, and it is never refused for that", async () => {
+  const relay = { ...STRANGER, address: "198.51.100.7", heloName: "backup.test" };
+  const received = (address: string) =>
+    `Received: from sender.test (sender.test [${address}]) by backup.test with ESMTP; Mon, 23 Nov 2026 20:00:00 +0000\r\n`;
+  const isRelay = (address: string) => address === relay.address;
+  await withBed(NAMED, { refuse: "always" }, async (bed) => {
+    const through = (from: string, message: string) =>
+      bed.send({ client: relay, from, to: ["bob@example.test"], message });
+    await through("a@good.test", letter("a@good.test", received("192.0.2.1")));
+    assert.match(
+      bed.stored("bob")[0]!.replace(/\r\n[\t ]+/g, " "),
+      /policy\.iprev=192\.0\.2\.1; spf=pass/,
+    );
+    const { data } = await through("x@strict.test", letter("x@strict.test", received("192.0.2.99")));
+    assert.equal(data && line(data), "250 2.6.0");
+    assert.equal(bed.stored("bob", "Junk").length, 1);
+  }, { isRelay });
+});
+
+Deno.test("logins, trusted networks and local delivery are not checked", async () => {
+  await withBed(NAMED, { refuse: "always" }, async (bed, resolver) => {
+    const message = letter("bob@example.test");
+    const clients = [bed.login("bob"), { ...STRANGER, trusted: true }, {
+      ...STRANGER,
+      service: "lmtp" as const,
+    }];
+    for (const client of clients) {
+      const from = client.account === null ? "x@strict.test" : "bob@example.test";
+      assert.equal((await bed.send({ client, from, to: ["bob@example.test"], message })).data?.code, 250);
+    }
+    assert.deepEqual(resolver.queries, []);
+    for (const stored of bed.stored("bob")) {
+      assert.doesNotMatch(stored, /Authentication-Results/);
+    }
+  });
+});
+
+Deno.test("a header larger than is looked at is delivered, marked, and costs no look-up of authors", async () => {
+  await withBed(NAMED, { refuse: "always" }, async (bed) => {
+    const huge = `X-Large: ${"x".repeat(70)}\r\n`.repeat(4_000);
+    assert.equal((await send(bed, "x@open.test", letter("x@open.test", huge))).data?.code, 250);
+    assert.match(bed.stored("bob")[0]!, /dkim=permerror \(the header is too large\)/);
+  });
+});
