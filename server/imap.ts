@@ -430,7 +430,7 @@ class Connection implements ImapContext {
         this.#deadline.extend(this.#options.timeouts.idleMs);
         countCommand(this.session.commandName, "OK");
         this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
-        return this.session.loggedIn();
+        return this.session.loggedIn(new Set(outcome.account.hiddenCapabilities));
       case "wrong":
         this.#answer(no("Wrong user name or password", "AUTHENTICATIONFAILED"));
         if (++this.#failures >= this.#options.loginFailures) this.session.bye("Too many failed logins");

@@ -145,3 +145,20 @@ Deno.test("the key of return addresses is made anew, and old ones stay for a whi
     assert.equal(keys.length, 3);
     assert.equal(new Set(keys.map(({ value }) => value)).size, 3);
   }));
+
+Deno.test("capabilities are hidden from an account, and told again", () =>
+  withHarness(async (h) => {
+    const path = "/accounts/alice@example.test";
+    const hidden = async (hiddenCapabilities: string[]) =>
+      await h.send("PATCH", path, { body: { hiddenCapabilities } });
+    assert.deepEqual((await hidden(["QRESYNC", "COMPRESS=DEFLATE"])).body.hiddenCapabilities, [
+      "QRESYNC",
+      "COMPRESS=DEFLATE",
+    ]);
+    assert.equal((await hidden(["two words"])).status, 400);
+    assert.equal(
+      (await h.send("PATCH", path, { body: { displayName: "Alice" } })).body.hiddenCapabilities.length,
+      2,
+    );
+    assert.deepEqual((await hidden([])).body.hiddenCapabilities, []);
+  }));

@@ -101,3 +101,16 @@ imapTest("UNAUTHENTICATE ends the login and nothing else", async (h) => {
   assert.equal(h.server.sessions()[0]!.account, "bob@example.test");
   assert.match(await client.ok("SELECT INBOX"), /^\* 0 EXISTS\r$/m);
 });
+
+imapTest("capabilities hidden from an account are told to others, and cannot be enabled", async (h) => {
+  const hiddenCapabilities = ["QRESYNC", "COMPRESS=DEFLATE"];
+  await h.test.ok({ kind: "put-account", account: { address: "alice@example.test", hiddenCapabilities } });
+  const [alice, bob] = [await h.login("alice"), await h.login("bob")];
+  const told = await alice.ok("CAPABILITY");
+  assert.doesNotMatch(told, / QRESYNC| COMPRESS/);
+  assert.match(told, / CONDSTORE .* IDLE|IDLE .* CONDSTORE/);
+  assert.match(await bob.ok("CAPABILITY"), / QRESYNC .* COMPRESS=DEFLATE/);
+  assert.match(await alice.ok("ENABLE QRESYNC CONDSTORE"), /^\* ENABLED CONDSTORE\r$/m);
+  await alice.ok("UNAUTHENTICATE");
+  assert.match(await alice.ok("LOGIN bob secret"), / QRESYNC /);
+});

@@ -37,6 +37,9 @@ const options = {
   subaddressFolder: z.enum(["inbox", "existing", "create"]).nullable().openapi({
     description: "where mail for user+folder goes; null: as the domain says",
   }),
+  hiddenCapabilities: z.array(z.string().regex(/^[A-Z0-9][A-Z0-9+=\-]{0,63}$/)).max(32).openapi({
+    description: "IMAP capabilities (in capitals) its clients are not told of: a way around their faults",
+  }),
 };
 const secretFields = {
   password: z.string().min(1).max(MAX_PASSWORD).optional(),
@@ -113,7 +116,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
     }),
     async (c) => {
       const { address, displayName, enabled, sendAs, ...rest } = c.req.valid("json");
-      const { quotaOctets, quotaMessages, subaddressFolder, ...secret } = rest;
+      const { quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities, ...secret } = rest;
       const free = () => {
         if (store.directory.account(address) === null) return;
         throw new Problem(409, { fault: "already-exists", detail: `the account ${address} exists` });
@@ -123,7 +126,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       return await directory.run(async () => {
         free();
         refuseForeignDomain(address);
-        const more = given({ quotaOctets, quotaMessages, subaddressFolder });
+        const more = given({ quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities });
         const account = {
           address,
           displayName,
@@ -176,7 +179,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
     async (c) => {
       const { address } = c.req.valid("param");
       const { displayName, enabled, sendAs, ...rest } = c.req.valid("json");
-      const { quotaOctets, quotaMessages, subaddressFolder, ...secret } = rest;
+      const { quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities, ...secret } = rest;
       existing(address);
       const passwordHash = await passwordHashOf(secret);
       return await directory.run(async () => {
@@ -189,7 +192,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
             ...(enabled !== undefined && { enabled }),
             ...(sendAs !== undefined && { sendAs }),
             ...(passwordHash !== undefined && { passwordHash, scram: await scramOf(secret.password) }),
-            ...given({ quotaOctets, quotaMessages, subaddressFolder }),
+            ...given({ quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities }),
           },
         });
         if (passwordHash !== undefined || enabled === false) await endSessions(address);
@@ -294,6 +297,7 @@ function shown(account: Account) {
     quotaOctets: account.quotaOctets,
     quotaMessages: account.quotaMessages,
     subaddressFolder: account.subaddressFolder,
+    hiddenCapabilities: [...account.hiddenCapabilities],
     sendAs: [...sendAs],
     hasPassword: passwordHash !== null,
     createdAt: timeText(createdAt),

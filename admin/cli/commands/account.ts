@@ -32,6 +32,7 @@ interface Fields extends Secret {
   readonly quota?: string;
   readonly quotaMessages?: string;
   readonly subaddressFolder?: string;
+  readonly hideCapability?: string[];
   readonly name?: string;
   readonly sendAs?: string[];
   readonly enable?: boolean;
@@ -61,6 +62,7 @@ export function accountCommands(commands: Commands): void {
     .option("--quota <SIZE>", "limit, as in 5GB; 0: none, domain: as its domain says")
     .option("--quota-messages <NUMBER>", "the same in messages")
     .option("--subaddress-folder <WAY>", "user+folder goes to: inbox, existing, create, domain")
+    .option("--hide-capability <NAME...>", 'IMAP capabilities not to tell its clients; "" tells all again')
     .option("--send-as <ADDRESS...>", "further addresses it may write from");
 
   commands.leaf(account, {
@@ -138,6 +140,7 @@ export function accountCommands(commands: Commands): void {
     .option("--quota <SIZE>", "limit, as in 5GB; 0: none, domain: as its domain says")
     .option("--quota-messages <NUMBER>", "the same in messages")
     .option("--subaddress-folder <WAY>", "user+folder goes to: inbox, existing, create, domain")
+    .option("--hide-capability <NAME...>", 'IMAP capabilities not to tell its clients; "" tells all again')
     .option("--send-as <ADDRESS...>", "the addresses it may write from besides its own")
     .option("--enable", "let it log in")
     .option("--disable", "refuse its logins; mail is still taken");
@@ -159,7 +162,7 @@ function limit(text: string, parse: (text: string) => number): number | null {
 }
 
 function changes(options: Fields): object {
-  const { name, sendAs, enable, disable, quota, quotaMessages, subaddressFolder } = options;
+  const { name, sendAs, enable, disable, quota, quotaMessages, subaddressFolder, hideCapability } = options;
   if (enable && disable) throw new CliFailure("--enable and --disable: which?", { exit: "usage" });
   return {
     ...(name !== undefined && { displayName: name }),
@@ -168,6 +171,8 @@ function changes(options: Fields): object {
     ...(quotaMessages !== undefined && { quotaMessages: limit(quotaMessages, numberOf) }),
     ...(subaddressFolder !== undefined &&
       { subaddressFolder: subaddressFolder === "domain" ? null : subaddressFolder }),
+    ...(hideCapability !== undefined &&
+      { hiddenCapabilities: hideCapability.filter((name) => name !== "").map((name) => name.toUpperCase()) }),
     ...(enable && { enabled: true }),
     ...(disable && { enabled: false }),
   };
