@@ -9,7 +9,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Resolver } from "../dns/resolver.ts";
-import { networkOf } from "../filter/address_block.ts";
+import { type Blocks, networkOf } from "../filter/address_block.ts";
 import { sealedResult } from "../mailauth/arc_seal.ts";
 import { type Envelope, SenderCheck, type SenderFindings } from "../mailauth/sender_check.ts";
 import { type Reply, reply } from "../protocols/smtp/reply.ts";
@@ -44,6 +44,10 @@ export interface AuthenticationConfig {
   readonly trustedSealers: readonly string[];
   /** Domains of mailing lists, as they sign with DKIM. */
   readonly knownLists: readonly string[];
+  /** A provider's servers, or our backup MX: whom they had a message from counts. */
+  readonly relays: Blocks;
+  /** Clients whose mail is not checked. */
+  readonly skip: Blocks;
   readonly onDnsTrouble: "deliver" | "defer";
   readonly timeoutMs: number;
 }
@@ -63,21 +67,22 @@ export const MAX_DEFERRAL_MS = 3_600_000;
 
 /** Null where the client is one whose mail is not checked: a login, a trusted network, local delivery. */
 export function startCheck(
-  { resolver, hostname, config, isRelay, random }: {
+  { resolver, hostname, config, random }: {
     readonly resolver: Resolver;
     readonly hostname: string;
     readonly config: AuthenticationConfig;
-    readonly isRelay: (address: string) => boolean;
     readonly random: () => number;
   },
   client: ClientFacts,
   envelope: Pick<Envelope, "sender" | "now">,
 ): SenderCheck | null {
   if (client.service !== "mx" || client.account !== null || client.trusted) return null;
+  if (config.skip.includes(client.address)) return null;
   const { iprev, spf, dkim, arc, dmarc, timeoutMs: deadlineMs } = config;
   if (!iprev && !spf && !dkim && !arc && dmarc === "off") return null;
   return new SenderCheck({
-    ...{ resolver, hostname, iprev, spf, dkim, arc, deadlineMs, isRelay },
+    ...{ resolver, hostname, iprev, spf, dkim, arc, deadlineMs },
+    isRelay: (address) => config.relays.includes(address),
     dmarc: dmarc === "off" ? null : { standard: dmarc, random },
   }, { ...envelope, address: client.address, heloName: client.heloName });
 }

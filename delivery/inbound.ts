@@ -104,8 +104,6 @@ export interface InboundOptions {
   readonly chains?: Chains;
   /** For checks of who sent a message; left out: none are made. */
   readonly resolver?: Resolver;
-  /** A provider's server, or our backup MX: whom it had a message from counts; left out: there are none. */
-  readonly isRelay?: (address: string) => boolean;
   /** The life of each message is told here; left out: nowhere. */
   readonly tracer?: Tracer;
 }
@@ -371,9 +369,9 @@ class InboundTransaction implements Transaction {
   }
 
   #startSenderCheck(): SenderCheck | null {
-    const { options: { resolver, hostname, isRelay = () => false, clock }, config } = this.#setting;
+    const { options: { resolver, hostname, clock }, config } = this.#setting;
     if (resolver === undefined || config.authentication === undefined) return null;
-    const options = { resolver, hostname, config: config.authentication, isRelay, random: Math.random };
+    const options = { resolver, hostname, config: config.authentication, random: Math.random };
     return startCheck(options, this.#client, { sender: this.#sender, now: clock() });
   }
 

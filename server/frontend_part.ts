@@ -30,12 +30,13 @@ import { MaildropLocks } from "./maildrop_locks.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
 import { Bans } from "./bans.ts";
 import { buildChains, greetingDelayMs } from "./filter_chains.ts";
-import { createResolver } from "./resolver.ts";
+import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
 import { SharedLimits } from "./shared_limits.ts";
 import type { TraceLog } from "../storage/trace_log.ts";
 import { traceLog } from "./trace.ts";
 import { stolenNotice } from "../delivery/stolen_notice.ts";
+import { Blocks } from "../filter/address_block.ts";
 import type { Chains } from "../filter/screen.ts";
 import { type SmtpOptions, SmtpServer } from "./smtp.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
@@ -74,6 +75,7 @@ export class FrontendPart implements ThreadPart {
   #listeners: Listener[];
   #bans: Bans;
   #chains: Chains;
+  #resolver: ThreadResolver;
   #trace: TraceLog | null;
 
   private constructor(settings: PartSettings, sharing: FrontendSharing, tls: TlsServer | null) {
@@ -118,12 +120,13 @@ export class FrontendPart implements ThreadPart {
       now: Date.now,
       newId: () => ids.next(),
     });
+    this.#resolver = createResolver({
+      ...config.resolver,
+      cacheEntries: Math.min(config.resolver.cacheEntries, 10_000),
+    });
     this.#chains = buildChains(config.filter, {
       store: this.store,
-      resolver: createResolver({
-        ...config.resolver,
-        cacheEntries: Math.min(config.resolver.cacheEntries, 10_000),
-      }),
+      resolver: this.#resolver,
       buckets: new SharedBuckets(sharing.buckets, sharing.epoch),
       hostname: config.hostname,
       clock: Date.now,
@@ -132,6 +135,7 @@ export class FrontendPart implements ThreadPart {
     this.#reception = new InboundReception({
       store: this.store,
       chains: this.#chains,
+      resolver: this.#resolver,
       ...(this.#trace !== null && { tracer: this.#trace }),
       hostname: config.hostname,
       clock: Date.now,
@@ -266,6 +270,7 @@ export class FrontendPart implements ThreadPart {
     this.#authenticator.close();
     this.#chains.strangers.close();
     this.#chains.logins.close();
+    this.#resolver.close();
     await this.#trace?.close();
     this.#deadlines.close();
     await this.store.close();
@@ -454,6 +459,11 @@ function inboundConfig(config: Config): InboundConfig {
     ownAddresses: Deno.networkInterfaces().map(({ address }) => plainAddress(address)),
     queueLifetimeMs: config.queue.lifetimeMs,
     bounceLifetimeMs: config.queue.bounceLifetimeMs,
+    authentication: {
+      ...config.senderChecks,
+      relays: new Blocks(config.senderChecks.relays),
+      skip: new Blocks(config.senderChecks.skip),
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import {
   defaultListener,
   isImplicitTls,
   type ListenerConfig,
+  NO_SENDER_CHECKS,
   PROTOCOLS,
   type RelayRule,
   STANDARD_PORTS,
@@ -60,6 +61,7 @@ export function localConfig(options: LocalOptions): Config {
     relay,
     // Nobody outside can reach it, and whoever tries it may have no DNS.
     filter: { ...DEFAULT_CONFIG.filter, checks: [] },
+    senderChecks: NO_SENDER_CHECKS,
     captureOutbound: options.relay === null ? OUTSIDE : "",
     logging: options.logging,
     drainMs: 10_000,

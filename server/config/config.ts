@@ -254,6 +254,23 @@ export interface BansConfig {
   readonly allow: readonly string[];
 }
 
+/** Who sent a message: SPF, DKIM, ARC, DMARC (delivery/authentication.ts). */
+export interface SenderChecksConfig {
+  readonly iprev: boolean;
+  readonly spf: boolean;
+  readonly dkim: boolean;
+  readonly arc: boolean;
+  readonly dmarc: "off" | "rfc9989" | "rfc7489";
+  readonly refuse: "never" | "agreed" | "always";
+  readonly trustedSealers: readonly string[];
+  readonly knownLists: readonly string[];
+  /** CIDR blocks. */
+  readonly relays: readonly string[];
+  readonly skip: readonly string[];
+  readonly onDnsTrouble: "deliver" | "defer";
+  readonly timeoutMs: number;
+}
+
 export interface TraceConfig {
   /** 0 keeps nothing. */
   readonly keepMs: number;
@@ -287,6 +304,7 @@ export interface Config {
   readonly captureOutbound: string;
   readonly resolver: ResolverConfig;
   readonly filter: FilterConfig;
+  readonly senderChecks: SenderChecksConfig;
   readonly bans: BansConfig;
   readonly trace: TraceConfig;
   readonly logging: LoggingConfig;
@@ -386,6 +404,17 @@ export const DEFAULT_FILTER: FilterConfig = {
   administrator: "",
 };
 
+export const DEFAULT_SENDER_CHECKS: SenderChecksConfig = {
+  ...{ iprev: true, spf: true, dkim: true, arc: true, dmarc: "rfc9989", refuse: "agreed" },
+  ...{ trustedSealers: [], knownLists: [], relays: [], skip: ["127.0.0.0/8", "::1/128"] },
+  ...{ onDnsTrouble: "deliver", timeoutMs: 30_000 },
+};
+
+export const NO_SENDER_CHECKS: SenderChecksConfig = {
+  ...DEFAULT_SENDER_CHECKS,
+  ...{ iprev: false, spf: false, dkim: false, arc: false, dmarc: "off" },
+};
+
 export const DEFAULT_BANS: BansConfig = {
   enabled: true,
   offences: 20,
@@ -421,6 +450,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   captureOutbound: "",
   resolver: DEFAULT_RESOLVER,
   filter: DEFAULT_FILTER,
+  senderChecks: DEFAULT_SENDER_CHECKS,
   bans: DEFAULT_BANS,
   trace: DEFAULT_TRACE,
   logging: DEFAULT_LOGGING,

@@ -29,6 +29,7 @@ import {
   DEFAULT_LOGGING,
   DEFAULT_QUEUE,
   DEFAULT_RESOLVER,
+  DEFAULT_SENDER_CHECKS,
   DEFAULT_SMTP,
   DEFAULT_TRACE,
   type FilterConfig,
@@ -41,6 +42,7 @@ import {
   type QueueConfig,
   type RelayRule,
   type ResolverConfig,
+  type SenderChecksConfig,
   type SmtpConfig,
   STANDARD_PORTS,
   type TraceConfig,
@@ -649,6 +651,66 @@ const filter = z.strictObject({
   administrator: value.administrator,
 }));
 
+const senderChecks = z.strictObject({
+  iprev: about(z.boolean().default(DEFAULT_SENDER_CHECKS.iprev), "reverse DNS that leads back to the client"),
+  spf: about(
+    z.boolean().default(DEFAULT_SENDER_CHECKS.spf),
+    "may the client send for the domain of MAIL FROM",
+  ),
+  dkim: about(
+    z.boolean().default(DEFAULT_SENDER_CHECKS.dkim),
+    "signatures; the body is hashed while it arrives",
+  ),
+  arc: about(z.boolean().default(DEFAULT_SENDER_CHECKS.arc), "seals of servers that handed the message on"),
+  dmarc: about(
+    z.enum(["off", "rfc9989", "rfc7489"]).default(DEFAULT_SENDER_CHECKS.dmarc),
+    "policy of the domain in From: rfc9989 (tree walk; pct is ignored), rfc7489 (public suffix list), off. What\n" +
+      "fails under quarantine or reject goes to Junk",
+  ),
+  refuse: about(
+    z.enum(["never", "agreed", "always"]).default(DEFAULT_SENDER_CHECKS.refuse),
+    "what fails under p=reject: always refuse it, only if reverse DNS fails too (agreed), or never",
+  ),
+  trusted_sealers: about(
+    z.array(domain.transform(lower)).default([...DEFAULT_SENDER_CHECKS.trustedSealers]),
+    "domains whose ARC seals are believed: what they saw pass is not held against a message that fails here",
+    ["example.org"],
+  ),
+  known_lists: about(
+    z.array(domain.transform(lower)).default([...DEFAULT_SENDER_CHECKS.knownLists]),
+    "mailing lists, by the domain they sign with: their mail may fail DMARC",
+    ["lists.example.org"],
+  ),
+  relays: about(
+    z.array(network).default([...DEFAULT_SENDER_CHECKS.relays]),
+    "servers of a provider, or backup MX of ours: the client they had a message from is judged by their Received line,\n" +
+      "and their mail is never refused for DMARC",
+    ["192.0.2.25/32"],
+  ),
+  skip: about(z.array(network).default([...DEFAULT_SENDER_CHECKS.skip]), "clients whose mail is not checked"),
+  dns_trouble: about(
+    z.enum(["deliver", "defer"]).default(DEFAULT_SENDER_CHECKS.onDnsTrouble),
+    "when DNS does not answer: deliver (marked temperror), or defer, for an hour at most",
+  ),
+  timeout: about(
+    duration(DEFAULT_SENDER_CHECKS.timeoutMs, "1s", "2m"),
+    "for all these checks of a message together",
+  ),
+}).transform((value): SenderChecksConfig => ({
+  iprev: value.iprev,
+  spf: value.spf,
+  dkim: value.dkim,
+  arc: value.arc,
+  dmarc: value.dmarc,
+  refuse: value.refuse,
+  trustedSealers: value.trusted_sealers,
+  knownLists: value.known_lists,
+  relays: value.relays,
+  skip: value.skip,
+  onDnsTrouble: value.dns_trouble,
+  timeoutMs: value.timeout,
+}));
+
 const bans = z.strictObject({
   enabled: about(
     z.boolean().default(DEFAULT_BANS.enabled),
@@ -766,6 +828,7 @@ export const configSchema = z.strictObject({
   ),
   resolver: about(resolver.prefault({}), "DNS"),
   filter: about(filter.prefault({}), "checks of incoming mail"),
+  sender_checks: about(senderChecks.prefault({}), "who sent a message: reverse DNS, SPF, DKIM, ARC, DMARC"),
   bans: about(bans.prefault({}), "addresses that misbehave are shut out of every protocol for a while"),
   trace: about(trace.prefault({}), "what `veredus trace` knows"),
   logging: about(logging.prefault({}), "logs go to standard error"),
@@ -793,6 +856,7 @@ export const configSchema = z.strictObject({
   captureOutbound: value.capture_outbound.toLowerCase(),
   resolver: value.resolver,
   filter: value.filter,
+  senderChecks: value.sender_checks,
   bans: value.bans,
   trace: value.trace,
   logging: {
