@@ -7,6 +7,7 @@
 export const AREAS = [
   "accounts",
   "aliases",
+  "dns",
   "domains",
   "health",
   "logs",

@@ -2,7 +2,9 @@
  * What administration needs from the server around it. The running server gives all of it (running.ts); the command
  * line on a folder without a server gives what it can (cli/direct.ts).
  */
+import type { DnsReport } from "../dns/report.ts";
 import type { PlacedSession } from "../server/threads/shape.ts";
+import type { Ban } from "../server/bans.ts";
 import type { Store } from "../storage/store.ts";
 import type { LogArea, LogLevel } from "../telemetry/log.ts";
 
@@ -21,8 +23,21 @@ export interface LogControl {
   set(area: LogArea | null, level: LogLevel): void;
 }
 
+export interface BanControl {
+  list(page: { readonly after: string; readonly limit: number }): Ban[];
+  /** Null where the address is never banned. */
+  add(address: string, forMs: number): Promise<Ban | null>;
+  /** False when it was not banned. */
+  lift(address: string): Promise<boolean>;
+}
+
 /** Gives up on recipients now, as after the last attempt; returns how many there were. */
 export type FailRecipients = (recipientIds: readonly number[], reason: string) => Promise<number>;
+
+/** A look-up by the resolver of the server, with its steps when `trace` is set. */
+export type QueryDns = (
+  question: { readonly name: string; readonly type: number; readonly trace: boolean },
+) => Promise<DnsReport>;
 
 export interface AdminServices {
   readonly store: Store;
@@ -33,9 +48,15 @@ export interface AdminServices {
   hashPassword(password: string): Promise<string>;
   /** A DSN goes to the sender where one is due. Null: no queue runner here. */
   readonly failRecipients: FailRecipients | null;
+  /** Null: no server. */
+  readonly bans: BanControl | null;
+  /** Where the life of messages is written; null: nowhere. */
+  readonly traceFolder: string | null;
   /** Null: no server, hence no sessions. */
   readonly sessions: SessionControl | null;
   readonly logs: LogControl | null;
+  /** Null: no server, hence no resolver. */
+  readonly queryDns: QueryDns | null;
   /** Reads the configuration again and names the keys that need a restart; null: there is none to read. */
   readonly reload: (() => Promise<string[]>) | null;
   /** The Prometheus text of all threads. */

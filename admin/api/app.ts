@@ -24,6 +24,8 @@ import { domainRoutes } from "./routes/domains.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
+import { dnsRoutes } from "./routes/dns.ts";
+import { policyRoutes } from "./routes/policy.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
@@ -105,6 +107,8 @@ function api(context: RouteContext): Router {
     aliasRoutes,
     groupRoutes,
     queueRoutes,
+    policyRoutes,
+    dnsRoutes,
     sessionRoutes,
     tokenRoutes,
     maintenanceRoutes,

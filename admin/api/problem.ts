@@ -108,7 +108,10 @@ export async function commit(store: Store, op: WriteOp): Promise<Extract<WriteRe
   return result;
 }
 
-export function notFound(fault: WriteFault | "no-such-session" | "no-such-message", detail: string): Problem {
+export function notFound(
+  fault: WriteFault | "no-such-ban" | "no-such-session" | "no-such-message",
+  detail: string,
+): Problem {
   return new Problem(404, { fault, detail });
 }
 

@@ -10,6 +10,8 @@ import { aliasCommands } from "./commands/alias.ts";
 import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
 import { groupCommands } from "./commands/group.ts";
+import { dnsCommands } from "./commands/dns.ts";
+import { policyCommands } from "./commands/policy.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
 import { tokenCommands } from "./commands/token.ts";
@@ -26,6 +28,8 @@ export function registerCommands(program: Command, context: CliContext): void {
   aliasCommands(commands);
   groupCommands(commands);
   queueCommands(commands);
+  policyCommands(commands);
+  dnsCommands(commands);
   tokenCommands(commands);
   runningCommands(commands);
   dataCommands(commands);

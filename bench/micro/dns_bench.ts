@@ -4,6 +4,7 @@ import { buildQuery, judge } from "../../dns/query.ts";
 import { type RecordData, TYPE_CODES } from "../../dns/rdata.ts";
 import { CachingResolver } from "../../dns/caching_resolver.ts";
 import { ForwardSource } from "../../dns/forward.ts";
+import { webDnssecCrypto } from "../../server/dns_crypto.ts";
 import type { UpstreamOptions } from "../../dns/upstream.ts";
 
 function record(name: string, data: RecordData): ResourceRecord {
@@ -73,6 +74,25 @@ function pick({ id, questions }: Message): Partial<Message> {
 
 await resolver.resolve("example.test", "MX");
 
+/** Budget: 20,000 look-ups a second inside a thread; 100 of them in under 5 ms. */
 Deno.bench("100 look-ups from the cache", async () => {
   for (let at = 0; at < 100; at++) await resolver.resolve("example.test", "MX");
+});
+
+const key = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
+const DATA = new Uint8Array(200);
+const CHECK = {
+  key: new Uint8Array(await crypto.subtle.exportKey("raw", key.publicKey)),
+  signature: new Uint8Array(await crypto.subtle.sign("Ed25519", key.privateKey, DATA)),
+  data: DATA,
+};
+const dnssec = webDnssecCrypto();
+
+Deno.bench("check a signature (Ed25519)", async () => {
+  await dnssec.verify(15, CHECK);
+});
+
+Deno.bench("NSEC3 hash of 100 rounds", () => {
+  let hash: Uint8Array = DATA.subarray(0, 24);
+  for (let round = 0; round < 100; round++) hash = dnssec.sha1(hash);
 });

@@ -28,6 +28,7 @@ async function withTokens(
 /** What each route needs; the list is compared with the API's own. */
 const NEEDS: Record<string, string> = {
   "get /health": "health:read",
+  "get /dns/query": "dns:read",
   "get /domains": "domains:read",
   "post /domains": "domains:write",
   "get /domains/{name}": "domains:read",

@@ -29,7 +29,10 @@ export class Harness {
 
   private constructor(test: TestStore, options: AdminAppOptions & { alone?: boolean }) {
     this.test = test;
-    const server: Pick<AdminServices, "failRecipients" | "sessions" | "logs" | "reload"> = {
+    const server: Pick<
+      AdminServices,
+      "bans" | "traceFolder" | "failRecipients" | "sessions" | "logs" | "reload" | "queryDns"
+    > = {
       failRecipients: (ids, reason) => {
         this.failed.push({ ids, reason });
         return Promise.resolve(ids.length);
@@ -49,9 +52,33 @@ export class Harness {
           else this.levels.areas[area] = level;
         },
       },
+      queryDns: ({ name }) =>
+        Promise.resolve({
+          name,
+          type: "TXT",
+          result: "found" as const,
+          security: "secure" as const,
+          reason: null,
+          detail: "",
+          canonicalName: name,
+          ttlSeconds: 60,
+          records: ['"text"'],
+          elapsedMs: 1,
+          steps: [],
+        }),
+      bans: null,
+      traceFolder: null,
       reload: () => this.reload(),
     };
-    const alone = { failRecipients: null, sessions: null, logs: null, reload: null };
+    const alone = {
+      failRecipients: null,
+      sessions: null,
+      bans: null,
+      traceFolder: null,
+      logs: null,
+      queryDns: null,
+      reload: null,
+    };
     this.services = {
       store: test.store,
       clock: () => this.now,
