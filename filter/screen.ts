@@ -162,7 +162,11 @@ export class MailScreen {
   }
 
   get disposition(): Disposition {
-    if (this.#passes) return "deliver";
+    return this.#passes ? "deliver" : this.#wanted;
+  }
+
+  /** What checks want, whoever the recipients are. */
+  get #wanted(): Disposition {
     const actions = this.decisions.map(({ action }) => action);
     return actions.includes("discard")
       ? "discard"
@@ -185,7 +189,7 @@ export class MailScreen {
   #rcpt(recipient: string): Reply | null | Promise<Reply | null> {
     const exempt = EXEMPT.test(recipient);
     const checksMessage = this.#chain.has("message") || this.#chain.has("data") ||
-      this.disposition !== "deliver";
+      this.#wanted !== "deliver";
     if (this.#exempt !== null && this.#exempt !== exempt && checksMessage && !this.#accepted) {
       return SEND_APART;
     }

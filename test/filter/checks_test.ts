@@ -1,0 +1,310 @@
+/** Checks through the whole reception, over the real store, with DNS as a map and time as a number. */
+import assert from "node:assert/strict";
+import { InboundReception } from "../../delivery/inbound.ts";
+import { type ClientFacts, isReply } from "../../delivery/reception.ts";
+import { MemoryBuckets } from "../../filter/buckets.ts";
+import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
+import { parseConfig } from "../../server/config/load.ts";
+import { buildChains } from "../../server/filter_chains.ts";
+import { type MockEntry, MockResolver } from "../lib/mock_resolver.ts";
+import { TestStore } from "../lib/test_store.ts";
+import { CONFIG, line, NOW, octetsOf, pathOf, STRANGER, text } from "../delivery/reception_bed.ts";
+
+const MESSAGE =
+  "From: <s@remote.example>\r\nSubject: hello\r\nMessage-ID: <m@remote.example>\r\n\r\nbody\r\n";
+
+class Bed {
+  readonly test: TestStore;
+  readonly resolver: MockResolver;
+  readonly notices: string[] = [];
+  readonly reception: InboundReception;
+  now = NOW;
+  #ids = 0;
+
+  private constructor(test: TestStore, checks: string, dns: Record<string, MockEntry>) {
+    this.test = test;
+    this.resolver = new MockResolver(dns);
+    const { filter } = parseConfig(
+      `hostname: mx.example.test\nfilter:\n  checks:\n${checks}`,
+      "/veredus.yaml",
+    );
+    this.reception = new InboundReception({
+      store: test.store,
+      hostname: "mx.example.test",
+      clock: () => this.now,
+      newId: () => `trace${++this.#ids}`,
+      config: CONFIG,
+      chains: buildChains(filter, {
+        store: test.store,
+        resolver: this.resolver,
+        buckets: new MemoryBuckets(),
+        hostname: "mx.example.test",
+        clock: () => this.now,
+        notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
+      }),
+    });
+  }
+
+  static async open(checks: string, dns: Record<string, MockEntry> = {}): Promise<Bed> {
+    const test = await TestStore.open();
+    for (const name of ["postmaster", "abuse"]) {
+      await test.ok({ kind: "put-account", account: { address: `${name}@example.test` } });
+    }
+    return new Bed(test, checks, dns);
+  }
+
+  login(name: string): ClientFacts {
+    return {
+      ...STRANGER,
+      service: "submission",
+      account: this.test.store.directory.account(`${name}@example.test`)!,
+    };
+  }
+
+  /** Answers to RCPT, and to the message when one was taken. */
+  async send(
+    letter: { to?: string[]; from?: string; client?: Partial<ClientFacts> } = {},
+  ): Promise<string[]> {
+    const { to = ["alice@example.test"], from = "s@remote.example", client = {} } = letter;
+    const transaction = this.reception.mail({ ...STRANGER, screen: this.reception.screen(), ...client }, {
+      reversePath: from === "" ? null : pathOf(from),
+      parameters: {
+        ...{ size: null, body: "7BIT", smtputf8: false, ret: "", envelopeId: "" },
+        ...{ hold: null, requireTls: false },
+      },
+    });
+    if (isReply(transaction)) return [line(transaction)];
+    const answers = [];
+    for (const recipient of to) answers.push(await transaction.rcpt(pathOf(recipient), NO_RCPT_PARAMETERS));
+    if (!answers.some(({ code }) => code < 300)) {
+      transaction.discard();
+      return answers.map(line);
+    }
+    assert.equal(await transaction.begin(), null);
+    const octets = octetsOf(
+      MESSAGE.replace("s@remote.example", client.account == null ? from : "bob@example.test"),
+    );
+    await transaction.write(octets, 0, octets.length);
+    answers.push(await transaction.finish());
+    return answers.map(line);
+  }
+
+  stored(account = "alice"): string[] {
+    const { store } = this.test;
+    const mailbox = this.test.mailboxId(account, "INBOX");
+    return store.messages.rows(mailbox, [[1, 2 ** 31]], { limit: 100, withImap: true }).map((
+      { prefix, blob },
+    ) => text(prefix) + text(store.blobs.readSync(blob, 0, blob.length)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.test.close();
+  }
+}
+
+const TAKEN = ["250 2.1.5", "250 2.6.0"];
+const A = (address: string) => [{ type: "A", address }] as const;
+
+Deno.test("a sender whose domain has a null MX is refused with 5.7.27, all others come in", async () => {
+  await using bed = await Bed.open("    - check: null-mx\n", {
+    "nomail.example MX": [{ type: "MX", preference: 0, exchange: "." }],
+    "remote.example MX": [{ type: "MX", preference: 1, exchange: "mx.remote.example" }],
+    "dead.example MX": "timeout",
+  });
+  assert.deepEqual(await bed.send({ from: "s@nomail.example" }), ["550 5.7.27"]);
+  assert.deepEqual(await bed.send(), TAKEN);
+  assert.deepEqual(await bed.send({ from: "" }), TAKEN);
+  assert.deepEqual(await bed.send({ from: "s@dead.example" }), TAKEN);
+  assert.deepEqual(await bed.send({ from: "bob@example.test" }), TAKEN);
+  assert.ok(!bed.resolver.queries.some((query) => query.startsWith("example.test")));
+  assert.doesNotMatch(bed.stored()[0]!, /X-Veredus-Verdict/);
+});
+
+Deno.test("lists of networks, names, domains and expressions, in the order of the configuration", async () => {
+  await using bed = await Bed.open(
+    [
+      "    - { check: list, name: friends, action: accept, stages: [mail], domains: [friend.example] }",
+      "    - { check: list, name: nets, stages: [connect], networks: [192.0.2.0/24] }",
+      "    - { check: list, name: dsl, stages: [ehlo], names: [.dsl.example.net], action: defer }",
+      '    - { check: list, name: bulk, stages: [mail], patterns: ["^bounce-[0-9]+@", "^(a+)+$"], text: No bulk }',
+      "    - { check: list, name: rcpts, stages: [rcpt], patterns: [^bob@] }",
+      "",
+    ].join("\n"),
+  );
+  const client = { address: "198.51.100.1" };
+  assert.deepEqual(await bed.send(), ["550 5.7.1"], "network");
+  assert.deepEqual(await bed.send({ client }), TAKEN);
+  assert.deepEqual(await bed.send({ client: { ...client, heloName: "p1.dsl.example.net" } }), ["451 4.7.1"]);
+  assert.deepEqual(await bed.send({ client, from: "bounce-77@x.example" }), ["550 5.7.1"]);
+  assert.deepEqual(await bed.send({ client, to: ["bob@example.test", "alice@example.test"] }), [
+    "550 5.7.1",
+    ...TAKEN,
+  ]);
+  const began = performance.now();
+  assert.deepEqual(await bed.send({ client, from: `${"a".repeat(60)}!@x.example` }), TAKEN);
+  assert.ok(performance.now() - began < 1_000, "an expression that explodes elsewhere");
+  assert.deepEqual(
+    await bed.send({ client, from: "bounce-1@friend.example" }),
+    TAKEN,
+    "the list before decides",
+  );
+});
+
+Deno.test("postmaster and abuse get their mail whatever checks say, and are not mixed with others", async () => {
+  await using bed = await Bed.open("    - { check: list, stages: [connect], networks: [0.0.0.0/0] }\n");
+  assert.deepEqual(await bed.send({ to: ["postmaster@example.test"] }), TAKEN);
+  assert.deepEqual(await bed.send({ to: ["abuse@example.test"] }), TAKEN);
+  assert.deepEqual(await bed.send(), ["550 5.7.1"]);
+  await using held = await Bed.open("    - { check: list, action: quarantine, networks: [0.0.0.0/0] }\n");
+  const answers = await held.send({ to: ["postmaster@example.test", "alice@example.test"] });
+  assert.deepEqual(answers, ["250 2.1.5", "452 4.5.3", "250 2.6.0"]);
+  assert.equal(held.stored("postmaster").length, 1);
+});
+
+Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open the circuit", async () => {
+  const dns: Record<string, MockEntry> = {
+    "1.2.0.192.bl.example A": A("127.0.0.2"),
+    "1.2.0.192.wl.example A": A("127.0.0.9"),
+    "2.2.0.192.bl.example A": A("127.0.0.4"),
+    "3.2.0.192.bl.example A": A("203.0.113.1"),
+    "4.2.0.192.bl.example A": A("127.0.0.1"),
+    "bad.example.dbl.example A": A("127.0.1.2"),
+    "5.2.0.192.bl.example A": A("127.255.255.254"),
+  };
+  const checks = "    - check: dnsbl\n      action: reject\n      threshold: 3\n      zones:\n" +
+    "        - { zone: bl.example, weight: 1, codes: { 127.0.0.2: 4, 127.0.0.4: 3 } }\n" +
+    "        - { zone: wl.example, weight: -2 }\n        - { zone: dbl.example, of: sender, weight: 3 }\n";
+  await using bed = await Bed.open(checks, dns);
+  const from = (last: number) => ({ client: { address: `192.0.2.${last}` } });
+  assert.deepEqual(await bed.send(from(1)), TAKEN, "4 - 2");
+  assert.deepEqual(await bed.send(from(2)), ["550 5.7.1"]);
+  assert.deepEqual(await bed.send(from(3)), TAKEN, "an answer outside 127.0.0.0/8");
+  assert.deepEqual(await bed.send(from(4)), TAKEN, "127.0.0.1 lists nobody");
+  assert.deepEqual(await bed.send({ from: "x@bad.example" }), ["550 5.7.1"], "4 - 2 + 3");
+  assert.deepEqual(await bed.send(from(5)), TAKEN, "the list's own error");
+  const asked = bed.resolver.queries.length;
+  assert.deepEqual(await bed.send(from(2)), TAKEN, "the circuit is open");
+  assert.ok(!bed.resolver.queries.slice(asked).some((query) => query.includes(".bl.example")));
+  bed.now += 120_000;
+  assert.deepEqual(await bed.send(from(2)), ["550 5.7.1"], "it is asked again");
+});
+
+Deno.test("reverse DNS and EHLO: found out, and told to the recipient in a header above our Received", async () => {
+  await using bed = await Bed.open("    - check: reverse-dns\n    - check: helo\n", {
+    "1.2.0.192.in-addr.arpa PTR": [{ type: "PTR", target: "lies.example" }],
+    "lies.example A": A("203.0.113.9"),
+    "2.2.0.192.in-addr.arpa PTR": [{ type: "PTR", target: "mail.good.example" }],
+    "mail.good.example A": A("192.0.2.2"),
+  });
+  assert.deepEqual(await bed.send({ client: { heloName: "mx.example.test" } }), TAKEN);
+  assert.deepEqual(
+    await bed.send({ client: { address: "192.0.2.2", heloName: "mail.good.example" } }),
+    TAKEN,
+  );
+  const [tagged = "", clean = ""] = bed.stored();
+  assert.match(
+    tagged,
+    /X-Veredus-Verdict: deliver;\r\n\treverse-dns=tag \(no name of 192\.0\.2\.1 leads back to it\);\r\n\thelo=tag \(EHLO mx\.example\.test is our own name\)\r\nReceived: from /,
+  );
+  assert.doesNotMatch(clean, /X-Veredus-Verdict/);
+  for (
+    const [heloName, problem] of [["[192.0.2.1]", false], ["[192.0.2.7]", true], ["host", true], [
+      "1.2.3.4",
+      true,
+    ]]
+  ) {
+    await bed.send({ client: { heloName: heloName as string } });
+    assert.equal(/helo=tag/.test(bed.stored().at(-1)!), problem, String(heloName));
+  }
+});
+
+Deno.test("greylisting: put off, taken after the wait, and networks that come back are known", async () => {
+  await using bed = await Bed.open("    - { check: greylist, delay: 5m, known_after: 2 }\n");
+  assert.deepEqual(await bed.send(), ["451 4.7.1"]);
+  await settled(bed);
+  bed.now += 60_000;
+  assert.deepEqual(await bed.send(), ["451 4.7.1"], "too soon");
+  bed.now += 300_000;
+  assert.deepEqual(
+    await bed.send({ client: { address: "192.0.2.77" } }),
+    TAKEN,
+    "another server of the pool",
+  );
+  await settled(bed);
+  assert.deepEqual(await bed.send(), TAKEN, "known");
+  assert.deepEqual(await bed.send({ to: ["bob@example.test"] }), ["451 4.7.1"]);
+  await settled(bed);
+  bed.now += 600_000;
+  assert.deepEqual(await bed.send({ to: ["bob@example.test"] }), TAKEN);
+  await settled(bed);
+  assert.deepEqual(await bed.send({ from: "other@remote.example" }), TAKEN, "the network is known");
+  assert.deepEqual(
+    await bed.send({ client: { address: "203.0.113.5" } }),
+    ["451 4.7.1"],
+    "another one is not",
+  );
+  assert.deepEqual(
+    await bed.send({ client: bed.login("bob"), from: "bob@example.test" }),
+    TAKEN,
+    "logins pass",
+  );
+});
+
+Deno.test("rates by any combination of facts", async () => {
+  await using bed = await Bed.open("    - { check: rate, by: [network, recipient], limit: 2, per: 1m }\n");
+  assert.deepEqual(await bed.send(), TAKEN);
+  assert.deepEqual(await bed.send({ client: { address: "192.0.2.9" } }), TAKEN);
+  assert.deepEqual(await bed.send(), ["450 4.7.1"]);
+  assert.deepEqual(await bed.send({ to: ["bob@example.test"] }), TAKEN);
+  assert.deepEqual(await bed.send({ client: { address: "2001:db8::1" } }), TAKEN);
+  bed.now += 30_000;
+  assert.deepEqual(await bed.send(), TAKEN);
+});
+
+Deno.test("a login's daily limits: messages, recipients it never wrote to, one notice", async () => {
+  await using bed = await Bed.open(
+    "    - { check: sending, messages_per_day: 4, new_recipients_per_day: 2 }\n",
+  );
+  const send = (...to: string[]) =>
+    bed.send({
+      client: { ...bed.login("bob"), screen: bed.reception.screen() },
+      from: "bob@example.test",
+      to,
+    });
+  assert.deepEqual(await send("a@x.example", "b@x.example", "c@x.example"), [
+    "250 2.1.5",
+    "250 2.1.5",
+    "450 4.7.1",
+    "250 2.6.0",
+  ]);
+  await settled(bed);
+  assert.deepEqual(await send("a@x.example"), TAKEN, "known");
+  assert.deepEqual(await send("c@x.example"), ["450 4.7.1"]);
+  assert.deepEqual(bed.notices, ["bob@example.test: 2 recipients today that it never wrote to"]);
+  assert.deepEqual(await send("b@x.example"), TAKEN);
+  await settled(bed);
+  assert.deepEqual(await send("b@x.example"), ["450 4.7.1"], "the fifth message");
+  assert.deepEqual(bed.notices.length, 1);
+  bed.now += 86_400_000;
+  assert.deepEqual(await send("d@x.example"), TAKEN, "another day");
+});
+
+Deno.test("a message in quarantine is held in the queue and listed so; one that is discarded is nowhere", async () => {
+  await using bed = await Bed.open(
+    "    - { check: list, name: odd, action: quarantine, domains: [odd.example] }\n" +
+      "    - { check: list, name: junk, action: discard, domains: [junk.example] }\n",
+  );
+  assert.deepEqual(await bed.send({ from: "s@odd.example" }), TAKEN);
+  assert.deepEqual(await bed.send({ from: "s@junk.example" }), TAKEN);
+  assert.deepEqual(bed.stored(), []);
+  const rows = bed.test.store.queue.list({}, { afterRecipientId: 0, limit: 10 });
+  assert.deepEqual(rows.map(({ recipient, state, lastReply }) => [recipient, state, lastReply]), [
+    ["alice@example.test", "held", "quarantine: odd: domain odd.example"],
+  ]);
+  assert.deepEqual(bed.test.store.queue.due(NOW + 1e9, { limit: 10, busy: [] }), []);
+});
+
+/** What checks write without waiting is in the store after a write of our own. */
+async function settled(bed: Bed): Promise<void> {
+  await bed.test.ok({ kind: "sweep-state", at: 0 });
+}
