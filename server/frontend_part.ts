@@ -412,7 +412,10 @@ export class FrontendPart implements ThreadPart {
     const result = proof === undefined
       ? await this.#authenticator.login({ ...attempt, password })
       : await this.#authenticator.prove({ ...attempt, account: () => this.#proven(credentials, tls) });
-    if (result.ok) return { kind: "ok", account: result.account };
+    if (result.ok) {
+      this.#bans.succeeded(peer.address);
+      return { kind: "ok", account: result.account };
+    }
     return {
       kind: result.reason === "wrong-password"
         ? "wrong"
