@@ -1,7 +1,7 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
 import type { UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { MaildropColumns, MessageRow, Messages } from "./store.ts";
+import type { MaildropColumns, MessageRow, Messages, ObjectFacts, SortColumns } from "./store.ts";
 
 const EMPTY = new Uint8Array(0);
 const NARROW =
@@ -56,6 +56,57 @@ export class SqlMessages implements Messages {
       lengths: column(4),
       headerOctets: column(5),
       prefixes: Uint8Array.fromHex(String(row[6] ?? "")),
+    };
+  }
+
+  facts(mailboxId: number, uids: UidRanges, limit: number): ObjectFacts[] {
+    const rows = this.#statements.rows(
+      "SELECT m.uid, m.saved_at, c.id, c.trace_id, c.message_id, c.reference_ids, c.preview " +
+        "FROM json_each(?) AS r CROSS JOIN messages AS m ON m.mailbox_id = ? AND " +
+        "m.uid BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]') " +
+        "JOIN contents AS c ON c.id = m.content_id LIMIT ?",
+    ).all(JSON.stringify(uids), mailboxId, limit);
+    return rows.map((row) => ({
+      uid: row[0] as number,
+      savedAt: row[1] as number,
+      contentId: row[2] as number,
+      traceId: row[3] as string,
+      messageId: row[4] as string | null,
+      references: row[5] as string,
+      preview: row[6] as string,
+    }));
+  }
+
+  sortColumns(
+    mailboxId: number,
+    page: { after: number; limit: number },
+    wanted: { dates: boolean; subjects: boolean; threads: boolean },
+  ): SortColumns {
+    const { dates, subjects, threads } = wanted;
+    const columns = ["m.uid"];
+    if (dates) columns.push("m.internal_date", "c.sent_at", "m.size_octets");
+    if (subjects) columns.push("c.subject");
+    if (threads) columns.push("c.message_id", "c.reference_ids");
+    const names = columns.map((name) => name.slice(2));
+    // One row of JSON: a quarter of the time that as many rows take.
+    const row = this.#statements.rows(
+      `SELECT ${names.map((name) => `json_group_array(${name})`).join(", ")} FROM (SELECT ${
+        columns.join(", ")
+      } ` +
+        `${FROM} WHERE m.mailbox_id = ? AND m.uid > ? ORDER BY m.uid LIMIT ?)`,
+    ).get(mailboxId, page.after, page.limit) ?? [];
+    const column = <T>(name: string): T[] => {
+      const index = names.indexOf(name);
+      return index < 0 ? [] : JSON.parse(String(row[index] ?? "[]")) as T[];
+    };
+    return {
+      uids: column("uid"),
+      internalDates: column("internal_date"),
+      sentAts: column("sent_at"),
+      sizeOctets: column("size_octets"),
+      subjects: column("subject"),
+      messageIds: column("message_id"),
+      references: column("reference_ids"),
     };
   }
 

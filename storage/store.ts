@@ -289,6 +289,30 @@ export interface MessageRow {
   readonly imap: Uint8Array;
 }
 
+/** What FETCH of PREVIEW, SAVEDATE and object ids needs; read only when asked for. */
+export interface ObjectFacts {
+  readonly uid: number;
+  /** When the message came into this mailbox. */
+  readonly savedAt: number;
+  readonly contentId: number;
+  readonly traceId: string;
+  readonly messageId: string | null;
+  /** Message ids separated by spaces, oldest first. */
+  readonly references: string;
+  readonly preview: string;
+}
+
+/** What SORT and THREAD go by, as columns. `imap` stays empty unless asked for. */
+export interface SortColumns {
+  readonly uids: readonly number[];
+  readonly internalDates: readonly number[];
+  readonly sentAts: readonly (number | null)[];
+  readonly sizeOctets: readonly number[];
+  readonly subjects: readonly string[];
+  readonly messageIds: readonly (string | null)[];
+  readonly references: readonly string[];
+}
+
 /** Facts of many messages, by columns. */
 export interface MaildropColumns {
   readonly uids: readonly number[];
@@ -313,6 +337,14 @@ export interface Messages {
   row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null;
   /** Up to `limit` messages with UIDs above `after`, ascending, for POP3: cheaper by the row than `rows`. */
   maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns;
+  /** Up to `limit` messages with UIDs in the ranges, ascending. */
+  facts(mailboxId: number, uids: UidRanges, limit: number): ObjectFacts[];
+  /** Up to `limit` messages with UIDs above `after`, ascending; columns that are not wanted are empty. */
+  sortColumns(
+    mailboxId: number,
+    page: { after: number; limit: number },
+    wanted: { dates: boolean; subjects: boolean; threads: boolean },
+  ): SortColumns;
   /** UIDs expunged with a larger MODSEQ, ascending, from a log that is never cut (RFC 7162 3.2.10.1). */
   expungedSince(mailboxId: number, modSeq: number): number[];
   /** Octets stored by an account, over all its mailboxes. */

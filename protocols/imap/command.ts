@@ -8,6 +8,7 @@ import type { FetchItem } from "./fetch_plan.ts";
 import type { FlagList } from "./lexer.ts";
 import type { SearchKey, SearchReturn } from "./search_program.ts";
 import type { SequenceSet } from "./sequence_set.ts";
+import type { MetadataOptions } from "./commands/metadata.ts";
 import type { StatusItem } from "./commands/status.ts";
 
 export type Command =
@@ -34,6 +35,18 @@ export type Command =
   }
   | { readonly name: "COMPRESS"; readonly algorithm: string }
   | { readonly name: "GETQUOTA" | "SETQUOTA"; readonly root: string }
+  | {
+    readonly name: "GETMETADATA";
+    /** Null: the server's own. */
+    readonly mailbox: string | null;
+    readonly entries: readonly string[];
+    readonly options: MetadataOptions;
+  }
+  | {
+    readonly name: "SETMETADATA";
+    readonly mailbox: string | null;
+    readonly annotations: readonly { readonly entry: string; readonly value: Uint8Array | null }[];
+  }
   | { readonly name: "GETQUOTAROOT"; readonly mailbox: string }
   | { readonly name: "ENABLE"; readonly capabilities: readonly string[] }
   | { readonly name: "ID"; readonly fields: ReadonlyMap<string, string | null> | null }
@@ -100,6 +113,8 @@ export interface ListCommand {
     readonly children: boolean;
     readonly subscribed: boolean;
     readonly specialUse: boolean;
+    /** Entries of RFC 9590; empty when not asked for. */
+    readonly metadata: readonly string[];
     /** RFC 5819; empty when not asked for. */
     readonly status: readonly StatusItem[];
   };

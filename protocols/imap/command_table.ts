@@ -17,6 +17,7 @@ import { parseList, parseLsub } from "./commands/list.ts";
 import { parseLogin } from "./commands/login.ts";
 import { parseCreate, parseMailboxCommand, parseRename } from "./commands/mailbox.ts";
 import { parseGetQuota, parseGetQuotaRoot, parseSetQuota } from "./commands/quota.ts";
+import { parseGetMetadata, parseSetMetadata } from "./commands/metadata.ts";
 import { parseSearch } from "./commands/search.ts";
 import { parseSelect } from "./commands/select.ts";
 import { parseStatus } from "./commands/status.ts";
@@ -79,6 +80,8 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["LOGIN", rule(NOT_AUTHENTICATED, parseLogin)],
   ["UNAUTHENTICATE", rule(AUTHENTICATED, bare("UNAUTHENTICATE"), "breaks")],
   ["COMPRESS", rule(AUTHENTICATED, parseCompress)],
+  ["GETMETADATA", rule(AUTHENTICATED, parseGetMetadata)],
+  ["SETMETADATA", rule(AUTHENTICATED, parseSetMetadata)],
   ["GETQUOTA", rule(AUTHENTICATED, parseGetQuota)],
   ["GETQUOTAROOT", rule(AUTHENTICATED, parseGetQuotaRoot)],
   ["SETQUOTA", rule(AUTHENTICATED, parseSetQuota)],

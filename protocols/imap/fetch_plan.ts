@@ -23,6 +23,15 @@ export interface SectionItem {
   readonly partial: { readonly offset: number; readonly length: number } | null;
 }
 
+/** The octets of a part with its transfer encoding undone, or how many they are (RFC 3516 4). */
+export interface BinaryItem {
+  readonly kind: "binary" | "binary-size";
+  readonly label: string;
+  readonly peek: boolean;
+  readonly part: readonly number[];
+  readonly partial: { readonly offset: number; readonly length: number } | null;
+}
+
 export type SimpleItem =
   | "UID"
   | "FLAGS"
@@ -31,9 +40,16 @@ export type SimpleItem =
   | "RFC822.SIZE"
   | "ENVELOPE"
   | "BODY"
-  | "BODYSTRUCTURE";
+  | "BODYSTRUCTURE"
+  | FactItem;
 
-export type FetchItem = { readonly kind: SimpleItem } | SectionItem;
+/** Answered from the columns that copies share: RFC 8970, RFC 8514, RFC 8474. */
+export type FactItem = "PREVIEW" | "SAVEDATE" | "EMAILID" | "THREADID";
+const FACTS: ReadonlySet<string> = new Set(
+  ["PREVIEW", "SAVEDATE", "EMAILID", "THREADID"] satisfies FactItem[],
+);
+
+export type FetchItem = { readonly kind: SimpleItem } | SectionItem | BinaryItem;
 
 export interface FetchPlan {
   /** In the order of the request, each once; UID first when the command is UID FETCH. */
@@ -43,6 +59,8 @@ export interface FetchPlan {
   /** ENVELOPE, BODYSTRUCTURE, BODY or a part: the packed column. */
   readonly needsImap: boolean;
   readonly needsBody: boolean;
+  /** PREVIEW, SAVEDATE or object ids. */
+  readonly needsFacts: boolean;
   /** Some section is not PEEK: `\Seen` is set. */
   readonly setsSeen: boolean;
   readonly hasFlags: boolean;
@@ -59,21 +77,25 @@ export function compileFetch(
   const all: FetchItem[] = uid ? [{ kind: "UID" }] : [];
   const seen = new Set<string>(uid ? ["UID"] : []);
   for (const item of items) {
-    const label = item.kind === "section" ? item.label : item.kind;
+    const label = "label" in item ? item.label : item.kind;
     if (seen.has(label)) continue;
     seen.add(label);
     all.push(item);
   }
   const sections = all.filter((item) => item.kind === "section");
+  const binaries = all.some((item) => item.kind === "binary" || item.kind === "binary-size");
+  const needsFacts = all.some(({ kind }) => FACTS.has(kind));
   const structure = all.some((item) =>
     item.kind === "ENVELOPE" || item.kind === "BODY" || item.kind === "BODYSTRUCTURE"
   );
   return {
     items: all,
-    needsRow: sections.length > 0 || structure || seen.has("INTERNALDATE") || seen.has("RFC822.SIZE"),
-    needsImap: structure || sections.some(({ section }) => section.part.length > 0),
-    needsBody: sections.length > 0,
-    setsSeen: items.some((item) => item.kind === "section" && !item.peek),
+    needsRow: sections.length > 0 || binaries || needsFacts || structure || seen.has("INTERNALDATE") ||
+      seen.has("RFC822.SIZE"),
+    needsImap: structure || binaries || sections.some(({ section }) => section.part.length > 0),
+    needsBody: sections.length > 0 || binaries,
+    needsFacts,
+    setsSeen: items.some((item) => "peek" in item && !item.peek),
     hasFlags: seen.has("FLAGS"),
     hasModSeq: seen.has("MODSEQ"),
   };

@@ -24,12 +24,14 @@ export type SearchKey =
   | { readonly kind: "mod-seq"; readonly least: number }
   /** Octets, exclusive. */
   | { readonly kind: "larger" | "smaller"; readonly octets: number }
-  /** INTERNALDATE or the Date field, `since` inclusive, `before` exclusive. */
+  /** INTERNALDATE, the Date field or SAVEDATE (RFC 8514), `since` inclusive, `before` exclusive. */
   | {
-    readonly kind: "internal-date" | "sent-date";
+    readonly kind: "internal-date" | "sent-date" | "saved-date";
     readonly since: number | null;
     readonly before: number | null;
   }
+  /** RFC 8474 5. */
+  | { readonly kind: "object-id"; readonly of: "EMAILID" | "THREADID"; readonly id: string }
   /** `needle` is empty when any field of that name will do. */
   | { readonly kind: "header"; readonly field: string; readonly needle: Uint8Array }
   | { readonly kind: "body" | "text"; readonly needle: Uint8Array }
@@ -63,6 +65,8 @@ export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
     case "younger":
     case "internal-date":
     case "sent-date":
+    case "saved-date":
+    case "object-id":
       return 1;
     case "header":
       return 2;
@@ -91,6 +95,23 @@ export function asksModSeq(key: SearchKey): boolean {
       return asksModSeq(key.left) || asksModSeq(key.right);
     case "not":
       return asksModSeq(key.key);
+    default:
+      return false;
+  }
+}
+
+/** True when some key is decided by SAVEDATE or an object id. */
+export function asksFacts(key: SearchKey): boolean {
+  switch (key.kind) {
+    case "saved-date":
+    case "object-id":
+      return true;
+    case "and":
+      return key.keys.some(asksFacts);
+    case "or":
+      return asksFacts(key.left) || asksFacts(key.right);
+    case "not":
+      return asksFacts(key.key);
     default:
       return false;
   }

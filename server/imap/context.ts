@@ -32,6 +32,8 @@ export interface ImapContext {
   readonly log: Logger;
   account: Account | null;
   selected: Selected | null;
+  /** Changes of annotations not told yet, by mailbox id and entry; null for none. */
+  annotations: Map<string, number> | null;
   /** Milliseconds since the epoch. */
   now(): number;
   /** A new id for a message that a client brought. */

@@ -10,14 +10,17 @@ import { bodyOf, bodyStructureOf, envelopeOf } from "../../message/packed.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import { compileFetch, type FetchPlan, type SectionItem } from "../../protocols/imap/fetch_plan.ts";
 import { formatDateTime } from "../../protocols/imap/format/date.ts";
+import { formatString } from "../../protocols/imap/format/string.ts";
 import { formatFlags } from "../../protocols/imap/format/flags.ts";
 import { type Ranges, rangesOf, resolve, SAVED_RESULT } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
 import type { WriteResult } from "../../storage/ops.ts";
-import { type MessageRow, StorageError } from "../../storage/store.ts";
+import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
+import { binaryPart } from "./binary.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { fetchOctets } from "./metrics.ts";
+import { emailId, threadId } from "./object_id.ts";
 import { type Part, sectionParts, type Span } from "./section.ts";
 import { writeVanished } from "./select.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
@@ -30,6 +33,8 @@ const BODY_BATCH = 50;
 /** Longer spans are read off the event loop, this much at a time. */
 const SYNC_OCTETS = 64 * 1024;
 const PIECE_OCTETS = 128 * 1024;
+
+const NO_FACTS: ReadonlyMap<number, ObjectFacts> = new Map();
 
 /** A message of the batch in hand. */
 interface Wanted {
@@ -46,6 +51,10 @@ interface FetchRun {
   /** Some message could not be read. */
   broken: boolean;
   octets: number;
+  /** Some part has a transfer encoding that is unknown (RFC 3516 4.3). */
+  unknownEncoding: boolean;
+  /** Of the messages of the batch in hand, by UID. */
+  facts: ReadonlyMap<number, ObjectFacts>;
 }
 
 export async function fetch(
@@ -65,7 +74,16 @@ export async function fetch(
   }
   if (changedSince !== null) ranges = changedAfter(selected, ranges, changedSince);
   const plan = compileFetch(command.items, { uid, changedSince: changedSince !== null });
-  const run: FetchRun = { context, selected, plan, gone: false, broken: false, octets: 0 };
+  const run: FetchRun = {
+    context,
+    selected,
+    plan,
+    gone: false,
+    broken: false,
+    octets: 0,
+    unknownEncoding: false,
+    facts: NO_FACTS,
+  };
   // \Seen becomes durable while the bodies are read; its FETCH FLAGS come before the tagged reply.
   const seen = plan.setsSeen && !selected.readOnly ? markSeen(run, ranges) : null;
   try {
@@ -77,6 +95,7 @@ export async function fetch(
     if (result?.ok === false) context.log.warn("\\Seen was not stored", { fault: result.fault });
   }
   if (run.broken) return no("Some messages could not be read", "SERVERBUG");
+  if (run.unknownEncoding) return no("A part has an unknown transfer encoding", "UNKNOWN-CTE");
   return run.gone ? ok("Some messages are gone", "EXPUNGEISSUED") : ok("Fetch completed");
 }
 
@@ -173,6 +192,10 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
   const mailboxId = selected.mailbox.id;
   const [only] = wanted;
   const options = { withImap: plan.needsImap };
+  if (plan.needsFacts) {
+    const facts = messages.facts(mailboxId, rangesOf(wanted.map(({ uid }) => uid)), wanted.length);
+    run.facts = new Map(facts.map((one) => [one.uid, one]));
+  }
   if (wanted.length === 1 && only !== undefined) {
     const row = messages.row(mailboxId, only.uid, options);
     if (row === null) run.gone = true;
@@ -198,6 +221,9 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
 /** One response. Only long bodies make it wait. */
 function fetchOne(run: FetchRun, sequence: number, row: MessageRow): Promise<void> | undefined {
   const { context: { out } } = run;
+  if (run.plan.items.some(({ kind }) => kind === "binary" || kind === "binary-size")) {
+    return fetchBinary(run, sequence, row);
+  }
   const mark = out.mark();
   try {
     const parts = responseParts(run, sequence, row);
@@ -215,6 +241,28 @@ function fetchOne(run: FetchRun, sequence: number, row: MessageRow): Promise<voi
   return run.plan.needsBody ? run.context.drain() : undefined;
 }
 
+/** A response with decoded parts: they are in memory whole, as large as a message may be. */
+async function fetchBinary(run: FetchRun, sequence: number, row: MessageRow): Promise<void> {
+  const { context, plan } = run;
+  const decoded = new Map<string, Uint8Array | null>();
+  try {
+    for (const item of plan.items) {
+      if (item.kind !== "binary" && item.kind !== "binary-size") continue;
+      const content = await binaryPart(context.store.blobs, row, item.part);
+      if (content === "unknown") {
+        run.unknownEncoding = true;
+        return;
+      }
+      decoded.set(item.label, content);
+    }
+    await writeLong(run, row, responseParts(run, sequence, row, decoded));
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    noteBroken(run, row, error);
+  }
+  await context.drain();
+}
+
 function noteBroken(run: FetchRun, row: MessageRow, error: unknown): void {
   run.broken = true;
   run.context.log.error("a message cannot be read", {
@@ -224,8 +272,15 @@ function noteBroken(run: FetchRun, row: MessageRow, error: unknown): void {
   });
 }
 
+const NOTHING_DECODED: ReadonlyMap<string, Uint8Array | null> = new Map();
+
 /** The response in order: text, octets, and spans of the message still to be read. */
-function responseParts(run: FetchRun, sequence: number, row: MessageRow): Part[] {
+function responseParts(
+  run: FetchRun,
+  sequence: number,
+  row: MessageRow,
+  decoded: ReadonlyMap<string, Uint8Array | null> = NOTHING_DECODED,
+): Part[] {
   const { selected: { index, view }, plan } = run;
   const parts: Part[] = [];
   let text = `* ${sequence} FETCH (`;
@@ -269,6 +324,38 @@ function responseParts(run: FetchRun, sequence: number, row: MessageRow): Part[]
       case "section":
         text = pushSection(run, row, { item, text, parts });
         break;
+      case "PREVIEW":
+        text += `PREVIEW ${formatString(run.facts.get(row.uid)?.preview ?? "", run.context.session.utf8)}`;
+        break;
+      case "SAVEDATE": {
+        const savedAt = run.facts.get(row.uid)?.savedAt;
+        text += `SAVEDATE ${savedAt === undefined ? "NIL" : formatDateTime(savedAt)}`;
+        break;
+      }
+      case "EMAILID":
+      case "THREADID": {
+        const facts = run.facts.get(row.uid);
+        const id = facts === undefined ? null : item.kind === "EMAILID" ? emailId(facts) : threadId(facts);
+        text += `${item.kind} ${id === null ? "NIL" : `(${id})`}`;
+        break;
+      }
+      case "binary-size":
+        text += `${item.label} ${decoded.get(item.label)?.length ?? 0}`;
+        break;
+      case "binary": {
+        const content = decoded.get(item.label);
+        if (content == null) {
+          text += `${item.label} NIL`;
+          break;
+        }
+        const { offset, length } = item.partial ?? { offset: 0, length: content.length };
+        const octets = content.subarray(offset, offset + length);
+        run.octets += octets.length;
+        // RFC 3516 4.2: a literal8 where an ordinary string cannot hold the octets.
+        parts.push(`${text}${item.label} ${octets.includes(0) ? "~" : ""}{${octets.length}}\r\n`, octets);
+        text = "";
+        break;
+      }
       default:
         item satisfies never;
     }

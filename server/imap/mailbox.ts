@@ -8,6 +8,8 @@ import type { Reply } from "../../protocols/imap/session.ts";
 import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { mailboxId } from "./object_id.ts";
+import { listMetadata } from "./metadata.ts";
 import { deletedOctets } from "./quota.ts";
 import { leave } from "./select.ts";
 
@@ -34,7 +36,12 @@ export async function create(
     if (taken || !SPECIAL_USES.includes(specialUse)) return no("The special use is not available", "USEATTR");
   }
   const result = await context.store.write({ kind: "create-mailbox", accountId, name, specialUse });
-  return result.ok ? ok("Create completed") : refusal(result);
+  if (!result.ok) return refusal(result);
+  // RFC 8474 4.1.
+  return ok(
+    "Create completed",
+    result.kind === "mailbox" ? `MAILBOXID (${mailboxId(result.mailboxId)})` : "",
+  );
 }
 
 export async function remove(context: ImapContext, command: { readonly mailbox: string }): Promise<Reply> {
@@ -140,6 +147,9 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
       childInfo: command.recursiveMatch && above.has(entry.name) ? options : [],
       utf8: session.utf8,
     }));
+    if (command.returns.metadata.length > 0 && entry.mailbox !== null) {
+      listMetadata(context, entry.mailbox, command.returns.metadata);
+    }
     if (command.returns.status.length > 0 && entry.mailbox?.selectable === true) {
       const items = await statusOf(context, entry.mailbox, command.returns.status);
       out.text(formatStatus(entry.name, items, session.utf8));
@@ -181,8 +191,8 @@ async function statusOf(
   context: ImapContext,
   mailbox: Mailbox,
   items: readonly StatusItem[],
-): Promise<[StatusItem, number][]> {
-  const values: [StatusItem, number][] = [];
+): Promise<[StatusItem, number | string][]> {
+  const values: [StatusItem, number | string][] = [];
   for (const item of items) {
     switch (item) {
       case "MESSAGES":
@@ -208,6 +218,9 @@ async function statusOf(
         break;
       case "DELETED-STORAGE":
         values.push([item, await deletedOctets(context, mailbox)]);
+        break;
+      case "MAILBOXID":
+        values.push([item, `(${mailboxId(mailbox.id)})`]);
         break;
       case "APPENDLIMIT":
         values.push([item, context.session.appendLimitOctets]);

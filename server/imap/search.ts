@@ -9,6 +9,7 @@
 import type { Command } from "../../protocols/imap/command.ts";
 import { formatEsearch, formatSearch } from "../../protocols/imap/format/search.ts";
 import {
+  asksFacts,
   asksModSeq,
   searchCost,
   type SearchKey,
@@ -16,8 +17,9 @@ import {
 } from "../../protocols/imap/search_program.ts";
 import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
-import { type MessageRow, StorageError } from "../../storage/store.ts";
+import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "./search_text.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
@@ -39,6 +41,8 @@ interface Evidence {
   readonly recent: boolean;
   readonly row: MessageRow | null;
   readonly text: MessageText | null;
+  /** Read with the row when some key needs them. */
+  readonly facts: ObjectFacts | null;
 }
 
 type Judge = (evidence: Evidence) => Verdict;
@@ -61,13 +65,14 @@ export async function search(
   const judge = compile(command.key, { selected, now: context.now() });
   if (judge === null) return OUT_OF_RANGE;
   const cost = searchCost(command.key);
+  const withFacts = asksFacts(command.key);
   const hits: Candidate[] = [];
   let undecided = await byIndex(context, { selected, judge, hits });
   const state = { broken: false };
   const progress = new Progress(context, undecided.length);
   for (let at = 0; at < undecided.length; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
-    await byRows(context, { selected, judge, hits, batch, cost, state });
+    await byRows(context, { selected, judge, hits, batch, cost, withFacts, state });
     progress.add(batch.length);
   }
   undecided = [];
@@ -147,6 +152,7 @@ async function byIndex(
         recent: uid >= view.recentFrom,
         row: null,
         text: null,
+        facts: null,
       });
       if (verdict === true) hits.push({ sequence, uid });
       else if (verdict === null) undecided.push({ sequence, uid });
@@ -164,13 +170,17 @@ async function byRows(
     readonly hits: Candidate[];
     readonly batch: readonly Candidate[];
     readonly cost: number;
+    readonly withFacts: boolean;
     readonly state: { broken: boolean };
   },
 ): Promise<void> {
-  const { selected: { view, index, mailbox }, judge, hits, batch, cost, state } = search;
+  const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state } = search;
   const { messages } = context.store;
   const uids = rangesOf(batch.map(({ uid }) => uid));
   const rows = messages.rows(mailbox.id, uids, { limit: batch.length, withImap: cost === 3 });
+  const facts = new Map(
+    withFacts ? messages.facts(mailbox.id, uids, batch.length).map((one) => [one.uid, one]) : [],
+  );
   const byUid = new Map(rows.map((row) => [row.uid, row]));
   for (const { sequence, uid } of batch) {
     const row = byUid.get(uid);
@@ -185,6 +195,7 @@ async function byRows(
       recent: uid >= view.recentFrom,
       row,
       text: null,
+      facts: facts.get(uid) ?? null,
     };
     try {
       let verdict = judge(evidence);
@@ -248,6 +259,13 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
       return ({ row }) => row === null ? null : within(row.internalDate, key);
     case "sent-date":
       return ({ row }) => row === null ? null : row.sentAt !== null && within(row.sentAt, key);
+    case "saved-date":
+      return ({ row, facts }) => row === null ? null : facts !== null && within(facts.savedAt, key);
+    case "object-id":
+      return ({ row, facts }) =>
+        row === null
+          ? null
+          : facts !== null && (key.of === "EMAILID" ? emailId(facts) : threadId(facts)) === key.id;
     case "header": {
       const needle = decodeNeedle(key.needle);
       if (needle === null) return () => false;

@@ -21,7 +21,9 @@ import { MailboxView } from "../../protocols/imap/view.ts";
 import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import type { MailboxIndex } from "../../storage/store.ts";
 import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { tellAnnotations } from "./metadata.ts";
 import { refusal } from "./fault.ts";
+import { mailboxId } from "./object_id.ts";
 
 /** Keywords named in FLAGS, and messages looked at to find them: newest first. */
 const MAX_KEYWORDS = 100;
@@ -73,6 +75,7 @@ export async function select(
     const attributes = mailbox.specialUse === null ? [] : [mailbox.specialUse];
     text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.utf8 });
   }
+  text += `* OK [MAILBOXID (${mailboxId(mailbox.id)})] Ok\r\n`; // RFC 8474 4.2
   out.text(text);
   if (qresync !== null && qresync.uidValidity === mailbox.uidValidity) {
     await resynchronize(context, context.selected, qresync);
@@ -181,6 +184,7 @@ function note(context: ImapContext, change: Change): void {
  */
 export async function tell(context: ImapContext, options: { expunges: boolean }): Promise<void> {
   const { selected, out } = context;
+  if (context.annotations !== null) tellAnnotations(context);
   if (selected === null) return;
   const { view, index } = selected;
   if (!index.exists) {

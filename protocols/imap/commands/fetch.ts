@@ -5,11 +5,11 @@
  * Pure. Limits: {@linkcode MAX_ITEMS} attributes, {@linkcode MAX_FIELDS} header fields, {@linkcode MAX_PART_DEPTH}
  * part numbers in a section.
  */
-import { DOT, GREATER, LESS, LPAREN, RBRACKET, RPAREN, SP } from "../../../bytes/ascii.ts";
+import { DOT, GREATER, LBRACKET, LESS, LPAREN, RBRACKET, RPAREN, SP } from "../../../bytes/ascii.ts";
 import { charClass } from "../../../bytes/char_class.ts";
 import { latin1 } from "../../../bytes/decode.ts";
 import type { Command } from "../command.ts";
-import type { FetchItem, Section, SectionItem, SimpleItem } from "../fetch_plan.ts";
+import type { BinaryItem, FetchItem, Section, SectionItem, SimpleItem } from "../fetch_plan.ts";
 import { formatAstring } from "../format/string.ts";
 import { astringOctets, type CommandCursor, list, modSequence } from "../lexer.ts";
 import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
@@ -33,6 +33,9 @@ const SIMPLE = new Map<string, FetchItem>(
     "RFC822.SIZE",
     "ENVELOPE",
     "BODYSTRUCTURE",
+    "SAVEDATE",
+    "EMAILID",
+    "THREADID",
   ] satisfies SimpleItem[])
     .map((kind) => [kind, { kind }]),
 );
@@ -89,11 +92,43 @@ function fetchItem(cursor: CommandCursor): FetchItem {
     return sectionItem(cursor, name === "BODY.PEEK");
   }
   if (name === "BODY") return { kind: "BODY" };
+  if (name.startsWith("BINARY") && cursor.take(LBRACKET)) {
+    if (name === "BINARY" || name === "BINARY.PEEK") return binaryItem(cursor, "binary", name !== "BINARY");
+    if (name === "BINARY.SIZE") return binaryItem(cursor, "binary-size", true);
+  }
+  if (name === "PREVIEW") {
+    // RFC 8970 3.1: LAZY allows us not to compute it; it is there always.
+    const lazyAt = cursor.at;
+    if (!cursor.word(" (lazy)")) cursor.at = lazyAt;
+    return { kind: "PREVIEW" };
+  }
   const simple = SIMPLE.get(name);
   if (simple !== undefined) return simple;
   if (cursor.ok) cursor.at = at;
   cursor.fail("a FETCH attribute");
   return { kind: "UID" };
+}
+
+/** section-binary and partial (RFC 3516 7), after the opening bracket. */
+function binaryItem(cursor: CommandCursor, kind: BinaryItem["kind"], peek: boolean): BinaryItem {
+  const part: number[] = [];
+  while (isDigitNext(cursor) && cursor.ok) {
+    const number = cursor.number(MAX_NUMBER, "a part number");
+    if (number === 0) cursor.fail("a part number, not 0");
+    part.push(number);
+    if (part.length > MAX_PART_DEPTH) cursor.fail(`at most ${MAX_PART_DEPTH} part numbers`);
+    if (!cursor.take(DOT)) break;
+  }
+  cursor.expect(RBRACKET, "]");
+  const partial = kind === "binary" && cursor.take(LESS) ? partialRange(cursor) : null;
+  const name = kind === "binary" ? "BINARY" : "BINARY.SIZE";
+  return {
+    kind,
+    label: `${name}[${part.join(".")}]${partial === null ? "" : `<${partial.offset}>`}`,
+    peek,
+    part,
+    partial,
+  };
 }
 
 /** section and partial, after the opening bracket. */

@@ -1,5 +1,6 @@
 /**
- * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154 and RFC 5819.
+ * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154, RFC 5819 and
+ * RFC 9590.
  *
  * Pure. Limit: {@linkcode MAX_PATTERN} characters in a pattern.
  */
@@ -8,6 +9,7 @@ import type { Command, ListCommand } from "../command.ts";
 import { astringOctets, atom, type CommandCursor, list, listMailbox } from "../lexer.ts";
 import { decodeMailboxName } from "../mailbox_name.ts";
 import { utf8 } from "../../../bytes/decode.ts";
+import { metadataEntries } from "./metadata.ts";
 import { statusItems } from "./status.ts";
 
 export const MAX_PATTERN = 1_024;
@@ -31,6 +33,7 @@ export function parseList(cursor: CommandCursor): Command {
     children: false,
     subscribed: false,
     specialUse: false,
+    metadata: [] as ListCommand["returns"]["metadata"],
     status: [] as ListCommand["returns"]["status"],
   };
   if (cursor.take(SP)) {
@@ -67,7 +70,7 @@ export function parseLsub(cursor: CommandCursor): Command {
     subscribed: true,
     recursiveMatch: false,
     specialUse: false,
-    returns: { children: false, subscribed: false, specialUse: false, status: [] },
+    returns: { children: false, subscribed: false, specialUse: false, metadata: [], status: [] },
   };
 }
 
@@ -112,6 +115,10 @@ function returnOption(
       return;
     case "SPECIAL-USE":
       returns.specialUse = true;
+      return;
+    case "METADATA":
+      cursor.space();
+      returns.metadata = metadataEntries(cursor);
       return;
     case "STATUS":
       cursor.space();

@@ -27,6 +27,7 @@ const SEEN = 1, ANSWERED = 2, FLAGGED = 4, DELETED = 8, DRAFT = 16;
 /** Keys without an argument. */
 const PLAIN = new Map<string, SearchKey>([
   ["ALL", ALL],
+  ["SAVEDATESUPPORTED", ALL], // RFC 8514 4.3: every mailbox of ours does
   ["SEEN", flag(SEEN)],
   ["ANSWERED", flag(ANSWERED)],
   ["FLAGGED", flag(FLAGGED)],
@@ -167,6 +168,15 @@ function argumentKey(cursor: CommandCursor, word: string): SearchKey | null {
       return { kind: "sent-date", since: date(cursor), before: null };
     case "SENTON":
       return day("sent-date", date(cursor));
+    case "SAVEDBEFORE":
+      return { kind: "saved-date", since: null, before: date(cursor) };
+    case "SAVEDSINCE":
+      return { kind: "saved-date", since: date(cursor), before: null };
+    case "SAVEDON":
+      return day("saved-date", date(cursor));
+    case "EMAILID":
+    case "THREADID":
+      return { kind: "object-id", of: word, id: astring(cursor, "an object id") };
     case "OLDER":
     case "YOUNGER": {
       const seconds = cursor.number(MAX_NUMBER, "an interval in seconds");
@@ -195,7 +205,7 @@ function modSeqKey(cursor: CommandCursor): SearchKey {
   return { kind: "mod-seq", least: modSequence(cursor) };
 }
 
-function day(kind: "internal-date" | "sent-date", since: number): SearchKey {
+function day(kind: "internal-date" | "sent-date" | "saved-date", since: number): SearchKey {
   return { kind, since, before: since + DAY };
 }
 

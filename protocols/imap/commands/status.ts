@@ -13,6 +13,7 @@ export const STATUS_ITEMS = [
   "DELETED",
   "DELETED-STORAGE",
   "APPENDLIMIT",
+  "MAILBOXID",
 ] as const;
 export type StatusItem = typeof STATUS_ITEMS[number];
 

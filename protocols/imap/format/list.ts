@@ -29,7 +29,7 @@ export function formatList(
 
 export function formatStatus(
   name: string,
-  items: readonly (readonly [StatusItem, number])[],
+  items: readonly (readonly [StatusItem, number | string])[],
   utf8 = false,
 ): string {
   return `* STATUS ${formatMailbox(name, utf8)} (${

@@ -1,0 +1,117 @@
+/**
+ * METADATA (RFC 5464): annotations of mailboxes and of the account, which stands for the server.
+ *
+ * Both `/private/` and `/shared/` entries are the account's own. A session that has enabled METADATA is told the names of
+ * what other sessions change. Limits: {@linkcode MAX_VALUE_OCTETS} in a value (MAXSIZE), the store's number of
+ * annotations of a mailbox (TOOMANY).
+ */
+import type { Command } from "../../protocols/imap/command.ts";
+import { entryFault } from "../../protocols/imap/commands/metadata.ts";
+import { formatMetadataChange, type MetadataValue, writeMetadata } from "../../protocols/imap/format/metadata.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import type { Change } from "../../storage/changes.ts";
+import { accountOf, type ImapContext, no, ok } from "./context.ts";
+import { refusal } from "./fault.ts";
+
+export const MAX_VALUE_OCTETS = 32_768;
+/** Mailbox id of the account's own annotations. */
+const SERVER = 0;
+/** Changes kept for a client that does not ask; past it the oldest are forgotten. */
+const MAX_PENDING = 1_000;
+
+export function getMetadata(context: ImapContext, command: Extract<Command, { name: "GETMETADATA" }>): Reply {
+  const { entries, options } = command;
+  const mailboxId = mailboxIdOf(context, command.mailbox);
+  if (mailboxId === null) return no("No such mailbox", "NONEXISTENT");
+  const all = context.store.mailboxes.annotations(accountOf(context).id, mailboxId)
+    .filter(({ entry }) => entries.some((asked) => reaches(asked, entry, options.depth)));
+  const { maxSize } = options;
+  const values = maxSize === null ? all : all.filter(({ value }) => value.length <= maxSize);
+  if (values.length > 0) {
+    writeMetadata(context.out, { mailbox: command.mailbox, values, utf8: context.session.utf8 });
+  }
+  const left = all.filter((one) => !values.includes(one)).map(({ value }) => value.length);
+  return ok("Getmetadata completed", left.length === 0 ? "" : `METADATA LONGENTRIES ${Math.max(...left)}`);
+}
+
+/** LIST RETURN (METADATA ...) (RFC 9590): every entry asked for, NIL where it is not set. */
+export function listMetadata(
+  context: ImapContext,
+  mailbox: { readonly id: number; readonly name: string },
+  entries: readonly string[],
+): void {
+  const kept = context.store.mailboxes.annotations(accountOf(context).id, mailbox.id);
+  const values: MetadataValue[] = entries.map((entry) => ({
+    entry,
+    value: kept.find((one) => one.entry === entry)?.value ?? null,
+  }));
+  writeMetadata(context.out, { mailbox: mailbox.name, values, utf8: context.session.utf8 });
+}
+
+export async function setMetadata(
+  context: ImapContext,
+  command: Extract<Command, { name: "SETMETADATA" }>,
+): Promise<Reply> {
+  const { annotations } = command;
+  const mailboxId = mailboxIdOf(context, command.mailbox);
+  if (mailboxId === null) return no("No such mailbox", "NONEXISTENT");
+  for (const { entry, value } of annotations) {
+    const fault = entryFault(entry);
+    if (fault !== null) return no(fault, "CANNOT");
+    if (value !== null && value.length > MAX_VALUE_OCTETS) {
+      return no(`A value has at most ${MAX_VALUE_OCTETS} octets`, `METADATA MAXSIZE ${MAX_VALUE_OCTETS}`);
+    }
+  }
+  const { id: accountId } = accountOf(context);
+  const result = await context.store.write({ kind: "put-annotations", accountId, mailboxId, annotations });
+  if (!result.ok) return result.fault === "limit" ? no("Too many annotations", "METADATA TOOMANY") : refusal(result);
+  forgetOwn(context, mailboxId, annotations.map(({ entry }) => entry));
+  return ok("Setmetadata completed");
+}
+
+function mailboxIdOf(context: ImapContext, name: string | null): number | null {
+  if (name === null) return SERVER;
+  return context.store.mailboxes.byName(accountOf(context).id, name)?.id ?? null;
+}
+
+/** RFC 5464 4.2.2. */
+function reaches(asked: string, entry: string, depth: 0 | 1 | "infinity"): boolean {
+  if (entry === asked) return true;
+  if (depth === 0 || !entry.startsWith(asked.endsWith("/") ? asked : asked + "/")) return false;
+  const rest = entry.slice(asked.endsWith("/") ? asked.length : asked.length + 1);
+  return depth === "infinity" || !rest.includes("/");
+}
+
+/** Keeps a change for a client that wants to be told; the count tells changes of its own from those of others. */
+export function noteAnnotations(context: ImapContext, change: Extract<Change, { kind: "annotations" }>): void {
+  if (context.account?.id !== change.accountId || !context.session.enabled.has("METADATA")) return;
+  const pending = context.annotations ??= new Map();
+  for (const entry of change.entries) {
+    const key = `${change.mailboxId} ${entry}`;
+    pending.set(key, (pending.get(key) ?? 0) + 1);
+    if (pending.size > MAX_PENDING) pending.delete(pending.keys().next().value!);
+  }
+  context.changed();
+}
+
+function forgetOwn(context: ImapContext, mailboxId: number, entries: readonly string[]): void {
+  for (const entry of new Set(entries)) {
+    const key = `${mailboxId} ${entry}`;
+    const count = context.annotations?.get(key) ?? 0;
+    if (count > 1) context.annotations?.set(key, count - 1);
+    else context.annotations?.delete(key);
+  }
+}
+
+/** Tells what other sessions changed. */
+export function tellAnnotations(context: ImapContext): void {
+  const { annotations, out, session, store } = context;
+  if (annotations === null || annotations.size === 0 || context.account === null) return;
+  context.annotations = null;
+  const byMailbox = Map.groupBy(annotations.keys(), (key) => Number(key.slice(0, key.indexOf(" "))));
+  for (const [mailboxId, keys] of byMailbox) {
+    const name = mailboxId === SERVER ? null : store.mailboxes.byId(mailboxId)?.name;
+    if (name === undefined) continue;
+    out.text(formatMetadataChange(name, keys.map((key) => key.slice(key.indexOf(" ") + 1)), session.utf8));
+  }
+}
