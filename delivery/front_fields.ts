@@ -4,7 +4,7 @@
  *
  * The octets are written anew with the facts that describe them; everything else stays octet for octet. Bounded memory.
  */
-import { encodeLatin1 } from "../bytes/decode.ts";
+import { encodeLatin1, isAscii } from "../bytes/decode.ts";
 import { BodyHash } from "../mailauth/dkim_canonical.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import type { Spool } from "../storage/store.ts";
@@ -42,6 +42,15 @@ export async function bodyDigest(spool: Spool, start: number): Promise<Uint8Arra
     hash.write(piece, 0, piece.length);
   });
   return hash.digest();
+}
+
+/** True when octets beyond ASCII stand anywhere behind `start`. */
+export async function hasEightBitFrom(spool: Spool, start: number): Promise<boolean> {
+  let found = false;
+  await eachPiece(spool, { start, end: spool.octets }, (piece) => {
+    found ||= !isAscii(piece);
+  });
+  return found;
 }
 
 async function eachPiece(

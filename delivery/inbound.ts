@@ -43,10 +43,10 @@ import { noticeOperation } from "./dsn.ts";
 import { dsnDuty } from "./dsn_request.ts";
 import { errorReply, faultReply } from "./faults.ts";
 import { Filing } from "./filing.ts";
-import { bodyDigest, writeWithFields } from "./front_fields.ts";
+import { bodyDigest, hasEightBitFrom, writeWithFields } from "./front_fields.ts";
 import { forwardedSender, freshKeys } from "./forwarding.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
-import { reencodeLongLines } from "./long_lines.ts";
+import { reencodeLongLines, reencodeSevenBit } from "./long_lines.ts";
 import { noteUse } from "./masked.ts";
 import { type LookupPolicy, lookupReply } from "./lookup.ts";
 import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
@@ -61,7 +61,7 @@ import {
   observeAccepted,
 } from "./reception_metrics.ts";
 import { type RcptFacts, RecipientResolver, type RecipientTarget, REFUSALS } from "./recipients.ts";
-import { sealFront } from "./signing.ts";
+import { authorKeys, sealFront, signFront } from "./signing.ts";
 import { startQueue } from "./start_queue.ts";
 import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
@@ -455,7 +455,30 @@ class InboundTransaction implements Transaction {
       message = reencoded ?? message;
       if (reencoded !== null) countMended("long-lines");
     }
+    message = await this.#sign(this.#spool, message);
     return await this.#store(this.#spool, message);
+  }
+
+  /**
+   * DKIM for what leaves by us in the name of a domain of ours. What a login submits is made 7-bit first, so that no relay
+   * has to (RFC 6376 5.3); what a trusted network sends is signed as it came.
+   */
+  async #sign(spool: Spool, message: MessageFacts): Promise<MessageFacts> {
+    if (this.#filing.remote === 0 || !mayRelay(this.#client)) return message;
+    const { store, clock } = this.#setting.options;
+    const keys = authorKeys(store, await spool.read(0, message.headerOctets));
+    if (keys.length === 0) return message;
+    let facts = message;
+    if (this.#gate !== null && this.#eightBit) {
+      facts = await this.#rewrite(spool, reencodeSevenBit) ?? message;
+      this.#eightBit = await hasEightBitFrom(this.#spool!, 0);
+    }
+    const { headerOctets } = facts;
+    const signed = this.#spool!;
+    const header = await signed.read(0, headerOctets);
+    const bodyHash = await bodyDigest(signed, headerOctets);
+    const front = await signFront(keys, { header, bodyHash, now: clock() });
+    return await this.#rewrite(signed, (from, to) => writeWithFields({ from, to }, { front, removed: [] }));
   }
 
   /** Who sent it: a refusal, or the facts of the message as it is now. */

@@ -9,7 +9,7 @@
 import { setImmediate } from "node:timers/promises";
 import { CR, CRLF, LF } from "../bytes/ascii.ts";
 import { encodeBase64Lines, OCTETS_PER_LINE } from "../bytes/base64.ts";
-import { encodeLatin1, latin1 } from "../bytes/decode.ts";
+import { encodeLatin1, isAscii, latin1 } from "../bytes/decode.ts";
 import { QuotedPrintableEncoder } from "../bytes/quoted_printable.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import { scanFields } from "../message/header.ts";
@@ -38,12 +38,27 @@ export interface Plan {
 
 /** Writes `from` to `to` with short lines; the facts of what was written, or null when nothing could be mended. */
 export async function reencodeLongLines(from: Spool, to: Spool): Promise<MessageFacts | null> {
+  return await reencode(from, to, { sevenBit: false });
+}
+
+/** The same for parts that are not 7-bit as well: what is signed must survive every relay (RFC 6376 5.3). */
+export async function reencodeSevenBit(from: Spool, to: Spool): Promise<MessageFacts | null> {
+  return await reencode(from, to, { sevenBit: true });
+}
+
+async function reencode(
+  from: Spool,
+  to: Spool,
+  { sevenBit }: { readonly sevenBit: boolean },
+): Promise<MessageFacts | null> {
   const { root, longLines } = await survey(from);
   const candidates: Plan[] = [];
   collect(root, true, candidates);
   const plans: Plan[] = [];
   for (const plan of candidates) {
-    if (!hasLineIn(longLines, plan.part)) continue;
+    const unfit = hasLineIn(longLines, plan.part) ||
+      (sevenBit && !plan.wrap && await hasEightBit(from, plan.part));
+    if (!unfit) continue;
     plans.push(plan.wrap ? plan : { ...plan, encoding: await encodingFor(from, plan.part) });
   }
   if (plans.length === 0) return null;
@@ -107,6 +122,16 @@ function hasLineIn(longLines: readonly number[], part: MimePart): boolean {
   }
   const line = longLines[low];
   return line !== undefined && line < part.bodyEnd;
+}
+
+async function hasEightBit(from: Spool, { bodyStart, bodyEnd }: MimePart): Promise<boolean> {
+  const buffer = new Uint8Array(PIECE_OCTETS);
+  for (let at = bodyStart; at < bodyEnd; at += PIECE_OCTETS) {
+    const piece = await from.read(at, Math.min(at + PIECE_OCTETS, bodyEnd), buffer);
+    if (!isAscii(piece)) return true;
+    await setImmediate();
+  }
+  return false;
 }
 
 /** Judged by the first piece: an escaped octet costs two more, base64 a third of everything. */

@@ -6,11 +6,14 @@
  * caused it: a bounce and the end of what it reports must not come apart in a crash.
  */
 import { getLogger } from "@logtape/logtape";
+import { encodeLatin1, latin1 } from "../bytes/decode.ts";
+import { BodyHash } from "../mailauth/dkim_canonical.ts";
 import { FactsBuilder } from "../message/facts.ts";
 import type { QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import { Filing } from "./filing.ts";
 import type { RecipientResolver } from "./recipients.ts";
+import { authorKeys, signFront } from "./signing.ts";
 
 const log = getLogger(["veredus", "delivery"]);
 
@@ -58,7 +61,8 @@ export async function prepareOwnMail(
   const spool = store.spool();
   let operation: WriteOp;
   try {
-    const facts = await spooled(spool, mail.octets);
+    const octets = filing.remote === 0 ? mail.octets : await signed(options, mail.octets);
+    const facts = await spooled(spool, octets);
     operation = await filing.operation(spool, facts, {
       traceId,
       sender: mail.sender,
@@ -83,6 +87,22 @@ export async function prepareOwnMail(
     ...(refused.length > 0 && { refused: refused.join(", ") }),
   });
   return { operation };
+}
+
+/** Our own mail is signed like any other that leaves (delivery/signing.ts). */
+async function signed({ store, clock }: PostOptions, octets: Uint8Array): Promise<Uint8Array> {
+  const end = latin1(octets).indexOf("\r\n\r\n");
+  const headerOctets = end < 0 ? octets.length : end + 4;
+  const header = octets.subarray(0, headerOctets);
+  const keys = authorKeys(store, header);
+  if (keys.length === 0) return octets;
+  const body = new BodyHash("relaxed", { algorithm: "sha256", limit: null });
+  body.write(octets, headerOctets, octets.length);
+  const front = encodeLatin1(await signFront(keys, { header, bodyHash: body.digest(), now: clock() }));
+  const whole = new Uint8Array(front.length + octets.length);
+  whole.set(front);
+  whole.set(octets, front.length);
+  return whole;
 }
 
 async function spooled(spool: Spool, octets: Uint8Array): Promise<ReturnType<FactsBuilder["finish"]>> {

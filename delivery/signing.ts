@@ -8,7 +8,10 @@ import { createPrivateKey } from "node:crypto";
 import type { ArcResult } from "../mailauth/arc.ts";
 import { sealHeader } from "../mailauth/arc_seal.ts";
 import { signHeader } from "../mailauth/dkim_sign.ts";
+import { authorDomains } from "../mailauth/sender_check.ts";
 import type { SigningKey } from "../mailauth/sign_octets.ts";
+import { scanFields } from "../message/header.ts";
+import { canonicalName, parentName } from "../dns/name.ts";
 import type { DkimKeyRow, Store } from "../storage/store.ts";
 
 const keys = new WeakMap<DkimKeyRow, SigningKey>();
@@ -31,18 +34,30 @@ function signingKey(row: DkimKeyRow): SigningKey {
   return key;
 }
 
-/** DKIM-Signature fields for the front of the header; "" where the domain has no keys. */
+/**
+ * The keys that sign for the author of this header: of the domain in From, or of the nearest one above that has some
+ * (aligned by RFC 9989 4.4.1). Several authors of different domains are nobody's to sign for.
+ */
+export function authorKeys(store: Pick<Store, "directory">, header: Uint8Array): SigningKey[] {
+  const [domain, another] = authorDomains(header, scanFields(header, 0, header.length));
+  if (domain === undefined || another !== undefined) return [];
+  for (let at: string | null = canonicalName(domain); at !== null && at !== "."; at = parentName(at)) {
+    const found = signingKeys(store, at);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/** DKIM-Signature fields for the front of the header. */
 export async function signFront(
-  store: Pick<Store, "directory">,
-  { domain, header, bodyHash, now }: {
-    readonly domain: string;
+  keys: readonly SigningKey[],
+  { header, bodyHash, now }: {
     readonly header: Uint8Array;
     readonly bodyHash: Uint8Array;
     readonly now: number;
   },
 ): Promise<string> {
-  const signatures = signingKeys(store, domain).map((key) => signHeader(header, { bodyHash, key, now }));
-  return (await Promise.all(signatures)).join("");
+  return (await Promise.all(keys.map((key) => signHeader(header, { bodyHash, key, now })))).join("");
 }
 
 /** One ARC set for the front of the header, by the first of the domains that has a key; "" where none has. */
