@@ -18,7 +18,11 @@ const { A, DNSKEY, DS, NS, SOA, NSEC, RRSIG } = TYPE_CODES;
 /** Real time for WebCrypto, which no fake clock waits for. */
 const TIMING = { now: () => performance.now(), after: () => () => {} };
 
-async function world(replies: Record<string, Partial<Message>>, anchors: TrustAnchors) {
+async function world(
+  replies: Record<string, Partial<Message>>,
+  anchors: TrustAnchors,
+  lies: Record<string, Partial<Message>> | null = null,
+) {
   const network = new FakeNetwork({ after: () => () => {} } as never, {
     "192.0.2.53": serverOf(answering(replies)),
   });
@@ -29,7 +33,10 @@ async function world(replies: Record<string, Partial<Message>>, anchors: TrustAn
     verify: (...given: Parameters<typeof real.verify>) => (checks++, real.verify(...given)),
   };
   const parts = { network, timing: TIMING, random: seededBelow(5), timeoutMs: 1_000, dnssec: true };
-  const source = new ForwardSource({ ...parts, servers: [{ address: "192.0.2.53", port: 53 }] });
+  const source = new ForwardSource({
+    ...parts,
+    servers: [...network.servers.keys()].map((address) => ({ address, port: 53 })),
+  });
   const validator = new Validator({
     source,
     crypto,
@@ -241,4 +248,21 @@ Deno.test("the resolver finds a revocation in the key set itself", async () => {
   await outcome((await world(replies, anchors)).resolver, "a.test");
   assert.match(anchors.serialize(), /"state":"revoked"/);
   assert.equal((await anchors.entryPoints([root.data], webDnssecCrypto())).length, 0);
+});
+
+Deno.test("one server that lies does not keep the truth of another one away", async () => {
+  const { replies, anchors, test, root } = await tree();
+  const other = await zoneKey("test");
+  const lies: Record<string, Partial<Message>>[] = [
+    { [`a.test ${A}`]: { answers: await signed(other, "a.test", [{ type: "A", address: "192.0.2.66" }]) } },
+    { [`a.test ${A}`]: { rcode: RCODES.NXDOMAIN } },
+    {
+      [`test ${DS}`]: { answers: await signed(root, "test", [await dsOf(test)], { seconds: 1_000_000_000 }) },
+    },
+    { [`test ${DNSKEY}`]: { answers: await signed(other, "test", [other.data]) } },
+    { [`. ${DNSKEY}`]: { rcode: RCODES.NXDOMAIN } },
+  ];
+  for (const lie of lies) {
+    assert.equal(await outcome((await world(replies, anchors, lie)).resolver, "a.test"), "found secure -");
+  }
 });
