@@ -26,6 +26,7 @@ import { copyOrMove } from "./imap/copy_move.ts";
 import { fetch } from "./imap/fetch.ts";
 import { Idling } from "./imap/idle.ts";
 import { create, list, remove, rename, status, subscribe } from "./imap/mailbox.ts";
+import { getMetadata, noteAnnotations, setMetadata } from "./imap/metadata.ts";
 import { countCommand, faults, sessions as sessionsGauge } from "./imap/metrics.ts";
 import { getQuota, getQuotaRoot, setQuota } from "./imap/quota.ts";
 import { search } from "./imap/search.ts";
@@ -106,6 +107,9 @@ export class ImapServer {
     this.#options = options;
     // One listener for all sessions: a delivery must not cost a call per session.
     this.#stopListening = services.store.onChange((change) => {
+      if (change.kind === "annotations") {
+        for (const connection of this.#connections) noteAnnotations(connection, change);
+      }
       if (change.kind !== "directory") return;
       for (const connection of this.#connections) connection.checkAccount(change.accountId);
     });
@@ -155,6 +159,7 @@ class Connection implements ImapContext {
   readonly log: Logger;
   account: Account | null = null;
   selected: Selected | null = null;
+  annotations: Map<string, number> | null = null;
 
   #transport: Transport;
   #services: ImapServices;
@@ -356,6 +361,10 @@ class Connection implements ImapContext {
         return close(this, true);
       case "UNSELECT":
         return close(this, false);
+      case "GETMETADATA":
+        return getMetadata(this, command);
+      case "SETMETADATA":
+        return setMetadata(this, command);
       case "GETQUOTA":
         return getQuota(this, command);
       case "GETQUOTAROOT":
@@ -449,6 +458,7 @@ class Connection implements ImapContext {
     await leave(this);
     this.log.info("logged out", { account: this.account?.address ?? null });
     this.account = null;
+    this.annotations = null;
     this.session.unauthenticate();
     this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
     return ok("Unauthenticated");

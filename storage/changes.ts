@@ -52,6 +52,13 @@ export type Change =
   }
   /** Mailboxes of an account were created, renamed, deleted or (un)subscribed. `deleted` closes open sessions. */
   | { readonly kind: "mailboxes"; readonly accountId: number; readonly deleted: readonly number[] }
+  /** Annotations were set or removed; mailbox 0 is the account itself. */
+  | {
+    readonly kind: "annotations";
+    readonly accountId: number;
+    readonly mailboxId: number;
+    readonly entries: readonly string[];
+  }
   /** Domains, accounts, aliases or tokens changed: drop cached rows. `accountId` when one account alone did. */
   | { readonly kind: "directory"; readonly accountId: number | null }
   /** Queue rows were added or became due. */

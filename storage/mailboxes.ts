@@ -117,6 +117,7 @@ export class SqlMailboxes implements Mailboxes {
       case "directory":
         this.#inboxes.clear();
         break;
+      case "annotations":
       case "queue":
         break;
       default:

@@ -90,7 +90,13 @@ type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
 type Waiting = "" | "answer" | "append";
 
 /** Extensions that change what a client is told, and so wait for its ENABLE. */
-const CAN_ENABLE: ReadonlySet<string> = new Set(["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4REV2", "METADATA"]);
+const CAN_ENABLE: ReadonlySet<string> = new Set([
+  "CONDSTORE",
+  "QRESYNC",
+  "UTF8=ACCEPT",
+  "IMAP4REV2",
+  "METADATA",
+]);
 const RETURN_ALL: SearchReturn = { min: false, max: false, all: true, count: false, save: false };
 const NONE: ReadonlySet<string> = new Set();
 

@@ -7,7 +7,11 @@
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import { entryFault } from "../../protocols/imap/commands/metadata.ts";
-import { formatMetadataChange, type MetadataValue, writeMetadata } from "../../protocols/imap/format/metadata.ts";
+import {
+  formatMetadataChange,
+  type MetadataValue,
+  writeMetadata,
+} from "../../protocols/imap/format/metadata.ts";
 import type { Reply } from "../../protocols/imap/session.ts";
 import type { Change } from "../../storage/changes.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
@@ -64,7 +68,9 @@ export async function setMetadata(
   }
   const { id: accountId } = accountOf(context);
   const result = await context.store.write({ kind: "put-annotations", accountId, mailboxId, annotations });
-  if (!result.ok) return result.fault === "limit" ? no("Too many annotations", "METADATA TOOMANY") : refusal(result);
+  if (!result.ok) {
+    return result.fault === "limit" ? no("Too many annotations", "METADATA TOOMANY") : refusal(result);
+  }
   forgetOwn(context, mailboxId, annotations.map(({ entry }) => entry));
   return ok("Setmetadata completed");
 }
@@ -83,7 +89,10 @@ function reaches(asked: string, entry: string, depth: 0 | 1 | "infinity"): boole
 }
 
 /** Keeps a change for a client that wants to be told; the count tells changes of its own from those of others. */
-export function noteAnnotations(context: ImapContext, change: Extract<Change, { kind: "annotations" }>): void {
+export function noteAnnotations(
+  context: ImapContext,
+  change: Extract<Change, { kind: "annotations" }>,
+): void {
   if (context.account?.id !== change.accountId || !context.session.enabled.has("METADATA")) return;
   const pending = context.annotations ??= new Map();
   for (const entry of change.entries) {

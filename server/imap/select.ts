@@ -167,6 +167,7 @@ function note(context: ImapContext, change: Change): void {
       context.session.bye("The mailbox has changed too much, please select it again");
       break;
     case "added":
+    case "annotations":
     case "mailboxes":
     case "directory":
     case "queue":

@@ -29,5 +29,7 @@ export function putAnnotations(context: OperationContext, op: Op<"put-annotation
   const [count] = context.rows("SELECT count(*) FROM annotations WHERE account_id = ? AND mailbox_id = ?")
     .get(accountId, mailboxId) as [number];
   if (count > MAX_ANNOTATIONS) return refuse("limit", `at most ${MAX_ANNOTATIONS} annotations`);
+  const entries = [...new Set(annotations.map(({ entry }) => entry))];
+  context.changes.push({ kind: "annotations", accountId, mailboxId, entries });
   return DONE;
 }

@@ -11,7 +11,11 @@ export interface MetadataValue {
 
 export function writeMetadata(
   out: Out,
-  response: { readonly mailbox: string | null; readonly values: readonly MetadataValue[]; readonly utf8: boolean },
+  response: {
+    readonly mailbox: string | null;
+    readonly values: readonly MetadataValue[];
+    readonly utf8: boolean;
+  },
 ): void {
   out.text(`* METADATA ${nameOf(response.mailbox, response.utf8)} (`);
   for (const [at, { entry, value }] of response.values.entries()) {
@@ -22,7 +26,11 @@ export function writeMetadata(
 }
 
 /** Names only: what changed (RFC 5464 4.4.2). */
-export function formatMetadataChange(mailbox: string | null, entries: readonly string[], utf8: boolean): string {
+export function formatMetadataChange(
+  mailbox: string | null,
+  entries: readonly string[],
+  utf8: boolean,
+): string {
   return `* METADATA ${nameOf(mailbox, utf8)} ${entries.map(formatAstring).join(" ")}\r\n`;
 }
 
