@@ -31,6 +31,7 @@ import { countCommand, faults, sessions as sessionsGauge } from "./imap/metrics.
 import { getQuota, getQuotaRoot, setQuota } from "./imap/quota.ts";
 import { search } from "./imap/search.ts";
 import { close, leave, select, tell } from "./imap/select.ts";
+import { sort, threads } from "./imap/sort.ts";
 import { expunge, storeFlags } from "./imap/store.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
 import type { Transport } from "./transport.ts";
@@ -391,6 +392,10 @@ class Connection implements ImapContext {
         return expunge(this, command);
       case "SEARCH":
         return search(this, command);
+      case "SORT":
+        return sort(this, command);
+      case "THREAD":
+        return threads(this, command);
       case "FETCH":
         return fetch(this, command);
       case "STORE":

@@ -9,6 +9,8 @@ import type { FlagList } from "./lexer.ts";
 import type { SearchKey, SearchReturn } from "./search_program.ts";
 import type { SequenceSet } from "./sequence_set.ts";
 import type { MetadataOptions } from "./commands/metadata.ts";
+import type { SortKey } from "./commands/sort.ts";
+import type { ThreadAlgorithm } from "./thread.ts";
 import type { StatusItem } from "./commands/status.ts";
 
 export type Command =
@@ -68,6 +70,21 @@ export type Command =
     readonly uid: boolean;
     readonly returns: SearchReturn | null;
     readonly charset: string | null;
+    readonly key: SearchKey;
+  }
+  | {
+    readonly name: "SORT";
+    readonly uid: boolean;
+    readonly returns: SearchReturn | null;
+    readonly order: readonly SortKey[];
+    readonly charset: string;
+    readonly key: SearchKey;
+  }
+  | {
+    readonly name: "THREAD";
+    readonly uid: boolean;
+    readonly algorithm: ThreadAlgorithm;
+    readonly charset: string;
     readonly key: SearchKey;
   }
   | {

@@ -20,6 +20,7 @@ import { parseGetQuota, parseGetQuotaRoot, parseSetQuota } from "./commands/quot
 import { parseGetMetadata, parseSetMetadata } from "./commands/metadata.ts";
 import { parseSearch } from "./commands/search.ts";
 import { parseSelect } from "./commands/select.ts";
+import { parseSort, parseThread } from "./commands/sort.ts";
 import { parseStatus } from "./commands/status.ts";
 import { parseStore } from "./commands/store.ts";
 
@@ -105,6 +106,10 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["UID EXPUNGE", rule(SELECTED, parseUidExpunge, "breaks")],
   ["SEARCH", rule(SELECTED, parseSearch(false), "uses")],
   ["UID SEARCH", rule(SELECTED, parseSearch(true), "breaks")],
+  ["SORT", rule(SELECTED, parseSort(false), "uses")],
+  ["UID SORT", rule(SELECTED, parseSort(true), "breaks")],
+  ["THREAD", rule(SELECTED, parseThread(false), "uses")],
+  ["UID THREAD", rule(SELECTED, parseThread(true), "breaks")],
   ["FETCH", rule(SELECTED, parseFetch(false), "uses")],
   ["UID FETCH", rule(SELECTED, parseFetch(true), "breaks")],
   ["STORE", rule(SELECTED, parseStore(false), "uses")],

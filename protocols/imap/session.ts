@@ -630,6 +630,8 @@ function enablesCondstore(command: Command): boolean {
     case "STORE":
       return command.unchangedSince !== null;
     case "SEARCH":
+    case "SORT":
+    case "THREAD":
       return asksModSeq(command.key);
     default:
       return false;

@@ -47,7 +47,7 @@ interface Evidence {
 
 type Judge = (evidence: Evidence) => Verdict;
 
-interface Candidate {
+export interface Candidate {
   readonly sequence: number;
   readonly uid: number;
 }
@@ -56,14 +56,35 @@ export async function search(
   context: ImapContext,
   command: Extract<Command, { name: "SEARCH" }>,
 ): Promise<Reply> {
+  const found = await findMessages(context, command);
+  if (found === null) return OUT_OF_RANGE;
+  if ("status" in found) return found;
+  const { hits, broken } = found;
+  const { returns } = command;
+  await answerSearch(context, command, hits);
+  if (returns?.save === true) selectedOf(context).saved = broken ? [] : saved(returns, hits);
+  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
+}
+
+/** The messages a key finds, ascending; null when a number is out of range. SORT and THREAD order them further. */
+export async function findMessages(
+  context: ImapContext,
+  command: {
+    readonly charset: string | null;
+    readonly key: SearchKey;
+    readonly name: "SEARCH" | "SORT" | "THREAD";
+  },
+): Promise<{ readonly hits: Candidate[]; readonly broken: boolean } | Reply | null> {
   const selected = selectedOf(context);
-  const { charset, returns } = command;
+  const { charset } = command;
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
   }
-  if (charset !== null && context.session.utf8) return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
+  if (command.name === "SEARCH" && charset !== null && context.session.utf8) {
+    return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
+  }
   const judge = compile(command.key, { selected, now: context.now() });
-  if (judge === null) return OUT_OF_RANGE;
+  if (judge === null) return null;
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
   const hits: Candidate[] = [];
@@ -77,9 +98,7 @@ export async function search(
   }
   undecided = [];
   hits.sort((a, b) => a.sequence - b.sequence);
-  await answerSearch(context, command, hits);
-  if (returns?.save === true) selected.saved = state.broken ? [] : saved(returns, hits);
-  return state.broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
+  return { hits, broken: state.broken };
 }
 
 /** SEARCH, or ESEARCH where RETURN was given. */

@@ -61,13 +61,17 @@ export function parseSearch(uid: boolean): (cursor: CommandCursor) => Command {
       charset = astring(cursor, "a charset").toUpperCase();
       cursor.space();
     }
-    const budget = { keys: MAX_SEARCH_KEYS };
-    return { name: "SEARCH", uid, returns, charset, key: keys(cursor, budget, 0) };
+    return { name: "SEARCH", uid, returns, charset, key: searchTree(cursor) };
   };
 }
 
+/** The keys to the end of the command. */
+export function searchTree(cursor: CommandCursor): SearchKey {
+  return keys(cursor, { keys: MAX_SEARCH_KEYS }, 0);
+}
+
 /** search-return-opts (RFC 4466 2.6.1). None at all is ALL (RFC 4731 3.1). */
-function searchReturn(cursor: CommandCursor): SearchReturn {
+export function searchReturn(cursor: CommandCursor): SearchReturn {
   const words = list(cursor, () => atom(cursor, "a return option").toUpperCase(), {
     least: 0,
     most: 16,

@@ -1,0 +1,233 @@
+/**
+ * THREAD: messages to trees (RFC 5256 3; REFS: draft-ietf-morg-inthread).
+ *
+ * Pure. Every step takes time in a straight line with the messages and their references, but for sorting; nothing
+ * recurses, since a chain of replies is as deep as peers make it.
+ */
+import { casemap } from "./base_subject.ts";
+
+export type ThreadAlgorithm = "REFERENCES" | "REFS" | "ORDEREDSUBJECT";
+
+export interface ThreadMessage {
+  /** Sequence number or UID, as the answer names it. */
+  readonly number: number;
+  /** Milliseconds since the epoch. */
+  readonly date: number;
+  readonly messageId: string | null;
+  /** Oldest first. */
+  readonly references: readonly string[];
+  /** The base subject, not folded. */
+  readonly subject: string;
+  readonly answers: boolean;
+}
+
+/** `message` is null for one that is referred to and not here. */
+export interface ThreadNode {
+  message: ThreadMessage | null;
+  parent: ThreadNode | null;
+  children: ThreadNode[];
+  /** Some node above this one; null at a root. */
+  above: ThreadNode | null;
+}
+
+export function thread(messages: readonly ThreadMessage[], algorithm: ThreadAlgorithm): ThreadNode[] {
+  if (algorithm === "ORDEREDSUBJECT") return orderedSubject(messages);
+  let roots = prune(link(messages));
+  if (algorithm === "REFERENCES") roots = joinSubjects(roots);
+  sortAll(roots, algorithm === "REFS" ? newest : earliest);
+  return roots;
+}
+
+function node(message: ThreadMessage | null): ThreadNode {
+  return { message, parent: null, children: [], above: null };
+}
+
+function orderedSubject(messages: readonly ThreadMessage[]): ThreadNode[] {
+  const bySubject = new Map<string, ThreadNode>();
+  for (const message of [...messages].sort(byDate)) {
+    const subject = casemap(message.subject);
+    const first = bySubject.get(subject);
+    if (first === undefined) bySubject.set(subject, node(message));
+    else first.children.push(node(message));
+  }
+  return [...bySubject.values()];
+}
+
+function byDate(a: ThreadMessage, b: ThreadMessage): number {
+  return a.date - b.date || a.number - b.number;
+}
+
+/**
+ * Step 1: parents by the chain of references. A message's own last reference is what counts; what chains say of
+ * messages that are not here is added afterwards, so that no link is ever taken back and loops show at once.
+ */
+function link(messages: readonly ThreadMessage[]): ThreadNode[] {
+  const byId = new Map<string, ThreadNode>();
+  const all: ThreadNode[] = [];
+  const named = (id: string): ThreadNode => {
+    let found = byId.get(id);
+    if (found === undefined) {
+      byId.set(id, found = node(null));
+      all.push(found);
+    }
+    return found;
+  };
+  const own = messages.map((message) => {
+    let one = message.messageId === null ? null : named(message.messageId);
+    if (one === null || one.message !== null) all.push(one = node(null)); // a second one of that id
+    one.message = message;
+    return one;
+  });
+  messages.forEach(({ references }, at) => {
+    const last = references.at(-1);
+    if (last !== undefined) adopt(named(last), own[at]!);
+  });
+  for (const { references } of messages) {
+    for (let at = 1; at < references.length; at++) {
+      const child = named(references[at]!);
+      if (child.message === null && child.parent === null) adopt(named(references[at - 1]!), child);
+    }
+  }
+  for (const one of all) one.parent?.children.push(one);
+  return all;
+}
+
+/** Links a root below `parent`, unless that is below the root itself. */
+function adopt(parent: ThreadNode, root: ThreadNode): void {
+  if (topOf(parent) === root) return;
+  root.parent = parent;
+  root.above = parent;
+}
+
+/** The root of a tree; what was passed on the way is shortened, so that long chains are walked once. */
+function topOf(one: ThreadNode): ThreadNode {
+  let top = one;
+  while (top.above !== null) top = top.above;
+  for (let at = one; at !== top;) {
+    const next: ThreadNode = at.above ?? top;
+    at.above = top;
+    at = next;
+  }
+  return top;
+}
+
+/** Steps 2 and 3: roots, without those that are not here; their children move up. */
+function prune(all: readonly ThreadNode[]): ThreadNode[] {
+  const order: ThreadNode[] = [];
+  const roots = all.filter(({ parent }) => parent === null);
+  for (const stack = [...roots]; stack.length > 0;) {
+    const one = stack.pop()!;
+    order.push(one);
+    stack.push(...one.children);
+  }
+  // From the leaves up, so that what moves up is pruned already.
+  for (const one of order.reverse()) {
+    one.children = one.children.flatMap((child) => child.message === null ? child.children : [child]);
+    for (const child of one.children) child.parent = one;
+  }
+  return roots.flatMap((root) => {
+    if (root.message !== null || root.children.length > 1) return [root];
+    for (const child of root.children) child.parent = null;
+    return root.children; // at the top a single child takes the place
+  });
+}
+
+/** Step 5: threads of the same base subject become one. */
+function joinSubjects(roots: readonly ThreadNode[]): ThreadNode[] {
+  const head = (root: ThreadNode) => root.message ?? root.children[0]?.message ?? null;
+  const bySubject = new Map<string, ThreadNode>();
+  for (const root of roots) {
+    const subject = casemap(head(root)?.subject ?? "");
+    if (subject === "") continue;
+    const known = bySubject.get(subject);
+    const better = known === undefined || (root.message === null && known.message !== null) ||
+      (known.message !== null && known.message.answers && root.message?.answers === false);
+    if (better) bySubject.set(subject, root);
+  }
+  const result: ThreadNode[] = [];
+  const joined = new Map<ThreadNode, ThreadNode>();
+  for (const root of roots) {
+    const subject = casemap(head(root)?.subject ?? "");
+    const known = bySubject.get(subject);
+    if (subject === "" || known === undefined || known === root) {
+      result.push(root);
+      continue;
+    }
+    const target = joined.get(known) ?? known;
+    if (target.message === null) target.children.push(...(root.message === null ? root.children : [root]));
+    else if (root.message !== null && root.message.answers && !target.message.answers) {
+      target.children.push(root);
+    } else {
+      // Siblings below one that is not here.
+      const pair = node(null);
+      pair.children = [target, ...(root.message === null ? root.children : [root])];
+      joined.set(known, pair);
+    }
+  }
+  return result.map((root) => joined.get(root) ?? root);
+}
+
+type DateOf = (one: ThreadNode) => number;
+
+function earliest(one: ThreadNode): number {
+  return one.message?.date ?? one.children[0]?.message?.date ?? 0;
+}
+
+/** REFS: a thread stands where its newest message does. */
+function newest(one: ThreadNode): number {
+  let date = -Infinity;
+  for (const stack = [one]; stack.length > 0;) {
+    const top = stack.pop()!;
+    if (top.message !== null) date = Math.max(date, top.message.date);
+    stack.push(...top.children);
+  }
+  return date;
+}
+
+/** Siblings by date, from the leaves up, then the threads. */
+function sortAll(roots: ThreadNode[], dateOf: DateOf): void {
+  const order: ThreadNode[] = [];
+  for (const stack = [...roots]; stack.length > 0;) {
+    const one = stack.pop()!;
+    order.push(one);
+    stack.push(...one.children);
+  }
+  for (const one of order.reverse()) one.children.sort(by(earliest));
+  const dates = new Map(roots.map((root) => [root, dateOf(root)]));
+  roots.sort(by((root) => dates.get(root) ?? 0));
+}
+
+function by(dateOf: DateOf): (a: ThreadNode, b: ThreadNode) => number {
+  const number = (one: ThreadNode) => one.message?.number ?? one.children[0]?.message?.number ?? 0;
+  return (a, b) => dateOf(a) - dateOf(b) || number(a) - number(b);
+}
+
+/** thread-list (RFC 5256 5), without recursion; pieces of one thread each. */
+export function* formatThreads(roots: readonly ThreadNode[]): Generator<string> {
+  for (const root of roots) {
+    const texts: string[] = [];
+    const stack: (ThreadNode | string)[] = [root];
+    stack.unshift(")");
+    texts.push("(");
+    let fresh = true;
+    while (stack.length > 0) {
+      const top = stack.pop()!;
+      if (typeof top === "string") {
+        texts.push(top);
+        fresh = top === "(";
+        continue;
+      }
+      if (top.message !== null) texts.push(`${fresh ? "" : " "}${top.message.number}`);
+      const afterNumber = top.message !== null;
+      const [only] = top.children;
+      if (top.children.length === 1 && only !== undefined) {
+        fresh = fresh && !afterNumber;
+        stack.push(only);
+        continue;
+      }
+      if (top.children.length > 1 && afterNumber) texts.push(" ");
+      for (const child of [...top.children].reverse()) stack.push(")", child, "(");
+    }
+    yield texts.join("");
+  }
+}

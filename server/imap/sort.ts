@@ -1,0 +1,220 @@
+/**
+ * SORT and THREAD (RFC 5256; ESORT: RFC 5267; SORT=DISPLAY: RFC 5957): the hits of a search in another order.
+ *
+ * What they compare is read in packed columns, slice by slice, with a look at the output and the clock between; the
+ * sort itself is a merge of sorted slices for the same reason.
+ */
+import { baseSubject, casemap } from "../../protocols/imap/base_subject.ts";
+import type { Command } from "../../protocols/imap/command.ts";
+import type { SortKey } from "../../protocols/imap/commands/sort.ts";
+import { formatEsearch } from "../../protocols/imap/format/search.ts";
+import { rangesOf } from "../../protocols/imap/sequence_set.ts";
+import type { Reply } from "../../protocols/imap/session.ts";
+import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
+import { type ImapContext, no, ok, selectedOf } from "./context.ts";
+import { firstAddress } from "./envelope_address.ts";
+import { type Candidate, findMessages } from "./search.ts";
+import { OUT_OF_RANGE } from "./store.ts";
+
+const PAGE = 5_000;
+const ENVELOPES = 500;
+const SLICE = 8_192;
+const MERGE_STEPS = 20_000;
+const NUMBERS_PER_PIECE = 4_000;
+
+type Value = number | string;
+
+export async function sort(
+  context: ImapContext,
+  command: Extract<Command, { name: "SORT" }>,
+): Promise<Reply> {
+  const found = await findMessages(context, command);
+  if (found === null) return OUT_OF_RANGE;
+  if ("status" in found) return found;
+  const { hits, broken } = found;
+  const columns: { values: Value[]; reverse: boolean }[] = [];
+  for (const key of command.order) {
+    columns.push({ values: await valuesOf(context, hits, key), reverse: key.reverse });
+  }
+  const places = await mergeSort(context, hits.length, (a, b) => {
+    for (const { values, reverse } of columns) {
+      const left = values[a]!, right = values[b]!;
+      if (left !== right) return (left < right) !== reverse ? -1 : 1;
+    }
+    return a - b; // RFC 5256 3: sequence numbers are the last key
+  });
+  const numbers = Array.from(places, (at) => command.uid ? hits[at]!.uid : hits[at]!.sequence);
+  await answer(context, command, numbers);
+  if (command.returns?.save === true) {
+    selectedOf(context).saved = broken ? [] : rangesOf(hits.map(({ uid }) => uid));
+  }
+  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Sort completed");
+}
+
+async function answer(
+  context: ImapContext,
+  command: Extract<Command, { name: "SORT" }>,
+  numbers: readonly number[],
+): Promise<void> {
+  const { out, session } = context;
+  const { returns, uid } = command;
+  if (returns === null) {
+    out.text("* SORT");
+    for (let at = 0; at < numbers.length; at += NUMBERS_PER_PIECE) {
+      out.text(` ${numbers.slice(at, at + NUMBERS_PER_PIECE).join(" ")}`);
+      await context.drain();
+    }
+    out.text("\r\n");
+    return;
+  }
+  const { min, max, all, count, save } = returns;
+  if (save && !min && !max && !all && !count) return;
+  const pieces = formatEsearch({
+    tag: session.tag,
+    uid,
+    // RFC 5267 3.1: the first and the last in sort order.
+    min: min ? numbers[0] ?? null : null,
+    max: max ? numbers.at(-1) ?? null : null,
+    all: all && numbers.length > 0 ? inOrder(numbers) : null,
+    count: count ? numbers.length : null,
+    modSeq: null,
+  });
+  for (const piece of pieces) {
+    out.text(piece);
+    await context.drain();
+  }
+}
+
+/** Ascending runs as ranges, in the order given. */
+function inOrder(numbers: readonly number[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges;
+}
+
+async function valuesOf(context: ImapContext, hits: readonly Candidate[], { by }: SortKey): Promise<Value[]> {
+  const textual = by !== "ARRIVAL" && by !== "DATE" && by !== "SIZE";
+  const values: Value[] = new Array(hits.length).fill(textual ? "" : 0);
+  const { messages } = context.store;
+  const mailboxId = selectedOf(context).mailbox.id;
+  if (by === "CC" || by === "FROM" || by === "TO" || by === "DISPLAYFROM" || by === "DISPLAYTO") {
+    const field = by.endsWith("FROM") ? "from" : by.endsWith("TO") ? "to" : "cc";
+    const display = by.startsWith("DISPLAY");
+    for (let from = 0; from < hits.length; from += ENVELOPES) {
+      const batch = hits.slice(from, from + ENVELOPES);
+      const uids = rangesOf(batch.map(({ uid }) => uid));
+      const rows = messages.rows(mailboxId, uids, { limit: batch.length, withImap: true });
+      const placeOf = new Map(batch.map(({ uid }, at) => [uid, from + at]));
+      for (const row of rows) {
+        const place = placeOf.get(row.uid);
+        if (place !== undefined) values[place] = casemap(firstAddress(row.imap, field, display));
+      }
+      await context.drain();
+    }
+    return values;
+  }
+  const wanted = { dates: by !== "SUBJECT", subjects: by === "SUBJECT", threads: false };
+  await eachPage(context, hits, wanted, (place, columns, at) => {
+    if (by === "SUBJECT") values[place] = casemap(baseSubject(columns.subjects[at]!).base);
+    else if (by === "SIZE") values[place] = columns.sizeOctets[at]!;
+    else if (by === "ARRIVAL") values[place] = columns.internalDates[at]!;
+    // RFC 5256 2.2: without a Date field INTERNALDATE stands for it.
+    else values[place] = columns.sentAts[at] ?? columns.internalDates[at]!;
+  });
+  return values;
+}
+
+type Columns = ReturnType<ImapContext["store"]["messages"]["sortColumns"]>;
+
+/** Visits the hits that are still there, with their columns. */
+async function eachPage(
+  context: ImapContext,
+  hits: readonly Candidate[],
+  wanted: { dates: boolean; subjects: boolean; threads: boolean },
+  visit: (place: number, columns: Columns, at: number) => void,
+): Promise<void> {
+  const { messages } = context.store;
+  const mailboxId = selectedOf(context).mailbox.id;
+  for (let place = 0; place < hits.length;) {
+    const columns = messages.sortColumns(mailboxId, { after: hits[place]!.uid - 1, limit: PAGE }, wanted);
+    const { uids } = columns;
+    let at = 0;
+    for (; place < hits.length; place++) {
+      const { uid } = hits[place]!;
+      while (at < uids.length && uids[at]! < uid) at++;
+      if (at === uids.length) break;
+      if (uids[at] === uid) visit(place, columns, at);
+    }
+    if (uids.length < PAGE) return;
+    await context.drain();
+  }
+}
+
+/** The numbers below `count` in order; gives way between slices. */
+async function mergeSort(
+  context: ImapContext,
+  count: number,
+  compare: (a: number, b: number) => number,
+): Promise<Uint32Array> {
+  let from = Uint32Array.from({ length: count }, (_, at) => at);
+  for (let at = 0; at < count; at += SLICE) {
+    from.subarray(at, at + SLICE).sort(compare);
+    await context.drain();
+  }
+  let to = new Uint32Array(count);
+  for (let width = SLICE; width < count; width *= 2) {
+    let steps = 0;
+    for (let start = 0; start < count; start += 2 * width) {
+      const middle = Math.min(start + width, count), end = Math.min(start + 2 * width, count);
+      let left = start, right = middle;
+      for (let at = start; at < end; at++) {
+        const takeLeft = left < middle && (right >= end || compare(from[left]!, from[right]!) <= 0);
+        to[at] = takeLeft ? from[left++]! : from[right++]!;
+        if (++steps % MERGE_STEPS === 0) await context.drain();
+      }
+    }
+    [from, to] = [to, from];
+  }
+  return from;
+}
+
+export async function threads(
+  context: ImapContext,
+  command: Extract<Command, { name: "THREAD" }>,
+): Promise<Reply> {
+  const found = await findMessages(context, command);
+  if (found === null) return OUT_OF_RANGE;
+  if ("status" in found) return found;
+  const { hits, broken } = found;
+  const { algorithm, uid } = command;
+  const all: ThreadMessage[] = [];
+  await eachPage(context, hits, {
+    dates: true,
+    subjects: algorithm !== "REFS",
+    threads: algorithm !== "ORDEREDSUBJECT",
+  }, (place, columns, at) => {
+    const hit = hits[place]!;
+    const { base, answers } = baseSubject(columns.subjects[at] ?? "");
+    const references = columns.references[at] ?? "";
+    all.push({
+      number: uid ? hit.uid : hit.sequence,
+      date: columns.sentAts[at] ?? columns.internalDates[at]!,
+      messageId: columns.messageIds[at] ?? null,
+      references: references === "" ? [] : references.split(" "),
+      subject: base,
+      answers,
+    });
+  });
+  const { out } = context;
+  out.text(all.length === 0 ? "* THREAD" : "* THREAD ");
+  for (const piece of formatThreads(thread(all, algorithm))) {
+    out.text(piece);
+    await context.drain();
+  }
+  out.text("\r\n");
+  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Thread completed");
+}

@@ -1,0 +1,70 @@
+/** Base subjects and threads as tables (RFC 5256 2.1, 3). */
+import assert from "node:assert/strict";
+import { baseSubject, casemap } from "../../../protocols/imap/base_subject.ts";
+import { formatThreads, thread, type ThreadAlgorithm } from "../../../protocols/imap/thread.ts";
+
+Deno.test("base subjects", () => {
+  for (
+    const [subject, base, answers] of [
+      ["hello", "hello", false],
+      ["Re: hello", "hello", true],
+      ["RE: Fwd: [list] re [x]:  hello  (fwd)", "hello", true],
+      ["[fwd: Re: hello]", "hello", true],
+      ["[list]", "[list]", false],
+      ["  a \t b ", "a b", false],
+      ["Regards", "Regards", false],
+      ["", "", false],
+    ] as const
+  ) assert.deepEqual(baseSubject(subject), { base, answers }, subject);
+  assert.equal(casemap("Stra\u00dfe caf\u00e9"), casemap("STRASSE cafe\u0301"));
+});
+
+/** `number date id references subject`, one message a line. */
+function threads(text: string, algorithm: ThreadAlgorithm): string {
+  const messages = text.trim().split("\n").map((line) => {
+    const [number = "", date = "", id = "", references = "", subject = ""] = line.trim().split("|");
+    const { base, answers } = baseSubject(subject);
+    return {
+      number: Number(number),
+      date: Number(date),
+      messageId: id === "" ? null : id,
+      references: references === "" ? [] : references.split(" "),
+      subject: base,
+      answers,
+    };
+  });
+  return [...formatThreads(thread(messages, algorithm))].join("");
+}
+
+Deno.test("THREAD=REFERENCES", () => {
+  for (
+    const [name, text, expected] of [
+      ["chain", "1|1|a||x\n2|2|b|a|Re: x\n3|3|c|a b|Re: x", "(1 2 3)"],
+      ["branches", "1|1|a||x\n2|2|b|a|Re: x\n3|3|c|a|Re: x\n4|4|d|a b|Re: x", "(1 (2 4)(3))"],
+      ["parent missing", "1|1|b|a|Re: x\n2|2|c|a|Re: x", "((1)(2))"],
+      ["one child of a missing one", "1|1|b|a|Re: x", "(1)"],
+      ["subject joins a reply", "1|1|a||x\n2|2|b||Re: x\n3|3|c||y", "(1 2)(3)"],
+      ["subject joins siblings", "1|1|a||x\n2|2|b||x", "((1)(2))"],
+      ["same id twice", "1|1|a||x\n2|2|a||y\n3|3|c|a|z", "(1 3)(2)"],
+      ["loop", "1|1|a|b|x\n2|2|b|a|x", "(2 1)"],
+      ["itself", "1|1|a|a|x", "(1)"],
+      ["later parent first", "1|9|b|a|Re: x\n2|1|a||x\n3|5|c||y", "(2 1)(3)"],
+    ] as const
+  ) assert.equal(threads(text, "REFERENCES"), expected, name);
+});
+
+Deno.test("THREAD=REFS joins no subjects and goes by the newest message; ORDEREDSUBJECT goes by subject", () => {
+  const text = "1|1|a||x\n2|2|b||Re: x\n3|3|c|a|Re: x";
+  assert.equal(threads(text, "REFS"), "(2)(1 3)");
+  assert.equal(threads("1|3|a||X\n2|2|b||y\n3|1|c||Re: x\n4|4|d||x", "ORDEREDSUBJECT"), "(3 (1)(4))(2)");
+});
+
+Deno.test("a chain of 50,000 replies is threaded without recursion", () => {
+  const lines = Array.from(
+    { length: 50_000 },
+    (_, at) => `${at + 1}|${at}|m${at}|${at ? `m${at - 1}` : ""}|x`,
+  );
+  const started = performance.now();
+  assert.equal(threads(lines.join("\n"), "REFERENCES").length, 1 + 50_000 * 6 - 11_106);
+  assert.ok(performance.now() - started < 2_000);
+});
