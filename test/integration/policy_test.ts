@@ -1,0 +1,217 @@
+/** Checks, hooks, bans, quarantine and traces in the running server, in both shapes. */
+import assert from "node:assert/strict";
+import { parseConfig } from "../../server/config/load.ts";
+import type { Config } from "../../server/config/config.ts";
+import { openStore } from "../../storage/open_store.ts";
+import { findTraces } from "../../storage/trace_log.ts";
+import { literalText } from "../lib/imap_client.ts";
+import { until } from "../lib/program.ts";
+import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
+import { SmtpClient } from "../lib/smtp_client.ts";
+import { Wire } from "../lib/wire.ts";
+
+const ALICE = "alice@example.test";
+const MESSAGE =
+  "From: x@elsewhere.test\r\nSubject: hello\r\nMessage-ID: <one@elsewhere.test>\r\n\r\nbody\r\n";
+
+function configured(yaml: string): Partial<Config> {
+  const { filter, bans } = parseConfig(`hostname: mx.example.test\n${yaml}`, "/veredus.yaml");
+  return { filter, bans };
+}
+
+async function inbox(server: RunningServer): Promise<string[]> {
+  const client = await server.imap("alice");
+  await client.ok("SELECT INBOX");
+  const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
+  await client.logout();
+  return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
+}
+
+/** Events of the newest message about somebody, once they are written. */
+async function life(server: RunningServer, about: string): Promise<Record<string, unknown>[]> {
+  let events: Record<string, unknown>[] = [];
+  await until("it is there", async () => {
+    const [found] = await findTraces(server.server.folder.trace, { about, limit: 1 });
+    events = (found ?? []) as unknown as Record<string, unknown>[];
+    return events.length > 0;
+  });
+  return events;
+}
+
+inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace knows it", async (start) => {
+  const asked: Record<string, unknown>[] = [];
+  const hook = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const facts = await request.json();
+    asked.push(facts);
+    if (facts.sender === "bad@elsewhere.test") {
+      const reply = { code: 554, enhanced: "5.7.9", text: "not\r\n250 you" };
+      return Response.json({ action: "reject", reason: "on my list", reply });
+    }
+    if (facts.sender === "broken@elsewhere.test") return new Response("what?");
+    return Response.json({ action: "tag", reason: "seen" });
+  });
+  await using server = await start({
+    config: configured(
+      `filter: { checks: [{ check: http, at: "http://127.0.0.1:${hook.addr.port}/", stages: [message], on_failure: defer }] }`,
+    ),
+  });
+  const client = await server.smtp();
+  const refused = await client.send("bad@elsewhere.test", [ALICE], MESSAGE);
+  assert.deepEqual([refused.code, refused.lines], [554, ["5.7.9 not?250 you"]]);
+  assert.equal((await client.send("broken@elsewhere.test", [ALICE], MESSAGE)).code, 451);
+  assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
+  await client.quit();
+  assert.match(
+    (asked[0]!.message as { header: string }).header,
+    /^From: x@elsewhere\.test\r\nSubject: hello/,
+  );
+  const [stored = ""] = await inbox(server);
+  assert.match(stored, /X-Veredus-Verdict: deliver;\r\n\thttp=tag \(seen\)\r\nReceived: /);
+  const [event] = await life(server, "x@elsewhere.test");
+  assert.equal(event!.event, "accepted");
+  assert.deepEqual(event!.checks, [{ check: "http", stage: "message", action: "tag", reason: "seen" }]);
+  assert.equal((await life(server, "<one@elsewhere.test>"))[0]!.client, "127.0.0.1");
+  await hook.shutdown();
+});
+
+inBothShapes("a policy file decides without permissions; one that hangs is started again", async (start) => {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(
+    file,
+    `export default async ({ sender }: { sender: string }) => {
+      if (sender === "loop@elsewhere.test") for (;;);
+      if (sender !== "spy@elsewhere.test") return { action: "continue" };
+      try {
+        await Deno.readTextFile("/etc/hostname");
+        return { action: "continue" };
+      } catch {
+        return { action: "reject", reason: "it cannot read" };
+      }
+    };`,
+  );
+  await using server = await start({
+    config: configured(
+      `filter: { checks: [{ check: script, at: ${file}, stages: [mail], timeout: 2s, on_failure: defer }] }`,
+    ),
+  });
+  const client = await server.smtp();
+  assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
+  await client.command("MAIL FROM:<spy@elsewhere.test>", 250);
+  await client.command(`RCPT TO:<${ALICE}>`, 550);
+  await client.command("RSET", 250);
+  await client.command("MAIL FROM:<loop@elsewhere.test>", 250);
+  await client.command(`RCPT TO:<${ALICE}>`, 451);
+  await client.command("RSET", 250);
+  await until("it is there", async () => {
+    await client.command("MAIL FROM:<x@elsewhere.test>", 250);
+    const { code } = await client.command(`RCPT TO:<${ALICE}>`);
+    await client.command("RSET", 250);
+    return code === 250;
+  });
+  await client.quit();
+  await Deno.remove(file);
+});
+
+inBothShapes("who speaks before the greeting is refused, who waits is not", async (start) => {
+  await using server = await start({
+    config: configured("filter: { checks: [{ check: early-talker, action: reject, delay: 1s }] }"),
+  });
+  const early = await Wire.connect(server.port("smtp"));
+  await early.write("EHLO client.example\r\n");
+  let line = await early.line();
+  assert.match(line, /^220 /);
+  while (!/^250 /.test(line)) line = await early.line();
+  await early.write("MAIL FROM:<x@elsewhere.test>\r\n");
+  assert.match(await early.line(), /^250 /);
+  await early.write(`RCPT TO:<${ALICE}>\r\n`);
+  assert.match(await early.line(), /^550 5\.5\.1 /);
+  early.close();
+  const patient = await server.smtp();
+  assert.equal((await patient.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
+  await patient.quit();
+});
+
+inBothShapes(
+  "wrong passwords ban an address from every protocol, over a restart, until it is lifted",
+  async (start) => {
+    const config = configured("bans: { offences: 3, allow: [] }");
+    const server = await start({ config });
+    const wrong = async (password: string) => {
+      const wire = await Wire.connect(server.port("pop3"));
+      if ((await wire.line()).startsWith("+OK")) {
+        await wire.write("USER alice@example.test\r\n");
+        await wire.line();
+        await wire.write(`PASS ${password}\r\n`);
+        await wire.line();
+      }
+      wire.close();
+    };
+    const banned = async (running: RunningServer) => {
+      const wire = await Wire.connect(running.port("smtp"));
+      const line = await wire.line();
+      wire.close();
+      return line.startsWith("421");
+    };
+    for (let at = 0; at < 4; at++) await wrong("the old one");
+    assert.equal(await banned(server), false, "the same password counts once in each thread");
+    for (let at = 0; at < 4; at++) await wrong(`guess ${at}`);
+    assert.equal(await banned(server), true);
+    await server.stop({ keep: true });
+    const again = await start({ config, data: server.data });
+    assert.equal(await banned(again), true);
+    const store = openStore({ folder: again.server.folder, writer: again.server.writer });
+    const bans = again.server.bans(store);
+    assert.deepEqual(bans.list({ after: "", limit: 5 }).map(({ address, reason }) => [address, reason]), [
+      ["127.0.0.1", "login"],
+    ]);
+    assert.equal(await bans.lift("127.0.0.1"), true);
+    assert.equal(await banned(again), false);
+    await store.close();
+    await again.stop();
+  },
+);
+
+inBothShapes("guessing users bans too, and a login clears what stood against its address", async (start) => {
+  await using server = await start({ config: configured("bans: { offences: 3, allow: [] }") });
+  const probe = async (times: number) => {
+    const client = await server.smtp();
+    await client.command("MAIL FROM:<x@elsewhere.test>", 250);
+    for (let at = 0; at < times; at++) await client.command(`RCPT TO:<nobody${at}@example.test>`, 550);
+    client.close();
+  };
+  await probe(5);
+  (await server.submission()).close();
+  await probe(5);
+  const wire = await Wire.connect(server.port("imap"));
+  assert.match(await wire.line(), /^\* OK/);
+  wire.close();
+  await probe(2);
+  await assert.rejects(SmtpClient.connect(server.port("smtp")), /421/);
+});
+
+inBothShapes(
+  "a message in quarantine waits in the queue and is delivered when it is released",
+  async (start) => {
+    await using server = await start({
+      config: configured("filter: { checks: [{ check: list, action: quarantine, domains: [odd.test] }] }"),
+    });
+    const client = await server.smtp();
+    assert.equal((await client.send("x@odd.test", [ALICE], MESSAGE)).code, 250);
+    await client.quit();
+    const store = openStore({ folder: server.server.folder, writer: server.server.writer });
+    const [row] = store.queue.list({ state: "held" }, { afterRecipientId: 0, limit: 5 });
+    assert.deepEqual([row!.recipient, row!.lastReply], [ALICE, "quarantine: list: domain odd.test"]);
+    assert.deepEqual(await inbox(server), []);
+    await store.write({
+      kind: "queue-control",
+      action: "release",
+      recipientIds: [row!.recipientId],
+      at: Date.now(),
+    });
+    await until("the message is released", async () => (await inbox(server)).length === 1);
+    assert.match((await inbox(server))[0]!, /X-Veredus-Verdict: quarantine;/);
+    await store.close();
+    const events = await life(server, "x@odd.test");
+    assert.deepEqual(events[0]!.disposition, "quarantine");
+  },
+);
