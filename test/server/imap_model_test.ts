@@ -161,7 +161,7 @@ class Session {
     } else {
       assert.match(
         line,
-        /^\* (FLAGS|LIST|\d+ RECENT|OK \[(PERMANENTFLAGS|UIDNEXT|UNSEEN|CLOSED))/,
+        /^\* (FLAGS|LIST|\d+ RECENT|OK \[(PERMANENTFLAGS|UIDNEXT|UNSEEN|CLOSED|MAILBOXID))/,
         "nothing else is said",
       );
     }
