@@ -5,8 +5,10 @@
  * Our own names and addresses, which mail must never be sent to in a circle, are the host name and every address of
  * this machine that an SMTP listener takes mail on.
  */
+import { getLogger } from "@logtape/logtape";
 import type { Ourselves } from "../dns/mx.ts";
 import { fileHeld } from "../delivery/held.ts";
+import { advanceKeys } from "../delivery/dkim_keys.ts";
 import { noticeOperation } from "../delivery/dsn.ts";
 import { GroupAgent } from "../delivery/group.ts";
 import { DEFAULT_TIMEOUTS } from "../delivery/outbound.ts";
@@ -30,12 +32,17 @@ import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.t
 
 /** How long a connection to another server waits for the next message. */
 const IDLE_MS = 2_000;
+/** Between two looks at DKIM keys that wait for DNS, or for the end of what they signed. */
+const UPKEEP_MS = 600_000;
+
+const log = getLogger(["veredus", "queue"]);
 
 export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
   readonly #trace: TraceLog | null;
   readonly #resolver: ThreadResolver;
+  readonly #upkeep: ReturnType<typeof setInterval>;
 
   private constructor(settings: PartSettings, writer: WriterPort) {
     const { config } = settings;
@@ -92,6 +99,13 @@ export class QueuePart implements ThreadPart {
     });
     watchQueue(() => store.queue.counts(), Date.now);
     this.#runner.start();
+    this.#upkeep = setInterval(() => {
+      const { lifetimeMs: queueLifetimeMs } = queue;
+      advanceKeys({ store, resolver: this.#resolver, now: Date.now(), queueLifetimeMs }).catch((error) => {
+        log.error("the upkeep of DKIM keys failed: {error}", { error });
+      });
+    }, UPKEEP_MS);
+    Deno.unrefTimer(this.#upkeep as unknown as number);
   }
 
   static open(settings: PartSettings, writer: WriterPort): QueuePart {
@@ -123,6 +137,7 @@ export class QueuePart implements ThreadPart {
   }
 
   async drain(withinMs: number): Promise<void> {
+    clearInterval(this.#upkeep);
     await this.#runner.drain(withinMs);
     watchQueue(null, Date.now);
     this.#resolver.close();

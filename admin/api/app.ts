@@ -26,6 +26,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { policyRoutes } from "./routes/policy.ts";
+import { senderDomainRoutes } from "./routes/sender_domains.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
@@ -109,6 +110,7 @@ function api(context: RouteContext): Router {
     queueRoutes,
     policyRoutes,
     dnsRoutes,
+    senderDomainRoutes,
     sessionRoutes,
     tokenRoutes,
     maintenanceRoutes,

@@ -10,6 +10,7 @@ import { aliasCommands } from "./commands/alias.ts";
 import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
 import { groupCommands } from "./commands/group.ts";
+import { dkimCommands } from "./commands/dkim.ts";
 import { dnsCommands } from "./commands/dns.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { queueCommands } from "./commands/queue.ts";
@@ -29,6 +30,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   groupCommands(commands);
   queueCommands(commands);
   policyCommands(commands);
+  dkimCommands(commands);
   dnsCommands(commands);
   tokenCommands(commands);
   runningCommands(commands);

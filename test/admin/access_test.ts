@@ -29,6 +29,12 @@ async function withTokens(
 const NEEDS: Record<string, string> = {
   "get /health": "health:read",
   "get /dns/query": "dns:read",
+  "get /dns/records/{domain}": "dns:read",
+  "get /dns/check/{domain}": "dns:read",
+  "get /dkim/{domain}": "domains:read",
+  "post /dkim/{domain}": "domains:write",
+  "delete /dkim/{domain}/{selector}": "domains:write",
+  "get /reports": "domains:read",
   "get /domains": "domains:read",
   "post /domains": "domains:write",
   "get /domains/{name}": "domains:read",
@@ -83,7 +89,8 @@ Deno.test("every route of the API stands in its OpenAPI page and needs its scope
     for (const [route, scope] of Object.entries(NEEDS)) {
       const [method, template] = route.split(" ") as [string, string];
       const path = template.replace("{name}", "none.test").replace("{address}", "nobody@none.test")
-        .replace("{further}", "other@none.test").replace("{messageId}", "1").replace("{id}", "none");
+        .replace("{further}", "other@none.test").replace("{messageId}", "1").replace("{id}", "none")
+        .replace("{domain}", "none.test").replace("{selector}", "s1");
       const options = { ...(/post|put|patch/.test(method) && { body: {} }) };
       const none = await h.send(method.toUpperCase(), path, options);
       assert.deepEqual([none.status, none.body.fault], [401, "no-token"], route);

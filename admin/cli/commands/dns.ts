@@ -2,6 +2,7 @@
 import type { DnsReport } from "../../../dns/report.ts";
 import { cell } from "../output.ts";
 import type { Commands } from "../shell.ts";
+import { domainRecordCommands } from "./dkim.ts";
 
 export function dnsCommands(commands: Commands): void {
   const dns = commands.program.command("dns").description("the resolver");
@@ -15,6 +16,7 @@ export function dnsCommands(commands: Commands): void {
       shell.print(report, reportText(report));
     },
   }).option("--trace", "show each step; nothing is taken from the cache");
+  domainRecordCommands(commands, dns);
 }
 
 export function reportText(report: DnsReport): string {

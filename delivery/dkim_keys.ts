@@ -1,0 +1,125 @@
+/**
+ * The life of DKIM keys: made in pairs (RSA-2048 and Ed25519), waiting until DNS shows their record, signing, retired while
+ * mail they signed is on its way, revoked with an empty p=.
+ *
+ * A retired key's record stays for the queue's lifetime, the time to live of the record, and two days
+ * ({@linkcode retirementMs}).
+ */
+import { generateKeyPair, type KeyObject } from "node:crypto";
+import { promisify } from "node:util";
+import { getLogger } from "@logtape/logtape";
+import { ResolveError, type Resolver } from "../dns/resolver.ts";
+import type { DkimKeyInput } from "../storage/ops.ts";
+import type { DkimKeyRow, Store } from "../storage/store.ts";
+
+const log = getLogger(["veredus", "delivery"]);
+const DAY_MS = 86_400_000;
+/** RFC 6376 3.1 has no limit for records; a day is the longest that is usual. */
+const RECORD_TTL_MS = DAY_MS;
+const DOMAINS_AT_ONCE = 500;
+/** A selector says when its key was made: `20261124-rsa`. */
+const KINDS = ["rsa", "ed25519"] as const;
+const makeKeys = promisify(generateKeyPair);
+
+/** Two new keys whose selectors nobody has used. */
+export async function newKeyPair(
+  domain: string,
+  { known, now, state }: {
+    readonly known: readonly Pick<DkimKeyRow, "selector">[];
+    readonly now: number;
+    readonly state: "waiting" | "signing";
+  },
+): Promise<DkimKeyInput[]> {
+  const day = new Date(now).toISOString().slice(0, 10).replaceAll("-", "");
+  const used = new Set(known.map(({ selector }) => selector));
+  let mark = day;
+  for (let more = 2; KINDS.some((kind) => used.has(`${mark}-${kind}`)); more++) mark = `${day}-${more}`;
+  return await Promise.all(KINDS.map(async (kind): Promise<DkimKeyInput> => {
+    const { privateKey, publicKey } = kind === "rsa"
+      ? await makeKeys("rsa", { modulusLength: 2_048 })
+      : await makeKeys("ed25519", {});
+    return {
+      ...{ domain, kind, state, selector: `${mark}-${kind}` },
+      privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+      publicKey: publicText(kind, publicKey),
+    };
+  }));
+}
+
+function publicText(kind: "rsa" | "ed25519", key: KeyObject): string {
+  const info = new Uint8Array(key.export({ format: "der", type: "spki" }));
+  // RFC 8463 4: the raw key, without the twelve octets that name the algorithm.
+  return (kind === "rsa" ? info : info.subarray(12)).toBase64();
+}
+
+/** The text of the TXT record (RFC 6376 3.6.1). */
+export function keyRecord(
+  { kind, publicKey, state }: Pick<DkimKeyRow, "kind" | "publicKey" | "state">,
+): string {
+  return `v=DKIM1; k=${kind}; p=${state === "revoked" ? "" : publicKey}`;
+}
+
+export function keyName({ selector, domain }: Pick<DkimKeyRow, "selector" | "domain">): string {
+  return `${selector}._domainkey.${domain}`;
+}
+
+export function retirementMs(queueLifetimeMs: number): number {
+  return queueLifetimeMs + RECORD_TTL_MS + 2 * DAY_MS;
+}
+
+/** Moves keys on whose time has come; call it now and then. Trouble of DNS leaves them as they are. */
+export async function advanceKeys(
+  { store, resolver, now, queueLifetimeMs }: {
+    readonly store: Store;
+    readonly resolver: Resolver;
+    readonly now: number;
+    readonly queueLifetimeMs: number;
+  },
+): Promise<void> {
+  for (let after = "";;) {
+    const domains = store.directory.domains({ after, limit: DOMAINS_AT_ONCE });
+    for (const { name } of domains) {
+      for (const key of store.directory.dkimKeys(name)) {
+        if (key.state === "waiting" && await isPublished(resolver, key)) await startSigning(store, key);
+        if (key.state === "retired" && key.changedAt + retirementMs(queueLifetimeMs) <= now) {
+          await setState(store, key, "revoked");
+        }
+      }
+    }
+    const last = domains.at(-1);
+    if (last === undefined || domains.length < DOMAINS_AT_ONCE) return;
+    after = last.name;
+  }
+}
+
+/** The key signs; older ones of its kind sign no more. */
+export async function startSigning(store: Store, key: DkimKeyRow): Promise<void> {
+  await setState(store, key, "signing");
+  for (const older of store.directory.dkimKeys(key.domain)) {
+    const replaced = older.kind === key.kind && older.selector !== key.selector && older.state === "signing";
+    if (replaced) await setState(store, older, "retired");
+  }
+}
+
+async function setState(store: Store, key: DkimKeyRow, state: DkimKeyRow["state"]): Promise<void> {
+  const { domain, selector } = key;
+  const result = await store.write({ kind: "set-dkim-key-state", domain, selector, state });
+  if (result.ok) log.info("the DKIM key {name} is {state} now", { name: keyName(key), state });
+  else {log.warn("the DKIM key {name} could not change: {detail}", {
+      name: keyName(key),
+      detail: result.detail,
+    });}
+}
+
+async function isPublished(resolver: Resolver, key: DkimKeyRow): Promise<boolean> {
+  try {
+    const { records } = await resolver.resolve(keyName(key), "TXT");
+    const texts = records.map(({ strings }) =>
+      strings.map((octets) => String.fromCharCode(...octets)).join("")
+    );
+    return texts.length === 1 && texts[0]!.replace(/\s+/g, "") === keyRecord(key).replace(/\s+/g, "");
+  } catch (error) {
+    if (error instanceof ResolveError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,79 @@
+/** DKIM keys, records of a domain, and reports, through the API. */
+import { strict as assert } from "node:assert";
+import { Harness } from "./harness.ts";
+
+async function withHarness(body: (h: Harness) => Promise<void>): Promise<void> {
+  const harness = await Harness.open();
+  try {
+    await body(harness);
+  } finally {
+    await harness.close();
+  }
+}
+
+Deno.test("keys come in pairs, wait or sign, and give their secrets to nobody", () =>
+  withHarness(async (h) => {
+    const path = "/dkim/example.test";
+    const made = await h.send("POST", path, { body: { now: true } });
+    assert.equal(made.status, 201);
+    assert.doesNotMatch(JSON.stringify(made.body), /PRIVATE/);
+    const states = async () =>
+      (await h.get(path)).body.items.map(({ kind, state }: { kind: string; state: string }) =>
+        `${kind} ${state}`
+      );
+    assert.deepEqual((await states()).sort(), ["ed25519 signing", "rsa signing"]);
+    await h.send("POST", path, { body: {} });
+    assert.deepEqual((await states()).sort(), [
+      "ed25519 signing",
+      "ed25519 waiting",
+      "rsa signing",
+      "rsa waiting",
+    ]);
+    await h.send("POST", path, { body: { now: true } });
+    assert.equal((await states()).filter((one: string) => one.endsWith("retired")).length, 2);
+    const { selector } = made.body.items[0];
+    assert.equal((await h.send("DELETE", `${path}/${selector}`)).status, 204);
+    assert.equal((await h.send("DELETE", `${path}/${selector}`)).status, 404);
+    assert.equal((await h.send("POST", "/dkim/other.test", { body: {} })).status, 404);
+  }));
+
+Deno.test("records that a domain should have", () =>
+  withHarness(async (h) => {
+    await h.send("POST", "/dkim/example.test", { body: {} });
+    const { body } = await h.get("/dns/records/example.test");
+    const names = body.items.map(({ name }: { name: string }) => name.replace(/^\d+-/, ""));
+    assert.deepEqual(names.sort(), [
+      ...[
+        "_dmarc.example.test",
+        "ed25519._domainkey.example.test",
+        "example.test",
+        "rsa._domainkey.example.test",
+      ],
+    ]);
+    assert.equal((await h.get("/dns/records/other.test")).status, 404);
+    const check = await h.get("/dns/check/example.test");
+    assert.ok([200, 501].includes(check.status));
+    for (const { state } of check.body.items ?? []) assert.match(state, /^(missing|different|unknown|ok)$/);
+  }));
+
+Deno.test("reports in pages, by what they say", () =>
+  withHarness(async (h) => {
+    const report = {
+      ...{ kind: "dmarc", domain: "example.test", organization: "Org", reportId: "1", sender: "org.test" },
+      ...{ beginAt: 0, endAt: 86_400_000, receivedAt: 1, policy: "p=none" },
+      rows: [1, 2, 3].map((at) => ({
+        ...{ source: `192.0.2.${at}`, count: at, result: at === 3 ? "fail" : "pass", detail: "none" },
+      })),
+    } as const;
+    await h.test.store.write({ kind: "put-report", report });
+    const first = (await h.get("/reports?limit=2")).body;
+    assert.deepEqual(first.items.map(({ source }: { source: string }) => source), ["192.0.2.1", "192.0.2.2"]);
+    const second = (await h.get(`/reports?limit=2&cursor=${first.nextCursor}`)).body;
+    assert.deepEqual([second.items.length, second.items[0].source, second.nextCursor], [
+      1,
+      "192.0.2.3",
+      null,
+    ]);
+    assert.equal((await h.get("/reports?result=fail")).body.items.length, 1);
+    assert.equal((await h.get("/reports?domain=other.test")).body.items.length, 0);
+  }));
