@@ -9,11 +9,20 @@ import type { CliContext } from "./admin/cli/context.ts";
 import denoJson from "./deno.json" with { type: "json" };
 import { EXIT } from "./server/exit_codes.ts";
 import type { Hooks } from "./server/process/foreground.ts";
+import { frontEnds } from "./server/config/config.ts";
+import { startEarly } from "./server/threads/early.ts";
 
 const VERSION = denoJson.version;
 const DEFAULT_CONFIG_FILE = "/etc/veredus/veredus.yaml";
 /** Commands of this file; all others, and help, are administration. */
 const OWN = new Set(["start", "serve", "service", "config", "version", "--version"]);
+
+if (
+  ["start", "serve"].includes(Deno.args[0] ?? "") &&
+  !/ --supervise\b| --threads[ =]/.test(` ${Deno.args.join(" ")}`)
+) {
+  startEarly(frontEnds("auto", navigator.hardwareConcurrency));
+}
 
 const hooks: Hooks = {
   administer: async (server, options) =>

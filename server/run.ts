@@ -19,6 +19,7 @@ import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts"
 import { type DnsReport, reportQuery } from "../dns/report.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { claimPort } from "./listener.ts";
+import { endEarly } from "./threads/early.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
 import type { PlacedSession, Shape } from "./threads/shape.ts";
 
@@ -214,9 +215,13 @@ async function startShape(settings: PartSettings, options: ServerOptions): Promi
     ...(options.entries && { entries: options.entries }),
   };
   // Main of the threaded shape never loads the protocol drivers: they cost time and memory.
-  return shape.frontEnds === 0
-    ? await (await import("./threads/single.ts")).startSingle(shape)
-    : await (await import("./threads/threaded.ts")).startThreaded(shape);
+  try {
+    return shape.frontEnds === 0
+      ? await (await import("./threads/single.ts")).startSingle(shape)
+      : await (await import("./threads/threaded.ts")).startThreaded(shape);
+  } finally {
+    endEarly();
+  }
 }
 
 /** Port 0 becomes a free port, the same for every thread. */

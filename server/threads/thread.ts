@@ -3,6 +3,7 @@
  *
  * Loading a Worker's modules takes most of its start, so the Worker is made at once and told its work later.
  */
+import { takeWorker } from "./early.ts";
 import type {
   FromThread,
   StartMessage,
@@ -52,7 +53,7 @@ export class Thread {
     this.#ready = Promise.withResolvers();
     this.#ready.promise.catch(() => {}); // told by onDeath as well
     this.#dead = null;
-    this.#worker = new Worker(parts.entry, { type: "module", name: parts.name });
+    this.#worker = takeWorker(parts.entry, parts.name);
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => this.#received(data);
     this.#worker.onerror = (event) => {
       event.preventDefault(); // or main would die of it, too
