@@ -5,8 +5,8 @@
  * checked; it is what the result rests on (5.2 step 4), all seals are (step 6). Trouble of DNS is `temperror`, which is
  * no state of a chain: who seals then seals nothing.
  */
-import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import { encodeLatin1 } from "../bytes/decode.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { type ArcSet, readSets } from "./arc_set.ts";
 import { BodyHash, canonicalField } from "./dkim_canonical.ts";
@@ -135,6 +135,6 @@ async function checkField(
   }
   const keyKind = algorithm === "rsa-sha256" ? "rsa" : "ed25519";
   if (key.kind !== keyKind) return { result: "fail", text: `${what}: the key is of another kind` };
-  const fits = verifies({ keyKind, hash: "sha256", signature }, key, Buffer.from(octets, "latin1"));
+  const fits = await verifies({ keyKind, signature }, key, encodeLatin1(octets));
   return fits ? { result: "pass", text: "" } : { result: "fail", text: `${what} does not fit` };
 }

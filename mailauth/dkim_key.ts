@@ -44,11 +44,23 @@ export async function lookupKey(
   if (records.length === 0) return { result: "permerror", text: `no key at ${name}` };
   let last: DkimKey | KeyFault = { result: "permerror", text: `no key at ${name}` };
   for (const { strings } of records.slice(0, 10)) {
-    const key = parseKey(strings.map((octets) => String.fromCharCode(...octets)).join(""));
+    const key = knownKey(strings.map((octets) => String.fromCharCode(...octets)).join(""));
     if ("key" in key) return key;
     last = key;
   }
   return last;
+}
+
+/** Records seen of late: to read a key costs more than to verify by it. */
+const known = new Map<string, DkimKey | KeyFault>();
+const MAX_KNOWN = 1_000;
+
+function knownKey(text: string): DkimKey | KeyFault {
+  let key = known.get(text);
+  if (key !== undefined) return key;
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(text, key = parseKey(text));
+  return key;
 }
 
 export function parseKey(text: string): DkimKey | KeyFault {
