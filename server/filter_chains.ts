@@ -13,6 +13,7 @@ import { nullMx } from "../filter/checks/null_mx.ts";
 import { rate } from "../filter/checks/rate.ts";
 import { reverseDns } from "../filter/checks/reverse_dns.ts";
 import { sending } from "../filter/checks/sending.ts";
+import { loadPatternEngine, type PatternEngine } from "../filter/patterns.ts";
 import { Lookup } from "../filter/lookup.ts";
 import type { Chains } from "../filter/screen.ts";
 import type { WriteOp } from "../storage/ops.ts";
@@ -31,6 +32,8 @@ export interface ChainParts {
   readonly buckets: Buckets;
   readonly hostname: string;
   readonly clock: () => number;
+  /** Null where no check has patterns: see {@linkcode patternsOf}. */
+  readonly patterns: PatternEngine | null;
   /** A login looks stolen. */
   readonly notify: (login: string, reason: string) => void;
 }
@@ -46,6 +49,11 @@ export function buildChains(config: FilterConfig, parts: ChainParts): Chains {
     strangers: new Chain(checks.filter(({ one }) => !onlyLogins(one)).map(({ check }) => check)),
     logins: new Chain(checks.filter(({ one }) => one.logins || onlyLogins(one)).map(({ check }) => check)),
   };
+}
+
+/** The engine for patterns, where the configuration has some. */
+export async function patternsOf({ checks }: FilterConfig): Promise<PatternEngine | null> {
+  return checks.some(({ patterns }) => patterns.length > 0) ? await loadPatternEngine() : null;
 }
 
 /** The pause before the greeting; 0 where nobody looks at who speaks in it. */
@@ -72,7 +80,10 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
     case "null-mx":
       return { ...nullMx({ lookup, action, isLocal }), name };
     case "list":
-      return list({ ...config, stage: stage === "data" || stage === "message" ? "mail" : stage });
+      return list(
+        { ...config, stage: stage === "data" || stage === "message" ? "mail" : stage },
+        parts.patterns,
+      );
     case "dnsbl":
       return dnsbl({ ...config, lookup, now });
     case "reverse-dns":

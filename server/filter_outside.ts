@@ -5,7 +5,7 @@ import { milter } from "../filter/checks/milter.ts";
 import { outsideCheck } from "../filter/checks/outside_check.ts";
 import type { MilterStream } from "../filter/milter/conversation.ts";
 import type { CheckConfig } from "./config/config.ts";
-import { parseHostPort } from "./config/schema.ts";
+import { parseHostPort } from "./config/host_port.ts";
 
 const log = getLogger(["veredus", "filter"]);
 const MAX_ANSWER_OCTETS = 64 * 1024;

@@ -14,6 +14,7 @@ import { scramOf } from "../auth/scram.ts";
 import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
 import { MAILBOX_MECHANISMS, SessionMechanisms, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
+import type { PatternEngine } from "../filter/patterns.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import { normalizeAddress } from "../storage/address_form.ts";
@@ -29,7 +30,7 @@ import { Listener } from "./listener.ts";
 import { MaildropLocks } from "./maildrop_locks.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
 import { Bans } from "./bans.ts";
-import { buildChains, greetingDelayMs } from "./filter_chains.ts";
+import { buildChains, greetingDelayMs, patternsOf } from "./filter_chains.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
 import { SharedLimits } from "./shared_limits.ts";
@@ -78,7 +79,12 @@ export class FrontendPart implements ThreadPart {
   #resolver: ThreadResolver;
   #trace: TraceLog | null;
 
-  private constructor(settings: PartSettings, sharing: FrontendSharing, tls: TlsServer | null) {
+  private constructor(
+    settings: PartSettings,
+    sharing: FrontendSharing,
+    loaded: { readonly tls: TlsServer | null; readonly patterns: PatternEngine | null },
+  ) {
+    const { tls, patterns } = loaded;
     const { config } = settings;
     this.#settings = settings;
     this.#tls = tls;
@@ -128,6 +134,7 @@ export class FrontendPart implements ThreadPart {
       store: this.store,
       resolver: this.#resolver,
       buckets: new SharedBuckets(sharing.buckets, sharing.epoch),
+      patterns,
       hostname: config.hostname,
       clock: Date.now,
       notify: (login, reason) => this.#reception.noticed(stolenNotice(config, { login, reason })),
@@ -183,7 +190,10 @@ export class FrontendPart implements ThreadPart {
 
   /** Opens the store and every port. Throws when one of them cannot be opened. */
   static async open(settings: PartSettings, sharing: FrontendSharing): Promise<FrontendPart> {
-    const part = new FrontendPart(settings, sharing, await tlsServer(settings));
+    const part = new FrontendPart(settings, sharing, {
+      tls: await tlsServer(settings),
+      patterns: await patternsOf(settings.config.filter),
+    });
     try {
       await part.#ensureScramSecret();
       for (const listener of part.#listeners) listener.open();

@@ -1,9 +1,9 @@
 /**
- * Lists of the operator: networks of clients, their names, domains of senders, and regular expressions by re2js, whose
- * time grows in a straight line with the text, whatever the expression.
+ * Lists of the operator: networks of clients, their names, domains of senders, and regular expressions whose
+ * time grows in a straight line with the text, whatever the expression (patterns.ts).
  */
-import { RE2JS } from "re2js";
 import { Blocks } from "../address_block.ts";
+import type { PatternEngine } from "../patterns.ts";
 import type { Check, CheckFacts } from "../check.ts";
 import { type Action, CONTINUE, type Stage } from "../verdict.ts";
 import { domainOf } from "./null_mx.ts";
@@ -23,15 +23,14 @@ export interface ListOptions {
   readonly text: string;
 }
 
-export function list(options: ListOptions): Check {
+/** `engine` is there where there are patterns. */
+export function list(options: ListOptions, engine: PatternEngine | null): Check {
   const { name, stage, action, text } = options;
   const blocks = new Blocks(options.networks);
   const names = new Names(options.names);
   const domains = new Names(options.domains);
-  const patterns = options.patterns.map((source) => ({
-    source,
-    expression: RE2JS.compile(source, RE2JS.CASE_INSENSITIVE),
-  }));
+  if (options.patterns.length > 0 && engine === null) throw new Error("patterns without their engine");
+  const patterns = options.patterns.map((source) => ({ source, matches: engine!(source) }));
   const found = (facts: CheckFacts): string | null => {
     const { client, notes, sender } = facts;
     if (blocks.includes(client.address)) return `client ${client.address}`;
@@ -43,8 +42,8 @@ export function list(options: ListOptions): Check {
       if (domain !== "" && domains.has(domain)) return `domain ${domain}`;
     }
     const subject = subjectOf(facts);
-    for (const { source, expression } of patterns) {
-      if (expression.matcher(subject).find()) return `${subject} matches ${source}`;
+    for (const { source, matches } of patterns) {
+      if (matches(subject)) return `${subject} matches ${source}`;
     }
     return null;
   };

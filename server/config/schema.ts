@@ -47,6 +47,7 @@ import {
   STANDARD_PORTS,
   type TraceConfig,
 } from "./config.ts";
+import { parseHostPort } from "./host_port.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
 
 /** What the example says about a key. */
@@ -104,14 +105,6 @@ const network = z.string({ error: networkText }).refine((value) => {
   return bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }, { error: networkText });
 const hostPortText = "HOST:PORT, as in smtp.example.org:587 or [2001:db8::1]:25";
-
-/** `host:port` or `[v6]:port`; null when it is neither. */
-export function parseHostPort(value: string): { host: string; port: number } | null {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(value);
-  const number = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  return host === undefined || number < 1 || number > 65_535 ? null : { host, port: number };
-}
 
 const listener = z.strictObject({
   protocol: about(

@@ -5,10 +5,13 @@ import { type ClientFacts, isReply } from "../../delivery/reception.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
 import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { parseConfig } from "../../server/config/load.ts";
+import { loadPatternEngine } from "../../filter/patterns.ts";
 import { buildChains } from "../../server/filter_chains.ts";
 import { type MockEntry, MockResolver } from "../lib/mock_resolver.ts";
 import { TestStore } from "../lib/test_store.ts";
 import { CONFIG, line, NOW, octetsOf, pathOf, STRANGER, text } from "../delivery/reception_bed.ts";
+
+const patterns = await loadPatternEngine();
 
 const MESSAGE =
   "From: <s@remote.example>\r\nSubject: hello\r\nMessage-ID: <m@remote.example>\r\n\r\nbody\r\n";
@@ -38,6 +41,7 @@ class Bed {
         store: test.store,
         resolver: this.resolver,
         buckets: new MemoryBuckets(),
+        patterns,
         hostname: "mx.example.test",
         clock: () => this.now,
         notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
