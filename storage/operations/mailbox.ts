@@ -112,7 +112,10 @@ export function deleteMailbox(context: OperationContext, op: Op<"delete-mailbox"
   if (children > 0 && !mailbox.selectable) return refuse("has-children", name);
   removeMessages(context, mailbox.id, [[1, 0xffffffff]]);
   context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox.id);
-  context.sql("DELETE FROM annotations WHERE account_id = ? AND mailbox_id = ?").run(op.accountId, mailbox.id);
+  context.sql("DELETE FROM annotations WHERE account_id = ? AND mailbox_id = ?").run(
+    op.accountId,
+    mailbox.id,
+  );
   retire(context, { accountId: op.accountId, name, uidValidity: mailbox.uidValidity });
   if (children > 0) {
     // The name stays for its children, under a new row: whoever has the old mailbox open must not see it come back.
