@@ -13,10 +13,14 @@ import { serveWriter } from "../storage/writer_port.ts";
 import type { SessionInfo, ThreadPart } from "./threads/messages.ts";
 
 const log = getLogger(["veredus", "storage"]);
+/** Each takes a few thousand rows at most: 2,000 every ten seconds outruns any greylist. */
+const SWEEP_MS = 10_000;
 
 export class WriterPart implements ThreadPart {
   readonly writer: Writer;
   #compactor: Compactor;
+  /** What checks remembered and has ended goes. */
+  #sweeper: ReturnType<typeof setInterval>;
 
   constructor(path: string, fail: (reason: string) => void) {
     const folder = new DataFolder(path);
@@ -33,6 +37,11 @@ export class WriterPart implements ThreadPart {
     });
     this.#compactor = new Compactor({ folder, writer: this.writer, clock: Date.now });
     this.#compactor.start();
+    this.#sweeper = setInterval(() => {
+      this.writer.submit({ kind: "sweep-state", at: Date.now() }).catch((error) =>
+        log.warn("what checks remembered could not be swept: {error}", { error })
+      );
+    }, SWEEP_MS);
   }
 
   attach(port: MessagePort): void {
@@ -52,6 +61,7 @@ export class WriterPart implements ThreadPart {
   }
 
   async drain(): Promise<void> {
+    clearInterval(this.#sweeper);
     await this.#compactor.stop();
     await this.writer.close();
   }
