@@ -51,6 +51,7 @@ import { noteUse } from "./masked.ts";
 import { type LookupPolicy, lookupReply } from "./lookup.ts";
 import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
 import { type OwnMail, type PostOptions, prepareOwnMail } from "./post.ts";
+import { possibleReport, takeReport } from "./report_intake.ts";
 import { QuotaNotices } from "./quota_notice.ts";
 import { type ClientFacts, type Reception, type Transaction, viewOf } from "./reception.ts";
 import {
@@ -226,6 +227,7 @@ class InboundTransaction implements Transaction {
   /** Octets of our Received. */
   #ownOctets: number;
   #senderCheck: SenderCheck | null;
+  #findings: SenderFindings | null;
   /** Header lines that copies in mailboxes get in front: what the checks found. */
   #front: string;
   #messageId: string;
@@ -263,6 +265,7 @@ class InboundTransaction implements Transaction {
     this.#finishing = false;
     this.#ownOctets = 0;
     this.#senderCheck = null;
+    this.#findings = null;
     this.#front = "";
     this.#messageId = "";
     this.#screen = client.screen?.transaction(viewOf(client), {
@@ -488,6 +491,7 @@ class InboundTransaction implements Transaction {
   ): Promise<Reply | MessageFacts> {
     const { options: { hostname, store, clock }, config } = this.#setting;
     const findings = await finishCheck(check, { traceId: this.traceId, session: this.#client.sessionId });
+    this.#findings = findings;
     const attempt = { store, address: this.#client.address, sender: this.#sender, now: clock() };
     const verdict = decide(findings, config.authentication!, () => mayDefer(attempt));
     if (verdict.reason !== "") {
@@ -559,6 +563,7 @@ class InboundTransaction implements Transaction {
     const tls = await this.#tlsNeed(spool, message);
     const lifetimeMs = this.#sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
     if (this.#filing.forwards) await freshKeys(options.store, at);
+    const report = await possibleReport(spool, message, this.#findings);
     const result = await this.#filing.store({ store: options.store, spool }, message, {
       traceId: this.traceId,
       sender: this.#sender,
@@ -586,6 +591,10 @@ class InboundTransaction implements Transaction {
         }),
     });
     if (result.ok) this.#filed(at);
+    if (result.ok && report !== null) {
+      const sender = this.#findings?.dmarc?.authorDomain ?? "";
+      takeReport(options.store, { octets: report, sender, now: at }); // nobody waits for it; it does not reject
+    }
     if (result.ok) return reply(250, "2.6.0", `${this.traceId} Message accepted`);
     log.error("the writer refused a message: {fault}: {detail}", {
       trace: this.traceId,
