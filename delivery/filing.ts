@@ -131,8 +131,11 @@ export class Filing {
 
   /** Every address that gets a copy, as rows of the queue and Delivered-To name it. */
   addresses(): string[] {
+    const local: string[] = [];
+    for (const { deliveredTo } of this.#copies.values()) local.push(...deliveredTo);
+    if (this.remote === 0) return local;
     return [
-      ...[...this.#copies.values()].flatMap(({ deliveredTo }) => deliveredTo),
+      ...local,
       ...[this.#remote, ...(this.#forwarded ?? NO_FORWARDS).values()].flatMap((queued) =>
         [...queued.values()].map(({ recipient }) => recipient)
       ),

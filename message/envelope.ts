@@ -11,6 +11,10 @@ export const ENVELOPE_FIELDS: readonly string[] = [
 /** Shown where an address has no domain: an empty or NIL host would read as a group. */
 const MISSING_DOMAIN = "MISSING_DOMAIN";
 
+/** One address of plain words, as most fields have: `First Last <local@domain>`, read without the whole grammar. */
+const SIMPLE =
+  /^(?:([\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*) )?<([\w!#$%&'*+/=?^`{|}~.-]+)@([A-Za-z0-9.-]+)>$/;
+
 export function envelope(fields: Fields): string {
   const list = (name: string) => addressList(fields.get(name));
   const from = list("from");
@@ -27,6 +31,11 @@ export function envelope(fields: Fields): string {
 
 function addressList(value: string | undefined): string {
   if (value === undefined || value === "") return "NIL";
+  const simple = SIMPLE.exec(value);
+  if (simple !== null) {
+    const [, name, localPart, domain] = simple;
+    return `((${name === undefined ? "NIL" : `"${name}"`} NIL "${localPart}" "${domain}"))`;
+  }
   const items = parseAddressList(value);
   return items.length === 0 ? "NIL" : `(${items.map(address).join("")})`;
 }

@@ -54,7 +54,11 @@ function endOfField(bytes: Uint8Array, at: number, end: number): number {
 
 /** A field's value, unfolded and trimmed, one character per octet; NUL and stray line ends become spaces. */
 export function fieldValue(bytes: Uint8Array, field: FieldSpan): string {
-  return unfold(latin1(bytes, field.value, field.end));
+  let { value: start, end } = field;
+  // Without its own line end a value of one line needs no unfolding.
+  while (end > start && (bytes[end - 1] === LF || bytes[end - 1] === CR)) end--;
+  while (start < end && isWsp(bytes[start]!)) start++;
+  return unfold(latin1(bytes, start, end));
 }
 
 export function unfold(text: string): string {

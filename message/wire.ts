@@ -6,8 +6,12 @@
  */
 import { decodeRaw, encodeHeaderText } from "./encoded_word.ts";
 
+/** What most texts are: nothing to encode, nothing to escape. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
 /** A quoted string of a header text (one character per octet). */
 export function quoted(value: string): string {
+  if (PLAIN.test(value)) return `"${value}"`;
   if (/[^\x20-\x7e]/.test(value)) value = ascii(value);
   return /["\\]/.test(value) ? `"${value.replace(/["\\]/g, "\\$&")}"` : `"${value}"`;
 }

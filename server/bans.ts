@@ -244,8 +244,22 @@ export class Bans {
 
 type Key = readonly [number, number];
 
-/** IPv4 in the half of the table that no IPv6 client has (multicast); null where it is no address. */
+/** Keys of clients seen lately: every connection asks. */
+const keys = new Map<string, Key | null>();
+const MAX_KEYS = 1_000;
+
 function keyOf(address: string): Key | null {
+  let key = keys.get(address);
+  if (key === undefined) {
+    key = parseKey(address);
+    if (keys.size >= MAX_KEYS) keys.clear();
+    keys.set(address, key);
+  }
+  return key;
+}
+
+/** IPv4 in the half of the table that no IPv6 client has (multicast); null where it is no address. */
+function parseKey(address: string): Key | null {
   const name = failureKey(address).replace(/\/64$/, "");
   const four = parseIpv4(name);
   if (four !== null) return [-1, four[0]! << 24 | four[1]! << 16 | four[2]! << 8 | four[3]!];

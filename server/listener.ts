@@ -72,6 +72,7 @@ export class Listener {
   #inherits: boolean;
   #connections: Set<Deno.Conn>;
   #idle: (() => void) | null;
+  readonly #acceptedCount: { inc(): void };
 
   constructor(config: ListenerConfig, parts: ListenerParts) {
     this.config = config;
@@ -82,6 +83,7 @@ export class Listener {
     this.#inherits = false;
     this.#connections = new Set();
     this.#idle = null;
+    this.#acceptedCount = accepted.labels({ protocol: config.protocol });
   }
 
   /** Binds and accepts from now on. Throws when the address cannot be bound. */
@@ -227,7 +229,7 @@ export class Listener {
       this.#refuse(connection);
       return;
     }
-    accepted.inc({ protocol });
+    this.#acceptedCount.inc();
     open.inc({ protocol });
     this.#connections.add(connection);
     this.#serve(connection, peer).catch((error) => {

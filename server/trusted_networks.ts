@@ -6,8 +6,12 @@
  */
 import { BlockList, isIPv6 } from "node:net";
 
+/** Answers kept, because asking the list costs as much as a round trip of a command. */
+const MAX_KNOWN = 1_000;
+
 export class TrustedNetworks {
   #blocks: BlockList | null;
+  #known = new Map<string, boolean>();
 
   /** Throws on a block that is none; the configuration has checked them. */
   constructor(blocks: readonly string[]) {
@@ -20,6 +24,13 @@ export class TrustedNetworks {
   }
 
   includes(address: string): boolean {
-    return this.#blocks?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false;
+    if (this.#blocks === null) return false;
+    let answer = this.#known.get(address);
+    if (answer === undefined) {
+      answer = this.#blocks.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      this.#known.set(address, answer);
+    }
+    return answer;
   }
 }

@@ -26,7 +26,44 @@ export const registry: Prom.Registry = new Registry();
 export type ThreadMetrics = Prom.MetricObjectWithValues<Prom.MetricValue<string>>[];
 
 export function counter<L extends string>(name: string, help: string, labelNames: L[] = []): Prom.Counter<L> {
-  return new Counter({ name, help, labelNames, registers: [registry] });
+  const tallies: Tally[] = [];
+  const made: Prom.Counter<L> = new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      for (const tally of tallies) tally.settle();
+    },
+  });
+  // Counting is an addition; what was counted reaches the registry when somebody looks.
+  const labels = made.labels.bind(made) as (values: Prom.LabelValues<L>) => Prom.Counter.Internal;
+  made.labels = ((values: Prom.LabelValues<L>) => {
+    const tally = new Tally(labels(values));
+    tallies.push(tally);
+    return tally;
+  }) as typeof made.labels;
+  return made;
+}
+
+/** A child of a counter, to be made once for each label set by whoever counts. */
+class Tally implements Prom.Counter.Internal {
+  readonly #child: Prom.Counter.Internal;
+  #value: number;
+
+  constructor(child: Prom.Counter.Internal) {
+    this.#child = child;
+    this.#value = 0;
+  }
+
+  inc(value = 1): void {
+    this.#value += value;
+  }
+
+  settle(): void {
+    if (this.#value > 0) this.#child.inc(this.#value);
+    this.#value = 0;
+  }
 }
 
 /** A gauge; `collect` runs at each scrape and sets it. */

@@ -19,6 +19,7 @@ type Child = { inc(): void };
 
 /** Looking a label set up costs more than counting, so each is looked up once: by verb, then by class. */
 const children = new Map<string, (Child | undefined)[]>();
+const messageChildren = new Map<string, (Child | undefined)[]>();
 
 export function countCommand(verb: string, code: number): void {
   const reply = Math.floor(code / 100);
@@ -33,5 +34,8 @@ export function countLimit(limit: LimitName | "time" | "logins"): void {
 }
 
 export function countMessage(service: "mx" | "submission" | "lmtp", code: number): void {
-  messages.inc({ service, reply: `${Math.floor(code / 100)}xx` });
+  const reply = Math.floor(code / 100);
+  let byClass = messageChildren.get(service);
+  if (byClass === undefined) messageChildren.set(service, byClass = []);
+  (byClass[reply] ??= messages.labels({ service, reply: `${reply}xx` })).inc();
 }

@@ -1,0 +1,20 @@
+/** Children of counters count by themselves and are added up when somebody looks. */
+import assert from "node:assert/strict";
+import { counter } from "../../telemetry/metrics.ts";
+
+Deno.test("what children and the counter itself counted is one figure", async () => {
+  const made = counter("veredus_test_children_total", "Of this test", ["kind"]);
+  const first = made.labels({ kind: "a" }),
+    again = made.labels({ kind: "a" }),
+    other = made.labels({ kind: "b" });
+  const values = async () =>
+    (await made.get()).values.map(({ labels, value }) => [labels.kind, value]).sort();
+  first.inc();
+  again.inc(4);
+  made.inc({ kind: "a" }, 2);
+  assert.deepEqual(await values(), [["a", 7]]);
+  other.inc();
+  first.inc();
+  assert.deepEqual(await values(), [["a", 8], ["b", 1]]);
+  assert.deepEqual(await values(), [["a", 8], ["b", 1]]);
+});
