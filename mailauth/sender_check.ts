@@ -6,6 +6,7 @@
  * is what DNS cannot answer. Never rejects for what a peer or DNS did. Hot: bench/micro/inbound_bench.ts.
  */
 import { domainToASCII } from "node:url";
+import { canonicalAddress } from "../dns/ip_address.ts";
 import { CR, LF } from "../bytes/ascii.ts";
 import { parseAddressList } from "../message/address.ts";
 import { decodeRaw } from "../message/encoded_word.ts";
@@ -85,8 +86,10 @@ export class SenderCheck {
     this.#late = new Promise((resolve) => ring = resolve);
     this.#timer = setTimeout(ring, options.deadlineMs);
     this.#relayed = options.isRelay(envelope.address);
-    this.#judged = this.#relayed ? null : envelope;
+    // A proxy may not know whom it speaks for: no address, no verdict about one.
+    this.#judged = this.#relayed || canonicalAddress(envelope.address) === null ? null : envelope;
     this.#address = this.#judged === null ? null : this.#judgeAddress(this.#judged);
+    this.#address?.catch(() => {}); // a fault of ours is thrown by finish, if it comes to that
     this.#held = new Uint8Array(START_OCTETS);
     this.#length = 0;
     this.#state = "header";
@@ -119,7 +122,7 @@ export class SenderCheck {
     const header = this.#held.subarray(0, this.#length);
     const spans = this.#state === "too-large" ? [] : scanFields(header, 0, header.length);
     if (this.#address === null) {
-      this.#judged = handedOverBy(header, spans, this.#options.isRelay);
+      this.#judged = this.#relayed ? handedOverBy(header, spans, this.#options.isRelay) : null;
       this.#address = this.#judged === null
         ? Promise.resolve([null, null])
         : this.#judgeAddress({ ...this.#judged });

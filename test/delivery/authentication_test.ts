@@ -269,6 +269,18 @@ Deno.test("logins, trusted networks and local delivery are not checked", async (
   });
 });
 
+Deno.test("a client without an address is judged by what it signed alone", async () => {
+  await withBed(NAMED, {}, async (bed) => {
+    const client = { ...STRANGER, address: "unknown" };
+    const message = await signed(letter("a@good.test"), GOOD);
+    const { data } = await bed.send({ client, from: "a@good.test", to: ["bob@example.test"], message });
+    assert.equal(data?.code, 250);
+    const [stored = ""] = bed.stored("bob");
+    assert.match(stored, /dmarc=pass/);
+    assert.doesNotMatch(stored, /spf=|iprev=/);
+  });
+});
+
 Deno.test("a header larger than is looked at is delivered, marked, and costs no look-up of authors", async () => {
   await withBed(NAMED, { refuse: "always" }, async (bed) => {
     const huge = `X-Large: ${"x".repeat(70)}\r\n`.repeat(4_000);
