@@ -446,7 +446,10 @@ class InboundTransaction implements Transaction {
       const { disposition } = this.#screen;
       if (disposition === "discard") return reply(250, "2.6.0", `${this.traceId} Message accepted`);
       message = await this.#mark(this.#spool, message);
-      if (disposition === "quarantine") this.#filing.hold();
+      if (disposition === "quarantine") {
+        this.#filing.hold();
+        message = await this.#resultsInside(this.#spool, message);
+      }
     }
     if (this.#parameters.body === "BINARYMIME") {
       const reencoded = await this.#rewrite(this.#spool, reencodeBinaryParts);
@@ -514,6 +517,14 @@ class InboundTransaction implements Transaction {
     }) + field;
     this.#ownOctets += front.length;
     return await this.#rewrite(spool, (from, to) => writeWithFields({ from, to }, { front, removed }));
+  }
+
+  /** Copies that wait in the queue get their front there: what the checks found goes into the message itself. */
+  async #resultsInside(spool: Spool, message: MessageFacts): Promise<MessageFacts> {
+    const front = this.#front;
+    if (front === "") return message;
+    this.#front = "";
+    return await this.#rewrite(spool, (from, to) => writeWithFields({ from, to }, { front, removed: [] }));
   }
 
   /** ARC for what goes on to others from here; "" where it does not, or nothing can seal it. */
