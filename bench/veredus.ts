@@ -1,6 +1,7 @@
 /** Veredus as whoever tries it starts it: `veredus start`, default policy, logs and metrics on. */
 import { fileURLToPath } from "node:url";
 import { hashPassword } from "../auth/password_hash.ts";
+import { ENGINE_FLAGS } from "../server/process/own_command.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import { Writer } from "../storage/writer.ts";
@@ -62,7 +63,17 @@ export async function makeAccounts(data: string): Promise<void> {
 
 export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
   const { base } = options;
-  const args = ["run", "-A", MAIN, "start", "--data", options.data, "--port-offset", String(base)];
+  const args = [
+    "run",
+    "-A",
+    ENGINE_FLAGS,
+    MAIN,
+    "start",
+    "--data",
+    options.data,
+    "--port-offset",
+    String(base),
+  ];
   args.push("--password", PASSWORD, "--relay", `127.0.0.1:${options.sink}`);
   if (options.threads !== undefined) args.push("--threads", options.threads);
   if (options.tls !== undefined) args.push("--tls", options.tls);

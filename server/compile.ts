@@ -9,10 +9,11 @@
 import denoJson from "../deno.json" with { type: "json" };
 import { fileURLToPath } from "node:url";
 import { basename, dirname, join, relative } from "node:path";
+import { ENGINE_FLAGS } from "./process/own_command.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Folders whose code the executable may run. */
-const FOLDERS = [
+export const SOURCE_FOLDERS = [
   "admin",
   "auth",
   "bytes",
@@ -38,6 +39,7 @@ export function compileArguments(output: string): string[] {
     configForCompile(),
     "--no-check", // `deno task check` does it, once
     "--allow-all",
+    ENGINE_FLAGS,
     "--unstable-net", // reusePort and datagrams
     ...workerEntries().flatMap((entry) => ["--include", entry]),
     "--output",
@@ -67,7 +69,10 @@ function configForCompile(): string {
 
 /** Names in deno.json that the sources of the executable import. */
 function importedPackages(): Set<string> {
-  const files = [join(ROOT, "main.ts"), ...FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))])];
+  const files = [
+    join(ROOT, "main.ts"),
+    ...SOURCE_FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))]),
+  ];
   const texts = files.filter((file) => file.endsWith(".ts")).map((file) => Deno.readTextFileSync(file));
   const specifiers = texts.flatMap((text) => [...text.matchAll(/(?:from|import|import\()\s*"([^".][^"]*)"/g)])
     .map((match) => match[1]!);
@@ -80,7 +85,7 @@ function importedPackages(): Set<string> {
 
 /** Modules that a Worker is made of. */
 export function workerEntries(): string[] {
-  return FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))])
+  return SOURCE_FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))])
     .filter((file) => file.endsWith("_worker.ts"))
     .map((file) => relative(ROOT, file))
     .sort();
