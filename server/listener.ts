@@ -5,13 +5,14 @@
  * line, because a handshake would cost more than it tells). Out of file descriptors, accepting waits instead of
  * spinning. Every socket is opened with `reusePort`, so that several threads listen on one port and a listener of
  * implicit TLS can be replaced when its certificate changes; that nobody else owns the port is checked before
- * ({@linkcode claimPort}). A Unix socket cannot be shared: the first thread has it.
+ * (bind.ts). A Unix socket cannot be shared: the first thread has it.
  *
  * Connections of listed proxies begin with a PROXY header; limits then go by the address in it. TLS of such a listener is
  * `full`, because the runtime's own begins with the first octet.
  */
 import { getLogger } from "@logtape/logtape";
 import { counter, gauge } from "../telemetry/metrics.ts";
+import { onAddress } from "./bind.ts";
 import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
 import { closeQuietly, DenoTransport, peerFacts } from "./deno_transport.ts";
@@ -326,26 +327,4 @@ function listenUnix(path: string): Deno.Listener {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   return Deno.listen({ transport: "unix", path }) as unknown as Deno.Listener;
-}
-
-/**
- * Makes sure that no other process has the port, and returns it (port 0: a free one). `reusePort` would share it
- * silently with another server of the same user. Throws AddrInUse.
- */
-export function claimPort(address: string, port: number): number {
-  const socket = onAddress(address, (hostname) => Deno.listen({ hostname, port }));
-  const claimed = (socket.addr as Deno.NetAddr).port;
-  socket.close();
-  return claimed;
-}
-
-/** `*` is every address of both families where the machine has both, else every IPv4 address. */
-function onAddress<T>(address: string, bind: (hostname: string) => T): T {
-  if (address !== "*") return bind(address);
-  try {
-    return bind("::");
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.PermissionDenied) throw error;
-    return bind("0.0.0.0");
-  }
 }

@@ -18,7 +18,7 @@ import { type Certificate, loadCertificate, selfSignedCertificate } from "./cert
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
 import { type DnsReport, reportQuery } from "../dns/report.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
-import { claimPort } from "./listener.ts";
+import { claimPort } from "./bind.ts";
 import { endEarly } from "./threads/early.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
 import type { PlacedSession, Shape } from "./threads/shape.ts";

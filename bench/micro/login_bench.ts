@@ -13,6 +13,11 @@ const account: Account = {
   enabled: true,
   sendAs: [],
   createdAt: 0,
+  quotaOctets: null,
+  quotaMessages: null,
+  subaddressFolder: null,
+  hiddenCapabilities: [],
+  scram: null,
 };
 const store = { directory: { account: () => account }, onChange: () => () => {} } as unknown as Store;
 const auth = new Authenticator({ store, clock: () => 1_000, failures: new MemoryFailures() });

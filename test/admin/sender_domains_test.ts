@@ -59,7 +59,8 @@ Deno.test("records that a domain should have", () =>
 Deno.test("reports in pages, by what they say", () =>
   withHarness(async (h) => {
     const report = {
-      ...{ kind: "dmarc", domain: "example.test", organization: "Org", reportId: "1", sender: "org.test" },
+      kind: "dmarc" as const,
+      ...{ domain: "example.test", organization: "Org", reportId: "1", sender: "org.test" },
       ...{ beginAt: 0, endAt: 86_400_000, receivedAt: 1, policy: "p=none" },
       rows: [1, 2, 3].map((at) => ({
         ...{ source: `192.0.2.${at}`, count: at, result: at === 3 ? "fail" : "pass", detail: "none" },

@@ -73,6 +73,7 @@ export function checkReplies(input: Uint8Array): void {
           sizeOctets: random.below(1_200),
           eightBit: oneIn(2),
           smtputf8: oneIn(10),
+          requireTls: oneIn(10),
           ret: "",
           envelopeId: "",
         });

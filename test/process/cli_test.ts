@@ -51,13 +51,12 @@ Deno.test("without a server the commands work on the data, one after the other",
     assert.equal((await shell.json("domain show relay.org")).nextHop, "mx");
     await shell.ok("domain set example.org --catch-all ann@example.org --separators -");
     await shell.ok("domain remove relay.org");
-    assert.deepEqual(await shell.json("domain list"), [{
-      name: "example.org",
-      kind: "local",
-      nextHop: "",
-      catchAll: "ann@example.org",
-      subaddressSeparators: "-",
-    }]);
+    const [domain, ...others] = await shell.json("domain list");
+    assert.deepEqual(others, []);
+    const { name, kind, nextHop, catchAll, subaddressSeparators } = domain;
+    assert.deepEqual([name, kind, nextHop, catchAll, subaddressSeparators], [
+      ...["example.org", "local", "", "ann@example.org", "-"],
+    ]);
 
     await shell.ok("account add ann@example.org --password-stdin --name Ann", "secret\n");
     await shell.ok("account add machine@example.org --no-password");

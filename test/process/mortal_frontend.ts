@@ -4,7 +4,7 @@ import { connectWriter } from "../../storage/writer_port.ts";
 import { FrontendPart } from "../../server/frontend_part.ts";
 import { runWorker } from "../../server/threads/worker_side.ts";
 
-runWorker(({ settings, writer, limits, maildropLocks, column, epoch }) => {
+runWorker(({ settings, writer, ...sharing }) => {
   const wish = `${new DataFolder(settings.config.data).run}/die`;
   setInterval(() => {
     try {
@@ -15,6 +15,5 @@ runWorker(({ settings, writer, limits, maildropLocks, column, epoch }) => {
     }
     throw new Error("died as asked");
   }, 20);
-  const sharing = { writer: connectWriter(writer!), limits, maildropLocks, column, epoch };
-  return FrontendPart.open(settings, sharing);
+  return FrontendPart.open(settings, { ...sharing, writer: connectWriter(writer!) });
 });

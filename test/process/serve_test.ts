@@ -9,24 +9,13 @@ import { randomInt } from "node:crypto";
 import { dirname, join } from "node:path";
 import { connect } from "node:tls";
 import { makeSelfSigned } from "../../server/certificate.ts";
+import { SOURCE_FOLDERS } from "../../server/compile.ts";
 import { runOk, until } from "../lib/program.ts";
 import { MAIN } from "../lib/server_process.ts";
 import { Wire } from "../lib/wire.ts";
 import { Running, veredus, withFolder } from "./veredus.ts";
 
 const USER = "nobody";
-const SOURCES = [
-  "admin",
-  "auth",
-  "bytes",
-  "delivery",
-  "dns",
-  "message",
-  "protocols",
-  "server",
-  "storage",
-  "telemetry",
-];
 const PORTS = [25, 465, 993];
 
 /** A loopback address whose real ports are free; null without the right to them. */
@@ -61,7 +50,7 @@ async function layOut(
   Deno.mkdirSync(join(source, "test", "process"), { recursive: true });
   Deno.mkdirSync(cache);
   const inSource = (names: string[]) => names.map((name) => join(root, name));
-  await runOk("cp", ["-rL", ...inSource([...SOURCES, "main.ts", "deno.json", "deno.lock"]), source]);
+  await runOk("cp", ["-rL", ...inSource([...SOURCE_FOLDERS, "main.ts", "deno.json", "deno.lock"]), source]);
   await runOk("cp", [
     ...inSource(["test/process/serve_mortal.ts", "test/process/mortal_frontend.ts"]),
     join(source, "test", "process"),
