@@ -6,8 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { SenderFindings } from "../mailauth/sender_check.ts";
-import { parseAggregateReport } from "../mailauth/aggregate_report.ts";
-import { MAX_ARCHIVE_OCTETS, reportText } from "../mailauth/report_archive.ts";
+import { MAX_ARCHIVE_OCTETS } from "../mailauth/report_limits.ts";
 import { decodeTransferEncoding } from "../message/content.ts";
 import type { MessageFacts } from "../message/facts.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
@@ -44,6 +43,11 @@ export async function takeReport(
   { octets, sender, now }: { readonly octets: Uint8Array; readonly sender: string; readonly now: number },
 ): Promise<void> {
   try {
+    // Readers of XML and archives are heavy, and reports are rare: loaded when one comes.
+    const [{ parseAggregateReport }, { reportText }] = await Promise.all([
+      import("../mailauth/aggregate_report.ts"),
+      import("../mailauth/report_archive.ts"),
+    ]);
     const found = partsOf(octets).flatMap((part) => parseAggregateReport(reportText(part) ?? "") ?? []);
     if (found.length === 0) return log.info("a report of {sender} could not be read", { sender });
     for (const report of found) {

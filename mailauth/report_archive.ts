@@ -4,9 +4,8 @@
  * Inflating stops at {@linkcode MAX_REPORT_OCTETS}; a zip's directory is not believed, only what comes out counts.
  */
 import { Gunzip, Unzip, UnzipInflate } from "fflate";
+import { MAX_ARCHIVE_OCTETS, MAX_REPORT_OCTETS } from "./report_limits.ts";
 
-export const MAX_ARCHIVE_OCTETS = 2 * 1024 * 1024;
-export const MAX_REPORT_OCTETS = 4 * 1024 * 1024;
 const PIECE_OCTETS = 16 * 1024;
 
 /** Null where it is too large, or cannot be read. */

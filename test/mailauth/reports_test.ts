@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { gzipSync, zipSync } from "fflate";
 import { parseAggregateReport } from "../../mailauth/aggregate_report.ts";
-import { MAX_ARCHIVE_OCTETS, MAX_REPORT_OCTETS, reportText } from "../../mailauth/report_archive.ts";
+import { reportText } from "../../mailauth/report_archive.ts";
+import { MAX_ARCHIVE_OCTETS, MAX_REPORT_OCTETS } from "../../mailauth/report_limits.ts";
 
 const VECTORS = fileURLToPath(new URL("../../../shared/vectors/reports/", import.meta.url));
 const exists = await Deno.stat(VECTORS).then(() => true, () => false);
