@@ -121,7 +121,16 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
     removeMessages(context, mailbox, [[1, 0xffffffff]]);
     context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox);
   }
-  for (const table of ["mailboxes", "annotations", "subscriptions", "retired_names", "addresses", "client_certificates"]) {
+  for (
+    const table of [
+      "mailboxes",
+      "annotations",
+      "subscriptions",
+      "retired_names",
+      "addresses",
+      "client_certificates",
+    ]
+  ) {
     context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(id);
   }
   context.sql("DELETE FROM accounts WHERE id = ?").run(id);
