@@ -34,7 +34,7 @@ async function life(server: RunningServer, about: string): Promise<Record<string
     const [found] = await findTraces(server.server.folder.trace, { about, limit: 1 });
     events = (found ?? []) as unknown as Record<string, unknown>[];
     return events.length > 0;
-  });
+  }, 30_000);
   return events;
 }
 
@@ -91,7 +91,7 @@ inBothShapes("a policy file decides without permissions; one that hangs is start
   );
   await using server = await start({
     config: configured(
-      `filter: { checks: [{ check: script, at: ${file}, stages: [mail], timeout: 2s, on_failure: defer }] }`,
+      `filter: { checks: [{ check: script, at: ${file}, stages: [mail], timeout: 6s, on_failure: defer }] }`,
     ),
   });
   const client = await server.smtp();
