@@ -80,7 +80,7 @@ export async function runOk(
 export async function until<T>(
   what: string,
   check: () => Promise<T | null | false> | T | null | false,
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
