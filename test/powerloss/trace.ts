@@ -91,7 +91,9 @@ function eventOf(
 ): TraceEvent | null {
   const { root, positions } = context;
   const { name, args, result } = call;
-  const inside = (path: string) => path === root || path.startsWith(root + "/");
+  // The trace of messages is told when it is told: nothing that is acknowledged hangs on it.
+  const told = (path: string) => /\/data\/trace\//.test(path);
+  const inside = (path: string) => (path === root || path.startsWith(root + "/")) && !told(path);
   if (name === "openat" || name === "open" || name === "creat") {
     const opened = /^(\d+)<([^>]*)>/.exec(result);
     if (opened === null) return null;
