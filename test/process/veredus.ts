@@ -2,7 +2,7 @@
 import { MAIN } from "../lib/server_process.ts";
 import { type ProgramResult, run, until } from "../lib/program.ts";
 
-const COMMAND = [Deno.execPath(), "run", "-A", MAIN];
+const COMMAND = [Deno.execPath(), "run", "-A", "--quiet", MAIN];
 const ENV = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
 
 /** A command to its end. */
