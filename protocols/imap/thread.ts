@@ -111,19 +111,30 @@ function topOf(one: ThreadNode): ThreadNode {
   return top;
 }
 
-/** Steps 2 and 3: roots, without those that are not here; their children move up. */
+/**
+ * Steps 2 and 3: roots, without those that are not here; their children move up, each once, to the next one above that
+ * stays.
+ */
 function prune(all: readonly ThreadNode[]): ThreadNode[] {
-  const order: ThreadNode[] = [];
   const roots = all.filter(({ parent }) => parent === null);
-  for (const stack = [...roots]; stack.length > 0;) {
-    const one = stack.pop()!;
-    order.push(one);
-    stack.push(...one.children);
-  }
-  // From the leaves up, so that what moves up is pruned already.
-  for (const one of order.reverse()) {
-    one.children = one.children.flatMap((child) => child.message === null ? child.children : [child]);
-    for (const child of one.children) child.parent = one;
+  const stack: { readonly one: ThreadNode; readonly above: ThreadNode }[] = [];
+  const open = (one: ThreadNode, above: ThreadNode) => {
+    const { children } = one;
+    one.children = [];
+    for (let at = children.length - 1; at >= 0; at--) stack.push({ one: children[at]!, above });
+  };
+  for (const root of roots) {
+    open(root, root);
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      const { one, above } = next;
+      if (one.message === null) {
+        open(one, above);
+        continue;
+      }
+      above.children.push(one);
+      one.parent = above;
+      open(one, one);
+    }
   }
   return roots.flatMap((root) => {
     if (root.message !== null || root.children.length > 1) return [root];
@@ -154,8 +165,10 @@ function joinSubjects(roots: readonly ThreadNode[]): ThreadNode[] {
       continue;
     }
     const target = joined.get(known) ?? known;
-    if (target.message === null) target.children.push(...(root.message === null ? root.children : [root]));
-    else if (root.message !== null && root.message.answers && !target.message.answers) {
+    if (target.message === null) {
+      // One by one: as arguments of one call they may be too many.
+      for (const child of root.message === null ? root.children : [root]) target.children.push(child);
+    } else if (root.message !== null && root.message.answers && !target.message.answers) {
       target.children.push(root);
     } else {
       // Siblings below one that is not here.
@@ -179,7 +192,7 @@ function newest(one: ThreadNode): number {
   for (const stack = [one]; stack.length > 0;) {
     const top = stack.pop()!;
     if (top.message !== null) date = Math.max(date, top.message.date);
-    stack.push(...top.children);
+    for (const child of top.children) stack.push(child);
   }
   return date;
 }
@@ -190,7 +203,7 @@ function sortAll(roots: ThreadNode[], dateOf: DateOf): void {
   for (const stack = [...roots]; stack.length > 0;) {
     const one = stack.pop()!;
     order.push(one);
-    stack.push(...one.children);
+    for (const child of one.children) stack.push(child);
   }
   for (const one of order.reverse()) one.children.sort(by(earliest));
   const dates = new Map(roots.map((root) => [root, dateOf(root)]));

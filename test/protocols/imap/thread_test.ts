@@ -68,3 +68,15 @@ Deno.test("a chain of 50,000 replies is threaded without recursion", () => {
   assert.equal(threads(lines.join("\n"), "REFERENCES").length, 1 + 50_000 * 6 - 11_106);
   assert.ok(performance.now() - started < 2_000);
 });
+
+Deno.test("chains and crowds below messages that are not here cost a straight line", () => {
+  const count = 50_000;
+  const comb = Array.from({ length: count }, (_, at) => `${at + 1}|${at}|m${at}|x${at} x${at + 1}|s${at}`);
+  const crowd = Array.from({ length: 200_000 }, (_, at) => `${at + 1}|${at}|m${at}|x|s${at}`);
+  for (const lines of [comb, crowd]) {
+    const started = performance.now();
+    const text = threads(lines.join("\n"), "REFS");
+    assert.equal(text.match(/\d+/g)?.length, lines.length);
+    assert.ok(performance.now() - started < 5_000, `${Math.round(performance.now() - started)} ms`);
+  }
+});
