@@ -2,7 +2,8 @@
 import { encode } from "../../bytes/decode.ts";
 import { Out } from "../../bytes/out.ts";
 import { Framer } from "../../protocols/imap/framer.ts";
-import { DEFAULT_SESSION_LIMITS, ImapSession } from "../../protocols/imap/session.ts";
+import { ImapSession } from "../../protocols/imap/session.ts";
+import { DEFAULT_SESSION_LIMITS } from "../../protocols/imap/session_options.ts";
 
 function sessionInSelected(): ImapSession {
   const session = new ImapSession({

@@ -6,97 +6,30 @@
  * after the other, so that pipelining is never ambiguous. Responses go to {@linkcode Out}; the driver flushes.
  * Pure: no socket, clock or storage. Limits: {@linkcode SessionLimits}.
  */
-import { type Credentials, credentialsOf, type SaslExchange, type SaslMechanisms } from "../sasl/exchange.ts";
 import { charClass, skipClass, TAG_CHAR } from "../../bytes/char_class.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
 import { equalsFolded, RPAREN, SP } from "../../bytes/ascii.ts";
+import { Authentication, type AuthenticationStep } from "./authentication.ts";
 import { capabilities } from "./capability.ts";
-import type { AppendStart, Command } from "./command.ts";
+import type { Command } from "./command.ts";
 import { APPEND_STATES, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
 import { parseAppendStart } from "./commands/append.ts";
+import { Enabled } from "./enabled.ts";
+import type { ImapEvent } from "./event.ts";
 import { formatNstring } from "./format/string.ts";
-import { Framer, type FramerLimits, LIMITS_AFTER_LOGIN, LIMITS_BEFORE_LOGIN } from "./framer.ts";
+import { Framer } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
-import { asksModSeq, type SearchReturn } from "./search_program.ts";
-
-export interface SessionLimits {
-  readonly beforeLogin: FramerLimits;
-  readonly afterLogin: FramerLimits;
-  /** Largest message APPEND may bring. */
-  readonly messageOctets: number;
-  /** BAD replies in a row (without any command that was understood) before BYE. */
-  readonly errors: number;
-}
-
-export const DEFAULT_SESSION_LIMITS: SessionLimits = {
-  beforeLogin: LIMITS_BEFORE_LOGIN,
-  afterLogin: LIMITS_AFTER_LOGIN,
-  messageOctets: 50 * 1024 * 1024,
-  errors: 20,
-};
+import { BAD_NAME, fault, type Reply } from "./reply.ts";
+import type { SearchReturn } from "./search_program.ts";
+import type { SessionOptions } from "./session_options.ts";
 
 /** RFC 7888 5: the largest non-synchronizing literal under LITERAL-. */
 const LITERAL_MINUS_OCTETS = 4_096;
 
-export type { Credentials, SaslExchange, SaslStep } from "../sasl/exchange.ts";
-
-export interface SessionOptions {
-  readonly out: Out;
-  readonly hostName: string;
-  readonly tlsActive: boolean;
-  readonly startTlsAvailable: boolean;
-  /** Passwords are taken without TLS (loopback in local mode). */
-  readonly plainLoginAllowed: boolean;
-  readonly literals: "LITERAL+" | "LITERAL-";
-  /** SASL mechanisms by name in capitals. */
-  readonly mechanisms: SaslMechanisms;
-  /** Fields of our ID response (RFC 2971). */
-  readonly serverId: ReadonlyMap<string, string>;
-  readonly limits: SessionLimits;
-}
-
-/** A tagged reply. `code` is a response code without brackets, "" for none. */
-export interface Reply {
-  readonly status: "OK" | "NO" | "BAD";
-  readonly code?: string;
-  readonly text: string;
-}
-
-/**
- * What the driver is to do. After `command`, `credentials`, `append`, `append-end` and `idle-end` the session waits
- * for `answer` (or `loggedIn`, `grantAppend`). Spans live until the next call of `next`.
- */
-export type ImapEvent =
-  | { readonly kind: "need-input" }
-  | { readonly kind: "command"; readonly command: Command; readonly rule: CommandRule }
-  | { readonly kind: "credentials"; readonly credentials: Credentials }
-  /** The tagged OK is written: flush, `dropInput`, handshake, `tlsStarted`. */
-  | { readonly kind: "starttls" }
-  /** The tagged OK is written: flush, `dropInput`, both ways are compressed from here on (RFC 4978). */
-  | { readonly kind: "compress" }
-  /** Nothing of the message is sent yet (or it comes unasked): `grantAppend` or refuse it by `answer`. */
-  | { readonly kind: "append"; readonly append: AppendStart }
-  | { readonly kind: "append-data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
-  | { readonly kind: "append-end" }
-  /** The command turned out malformed behind its message, and is answered: forget the octets. */
-  | { readonly kind: "append-void" }
-  | { readonly kind: "idle" }
-  /** `done` is false when the client sent something else than DONE: answer BAD. */
-  | { readonly kind: "idle-end"; readonly done: boolean }
-  | { readonly kind: "close" };
-
 type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
 type Waiting = "" | "answer" | "append";
 
-/** Extensions that change what a client is told, and so wait for its ENABLE. */
-const CAN_ENABLE: ReadonlySet<string> = new Set([
-  "CONDSTORE",
-  "QRESYNC",
-  "UTF8=ACCEPT",
-  "IMAP4REV2",
-  "METADATA",
-]);
 const RETURN_ALL: SearchReturn = { min: false, max: false, all: true, count: false, save: false };
 const NONE: ReadonlySet<string> = new Set();
 
@@ -113,7 +46,7 @@ export class ImapSession {
   /** COMPRESS is active. */
   compressed = false;
   /** Extensions the client has enabled (RFC 5161). */
-  readonly enabled = new Set<string>();
+  readonly enabled = new Enabled();
   /** What the client said of itself (RFC 2971). */
   clientId: ReadonlyMap<string, string | null> | null = null;
   /** Name of the command in hand, for logs and metrics; from the closed set of the table. */
@@ -126,8 +59,7 @@ export class ImapSession {
   #tag = "*";
   /** The tagged reply of a refused command whose rest is still being dropped. */
   #refusal: Reply | null = null;
-  #sasl: SaslExchange | null = null;
-  #mechanism = "";
+  #authentication: Authentication | null = null;
   #errors = 0;
   #closing = false;
   /** A parenthesis is to follow the message of APPEND. */
@@ -144,26 +76,6 @@ export class ImapSession {
   /** Tag of the command in hand, for ESEARCH. */
   get tag(): string {
     return this.#tag;
-  }
-
-  /** The client knows MODSEQ: it is told of it with every change of flags (RFC 7162 3.1). */
-  get condstore(): boolean {
-    return this.enabled.has("CONDSTORE");
-  }
-
-  /** The client is told of expunges by VANISHED (RFC 7162 3.2.10). */
-  get qresync(): boolean {
-    return this.enabled.has("QRESYNC");
-  }
-
-  /** The client speaks RFC 9051: ESEARCH for SEARCH, nothing of \Recent, names in UTF-8. */
-  get rev2(): boolean {
-    return this.enabled.has("IMAP4REV2");
-  }
-
-  /** Names and quoted strings are UTF-8 both ways (RFC 6855 3, RFC 9051 5.1). */
-  get utf8(): boolean {
-    return this.enabled.has("UTF8=ACCEPT") || this.rev2;
   }
 
   /** Largest message of APPEND (RFC 7889). */
@@ -307,8 +219,11 @@ export class ImapSession {
         return this.#command();
       case "append-tail":
         return this.#appendTail();
-      case "sasl":
-        return this.#saslResponse();
+      case "sasl": {
+        const { bytes, start, end } = this.#framer;
+        if (this.#authentication === null) throw new Error("a SASL response outside AUTHENTICATE");
+        return this.#authenticated(this.#authentication.next(latin1(bytes, start, end)));
+      }
       case "idle": {
         const { bytes, start, end } = this.#framer;
         this.#mode = "command";
@@ -324,7 +239,7 @@ export class ImapSession {
 
   #cursor(): CommandCursor {
     const cursor = new CommandCursor(this.#framer.bytes, this.#framer.start, this.#framer.end);
-    cursor.utf8Names = this.utf8;
+    cursor.utf8Names = this.enabled.utf8;
     return cursor;
   }
 
@@ -443,30 +358,32 @@ export class ImapSession {
             password: command.password,
           },
         };
-      case "AUTHENTICATE":
-        return this.#authenticate(command.mechanism, command.initialResponse);
+      case "AUTHENTICATE": {
+        const authentication = Authentication.begin(this.#options.mechanisms, command.mechanism);
+        if (authentication === null) {
+          return this.#write({ status: "NO", code: "CANNOT", text: "Unknown SASL mechanism" });
+        }
+        this.#authentication = authentication;
+        return this.#authenticated(authentication.first(command.initialResponse));
+      }
       case "IDLE":
         this.#mode = "idle";
         this.out.text("+ idling\r\n");
         return { kind: "idle" };
     }
-    if (enablesCondstore(command)) this.enabled.add("CONDSTORE");
+    this.enabled.note(command);
     this.#waiting = "answer";
-    if (command.name === "SEARCH" && command.returns === null && this.rev2) {
+    if (command.name === "SEARCH" && command.returns === null && this.enabled.rev2) {
       // RFC 9051 6.4.4: without RETURN the answer is ESEARCH with ALL.
       return { kind: "command", command: { ...command, returns: RETURN_ALL }, rule };
     }
     return { kind: "command", command, rule };
   }
 
-  /** Unknown names are no error (RFC 5161 3.1); QRESYNC brings CONDSTORE along (RFC 7162 3.2.3). */
   #enable(names: readonly string[]): void {
-    const fresh = names.filter((name, at) =>
-      CAN_ENABLE.has(name) && !this.#hidden.has(name) && names.indexOf(name) === at && !this.enabled.has(name)
+    const told = this.enabled.add(names, this.#hidden).map((name) =>
+      name === "IMAP4REV2" ? " IMAP4rev2" : ` ${name}`
     );
-    for (const name of fresh) this.enabled.add(name);
-    if (this.enabled.has("QRESYNC")) this.enabled.add("CONDSTORE");
-    const told = fresh.map((name) => name === "IMAP4REV2" ? " IMAP4rev2" : ` ${name}`);
     this.out.text(`* ENABLED${told.join("")}\r\n`);
   }
 
@@ -497,7 +414,9 @@ export class ImapSession {
       return null;
     }
     if (cursor.badMailboxName) return this.#refuse(BAD_NAME);
-    if (append.utf8 && !this.utf8) return this.#refuse({ status: "BAD", text: "ENABLE UTF8=ACCEPT first" });
+    if (append.utf8 && !this.enabled.utf8) {
+      return this.#refuse({ status: "BAD", text: "ENABLE UTF8=ACCEPT first" });
+    }
     this.#closeAppend = append.utf8;
     const { messageOctets } = this.#options.limits;
     if (literalOctets > messageOctets) {
@@ -521,47 +440,17 @@ export class ImapSession {
     return APPEND_VOID;
   }
 
-  #authenticate(mechanism: string, initialResponse: string | null): ImapEvent | null {
-    const exchange = this.#options.mechanisms.get(mechanism)?.();
-    if (exchange === undefined) {
-      return this.#write({ status: "NO", code: "CANNOT", text: "Unknown SASL mechanism" });
-    }
-    this.#sasl = exchange;
-    this.#mechanism = mechanism;
-    if (initialResponse === null) return this.#saslStep(null);
-    // RFC 4959 3: "=" is an empty initial response.
-    return this.#saslText(initialResponse === "=" ? "" : initialResponse);
-  }
-
-  #saslResponse(): ImapEvent | null {
-    const { bytes, start, end } = this.#framer;
-    const text = latin1(bytes, start, end);
-    if (text !== "*") return this.#saslText(text);
-    this.#sasl = null;
-    this.#mode = "command";
-    return this.#write({ status: "BAD", text: "Authentication cancelled" });
-  }
-
-  #saslText(base64: string): ImapEvent | null {
-    const octets = fromBase64(base64);
-    if (octets !== null) return this.#saslStep(octets);
-    this.#sasl = null;
-    this.#mode = "command";
-    return this.#write({ status: "BAD", text: "Expected base64" });
-  }
-
-  #saslStep(response: Uint8Array | null): ImapEvent | null {
-    const step = this.#sasl?.step(response) ?? { kind: "malformed", text: "No exchange is running" };
+  #authenticated(step: AuthenticationStep): ImapEvent | null {
     if (step.kind === "challenge") {
       this.#mode = "sasl";
-      this.out.text(`+ ${step.octets.toBase64()}\r\n`);
+      this.out.text(`+ ${step.base64}\r\n`);
       return null;
     }
-    this.#sasl = null;
+    this.#authentication = null;
     this.#mode = "command";
-    if (step.kind === "malformed") return this.#write({ status: "BAD", text: step.text });
+    if (step.kind === "reply") return this.#write(step.reply);
     this.#waiting = "answer";
-    return { kind: "credentials", credentials: credentialsOf(this.#mechanism, step) };
+    return step;
   }
 
   #loginDisabled(): boolean {
@@ -614,46 +503,5 @@ export class ImapSession {
     );
     if (status === "BAD" && ++this.#errors >= this.#options.limits.errors) this.bye("Too many errors");
     return null;
-  }
-}
-
-/** CONDSTORE enabling commands (RFC 7162 3.1). */
-function enablesCondstore(command: Command): boolean {
-  switch (command.name) {
-    case "SELECT":
-    case "EXAMINE":
-      return command.condstore;
-    case "STATUS":
-      return command.items.includes("HIGHESTMODSEQ");
-    case "FETCH":
-      return command.changedSince !== null || command.items.some(({ kind }) => kind === "MODSEQ");
-    case "STORE":
-      return command.unchangedSince !== null;
-    case "SEARCH":
-    case "SORT":
-    case "THREAD":
-      return asksModSeq(command.key);
-    default:
-      return false;
-  }
-}
-
-const BAD_NAME: Reply = {
-  status: "NO",
-  code: "CANNOT",
-  text: "The mailbox name is not valid modified UTF-7",
-};
-
-function fault(cursor: CommandCursor): Reply {
-  const { expected, at } = cursor.fault ?? { expected: "something else", at: cursor.at };
-  return { status: "BAD", text: `Expected ${expected} at octet ${at - cursor.start + 1}` };
-}
-
-function fromBase64(text: string): Uint8Array | null {
-  if (/[^A-Za-z0-9+/=]/.test(text)) return null;
-  try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-  } catch {
-    return null; // the decoder's only way to say "malformed"
   }
 }

@@ -5,7 +5,7 @@
 import { overQuota } from "../../delivery/quota.ts";
 import { FactsBuilder } from "../../message/facts.ts";
 import type { AppendStart } from "../../protocols/imap/command.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { type Mailbox, type Spool, StorageError } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";

@@ -6,7 +6,8 @@
  */
 import type { Logger } from "@logtape/logtape";
 import type { Out } from "../../bytes/out.ts";
-import type { ImapSession, Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
+import type { ImapSession } from "../../protocols/imap/session.ts";
 import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";

@@ -1,7 +1,7 @@
 /** COPY and MOVE (RFC 3501 6.4.7, RFC 6851; COPYUID: RFC 4315 3). One transaction each. */
 import type { Command } from "../../protocols/imap/command.ts";
 import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";

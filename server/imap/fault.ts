@@ -1,5 +1,5 @@
 /** Faults of the store as IMAP replies, in one place (response codes: RFC 5530, RFC 3501 7.1). */
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import type { WriteResult } from "../../storage/ops.ts";
 import { no } from "./context.ts";
 

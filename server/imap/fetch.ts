@@ -13,7 +13,7 @@ import { formatDateTime } from "../../protocols/imap/format/date.ts";
 import { formatString } from "../../protocols/imap/format/string.ts";
 import { formatFlags } from "../../protocols/imap/format/flags.ts";
 import { type Ranges, rangesOf, resolve, SAVED_RESULT } from "../../protocols/imap/sequence_set.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
 import type { WriteResult } from "../../storage/ops.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
@@ -63,7 +63,7 @@ export async function fetch(
 ): Promise<Reply> {
   const selected = selectedOf(context);
   const { changedSince, vanished, uid } = command;
-  if (vanished && !(uid && context.session.qresync)) {
+  if (vanished && !(uid && context.session.enabled.qresync)) {
     return bad("VANISHED needs UID FETCH and ENABLE QRESYNC");
   }
   let ranges = resolveSet(selected, command);
@@ -325,7 +325,9 @@ function responseParts(
         text = pushSection(run, row, { item, text, parts });
         break;
       case "PREVIEW":
-        text += `PREVIEW ${formatString(run.facts.get(row.uid)?.preview ?? "", run.context.session.utf8)}`;
+        text += `PREVIEW ${
+          formatString(run.facts.get(row.uid)?.preview ?? "", run.context.session.enabled.utf8)
+        }`;
         break;
       case "SAVEDATE": {
         const savedAt = run.facts.get(row.uid)?.savedAt;

@@ -4,7 +4,7 @@ import type { StatusItem } from "../../protocols/imap/commands/status.ts";
 import { formatList, formatStatus } from "../../protocols/imap/format/list.ts";
 import { ancestors, joinPattern, listMatches } from "../../protocols/imap/list_match.ts";
 import { mailboxNameFault, SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
@@ -145,14 +145,14 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
       name: entry.name,
       attributes: attributesOf(command, entry, parents),
       childInfo: command.recursiveMatch && above.has(entry.name) ? options : [],
-      utf8: session.utf8,
+      utf8: session.enabled.utf8,
     }));
     if (command.returns.metadata.length > 0 && entry.mailbox !== null) {
       listMetadata(context, entry.mailbox, command.returns.metadata);
     }
     if (command.returns.status.length > 0 && entry.mailbox?.selectable === true) {
       const items = await statusOf(context, entry.mailbox, command.returns.status);
-      out.text(formatStatus(entry.name, items, session.utf8));
+      out.text(formatStatus(entry.name, items, session.enabled.utf8));
     }
   }
   return done;
@@ -183,7 +183,7 @@ export async function status(
   const mailbox = context.store.mailboxes.byName(accountOf(context).id, command.mailbox);
   if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "NONEXISTENT");
   const values = await statusOf(context, mailbox, command.items);
-  context.out.text(formatStatus(mailbox.name, values, context.session.utf8));
+  context.out.text(formatStatus(mailbox.name, values, context.session.enabled.utf8));
   return ok("Status completed");
 }
 

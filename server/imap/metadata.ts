@@ -12,7 +12,7 @@ import {
   type MetadataValue,
   writeMetadata,
 } from "../../protocols/imap/format/metadata.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import type { Change } from "../../storage/changes.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
@@ -32,7 +32,7 @@ export function getMetadata(context: ImapContext, command: Extract<Command, { na
   const { maxSize } = options;
   const values = maxSize === null ? all : all.filter(({ value }) => value.length <= maxSize);
   if (values.length > 0) {
-    writeMetadata(context.out, { mailbox: command.mailbox, values, utf8: context.session.utf8 });
+    writeMetadata(context.out, { mailbox: command.mailbox, values, utf8: context.session.enabled.utf8 });
   }
   const left = all.filter((one) => !values.includes(one)).map(({ value }) => value.length);
   return ok("Getmetadata completed", left.length === 0 ? "" : `METADATA LONGENTRIES ${Math.max(...left)}`);
@@ -49,7 +49,7 @@ export function listMetadata(
     entry,
     value: kept.find((one) => one.entry === entry)?.value ?? null,
   }));
-  writeMetadata(context.out, { mailbox: mailbox.name, values, utf8: context.session.utf8 });
+  writeMetadata(context.out, { mailbox: mailbox.name, values, utf8: context.session.enabled.utf8 });
 }
 
 export async function setMetadata(
@@ -93,7 +93,7 @@ export function noteAnnotations(
   context: ImapContext,
   change: Extract<Change, { kind: "annotations" }>,
 ): void {
-  if (context.account?.id !== change.accountId || !context.session.enabled.has("METADATA")) return;
+  if (context.account?.id !== change.accountId || !context.session.enabled.metadata) return;
   const pending = context.annotations ??= new Map();
   for (const entry of change.entries) {
     const key = `${change.mailboxId} ${entry}`;
@@ -121,6 +121,8 @@ export function tellAnnotations(context: ImapContext): void {
   for (const [mailboxId, keys] of byMailbox) {
     const name = mailboxId === SERVER ? null : store.mailboxes.byId(mailboxId)?.name;
     if (name === undefined) continue;
-    out.text(formatMetadataChange(name, keys.map((key) => key.slice(key.indexOf(" ") + 1)), session.utf8));
+    out.text(
+      formatMetadataChange(name, keys.map((key) => key.slice(key.indexOf(" ") + 1)), session.enabled.utf8),
+    );
   }
 }

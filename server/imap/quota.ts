@@ -6,7 +6,7 @@
  */
 import { quotaOf } from "../../delivery/quota.ts";
 import { formatQuota, formatQuotaRoot, type QuotaItem } from "../../protocols/imap/format/quota.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import type { Account, Mailbox } from "../../storage/store.ts";
 import { FLAG_DELETED } from "../../storage/changes.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
@@ -25,7 +25,7 @@ export function getQuota(context: ImapContext, command: { readonly root: string 
 export function getQuotaRoot(context: ImapContext, command: { readonly mailbox: string }): Reply {
   const mailbox = context.store.mailboxes.byName(accountOf(context).id, command.mailbox);
   if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
-  context.out.text(formatQuotaRoot(mailbox.name, ROOT, context.session.utf8));
+  context.out.text(formatQuotaRoot(mailbox.name, ROOT, context.session.enabled.utf8));
   context.out.text(formatQuota(ROOT, items(context)));
   return ok("Getquotaroot completed");
 }

@@ -16,7 +16,7 @@ import {
   type SearchReturn,
 } from "../../protocols/imap/search_program.ts";
 import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { emailId, threadId } from "./object_id.ts";
@@ -80,7 +80,7 @@ export async function findMessages(
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
   }
-  if (command.name === "SEARCH" && charset !== null && context.session.utf8) {
+  if (command.name === "SEARCH" && charset !== null && context.session.enabled.utf8) {
     return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   }
   const judge = compile(command.key, { selected, now: context.now() });

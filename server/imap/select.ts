@@ -16,7 +16,7 @@ import {
   rangesOf,
   resolve,
 } from "../../protocols/imap/sequence_set.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { MailboxView } from "../../protocols/imap/view.ts";
 import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import type { MailboxIndex } from "../../storage/store.ts";
@@ -39,9 +39,9 @@ export async function select(
 ): Promise<Reply> {
   const { store, out, session } = context;
   const { qresync } = command;
-  if (qresync !== null && !session.qresync) return bad("ENABLE QRESYNC first");
+  if (qresync !== null && !session.enabled.qresync) return bad("ENABLE QRESYNC first");
   // RFC 7162 3.2.11, RFC 9051 7.1: what comes before this line is about the old mailbox.
-  if (context.selected !== null && (session.qresync || session.rev2)) {
+  if (context.selected !== null && (session.enabled.qresync || session.enabled.rev2)) {
     out.text("* OK [CLOSED] Previous mailbox closed\r\n");
   }
   await leave(context);
@@ -52,7 +52,7 @@ export async function select(
   const index = await store.mailboxes.open(mailbox.id);
   if (index === null) return no("No such mailbox", "NONEXISTENT");
   // Nothing is \Recent for RFC 9051, and nothing is taken from other sessions for which it is.
-  let recentFrom = session.rev2 ? Infinity : mailbox.recentUid;
+  let recentFrom = session.enabled.rev2 ? Infinity : mailbox.recentUid;
   if (!readOnly && recentFrom < index.uidNext) {
     const claimed = await store.write({ kind: "claim-recent", mailboxId: mailbox.id });
     if (claimed.ok && claimed.kind === "recent") recentFrom = claimed.firstRecentUid;
@@ -64,16 +64,16 @@ export async function select(
   context.selected = { mailbox, index, view, readOnly, keywords, saved: [], stop };
   context.session.state = "selected";
   let text = formatSelectFlags([...keywords.values()], readOnly);
-  text += formatExists(view, session.rev2);
-  const unseen = session.rev2 ? -1 : firstUnseen(index);
+  text += formatExists(view, session.enabled.rev2);
+  const unseen = session.enabled.rev2 ? -1 : firstUnseen(index);
   if (unseen >= 0) text += `* OK [UNSEEN ${unseen + 1}] First unseen message\r\n`;
   text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
   text += `* OK [UIDNEXT ${index.uidNext}] Predicted next UID\r\n`;
   text += `* OK [HIGHESTMODSEQ ${index.highestModSeq}] Highest\r\n`;
-  if (session.rev2) {
+  if (session.enabled.rev2) {
     // RFC 9051 6.3.2: the name as the server knows it.
     const attributes = mailbox.specialUse === null ? [] : [mailbox.specialUse];
-    text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.utf8 });
+    text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.enabled.utf8 });
   }
   text += `* OK [MAILBOXID (${mailboxId(mailbox.id)})] Ok\r\n`; // RFC 8474 4.2
   out.text(text);
@@ -131,7 +131,9 @@ export async function close(context: ImapContext, expunge: boolean): Promise<Rep
       onlyDeleted: true,
     });
     if (!result.ok) return refusal(result);
-    if (result.kind === "expunged" && context.session.condstore) code = `HIGHESTMODSEQ ${result.modSeq}`;
+    if (result.kind === "expunged" && context.session.enabled.condstore) {
+      code = `HIGHESTMODSEQ ${result.modSeq}`;
+    }
   }
   await leave(context);
   return ok(expunge ? "Close completed" : "Unselect completed", code);
@@ -145,7 +147,7 @@ export async function leave(context: ImapContext): Promise<void> {
   if (context.session.state === "selected") context.session.state = "authenticated";
   selected.stop();
   const { mailbox, index, view, readOnly } = selected;
-  const arrived = view.largestUid >= mailbox.uidNext && !context.session.rev2;
+  const arrived = view.largestUid >= mailbox.uidNext && !context.session.enabled.rev2;
   index.release();
   if (arrived && !readOnly && index.exists) {
     await context.store.write({ kind: "claim-recent", mailboxId: mailbox.id });
@@ -194,7 +196,7 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
   }
   while (view.behind && context.selected === selected) {
     if (options.expunges && view.hasExpunged) {
-      if (context.session.qresync) {
+      if (context.session.enabled.qresync) {
         out.text(`* VANISHED ${formatRanges(rangesOf(view.takeVanished()))}\r\n`);
       } else {
         let text = "";
@@ -203,7 +205,7 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
       }
     }
     const exists = view.takeExists();
-    if (exists !== null) out.text(formatExists(view, context.session.rev2));
+    if (exists !== null) out.text(formatExists(view, context.session.enabled.rev2));
     const uids = view.takeFlags(TELL_BATCH);
     for (const uid of uids) writeFlags(context, selected, uid);
     if (uids.length < TELL_BATCH) return;
@@ -222,7 +224,7 @@ export function writeFlags(context: ImapContext, selected: Selected, uid: number
   const keywords = index.keywordsAt(position);
   if (keywords !== "") announce(context, selected, keywords);
   const flags = formatFlags(index.flagsAt(position), keywords, uid >= view.recentFrom);
-  const modSeq = context.session.condstore ? ` MODSEQ (${index.modSeqAt(position)})` : "";
+  const modSeq = context.session.enabled.condstore ? ` MODSEQ (${index.modSeqAt(position)})` : "";
   context.out.text(`* ${view.sequenceOf(uid)} FETCH (UID ${uid} FLAGS ${flags}${modSeq})\r\n`);
 }
 

@@ -9,7 +9,7 @@ import type { Command } from "../../protocols/imap/command.ts";
 import type { SortKey } from "../../protocols/imap/commands/sort.ts";
 import { formatEsearch } from "../../protocols/imap/format/search.ts";
 import { rangesOf } from "../../protocols/imap/sequence_set.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
 import { type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";

@@ -7,7 +7,7 @@ import {
   SAVED_RESULT,
   type SequenceSet,
 } from "../../protocols/imap/sequence_set.ts";
-import type { Reply } from "../../protocols/imap/session.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { writeFlags } from "./select.ts";
@@ -90,7 +90,7 @@ async function answerStore(
 ): Promise<Reply> {
   const { selected, ranges, silent, skip, conditional } = stored;
   const { index } = selected;
-  const onlyModSeq = silent && context.session.condstore;
+  const onlyModSeq = silent && context.session.enabled.condstore;
   const quiet = silent && !onlyModSeq;
   let gone = false;
   for (const [from, to] of ranges) {
@@ -132,6 +132,6 @@ export async function expunge(
   });
   // The EXPUNGE responses come with all other news before the tagged reply.
   if (!result.ok) return refusal(result);
-  const told = result.kind === "expunged" && result.uids.length > 0 && context.session.condstore;
+  const told = result.kind === "expunged" && result.uids.length > 0 && context.session.enabled.condstore;
   return ok("Expunge completed", told ? `HIGHESTMODSEQ ${result.modSeq}` : "");
 }

@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { Out } from "../../bytes/out.ts";
-import { DEFAULT_SESSION_LIMITS, ImapSession } from "../../protocols/imap/session.ts";
+import { ImapSession } from "../../protocols/imap/session.ts";
+import { DEFAULT_SESSION_LIMITS } from "../../protocols/imap/session_options.ts";
 import { PlainExchange } from "../protocols/imap/transcript.ts";
 import { cutsOf, fuzz, mutate, pieces, type Random } from "./fuzzing.ts";
 

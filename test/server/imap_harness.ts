@@ -1,9 +1,10 @@
 /** The IMAP driver over connections in memory and a real store on a temporary folder. */
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { FactsBuilder } from "../../message/facts.ts";
-import { DEFAULT_SESSION_LIMITS } from "../../protocols/imap/session.ts";
+import { DEFAULT_SESSION_LIMITS } from "../../protocols/imap/session_options.ts";
 import { Deadlines } from "../../server/deadline.ts";
-import { DEFAULT_IMAP_OPTIONS, type ImapOptions, ImapServer } from "../../server/imap.ts";
+import { ImapServer } from "../../server/imap.ts";
+import { DEFAULT_IMAP_OPTIONS, type ImapOptions } from "../../server/imap/options.ts";
 import type { LoginOutcome } from "../../server/login.ts";
 import type { PeerFacts, TlsFacts, Transport } from "../../server/transport.ts";
 import type { Target } from "../../storage/ops.ts";

@@ -9,15 +9,11 @@ import { encode, utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import { AFTER_LOGIN } from "../../../protocols/imap/capability.ts";
 import { LARGEST } from "../../../protocols/imap/sequence_set.ts";
-import {
-  DEFAULT_SESSION_LIMITS,
-  type ImapEvent,
-  ImapSession,
-  type Reply,
-  type SaslExchange,
-  type SaslStep,
-  type SessionOptions,
-} from "../../../protocols/imap/session.ts";
+import type { ImapEvent } from "../../../protocols/imap/event.ts";
+import type { Reply } from "../../../protocols/imap/reply.ts";
+import { ImapSession } from "../../../protocols/imap/session.ts";
+import { DEFAULT_SESSION_LIMITS, type SessionOptions } from "../../../protocols/imap/session_options.ts";
+import type { SaslExchange, SaslStep } from "../../../protocols/sasl/exchange.ts";
 
 export interface Transcript {
   readonly options: Partial<SessionOptions>;

@@ -1,0 +1,417 @@
+/**
+ * One IMAP connection: the loop that pulls events from the session and carries them out by the handlers beside it.
+ *
+ * It flushes when input runs out, before TLS, at the end, and above the high-water mark, and reads only when the session
+ * asks: that is the backpressure. Our own faults end the session with BYE and a log line.
+ */
+import { getLogger, type Logger } from "@logtape/logtape";
+import { HIGH_WATER_OCTETS, Out } from "../../bytes/out.ts";
+import type { Command } from "../../protocols/imap/command.ts";
+import type { CommandRule } from "../../protocols/imap/command_table.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
+import { ImapSession } from "../../protocols/imap/session.ts";
+import type { Credentials } from "../../protocols/sasl/exchange.ts";
+import { type Account, StorageError, type Store } from "../../storage/store.ts";
+import { BUSY_OCTETS, busyBuffers, IDLE_OCTETS } from "../buffers.ts";
+import { CompressedTransport } from "../compressed_transport.ts";
+import type { Deadline } from "../deadline.ts";
+import type { Transport } from "../transport.ts";
+import { Appending, beginAppend } from "./append.ts";
+import { bad, type ImapContext, no, ok, type Selected } from "./context.ts";
+import { runCommand } from "./dispatch.ts";
+import { Idling } from "./idle.ts";
+import { countCommand, faults } from "./metrics.ts";
+import type { ImapOptions, ImapServices } from "./options.ts";
+import { leave, tell } from "./select.ts";
+
+/** Work at a stretch before other sessions get a turn. */
+const MAX_TURN_MS = 8;
+
+/** A session as administration sees it. */
+export interface ImapSessionInfo {
+  readonly id: string;
+  readonly address: string;
+  readonly since: number;
+  readonly tls: boolean;
+  readonly account: string | null;
+  readonly mailbox: string | null;
+  readonly command: string;
+  readonly idling: boolean;
+}
+
+/** The other side is gone: nothing to answer, nothing to report. */
+class PeerGone extends Error {
+  override readonly name = "PeerGone";
+}
+
+export class Connection implements ImapContext {
+  readonly id: string;
+  readonly store: Store;
+  readonly session: ImapSession;
+  readonly out: Out;
+  readonly log: Logger;
+  account: Account | null = null;
+  selected: Selected | null = null;
+  annotations: Map<string, number> | null = null;
+
+  #transport: Transport;
+  #services: ImapServices;
+  #options: ImapOptions;
+  #since: number;
+  #deadline: Deadline;
+  #buffer = new Uint8Array(IDLE_OCTETS);
+  #busy: Uint8Array | null = null;
+  #writing: Promise<void> | null = null;
+  #append: Appending | null = null;
+  #idling: Idling | null = null;
+  #failures = 0;
+  #stopText: string | null = null;
+  #reading = false;
+  #turn = 0;
+
+  constructor(transport: Transport, services: ImapServices, options: ImapOptions) {
+    this.id = services.newId();
+    this.store = services.store;
+    this.out = new Out();
+    this.log = getLogger(["veredus", "imap"]).with({ session: this.id, address: transport.peer.address });
+    this.session = new ImapSession({
+      out: this.out,
+      hostName: services.hostName,
+      tlsActive: transport.tls !== null,
+      startTlsAvailable: transport.canStartTls,
+      plainLoginAllowed: options.plainLoginAllowed,
+      literals: options.literals,
+      mechanisms: services.mechanisms(() => this.#transport.tls),
+      serverId: new Map([["name", "Veredus"]]),
+      limits: options.limits,
+    });
+    this.#transport = transport;
+    this.#services = services;
+    this.#options = options;
+    this.#since = services.now();
+    this.#deadline = services.deadlines.add(options.timeouts.beforeLoginMs, () => this.#expired());
+  }
+
+  now(): number {
+    return this.#services.now();
+  }
+
+  newTraceId(): string {
+    return this.#services.newId();
+  }
+
+  changed(): void {
+    if (this.session.idling) this.#idling?.wake();
+    else if (this.#reading && this.session.ended) this.#leaveRead();
+  }
+
+  async drain(): Promise<void> {
+    if (this.out.pending > HIGH_WATER_OCTETS) {
+      await this.#flush();
+      this.#turn = performance.now();
+    } else if (performance.now() - this.#turn > MAX_TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.#turn = performance.now();
+    }
+  }
+
+  info(): ImapSessionInfo {
+    return {
+      id: this.id,
+      address: this.#transport.peer.address,
+      since: this.#since,
+      tls: this.session.tlsActive,
+      account: this.account?.address ?? null,
+      mailbox: this.selected?.mailbox.name ?? null,
+      command: this.session.commandName,
+      idling: this.session.idling,
+    };
+  }
+
+  /** Ends the session at the next place between two commands. */
+  stop(text: string): void {
+    this.#stopText ??= text;
+    if (this.#reading && (this.session.betweenCommands || this.session.idling)) this.#leaveRead();
+  }
+
+  /** An account was changed: a login that is no longer allowed ends. */
+  checkAccount(accountId: number | null): void {
+    const { account } = this;
+    if (account === null || (accountId !== null && accountId !== account.id)) return;
+    if (this.store.directory.accountById(account.id)?.enabled !== true) this.stop("The account was closed");
+  }
+
+  async run(): Promise<void> {
+    this.log.debug("session opened", { tls: this.session.tlsActive });
+    try {
+      this.session.greet();
+      await this.#loop();
+    } catch (error) {
+      await this.#failed(error);
+    } finally {
+      this.#deadline.cancel();
+      await this.#idling?.end();
+      this.#append?.discard();
+      this.#giveBusy();
+      await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
+      this.#transport.close();
+      this.log.debug("session closed", { account: this.account?.address ?? null });
+    }
+  }
+
+  async #loop(): Promise<void> {
+    const { session } = this;
+    this.#turn = performance.now();
+    for (;;) {
+      const event = session.next();
+      switch (event.kind) {
+        case "need-input":
+          if (!await this.#read()) return;
+          break;
+        case "command":
+          await this.#command(event.command, event.rule);
+          break;
+        case "credentials":
+          await this.#login(event.credentials);
+          break;
+        case "starttls":
+          await this.#startTls();
+          break;
+        case "compress":
+          await this.#flush();
+          session.dropInput();
+          this.#transport = new CompressedTransport(this.#transport);
+          break;
+        case "append": {
+          const begun = beginAppend(this, event.append);
+          if (begun instanceof Appending) {
+            this.#append = begun;
+            session.grantAppend();
+          } else this.#answer(begun);
+          break;
+        }
+        case "append-data":
+          await this.#append?.write(event.bytes, event.start, event.end);
+          break;
+        case "append-end": {
+          const append = this.#append;
+          this.#append = null;
+          const reply = append === null
+            ? no("Nothing to append")
+            : await this.#guarded(() => append.finish());
+          await tell(this, { expunges: true });
+          this.#answer(reply);
+          break;
+        }
+        case "append-void":
+          this.#append?.discard();
+          this.#append = null;
+          break;
+        case "idle":
+          this.#idling = new Idling(this, {
+            deadlines: this.#services.deadlines,
+            stillHereMs: this.#options.timeouts.stillHereMs,
+            flush: () => this.#flush(),
+            onEnd: (error) => this.#idleEnded(error),
+          });
+          this.#idling.wake();
+          break;
+        case "idle-end":
+          await this.#idling?.end();
+          this.#idling = null;
+          await tell(this, { expunges: true });
+          this.#answer(event.done ? ok("Idle completed") : bad("Expected DONE"));
+          break;
+        case "close":
+          await this.#flush();
+          return;
+        default:
+          return event satisfies never;
+      }
+      if (this.out.pending > HIGH_WATER_OCTETS) await this.#flush();
+    }
+  }
+
+  async #command(command: Command, rule: CommandRule): Promise<void> {
+    // ENABLE IMAP4rev2 may come while a mailbox is open.
+    if (this.session.enabled.rev2 && this.selected !== null) this.selected.view.recentFrom = Infinity;
+    const reply = await this.#guarded(() =>
+      command.name === "UNAUTHENTICATE" ? this.#unauthenticate() : runCommand(this, command)
+    );
+    await tell(this, { expunges: !rule.usesSequence });
+    this.#answer(reply);
+    if (command.name === "UNAUTHENTICATE") await this.#endCompression();
+  }
+
+  /** Disk trouble is a reply; everything else unexpected is a fault of ours and ends the session. */
+  async #guarded(run: () => Promise<Reply> | Reply): Promise<Reply> {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.log.error("storage failed", { error, command: this.session.commandName });
+      return no("Not possible just now", "UNAVAILABLE");
+    }
+  }
+
+  #answer(reply: Reply): void {
+    if (this.session.ended) return; // BYE is said already
+    countCommand(this.session.commandName, reply.status);
+    this.session.answer(reply);
+  }
+
+  async #login(credentials: Credentials): Promise<void> {
+    const outcome = await this.#services.login(credentials, this.#transport.peer, this.#transport.tls);
+    switch (outcome.kind) {
+      case "ok":
+        this.account = outcome.account;
+        this.#deadline.extend(this.#options.timeouts.idleMs);
+        countCommand(this.session.commandName, "OK");
+        this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
+        return this.session.loggedIn(new Set(outcome.account.hiddenCapabilities));
+      case "wrong":
+        this.#answer(no("Wrong user name or password", "AUTHENTICATIONFAILED"));
+        if (++this.#failures >= this.#options.loginFailures) this.session.bye("Too many failed logins");
+        return;
+      case "unavailable":
+        return this.#answer(no("Logins are not possible just now, try again", "UNAVAILABLE"));
+      case "blocked":
+        return this.session.bye("Too many failed logins", "UNAVAILABLE");
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** RFC 8437: the connection starts again, with the time a new one has. */
+  async #unauthenticate(): Promise<Reply> {
+    await leave(this);
+    this.log.info("logged out", { account: this.account?.address ?? null });
+    this.account = null;
+    this.annotations = null;
+    this.session.unauthenticate();
+    this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
+    return ok("Unauthenticated");
+  }
+
+  /** RFC 8437 2: compression ends behind the tagged OK; what the client sent inside it is void. */
+  async #endCompression(): Promise<void> {
+    if (!(this.#transport instanceof CompressedTransport)) return;
+    await this.#flush();
+    this.session.dropInput();
+    this.session.compressed = false;
+    this.#transport = this.#transport.stop();
+  }
+
+  async #startTls(): Promise<void> {
+    await this.#flush();
+    this.session.dropInput();
+    try {
+      this.#transport = await this.#transport.startTls();
+    } catch (error) {
+      throw new PeerGone("the TLS handshake failed", { cause: error });
+    }
+    this.session.tlsStarted();
+  }
+
+  /** Flushes and reads; false when the connection is over. */
+  async #read(): Promise<boolean> {
+    const { session } = this;
+    await this.#flush();
+    if (this.#stopText !== null && (session.betweenCommands || session.idling)) {
+      session.bye(this.#stopText, "UNAVAILABLE");
+      return true;
+    }
+    if (session.ended) return true;
+    const { idleMs, stallMs } = this.#options.timeouts;
+    if (this.account !== null) {
+      this.#deadline.extend(session.betweenCommands || session.idling ? idleMs : stallMs);
+    }
+    const buffer = this.#readBuffer();
+    this.#reading = true;
+    let count: number | null;
+    try {
+      count = await this.#transport.read(buffer);
+    } catch (error) {
+      if (this.#stopText === null && !session.ended) {
+        throw new PeerGone("reading failed", { cause: error });
+      }
+      count = null;
+    }
+    this.#reading = false;
+    if (count === null) return false;
+    this.#turn = performance.now();
+    session.feed(buffer.subarray(0, count));
+    return true;
+  }
+
+  /** A large one while a message streams in, the session's own otherwise. */
+  #readBuffer(): Uint8Array {
+    if (this.#append !== null && this.#append.sizeOctets > IDLE_OCTETS) {
+      this.#busy ??= busyBuffers.take();
+      return this.#busy;
+    }
+    this.#giveBusy();
+    return this.#buffer;
+  }
+
+  #giveBusy(): void {
+    if (this.#busy === null) return;
+    busyBuffers.give(this.#busy);
+    this.#busy = null;
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+    if (this.out.pending === 0) return;
+    this.#writing = this.#write(this.out.take());
+    await this.#writing;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
+      await this.#transport.write(bytes);
+    } catch (error) {
+      throw new PeerGone("writing failed", { cause: error });
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  #expired(): void {
+    if (this.session.ended) return this.#transport.close();
+    this.#stopText ??= "Too long without a command";
+    if (this.#reading && (this.session.betweenCommands || this.session.idling)) return this.#leaveRead();
+    // In the middle of a command or of a write that is not taken: there is nobody to talk to.
+    this.log.info("session stalled", { command: this.session.commandName });
+    this.#transport.close();
+  }
+
+  /** Says BYE to a client we are only waiting for; closing ends the read. */
+  #leaveRead(): void {
+    this.#idling?.end().catch((error) => this.#idleEnded(error));
+    if (this.#stopText !== null) this.session.bye(this.#stopText, "UNAVAILABLE");
+    this.#flush().catch((error) => this.log.debug("BYE was not taken", { error })).finally(() =>
+      this.#transport.close()
+    );
+  }
+
+  #idleEnded(error: unknown): void {
+    if (error !== null && !(error instanceof PeerGone)) {
+      faults.inc();
+      this.log.error("telling changes failed", { error });
+    }
+    this.#transport.close();
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (error instanceof PeerGone) {
+      this.log.debug("connection lost", { error });
+      return;
+    }
+    faults.inc();
+    this.log.error("session failed", { error, command: this.session.commandName });
+    this.session.bye("The server has a fault", "SERVERBUG");
+    await this.#flush().catch((late) => this.log.debug("BYE was not taken", { error: late }));
+  }
+}

@@ -1,0 +1,53 @@
+/** What the IMAP driver is made with: services of the thread, time limits, settings. */
+import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "../../protocols/imap/session_options.ts";
+import type { Store } from "../../storage/store.ts";
+import type { Deadlines } from "../deadline.ts";
+import type { Login, SessionMechanismsOf } from "../login.ts";
+
+export interface ImapServices {
+  readonly store: Store;
+  readonly deadlines: Deadlines;
+  readonly login: Login;
+  /** SASL mechanisms by name in capitals. */
+  readonly mechanisms: SessionMechanismsOf;
+  readonly hostName: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** A new id for a session or a message. */
+  readonly newId: () => string;
+}
+
+export interface ImapTimeouts {
+  /** From the connection to the login, in all. */
+  readonly beforeLoginMs: number;
+  /** Without a command, also in IDLE. RFC 3501 5.4 asks for 30 minutes at least. */
+  readonly idleMs: number;
+  /** In the middle of a command, and for a client that does not read. */
+  readonly stallMs: number;
+  readonly stillHereMs: number;
+}
+
+export const DEFAULT_IMAP_TIMEOUTS: ImapTimeouts = {
+  beforeLoginMs: 3 * 60_000,
+  idleMs: 35 * 60_000,
+  stallMs: 5 * 60_000,
+  stillHereMs: 2 * 60_000,
+};
+
+export interface ImapOptions {
+  /** Passwords are taken without TLS (loopback in local mode). */
+  readonly plainLoginAllowed: boolean;
+  readonly literals: "LITERAL+" | "LITERAL-";
+  readonly limits: SessionLimits;
+  readonly timeouts: ImapTimeouts;
+  /** Refused logins before BYE. */
+  readonly loginFailures: number;
+}
+
+export const DEFAULT_IMAP_OPTIONS: ImapOptions = {
+  plainLoginAllowed: false,
+  literals: "LITERAL+",
+  limits: DEFAULT_SESSION_LIMITS,
+  timeouts: DEFAULT_IMAP_TIMEOUTS,
+  loginFailures: 5,
+};
