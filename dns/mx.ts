@@ -44,8 +44,16 @@ export type MxResult =
   | { readonly kind: "failed"; readonly temporary: boolean; readonly reason: string };
 
 export type AddressResult =
-  /** IPv6 and IPv4, each family shuffled, IPv6 first. */
-  | { readonly kind: "addresses"; readonly addresses: readonly string[] }
+  /**
+   * IPv6 and IPv4, each family shuffled, IPv6 first. `secure`: DNSSEC vouches for all of them and for the aliases on the
+   * way to `canonicalName`.
+   */
+  | {
+    readonly kind: "addresses";
+    readonly addresses: readonly string[];
+    readonly canonicalName: string;
+    readonly secure: boolean;
+  }
   /** The host does not exist or has no address: try the next one. */
   | { readonly kind: "none" }
   | { readonly kind: "failed"; readonly temporary: boolean; readonly reason: string };
@@ -124,12 +132,17 @@ export async function lookupAddresses(
     resolver.resolve(host, "A"),
   ]);
   const addresses: string[] = [];
+  let canonicalName = host;
+  let secure = true;
   for (const answer of [six, four]) {
     if (answer.status === "rejected") continue;
     const family = answer.value.records.map((record) => record.address);
+    if (family.length === 0) continue;
+    canonicalName = answer.value.canonicalName;
+    secure &&= answer.value.security === "secure";
     addresses.push(...shuffled(family, random).slice(0, MAX_ADDRESSES));
   }
-  if (addresses.length > 0) return { kind: "addresses", addresses };
+  if (addresses.length > 0) return { kind: "addresses", addresses, canonicalName, secure };
   if (six.status === "rejected") return failure(six.reason);
   if (four.status === "rejected") return failure(four.reason);
   return { kind: "none" };

@@ -131,3 +131,11 @@ export function nameOctets(name: string): Uint8Array<ArrayBuffer> | null {
   octets.push(0);
   return Uint8Array.from(octets);
 }
+
+/** RFC 6125 6.4.3: `*` stands for exactly one leftmost label. */
+export function covers(pattern: string, name: string): boolean {
+  if (pattern === name) return true;
+  if (!pattern.startsWith("*.")) return false;
+  const dot = name.indexOf(".");
+  return dot > 0 && name.slice(dot + 1) === pattern.slice(2);
+}

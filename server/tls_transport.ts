@@ -13,6 +13,7 @@
 import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
+import { covers } from "../dns/name.ts";
 import type { Certificate } from "./certificate.ts";
 import { closeQuietly, type TlsUpgrader } from "./deno_transport.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
@@ -108,14 +109,6 @@ function contextsOf(certificates: readonly Certificate[]): NamedContext[] {
       maxVersion: "TLSv1.3",
     }),
   }));
-}
-
-/** RFC 6125 6.4.3: `*` stands for exactly one leftmost label. */
-export function covers(pattern: string, name: string): boolean {
-  if (pattern === name) return true;
-  if (!pattern.startsWith("*.")) return false;
-  const dot = name.indexOf(".");
-  return dot > 0 && name.slice(dot + 1) === pattern.slice(2);
 }
 
 /** The TLS session as drivers see it. */

@@ -130,14 +130,31 @@ Deno.test("addresses of a host", async () => {
   assert.deepEqual(await lookupAddresses(resolver, "both.test", LAST), {
     kind: "addresses",
     addresses: ["2001:db8::1", "192.0.2.1", "192.0.2.2"],
+    canonicalName: "both.test",
+    secure: false,
   });
   assert.deepEqual(await lookupAddresses(resolver, "both.test", () => 0), {
     kind: "addresses",
     addresses: ["2001:db8::1", "192.0.2.2", "192.0.2.1"],
+    canonicalName: "both.test",
+    secure: false,
   });
   assert.deepEqual(await lookupAddresses(resolver, "half.test", LAST), {
     kind: "addresses",
     addresses: ["192.0.2.2"],
+    canonicalName: "half.test",
+    secure: false,
+  });
+  const alias = new MockResolver({
+    "alias.test CNAME": [{ type: "CNAME", target: "host.test" }],
+    "host.test A": [a("192.0.2.3")],
+  });
+  alias.security = "secure";
+  assert.deepEqual(await lookupAddresses(alias, "alias.test", LAST), {
+    kind: "addresses",
+    addresses: ["192.0.2.3"],
+    canonicalName: "host.test",
+    secure: true,
   });
   assert.deepEqual(await lookupAddresses(resolver, "nowhere.test", LAST), { kind: "none" });
   assert.deepEqual(await lookupAddresses(resolver, "slow.test", LAST), {

@@ -138,6 +138,8 @@ Deno.test("zones of a real server", async (t) => {
       assert.deepEqual(await lookupAddresses(resolver, "mx1.example.test", Math.random), {
         kind: "addresses",
         addresses: ["2001:db8::10", "192.0.2.10"],
+        canonicalName: "mx1.example.test",
+        secure: false,
       });
     });
     await t.step("a server that is not there is passed over", async () => {
