@@ -1,12 +1,12 @@
 /** Reads of aggregate reports that came in, and of what we saw of other domains for those that we send. */
-import type { ObservedRow } from "./ops.ts";
+import type { ObservedRow, ReportKind } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 
 /** One row of one report. */
 export interface ReportLine {
   readonly id: number;
   readonly position: number;
-  readonly kind: "dmarc" | "tls";
+  readonly kind: ReportKind;
   readonly domain: string;
   readonly organization: string;
   readonly sender: string;
@@ -21,7 +21,7 @@ export interface ReportLine {
 }
 
 export interface ReportFilter {
-  readonly kind?: "dmarc" | "tls";
+  readonly kind?: ReportKind;
   readonly domain?: string;
   readonly source?: string;
   readonly result?: string;
@@ -34,8 +34,17 @@ export interface AuthReports {
     page: { readonly before: { readonly id: number; readonly position: number }; readonly limit: number },
   ): ReportLine[];
   /** Days and policy domains seen before `day`, oldest first. */
-  observedBefore(day: number, limit: number): { readonly day: number; readonly policyDomain: string }[];
-  observed(day: number, policyDomain: string, limit: number): ObservedRow[];
+  observedBefore(
+    kind: ReportKind,
+    day: number,
+    limit: number,
+  ): { readonly day: number; readonly policyDomain: string }[];
+  /** Rows of one day and policy domain, the most frequent first. */
+  observed(
+    kind: ReportKind,
+    of: { readonly day: number; readonly policyDomain: string },
+    limit: number,
+  ): ObservedRow[];
 }
 
 const LINE =
@@ -67,7 +76,7 @@ export class SqlAuthReports implements AuthReports {
     ).map((row) => ({
       id: row[0] as number,
       position: row[1] as number,
-      kind: row[2] as "dmarc" | "tls",
+      kind: row[2] as ReportKind,
       domain: row[3] as string,
       organization: row[4] as string,
       sender: row[5] as string,
@@ -82,16 +91,24 @@ export class SqlAuthReports implements AuthReports {
     }));
   }
 
-  observedBefore(day: number, limit: number): { readonly day: number; readonly policyDomain: string }[] {
+  observedBefore(
+    kind: ReportKind,
+    day: number,
+    limit: number,
+  ): { readonly day: number; readonly policyDomain: string }[] {
     return this.#statements.rows(
-      "SELECT DISTINCT day, policy_domain FROM dmarc_observed WHERE day < ? ORDER BY day, policy_domain LIMIT ?",
-    ).all(day, limit).map((row) => ({ day: row[0] as number, policyDomain: row[1] as string }));
+      "SELECT DISTINCT day, policy_domain FROM observed WHERE kind = ? AND day < ? ORDER BY day, policy_domain LIMIT ?",
+    ).all(kind, day, limit).map((row) => ({ day: row[0] as number, policyDomain: row[1] as string }));
   }
 
-  observed(day: number, policyDomain: string, limit: number): ObservedRow[] {
+  observed(
+    kind: ReportKind,
+    { day, policyDomain }: { readonly day: number; readonly policyDomain: string },
+    limit: number,
+  ): ObservedRow[] {
     return this.#statements.rows(
-      "SELECT row, count FROM dmarc_observed WHERE day = ? AND policy_domain = ? ORDER BY count DESC LIMIT ?",
-    ).all(day, policyDomain, limit).map((row) => ({
+      "SELECT row, count FROM observed WHERE kind = ? AND day = ? AND policy_domain = ? ORDER BY count DESC LIMIT ?",
+    ).all(kind, day, policyDomain, limit).map((row) => ({
       day,
       policyDomain,
       row: row[0] as string,

@@ -6,9 +6,23 @@
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
 import type { FlagState } from "./changes.ts";
-import type { DkimKeyState, OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
+import type {
+  DkimKeyState,
+  OverQuota,
+  PolicyKind,
+  QueueTls,
+  ReportKind,
+  SubaddressFolder,
+} from "./schema.ts";
 
-export type { DkimKeyState, OverQuota, PolicyKind, QueueTls, SubaddressFolder } from "./schema.ts";
+export type {
+  DkimKeyState,
+  OverQuota,
+  PolicyKind,
+  QueueTls,
+  ReportKind,
+  SubaddressFolder,
+} from "./schema.ts";
 
 /** Where a record of the blob segments lies. */
 export interface BlobAddress {
@@ -219,7 +233,6 @@ export type WriteOp =
     readonly ifBefore: number;
     readonly keep: number;
   }
-  /** With `add` the count grows by it; else the row is replaced. */
   | { readonly kind: "put-dkim-key"; readonly key: DkimKeyInput }
   /** Goes on to the next state; a revoked key loses its private part. */
   | {
@@ -232,9 +245,15 @@ export type WriteOp =
   /** A report that is there already is left as it is. */
   | { readonly kind: "put-report"; readonly report: ReportInput }
   | { readonly kind: "remove-reports"; readonly receivedBefore: number }
-  /** What was seen of other domains' mail; counts add up. */
-  | { readonly kind: "observe-dmarc"; readonly rows: readonly ObservedRow[] }
-  | { readonly kind: "remove-observed"; readonly day: number; readonly policyDomain: string }
+  /** What was seen of other domains, for the reports to them; counts add up. */
+  | { readonly kind: "observe"; readonly of: ReportKind; readonly rows: readonly ObservedRow[] }
+  | {
+    readonly kind: "remove-observed";
+    readonly of: ReportKind;
+    readonly day: number;
+    readonly policyDomain: string;
+  }
+  /** With `add` the count grows by it; else the row is replaced. */
   | { readonly kind: "put-state"; readonly rows: readonly PolicyRow[]; readonly add: boolean }
   | { readonly kind: "remove-state"; readonly of: PolicyKind; readonly keys: readonly string[] }
   /** Drops at most a few thousand rows that ended before `at`. */
@@ -254,7 +273,7 @@ export interface DkimKeyInput {
 }
 
 export interface ReportInput {
-  readonly kind: "dmarc" | "tls";
+  readonly kind: ReportKind;
   readonly domain: string;
   readonly organization: string;
   readonly reportId: string;

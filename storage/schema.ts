@@ -259,7 +259,7 @@ export const queueRecipients = sqliteTable("queue_recipients", {
 ]);
 
 /**
- * What the checks of incoming mail remember: greylisted triplets, sums of a day, bans. Rows past their end mean nothing
+ * What checks remember: greylisted triplets, sums of a day, bans, the TLS of other domains. Rows past their end mean nothing
  * and are swept.
  */
 export const policyState = sqliteTable("policy_state", {
@@ -275,8 +275,20 @@ export const policyState = sqliteTable("policy_state", {
   index("policy_state_expires").on(table.expiresAt),
 ]);
 
-/** `sent` and `first-time` are by login and day, `known` the recipients a login has written to. */
-export type PolicyKind = "ban" | "greylist" | "known" | "sent" | "first-time" | "noticed" | "dns-trouble";
+/**
+ * `sent` and `first-time` are by login and day, `known` the recipients a login has written to.
+ * `sts` are MTA-STS policies of other domains, the policy in `note`; `tls-seen` are domains that took mail under TLS.
+ */
+export type PolicyKind =
+  | "ban"
+  | "greylist"
+  | "known"
+  | "sent"
+  | "first-time"
+  | "noticed"
+  | "dns-trouble"
+  | "sts"
+  | "tls-seen";
 
 /** Keys that sign for our domains. */
 export const dkimKeys = sqliteTable("dkim_keys", {
@@ -299,10 +311,13 @@ export const dkimKeys = sqliteTable("dkim_keys", {
 
 export type DkimKeyState = "waiting" | "signing" | "retired" | "revoked";
 
+/** Aggregate reports: of DMARC (RFC 9990) and of TLS (RFC 8460). */
+export type ReportKind = "dmarc" | "tls";
+
 /** Aggregate reports that others sent us: DMARC (RFC 9990) and TLS (RFC 8460). */
 export const authReports = sqliteTable("auth_reports", {
   id: integer("id").primaryKey(),
-  kind: text("kind").$type<"dmarc" | "tls">().notNull(),
+  kind: text("kind").$type<ReportKind>().notNull(),
   /** Whom it is about, a domain of ours. */
   domain: text("domain").notNull(),
   /** Who reports, as it says itself. */
@@ -332,15 +347,16 @@ export const authReportRows = sqliteTable("auth_report_rows", {
   detail: text("detail").notNull(),
 }, (table) => [primaryKey({ columns: [table.reportId, table.position] })]);
 
-/** What we saw of other domains' mail in a day (UTC), for the reports that we send. */
-export const dmarcObserved = sqliteTable("dmarc_observed", {
+/** What we saw of other domains in a day (UTC), for the reports that we send: of their mail, and of TLS towards them. */
+export const observed = sqliteTable("observed", {
+  kind: text("kind").$type<ReportKind>().notNull(),
   /** Milliseconds of its beginning. */
   day: integer("day").notNull(),
   policyDomain: text("policy_domain").notNull(),
   /** One row of the report without its count, JSON. */
   row: text("row").notNull(),
   count: integer("count").notNull(),
-}, (table) => [primaryKey({ columns: [table.day, table.policyDomain, table.row] })]);
+}, (table) => [primaryKey({ columns: [table.kind, table.day, table.policyDomain, table.row] })]);
 
 /** Octets of freed records per segment: what compaction goes by. */
 export const segmentDead = sqliteTable("segment_dead", {

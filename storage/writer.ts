@@ -301,8 +301,8 @@ export class Writer implements WriterPort {
         return senderDomains.putReport(context, op);
       case "remove-reports":
         return senderDomains.removeReports(context, op);
-      case "observe-dmarc":
-        return senderDomains.observeDmarc(context, op);
+      case "observe":
+        return senderDomains.observe(context, op);
       case "remove-observed":
         return senderDomains.removeObserved(context, op);
       case "put-state":

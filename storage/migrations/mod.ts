@@ -25,4 +25,12 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0005_lumpy_elektra",
     statements: ["CREATE TABLE `annotations` (\n\t`account_id` integer NOT NULL,\n\t`mailbox_id` integer NOT NULL,\n\t`entry` text NOT NULL,\n\t`value` blob NOT NULL,\n\tPRIMARY KEY(`account_id`, `mailbox_id`, `entry`)\n) STRICT, WITHOUT ROWID;","ALTER TABLE `accounts` ADD `hidden_capabilities` text DEFAULT '' NOT NULL;"],
   },
+  {
+    name: "0006_worthless_pride",
+    statements: ["DROP TABLE `dmarc_observed`;"],
+  },
+  {
+    name: "0007_overjoyed_silvermane",
+    statements: ["CREATE TABLE `observed` (\n\t`kind` text NOT NULL,\n\t`day` integer NOT NULL,\n\t`policy_domain` text NOT NULL,\n\t`row` text NOT NULL,\n\t`count` integer NOT NULL,\n\tPRIMARY KEY(`kind`, `day`, `policy_domain`, `row`)\n) STRICT, WITHOUT ROWID;"],
+  },
 ];

@@ -1,4 +1,4 @@
-/** Keys that sign for our domains, reports about them, and what we saw of others' mail. */
+/** Keys that sign for our domains, reports about them, and what we saw of other domains. */
 import type { WriteOp, WriteResult } from "../ops.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 
@@ -74,21 +74,22 @@ export function removeReports(
   return DONE;
 }
 
-export function observeDmarc(context: OperationContext, { rows }: Op<"observe-dmarc">): WriteResult {
+export function observe(context: OperationContext, { of, rows }: Op<"observe">): WriteResult {
   for (const { day, policyDomain, row, count } of rows) {
     const added = context.sql(
-      "UPDATE dmarc_observed SET count = count + ? WHERE day = ? AND policy_domain = ? AND row = ?",
-    ).run(count, day, policyDomain, row);
+      "UPDATE observed SET count = count + ? WHERE kind = ? AND day = ? AND policy_domain = ? AND row = ?",
+    ).run(count, of, day, policyDomain, row);
     if (added.changes > 0) continue;
     context.sql(
-      "INSERT INTO dmarc_observed (day, policy_domain, row, count) SELECT ?, ?, ?, ? WHERE " +
-        "(SELECT count(*) FROM dmarc_observed WHERE day = ? AND policy_domain = ?) < ?",
-    ).run(day, policyDomain, row, count, day, policyDomain, MAX_OBSERVED_ROWS);
+      "INSERT INTO observed (kind, day, policy_domain, row, count) SELECT ?, ?, ?, ?, ? WHERE " +
+        "(SELECT count(*) FROM observed WHERE kind = ? AND day = ? AND policy_domain = ?) < ?",
+    ).run(of, day, policyDomain, row, count, of, day, policyDomain, MAX_OBSERVED_ROWS);
   }
   return DONE;
 }
 
 export function removeObserved(context: OperationContext, op: Op<"remove-observed">): WriteResult {
-  context.sql("DELETE FROM dmarc_observed WHERE day = ? AND policy_domain = ?").run(op.day, op.policyDomain);
+  context.sql("DELETE FROM observed WHERE kind = ? AND day = ? AND policy_domain = ?")
+    .run(op.of, op.day, op.policyDomain);
   return DONE;
 }

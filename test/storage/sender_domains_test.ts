@@ -66,12 +66,19 @@ Deno.test("what was seen adds up by day and domain", async () => {
   const test = await TestStore.open();
   const row = { day: 0, policyDomain: "a.test", row: "{}", count: 2 };
   await test.ok({
-    kind: "observe-dmarc",
+    kind: "observe",
+    of: "dmarc",
     rows: [row, row, { ...row, row: "{1}" }, { ...row, day: 86_400_000 }],
   });
-  assert.deepEqual(test.store.reports.observedBefore(86_400_000, 10), [{ day: 0, policyDomain: "a.test" }]);
-  assert.deepEqual(test.store.reports.observed(0, "a.test", 10).map(({ count }) => count), [4, 2]);
-  await test.ok({ kind: "remove-observed", day: 0, policyDomain: "a.test" });
-  assert.deepEqual(test.store.reports.observed(0, "a.test", 10), []);
+  assert.deepEqual(test.store.reports.observedBefore("dmarc", 86_400_000, 10), [{
+    day: 0,
+    policyDomain: "a.test",
+  }]);
+  assert.deepEqual(
+    test.store.reports.observed("dmarc", { day: 0, policyDomain: "a.test" }, 10).map(({ count }) => count),
+    [4, 2],
+  );
+  await test.ok({ kind: "remove-observed", of: "dmarc", day: 0, policyDomain: "a.test" });
+  assert.deepEqual(test.store.reports.observed("dmarc", { day: 0, policyDomain: "a.test" }, 10), []);
   await test.close();
 });
