@@ -3,7 +3,8 @@ import nodeTls from "node:tls";
 import net from "node:net";
 import { type Certificate, makeSelfSigned } from "../../server/certificate.ts";
 import { DenoTransport, peerFacts } from "../../server/deno_transport.ts";
-import { canServeTls, covers, TlsServer } from "../../server/tls_transport.ts";
+import { covers } from "../../dns/name.ts";
+import { canServeTls, TlsServer } from "../../server/tls_transport.ts";
 import type { Transport } from "../../server/transport.ts";
 
 const encoder = new TextEncoder();
