@@ -1,6 +1,6 @@
 /** Looks inside a zod schema: keys, defaults and docs under the wrappers that transforms and defaults add. */
 import { z } from "zod";
-import type { KeyDoc } from "./schema.ts";
+import type { KeyDoc } from "./keys.ts";
 
 /** The schema under pipes, defaults and optional marks, and the default met on the way. */
 export interface Unwrapped {

@@ -1,0 +1,306 @@
+/** Keys about mail that comes in: checks, sender authentication, bans. */
+import { RE2JS } from "re2js";
+import { z } from "zod";
+import { RATE_FACTS } from "../../filter/checks/rate.ts";
+import { STAGES } from "../../filter/verdict.ts";
+import {
+  type BansConfig,
+  type CheckConfig,
+  type CheckKind,
+  CHECKS,
+  DEFAULT_BANS,
+  DEFAULT_CHECK,
+  DEFAULT_FILTER,
+  DEFAULT_SENDER_CHECKS,
+  type FilterConfig,
+  type SenderChecksConfig,
+} from "./config.ts";
+import { parseHostPort } from "./host_port.ts";
+import { about, domain, duration, hostPortText, lower, network, whole } from "./keys.ts";
+
+const zone = z.strictObject({
+  zone: about(domain, "the list's domain", "bl.example.net"),
+  of: about(z.enum(["address", "sender", "helo"]).default("address"), "address, sender (its domain) or helo"),
+  weight: about(z.number().default(1), "of any answer; below 0 it speaks for the client"),
+  codes: about(z.record(z.ipv4(), z.number()).default({}), "weights of certain answers", { "127.0.0.2": 3 }),
+});
+
+/** What each kind does when nothing is said, and when it is asked. */
+const CHECK_DEFAULTS: Readonly<Record<CheckKind, Pick<CheckConfig, "action" | "stages">>> = {
+  "null-mx": { action: "reject", stages: ["mail"] },
+  list: { action: "reject", stages: ["mail"] },
+  dnsbl: { action: "tag", stages: ["mail"] },
+  "reverse-dns": { action: "tag", stages: ["connect"] },
+  helo: { action: "tag", stages: ["ehlo"] },
+  "early-talker": { action: "tag", stages: ["ehlo"] },
+  greylist: { action: "defer", stages: ["rcpt"] },
+  rate: { action: "defer", stages: ["rcpt"] },
+  sending: { action: "defer", stages: ["mail", "rcpt"] },
+  http: { action: "reject", stages: ["rcpt"] },
+  milter: { action: "reject", stages: ["connect", "ehlo", "mail", "rcpt", "data", "message"] },
+  script: { action: "reject", stages: ["message"] },
+};
+const NO_STRINGS: string[] = [];
+const names = (doc: string, sample: string[]) =>
+  about(z.array(z.string().min(1)).default(NO_STRINGS), doc, sample);
+const pattern = z.string().refine(isPattern, { error: "a regular expression as RE2 has them" });
+
+const check = z.strictObject({
+  check: about(z.enum(CHECKS), `one of ${CHECKS.join(", ")}`, "list"),
+  name: about(
+    z.string().regex(/^[a-z0-9-]{0,60}$/, { error: "a-z, 0-9 and -" }).default(""),
+    "in the log and in headers; left out: what it is",
+  ),
+  action: about(
+    z.enum(["accept", "reject", "defer", "discard", "quarantine", "tag"]).optional(),
+    "what happens when it finds something: accept, reject, defer, discard, quarantine or tag. Left out: reject for\n" +
+      "null-mx and list, defer for greylist, rate and sending, tag for the others",
+    "reject",
+  ),
+  stages: about(
+    z.array(z.enum(STAGES)).min(1).optional(),
+    "list: one of connect, ehlo, mail, rcpt; rate: mail or rcpt; http and script: any",
+    ["mail"],
+  ),
+  logins: about(z.boolean().default(DEFAULT_CHECK.logins), "it is for logins and trusted networks too"),
+  networks: about(z.array(network).default(NO_STRINGS), "list: of clients", ["192.0.2.0/24"]),
+  names: names("list: of clients by reverse-dns or EHLO; .example.org is all below", [".dsl.example.net"]),
+  domains: names("list: of senders, at rcpt of recipients", ["spam.example"]),
+  patterns: about(
+    z.array(pattern).default(NO_STRINGS),
+    "list: regular expressions (RE2) looked for in address, EHLO name, sender or recipient, by stage",
+    ["^bounce-[0-9]+@"],
+  ),
+  text: about(
+    z.string().regex(/^[ -~]{0,200}$/, { error: "one line of ASCII" }).default(""),
+    "list: what the client hears",
+  ),
+  zones: about(z.array(zone).default([]), "dnsbl: lists in DNS"),
+  threshold: about(
+    z.number().positive().default(DEFAULT_CHECK.threshold),
+    "dnsbl: sum of weights that is found",
+  ),
+  delay: about(
+    duration(DEFAULT_CHECK.delayMs, "1s", "1d"),
+    "greylist: the wait; early-talker: the pause before the greeting (5s at most)",
+  ),
+  window: about(
+    duration(DEFAULT_CHECK.windowMs, "1m", "30d"),
+    "greylist: how long the next try is waited for",
+  ),
+  lifetime: about(
+    duration(DEFAULT_CHECK.lifetimeMs, "1h", "365d"),
+    "greylist: how long who came back is known",
+  ),
+  known_after: about(
+    whole(DEFAULT_CHECK.knownAfter, 0, 1_000),
+    "greylist: triplets after which a network is known; 0 never",
+  ),
+  by: about(
+    z.array(z.enum(RATE_FACTS)).min(1).default([...DEFAULT_CHECK.by]),
+    `rate: any of ${RATE_FACTS.join(", ")} together`,
+  ),
+  limit: about(whole(DEFAULT_CHECK.limit, 1, 100_000_000), "rate: so many"),
+  per: about(duration(DEFAULT_CHECK.perMs, "1s", "30d"), "rate: in so long"),
+  messages_per_day: about(
+    whole(DEFAULT_CHECK.messagesPerDay, 0, 100_000_000),
+    "sending: of one login; 0 is no limit",
+  ),
+  new_recipients_per_day: about(
+    whole(DEFAULT_CHECK.newRecipientsPerDay, 0, 100_000_000),
+    "sending: recipients a login never wrote to; 0 is no limit",
+  ),
+  at: about(
+    z.string().default(""),
+    "http: URL; milter: HOST:PORT or unix:PATH; script: path of a .ts or .js file",
+    "unix:/run/milter.sock",
+  ),
+  timeout: about(duration(DEFAULT_CHECK.timeoutMs, "10ms", "2m"), "http, milter, script: longest wait"),
+  on_failure: about(
+    z.enum(["continue", "defer", "reject"]).default(DEFAULT_CHECK.onFailure),
+    "http, milter, script: what is done without an answer",
+  ),
+}).superRefine((value, context) => {
+  const issue = (path: string, message: string) =>
+    context.addIssue({ code: "custom", path: [path], message });
+  const { check: kind, at, stages } = value;
+  if (kind === "http" && !/^https?:\/\/\S+$/.test(at)) {
+    issue("at", "an address that begins with http:// or https://");
+  }
+  if (kind === "milter" && !/^unix:\/./.test(at) && parseHostPort(at) === null) {
+    issue("at", `unix:/PATH or ${hostPortText}`);
+  }
+  if (kind === "script" && !/\.[jt]s$/.test(at)) issue("at", "the path of a .ts or .js file");
+  if (kind === "dnsbl" && value.zones.length === 0) issue("zones", "dnsbl needs a list at least");
+  if (kind === "early-talker" && value.delay > 5_000 && value.delay !== DEFAULT_CHECK.delayMs) {
+    issue("delay", "clients should not wait longer than 5s for the greeting");
+  }
+  if (
+    kind === "list" && stages !== undefined &&
+    (stages.length > 1 || stages[0] === "data" || stages[0] === "message")
+  ) {
+    issue("stages", "one of connect, ehlo, mail, rcpt");
+  }
+  if (
+    kind === "rate" && stages !== undefined &&
+    (stages.length > 1 || (stages[0] !== "mail" && stages[0] !== "rcpt"))
+  ) {
+    issue("stages", "mail or rcpt");
+  }
+}).transform((value): CheckConfig => ({
+  check: value.check,
+  name: value.name === "" ? value.check : value.name,
+  action: value.action ?? CHECK_DEFAULTS[value.check].action,
+  stages: value.stages !== undefined && ["list", "rate", "http", "script"].includes(value.check)
+    ? value.stages
+    : CHECK_DEFAULTS[value.check].stages,
+  logins: value.logins,
+  networks: value.networks,
+  names: value.names,
+  domains: value.domains,
+  patterns: value.patterns,
+  text: value.text,
+  zones: value.zones,
+  threshold: value.threshold,
+  delayMs: value.check === "early-talker" ? Math.min(value.delay, 2_000) : value.delay,
+  windowMs: value.window,
+  lifetimeMs: value.lifetime,
+  knownAfter: value.known_after,
+  by: value.by,
+  limit: value.limit,
+  perMs: value.per,
+  messagesPerDay: value.messages_per_day,
+  newRecipientsPerDay: value.new_recipients_per_day,
+  at: value.at,
+  timeoutMs: value.timeout,
+  onFailure: value.on_failure,
+}));
+
+export const filter = z.strictObject({
+  checks: about(
+    z.array(check).default([...DEFAULT_FILTER.checks]),
+    "checks of incoming mail, asked in this order at each stage. Left out: null-mx, which refuses senders whose domain\n" +
+      "takes no mail. Postmaster and abuse get their mail whatever checks say. Keys of a check",
+    [{ check: "null-mx" }],
+  ),
+  tarpit: about(
+    duration(DEFAULT_FILTER.tarpitMs, "0s", "1m"),
+    "wait before the answer to a refused recipient of a stranger",
+  ),
+  administrator: about(
+    z.string().regex(/^([^\s@]+@[^\s@]+)?$/, { error: "an address" }).default(DEFAULT_FILTER.administrator),
+    "who is told when a login looks stolen; left out: postmaster at hostname",
+    "admin@example.org",
+  ),
+}).superRefine(({ checks }, context) => {
+  const seen = new Set<string>();
+  for (const [at, { name }] of checks.entries()) {
+    if (seen.has(name)) {
+      context.addIssue({
+        code: "custom",
+        path: ["checks", at, "name"],
+        message: `another check is called ${name}`,
+      });
+    }
+    seen.add(name);
+  }
+}).transform((value): FilterConfig => ({
+  checks: value.checks,
+  tarpitMs: value.tarpit,
+  administrator: value.administrator,
+}));
+
+export const senderChecks = z.strictObject({
+  iprev: about(z.boolean().default(DEFAULT_SENDER_CHECKS.iprev), "reverse DNS that leads back to the client"),
+  spf: about(
+    z.boolean().default(DEFAULT_SENDER_CHECKS.spf),
+    "may the client send for the domain of MAIL FROM",
+  ),
+  dkim: about(
+    z.boolean().default(DEFAULT_SENDER_CHECKS.dkim),
+    "signatures; the body is hashed while it arrives",
+  ),
+  arc: about(z.boolean().default(DEFAULT_SENDER_CHECKS.arc), "seals of servers that handed the message on"),
+  dmarc: about(
+    z.enum(["off", "rfc9989", "rfc7489"]).default(DEFAULT_SENDER_CHECKS.dmarc),
+    "policy of the domain in From: rfc9989 (tree walk; pct is ignored), rfc7489 (public suffix list), off. What\n" +
+      "fails under quarantine or reject goes to Junk",
+  ),
+  refuse: about(
+    z.enum(["never", "agreed", "always"]).default(DEFAULT_SENDER_CHECKS.refuse),
+    "what fails under p=reject: always refuse it, only if reverse DNS fails too (agreed), or never",
+  ),
+  trusted_sealers: about(
+    z.array(domain.transform(lower)).default([...DEFAULT_SENDER_CHECKS.trustedSealers]),
+    "domains whose ARC seals are believed: what they saw pass is not held against a message that fails here",
+    ["example.org"],
+  ),
+  known_lists: about(
+    z.array(domain.transform(lower)).default([...DEFAULT_SENDER_CHECKS.knownLists]),
+    "mailing lists, by the domain they sign with: their mail may fail DMARC",
+    ["lists.example.org"],
+  ),
+  relays: about(
+    z.array(network).default([...DEFAULT_SENDER_CHECKS.relays]),
+    "servers of a provider, or backup MX of ours: the client they had a message from is judged by their Received line,\n" +
+      "and their mail is never refused for DMARC",
+    ["192.0.2.25/32"],
+  ),
+  skip: about(z.array(network).default([...DEFAULT_SENDER_CHECKS.skip]), "clients whose mail is not checked"),
+  dns_trouble: about(
+    z.enum(["deliver", "defer"]).default(DEFAULT_SENDER_CHECKS.onDnsTrouble),
+    "when DNS does not answer: deliver (marked temperror), or defer, for an hour at most",
+  ),
+  timeout: about(
+    duration(DEFAULT_SENDER_CHECKS.timeoutMs, "1s", "2m"),
+    "for all these checks of a message together",
+  ),
+}).transform((value): SenderChecksConfig => ({
+  iprev: value.iprev,
+  spf: value.spf,
+  dkim: value.dkim,
+  arc: value.arc,
+  dmarc: value.dmarc,
+  refuse: value.refuse,
+  trustedSealers: value.trusted_sealers,
+  knownLists: value.known_lists,
+  relays: value.relays,
+  skip: value.skip,
+  onDnsTrouble: value.dns_trouble,
+  timeoutMs: value.timeout,
+}));
+
+export const bans = z.strictObject({
+  enabled: about(
+    z.boolean().default(DEFAULT_BANS.enabled),
+    "addresses that try passwords, guess users or break the protocol are shut out",
+  ),
+  offences: about(
+    whole(DEFAULT_BANS.offences, 2, 100_000),
+    "so many within the window ban an address (IPv6: its /64)",
+  ),
+  window: about(duration(DEFAULT_BANS.windowMs, "10s", "30d"), "how long offences count"),
+  first: about(
+    duration(DEFAULT_BANS.firstMs, "1s", "30d"),
+    "length of the first ban; each further one doubles it",
+  ),
+  longest: about(duration(DEFAULT_BANS.longestMs, "1s", "365d"), "but not beyond this"),
+  allow: about(z.array(network).default([...DEFAULT_BANS.allow]), "never banned"),
+}).transform((value): BansConfig => ({
+  enabled: value.enabled,
+  offences: value.offences,
+  windowMs: value.window,
+  firstMs: value.first,
+  longestMs: value.longest,
+  allow: value.allow,
+}));
+
+function isPattern(value: string): boolean {
+  try {
+    RE2JS.compile(value);
+    return value.length > 0 && value.length <= 1_000;
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  }
+}
