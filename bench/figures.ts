@@ -1,152 +1,22 @@
 /** The figures: what is measured, how, and which budget it has. */
-import type { Figures, LoadGenerator, LoadOptions } from "./load.ts";
+import { BULK } from "./figures/bulk.ts";
+import { CHECKED, DELIVERIES } from "./figures/delivery.ts";
+import { STRAIGHT_LINES } from "./figures/straight_lines.ts";
 import { peakDuring, residentOctets } from "./memory.ts";
-import { type Budget, number, type Row } from "./row.ts";
-import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
-import type { Veredus } from "./veredus.ts";
-
-/** How long and how much: a full run, or a quick one that only shows that all of it works. */
-export interface Effort {
-  readonly secs: number;
-  readonly rounds: number;
-  /** Messages in the mailbox of each reader. */
-  readonly mailbox: number;
-  /** Messages delivered to us and to the slower peer. */
-  readonly deliver: { readonly ours: number; readonly peer: number };
-  readonly outbound: number;
-  readonly idle: number;
-  /** Deliveries before memory is looked at again; 0: not at all. */
-  readonly many: number;
-}
-
-export const FULL: Effort = {
-  secs: 3,
-  rounds: 3,
-  mailbox: 200,
-  deliver: { ours: 15_000, peer: 2_000 },
-  outbound: 3_000,
-  idle: 1_000,
-  many: 100_000,
-};
-
-export const QUICK: Effort = {
-  secs: 1,
-  rounds: 1,
-  mailbox: 60,
-  deliver: { ours: 3_000, peer: 400 },
-  outbound: 500,
-  idle: 300,
-  many: 0,
-};
-
-export interface Setting {
-  readonly generator: LoadGenerator;
-  readonly effort: Effort;
-  readonly ours: Veredus;
-  readonly peer: Target | null;
-  /** Where each server sends mail to other domains. */
-  readonly sinks: { readonly ours: number; readonly peer: number };
-  /** Folder on the disk that both write to. */
-  readonly folder: string;
-  /** Starts another Veredus on the data of `ours`, which has stopped by then. */
-  restart(options: { threads?: string; tls?: "compact" | "full" }): Promise<Veredus>;
-}
-
-export interface Figure {
-  readonly name: string;
-  /** `after`: with the loaded server stopped, on its data. */
-  readonly when: "beside" | "after";
-  measure(setting: Setting): Promise<Row[]>;
-}
-
-/** Operations that did not work. */
-export class Failures extends Error {
-  override readonly name = "Failures";
-}
-
-const READ: LoadOptions = { users: USERS, prefix: READERS, domain: DOMAIN, pass: PASSWORD };
-const DELIVER: LoadOptions = { ...READ, prefix: RECEIVERS, conns: 20, size: 4096 };
-const MEGABYTE = 1024 * 1024;
-
-async function load(
-  setting: Setting,
-  mode: string,
-  at: { readonly port: number; readonly options: LoadOptions },
-): Promise<Figures> {
-  const figures = await setting.generator.run(mode, at.port, at.options);
-  if (figures.failed !== 0) throw new Failures(`${mode}: ${figures.failed} operations failed`);
-  return figures;
-}
-
-/** Drives both in turns, and takes the middle of each one's rounds by `key`. */
-async function inTurns(
-  setting: Setting,
-  key: string,
-  one: (target: Target, isPeer: boolean) => Promise<Figures>,
-): Promise<{ ours: Figures; peer: Figures | null }> {
-  const ours: Figures[] = [], peers: Figures[] = [];
-  for (let round = 0; round < setting.effort.rounds; round++) {
-    ours.push(await one(setting.ours, false));
-    if (setting.peer !== null) peers.push(await one(setting.peer, true));
-  }
-  const middle = (all: Figures[]) =>
-    all.sort((a, b) => (a[key] ?? 0) - (b[key] ?? 0))[Math.floor(all.length / 2)];
-  return { ours: middle(ours)!, peer: middle(peers) ?? null };
-}
-
-function latencies(figures: { ours: Figures; peer: Figures | null }): string {
-  const text = ({ p50_ms = 0, p99_ms = 0 }: Figures) => `${p50_ms.toFixed(2)} / ${p99_ms.toFixed(2)} ms`;
-  return figures.peer === null ? text(figures.ours) : `${text(figures.ours)}; peer ${text(figures.peer)}`;
-}
-
-/** Every reader's mailbox filled to the same size on each server; half of it by the way of each delivery figure. */
-export async function fill(setting: Setting): Promise<void> {
-  const msgs = setting.effort.mailbox * USERS / 2;
-  for (const target of setting.peer === null ? [setting.ours] : [setting.ours, setting.peer]) {
-    for (const keep of [0, 1]) {
-      const options = { ...DELIVER, prefix: READERS, keep, pipe: keep, msgs, count: target.imap };
-      await load(setting, "smtp", { port: target.smtp, options });
-    }
-  }
-}
-
-function deliveries(name: string, what: string, options: { keep: number; budget: Budget }): Figure {
-  return {
-    name,
-    when: "beside",
-    measure: async (setting) => {
-      const { effort } = setting;
-      const { keep } = options;
-      const figures = await inTurns(setting, "filed_per_s", (target, isPeer) => {
-        const msgs = isPeer ? effort.deliver.peer : effort.deliver.ours;
-        return load(setting, "smtp", {
-          port: target.smtp,
-          options: { ...DELIVER, keep, pipe: keep, msgs, count: target.imap },
-        });
-      });
-      const { ours, peer } = figures;
-      const row = { figure: name, unit: "/s" };
-      return [
-        {
-          ...row,
-          what: `deliver 4 kB, ${what}, to the mailbox`,
-          ours: ours.filed_per_s!,
-          peer: peer?.filed_per_s ?? null,
-          budget: options.budget,
-          note: latencies(figures),
-        },
-        {
-          ...row,
-          what: `the same, accepted`,
-          ours: ours.per_s!,
-          peer: peer?.per_s ?? null,
-          budget: null,
-          note: "",
-        },
-      ];
-    },
-  };
-}
+import { number } from "./row.ts";
+import {
+  DELIVER,
+  Failures,
+  type Figure,
+  inTurns,
+  latencies,
+  load,
+  memoryRow,
+  pause,
+  READ,
+  type Setting,
+} from "./setting.ts";
+import type { Target } from "./target.ts";
 
 function imap(
   name: string,
@@ -390,31 +260,10 @@ function idleServer(name: string, what: string, options: { threads?: string; mos
   };
 }
 
-function memoryRow(figure: string, what: string, value: { octets: number; most: number }): Row {
-  const { octets, most } = value;
-  return {
-    figure,
-    what,
-    unit: "MB",
-    ours: octets / MEGABYTE,
-    peer: null,
-    budget: { kind: "below", most },
-    note: "",
-  };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /** In the order they are measured: what changes the mailboxes that others read comes last. */
 export const FIGURES: readonly Figure[] = [
   disk,
-  deliveries("deliver-new", "a connection each", { keep: 0, budget: { kind: "ratio", least: 8, aim: 10 } }),
-  deliveries("deliver-keep", "kept alive and pipelined", {
-    keep: 1,
-    budget: { kind: "ratio", least: 12, aim: 18 },
-  }),
+  ...DELIVERIES,
   imap("fetch-1", "FETCH of a message", { op: "fetch", conns: 1, least: 1 }),
   imap("fetch-8", "FETCH of a message", { op: "fetch", conns: 8, least: 1 }),
   imap("flags", "FETCH 1:* flags", { op: "flags", conns: 1, whole: true }),
@@ -436,4 +285,7 @@ export const FIGURES: readonly Figure[] = [
   idleServer("memory", "default threads", { most: 200 }),
   idle("compact", 25),
   idle("full", 60),
+  ...CHECKED,
+  ...BULK,
+  ...STRAIGHT_LINES,
 ];

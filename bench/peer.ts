@@ -20,10 +20,15 @@ export function peerMissing(): string | null {
 
 export async function startPeer(
   folder: string,
-  options: { readonly base: number; readonly sink: number },
+  options: {
+    readonly base: number;
+    readonly sink: number;
+    /** Path of our certificate and key, without .crt and .key: both servers have the same. */
+    readonly certificate: string;
+  },
 ): Promise<Target> {
-  const { base, sink } = options;
-  await script([folder, "start", String(base), String(sink)]);
+  const { base, sink, certificate } = options;
+  await script([folder, "start", String(base), String(sink), certificate]);
   const masters = (await script([folder, "pids"])).trim().split(/\s+/).map(Number);
   return {
     name: "Postfix + Dovecot",

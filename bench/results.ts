@@ -1,8 +1,10 @@
-/** The section of RESULTS.md that `--write` replaces; what stands around it is written by hand. */
+/** The section of RESULTS.md and the charts that `--write` replaces; what stands around it is written by hand. */
 import { fileURLToPath } from "node:url";
 import { describe, type Machine } from "./machine.ts";
+import { svg } from "./plot.ts";
 import { cells, COLUMNS, type Row } from "./row.ts";
 
+const CHARTS = new URL("results/", import.meta.url);
 const FILE = fileURLToPath(new URL("RESULTS.md", import.meta.url));
 const BEGIN = "<!-- load: written by deno task bench --write -->", END = "<!-- load: end -->";
 
@@ -22,8 +24,9 @@ export function writeResults(rows: readonly Row[], facts: { machine: Machine; co
     "",
     "Both servers run beside each other and are driven in turns by the same generator (`load/`, one blocking thread a",
     "connection, on the same cores). Veredus runs as `veredus start` starts it: default policy, logs and metrics on.",
-    'The peer\'s configuration is `peers/postfix_dovecot.sh`. 20 connections deliver 4 kB messages; "to the mailbox"',
-    "counts until IMAP shows them all. Whole-mailbox figures count messages, the others operations.",
+    "The peer is Postfix + Dovecot (`peers/postfix_dovecot.sh`) unless the line names Haraka (`peers/haraka.sh`). 20",
+    'connections deliver 4 kB messages; "to the mailbox" counts until IMAP shows them all. "Every check on" is',
+    "`checked_server.ts`; the peer checks nothing there. Whole-mailbox figures count messages, the others operations.",
     "",
     line(COLUMNS),
     line(COLUMNS.map((_, at) => at >= 2 && at <= 4 ? "--:" : "---")),
@@ -35,6 +38,9 @@ export function writeResults(rows: readonly Row[], facts: { machine: Machine; co
     ? `${text.trimEnd()}\n\n${section}\n`
     : text.slice(0, begin) + section + text.slice(end + END.length);
   Deno.writeTextFileSync(FILE, next);
+  for (const { chart } of rows) {
+    if (chart !== undefined) Deno.writeTextFileSync(new URL(`${chart.name}.svg`, CHARTS), svg(chart));
+  }
 }
 
 function line(columns: readonly string[]): string {

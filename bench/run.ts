@@ -8,14 +8,15 @@
  */
 import { parseArgs } from "node:util";
 import { resolve } from "node:path";
-import { type Figure, FIGURES, fill, FULL, QUICK, type Setting } from "./figures.ts";
+import { FIGURES } from "./figures.ts";
 import { LoadGenerator } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
 import { peerMissing, startPeer } from "./peer.ts";
 import { writeResults } from "./results.ts";
 import { cells, COLUMNS, type Row } from "./row.ts";
+import { type Figure, fill, FULL, QUICK, type Setting } from "./setting.ts";
 import type { Target } from "./target.ts";
-import { makeAccounts, startVeredus, type VeredusOptions } from "./veredus.ts";
+import { makeAccounts, type StartOptions, startVeredus, type VeredusOptions } from "./veredus.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -115,7 +116,7 @@ try {
     sink: sinks.ours,
     log: `${folder}/veredus.log`,
   };
-  const start = async (more: { threads?: string; tls?: "compact" | "full" }) => {
+  const start = async (more: StartOptions) => {
     const server = await startVeredus({ ...options, ...more });
     running.add(server);
     return server;
@@ -123,10 +124,16 @@ try {
   await makeAccounts(options.data);
   const ours = await start({});
   const peer = missing === null
-    ? await startPeer(`${folder}/peer`, { base: peerBase, sink: sinks.peer })
+    ? await startPeer(`${folder}/peer`, {
+      ...{ base: peerBase, sink: sinks.peer },
+      certificate: `${options.data}/tls/self-signed`,
+    })
     : null;
   if (peer !== null) running.add(peer);
-  const setting: Setting = { generator, effort, ours, peer, sinks, folder, restart: start };
+  const setting: Setting = {
+    ...{ generator, effort, ours, peer, sinks, folder, restart: start },
+    ...{ ports: ourBase, more: peerBase + 998 },
+  };
   print(COLUMNS);
   const beside = figures.filter(({ when }) => when === "beside");
   if (beside.length > 0) await fill(setting);

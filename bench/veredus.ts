@@ -6,19 +6,28 @@ import { DataFolder } from "../storage/data_folder.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import { Writer } from "../storage/writer.ts";
 import { processTree } from "./memory.ts";
-import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
+import { CROWD, CROWD_SIZE, DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+const CHECKED = fileURLToPath(new URL("checked_server.ts", import.meta.url));
+/** Of its log, when it does not start. */
+const LAST_WORDS = 2_000;
 const READY_WITHIN_MS = 20_000;
 
-export interface VeredusOptions {
+/** What differs between servers on the same data. */
+export interface StartOptions {
+  readonly threads?: string;
+  readonly tls?: "compact" | "full";
+  /** Every check on, with the name server at this port. */
+  readonly checkedBy?: number;
+}
+
+export interface VeredusOptions extends StartOptions {
   readonly data: string;
   /** Added to every standard port. */
   readonly base: number;
   /** Next hop for mail to other domains. */
   readonly sink: number;
-  readonly threads?: string;
-  readonly tls?: "compact" | "full";
   /** The log goes here, as under a service manager. */
   readonly log: string;
 }
@@ -28,7 +37,7 @@ export interface Veredus extends Target {
   readonly readyAfterMs: number;
 }
 
-/** Accounts of readers and receivers, and the one that sends, written before the server starts. */
+/** Accounts of readers, receivers and the crowd, and the one that sends, written before the server starts. */
 export async function makeAccounts(data: string): Promise<void> {
   const folder = new DataFolder(data);
   folder.create();
@@ -38,9 +47,8 @@ export async function makeAccounts(data: string): Promise<void> {
     clock: Date.now,
     onFatal: (reason) => fatal.reject(reason),
   });
-  const names = [READERS, RECEIVERS].flatMap((prefix) =>
-    Array.from({ length: USERS }, (_, at) => `${prefix}${at + 1}`)
-  );
+  const names = Object.entries({ [READERS]: USERS, [RECEIVERS]: USERS, [CROWD]: CROWD_SIZE })
+    .flatMap(([prefix, length]) => Array.from({ length }, (_, at) => `${prefix}${at + 1}`));
   const passwordHash = await hashPassword(PASSWORD);
   const domain = {
     name: DOMAIN,
@@ -63,20 +71,7 @@ export async function makeAccounts(data: string): Promise<void> {
 
 export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
   const { base } = options;
-  const args = [
-    "run",
-    "-A",
-    ENGINE_FLAGS,
-    MAIN,
-    "start",
-    "--data",
-    options.data,
-    "--port-offset",
-    String(base),
-  ];
-  args.push("--password", PASSWORD, "--relay", `127.0.0.1:${options.sink}`);
-  if (options.threads !== undefined) args.push("--threads", options.threads);
-  if (options.tls !== undefined) args.push("--tls", options.tls);
+  const args = ["run", "-A", ENGINE_FLAGS, ...commandOf(options)];
   const begin = performance.now();
   // The shell gives the log file to the process and becomes it: no pipe whose reader would cost the machine.
   const child = new Deno.Command("sh", {
@@ -96,7 +91,7 @@ export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
     while (!await answers(base + port)) {
       if (ended || performance.now() - begin > READY_WITHIN_MS) {
         await stop();
-        throw new Error(`veredus did not start:\n${Deno.readTextFileSync(options.log)}`);
+        throw new Error(`veredus did not start:\n${Deno.readTextFileSync(options.log).slice(-LAST_WORDS)}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -114,12 +109,22 @@ export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
   };
 }
 
+function commandOf({ data, base, sink, threads, tls, checkedBy }: VeredusOptions): string[] {
+  if (checkedBy !== undefined) return [CHECKED, data, String(base), String(checkedBy)];
+  const args = [MAIN, "start", "--data", data, "--port-offset", String(base), "--password", PASSWORD];
+  args.push("--relay", `127.0.0.1:${sink}`);
+  if (threads !== undefined) args.push("--threads", threads);
+  if (tls !== undefined) args.push("--tls", tls);
+  return args;
+}
+
 async function answers(port: number): Promise<boolean> {
   try {
     (await Deno.connect({ hostname: "127.0.0.1", port })).close();
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    const { ConnectionRefused, ConnectionReset } = Deno.errors; // reset: its socket is open, nobody accepts yet
+    if (error instanceof ConnectionRefused || error instanceof ConnectionReset) return false;
     throw error;
   }
 }

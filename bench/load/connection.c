@@ -13,6 +13,7 @@ static SSL_CTX *tls_context(void) {
   if (!context) {
     context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   }
   return context;
 }
@@ -41,13 +42,17 @@ int conn_open(struct conn *c, int port, long index) {
   if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) { conn_close(c); return -1; }
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (opt.tls) {
-    SSL *ssl = SSL_new(tls_context());
-    SSL_set_fd(ssl, c->fd);
-    c->ssl = ssl;
-    if (SSL_connect(ssl) != 1) { conn_close(c); return -1; }
-  }
-  return 0;
+  return opt.tls ? conn_secure(c) : 0;
+}
+
+/* A session of its own each time: nothing is kept that could be resumed. */
+int conn_secure(struct conn *c) {
+  SSL *ssl = SSL_new(tls_context());
+  SSL_set_fd(ssl, c->fd);
+  c->ssl = ssl;
+  if (SSL_connect(ssl) == 1) return 0;
+  conn_close(c);
+  return -1;
 }
 
 void conn_close(struct conn *c) {

@@ -4,11 +4,15 @@
  * One blocking thread a connection: the client costs little, and the same for every server. Prints one line of
  * key=value pairs; the exit code is 1 when an operation failed.
  *
- *   mailbench smtp HOST PORT conns=20 msgs=2000 size=4096 users=10 keep=0 pipe=0 [count=IMAP_PORT] [auth=user:password]
+ *   mailbench smtp HOST PORT conns=20 msgs=2000 size=4096 users=10 keep=0 pipe=0 rcpts=1 [starttls=1]
+ *                  [count=IMAP_PORT] [auth=user:password]
  *   mailbench imap HOST PORT conns=8 secs=4 mailbox=200
  *                  op=fetch|flags|env|hdr|all|store|storeall|search|searchtext|mixed|noop|login|append
  *   mailbench pop3 HOST PORT conns=4 secs=4                    logs in, UIDL, RETR of up to 20 messages, again
  *   mailbench idle HOST PORT conns=1000 tls=1 sources=10      logs in, IDLE, holds until standard input ends
+ *   mailbench hold HOST PORT conns=5000 sources=50            says EHLO, holds until standard input ends
+ *   mailbench slow HOST PORT conns=2000 sources=50            sends an octet a second of a message, until then
+ *   mailbench dns HOST PORT                                   answers by UDP, see dns.c; until then
  *   mailbench sink HOST PORT msgs=2000                         takes messages for anyone; ends after so many
  *   mailbench disk - 0 dir=DIR secs=2                          4 kB messages written and fdatasync'd in batches of 20
  *
@@ -22,7 +26,7 @@
 #include <string.h>
 #include <time.h>
 
-struct options opt = {.conns = 20, .msgs = 2000, .size = 4096, .users = 10, .first = 1, .mailbox = 1, .secs = 4,
+struct options opt = {.conns = 20, .msgs = 2000, .size = 4096, .users = 10, .first = 1, .rcpts = 1, .mailbox = 1, .secs = 4,
   .domain = "example.test", .from = "other.test", .to_domain = "", .pass = "secret", .op = "fetch", .prefix = "u"};
 char *body;
 size_t body_length;
@@ -99,7 +103,7 @@ static void set(const char *key, const char *value) {
   static const struct { const char *key; int *number; } numbers[] = {
     {"conns", &opt.conns}, {"size", &opt.size}, {"users", &opt.users}, {"first", &opt.first},
     {"mailbox", &opt.mailbox}, {"keep", &opt.keep}, {"pipe", &opt.pipe}, {"sources", &opt.sources},
-    {"count", &opt.count_port}, {"tls", &opt.tls}};
+    {"count", &opt.count_port}, {"tls", &opt.tls}, {"starttls", &opt.starttls}, {"rcpts", &opt.rcpts}};
   static const struct { const char *key; char *text; size_t cap; } texts[] = {
     {"domain", opt.domain, sizeof opt.domain}, {"from", opt.from, sizeof opt.from},
     {"to", opt.to_domain, sizeof opt.to_domain}, {"pass", opt.pass, sizeof opt.pass}, {"op", opt.op, sizeof opt.op},
@@ -117,7 +121,7 @@ static void set(const char *key, const char *value) {
 
 int main(int argc, char **argv) {
   if (argc < 4) {
-    fprintf(stderr, "usage: mailbench smtp|imap|pop3|idle|sink|disk HOST PORT [key=value...], see mailbench.c\n");
+    fprintf(stderr, "usage: mailbench smtp|imap|pop3|idle|hold|slow|sink|dns|disk HOST PORT [key=value...], see mailbench.c\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
@@ -132,6 +136,9 @@ int main(int argc, char **argv) {
   make_body();
   if (!strcmp(opt.mode, "sink")) return sink();
   if (!strcmp(opt.mode, "disk")) return disk();
+  if (!strcmp(opt.mode, "dns")) return dns();
+  if (!strcmp(opt.mode, "hold")) return smtp_hold();
+  if (!strcmp(opt.mode, "slow")) return smtp_slow();
   if (!strcmp(opt.mode, "idle")) return idle_hold();
   void *(*run)(void *) = !strcmp(opt.mode, "smtp") ? smtp_run : !strcmp(opt.mode, "pop3") ? pop3_run : imap_run;
   long before = opt.count_port ? imap_count_all() : 0;
@@ -144,7 +151,7 @@ int main(int argc, char **argv) {
   printf("done=%ld failed=%ld secs=%.3f per_s=%.1f p50_ms=%.3f p99_ms=%.3f", done, failed, seconds, done / seconds,
     percentile(0.5), percentile(0.99));
   if (opt.count_port) {
-    long want = before + done, there;
+    long want = before + done * opt.rcpts, there;
     while ((there = imap_count_all()) < want && now() - begin < seconds + 120)
       nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     double whole = now() - begin;

@@ -16,6 +16,8 @@ struct options {
   int sources;      /* source addresses 127.0.1.1.. that take turns; 0: the system chooses */
   int count_port;   /* smtp: IMAP port where the messages are counted until they are all there */
   int tls;          /* idle: TLS from the start */
+  int starttls;     /* smtp: TLS by STARTTLS on every connection, never resumed */
+  int rcpts;        /* smtp: recipients of each message, the users one after the other */
   double secs;
   char domain[128], from[128], to_domain[128], pass[64], op[32], prefix[32], dir[512], auth[160];
 };
@@ -32,6 +34,7 @@ struct conn {
 double now(void);
 struct conn *conn_new(int cap);
 int conn_open(struct conn *c, int port, long index); /* 0, or -1 */
+int conn_secure(struct conn *c);                     /* TLS from here on; 0, or -1 */
 void conn_close(struct conn *c);
 int conn_put(struct conn *c, const char *octets, size_t n);
 char *conn_line(struct conn *c, int *length); /* valid until the next call; NULL when lost */
@@ -52,10 +55,15 @@ int imap_command(struct conn *c, int *sequence, const char *command); /* 1 OK, 0
 long imap_count_all(void);                                            /* messages in the INBOXes of all users */
 
 void *smtp_run(void *index);
+int smtp_greet(struct conn *c, long index); /* connects, EHLO, STARTTLS and AUTH where asked for; 0, or -1 */
+int smtp_expect(struct conn *c, int code);  /* 0, or -1 */
 void *imap_run(void *index);
 void *pop3_run(void *index);
 int idle_hold(void);
+int smtp_hold(void);
+int smtp_slow(void);
 int sink(void);
+int dns(void);
 int disk(void);
 
 #endif

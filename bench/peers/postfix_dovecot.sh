@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The peer: Debian's Postfix + Dovecot (LMTP, Maildir, fsync as shipped), loopback only, in a folder of its own.
 #
-#   postfix_dovecot.sh DIR start BASE [RELAY_PORT]    ports BASE+25 SMTP, +143 IMAP, +993 IMAPS, +110 POP3
+#   postfix_dovecot.sh DIR start BASE RELAY_PORT CERTIFICATE   ports BASE+25 SMTP, +143 IMAP, +993 IMAPS, +110 POP3
 #   postfix_dovecot.sh DIR stop
 #   postfix_dovecot.sh DIR pids                       of everything that runs
 #
-# Users u1..u10 and d1..d10@example.test, password secret; mail to other domains goes to 127.0.0.1:RELAY_PORT.
+# Users u1..u10, d1..d10 and r1..r100@example.test, password secret; mail to other domains goes to
+# 127.0.0.1:RELAY_PORT; TLS by CERTIFICATE.crt and .key.
 # Tuned to be fast and durable: no in_flow_delay, enough processes and concurrency, many recipients a delivery, an
 # authentication cache, processes kept for many sessions. Needs root (Postfix starts as nothing else) and Debian's
 # postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd. Mailboxes belong to Debian's user "mail".
@@ -33,14 +34,14 @@ stop)
   ;;
 pids) pids; exit 0 ;;
 esac
-base=$3 relay=${4:-9}
+base=$3 relay=$4 certificate=$5
 mkdir -p "$dir"/{postfix,mail,run,queue,state}
 chmod 755 "$dir"
 chown mail: "$dir/mail"
 chown postfix "$dir/state"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/key.pem" -out "$dir/cert.pem" \
-  -days 300 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
-for user in {u,d}{1..10}; do echo "$user@example.test:{PLAIN}secret::::::"; done >"$dir/users"
+cp "$certificate.crt" "$dir/cert.pem"
+cp "$certificate.key" "$dir/key.pem"
+for user in {u,d}{1..10} r{1..100}; do echo "$user@example.test:{PLAIN}secret::::::"; done >"$dir/users"
 
 cat >"$dir/dovecot.conf" <<CONF
 base_dir = $dir/run
@@ -133,7 +134,7 @@ in_flow_delay = 0
 default_process_limit = 200
 default_destination_concurrency_limit = 20
 lmtp_destination_concurrency_limit = 20
-lmtp_destination_recipient_limit = 50
+lmtp_destination_recipient_limit = 100
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_tls_cert_file = $dir/cert.pem

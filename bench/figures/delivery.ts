@@ -1,0 +1,135 @@
+/** Figures of mail that comes in by SMTP: how much of it a second. */
+import { startHaraka } from "../haraka.ts";
+import type { Figures, LoadOptions } from "../load.ts";
+import type { Budget, Row } from "../row.ts";
+import { DELIVER, type Figure, inTurns, latencies, load, type Setting } from "../setting.ts";
+import { CROWD, CROWD_SIZE } from "../target.ts";
+
+interface Delivery {
+  readonly what: string;
+  /** What differs from 4 kB to one recipient on a connection each. */
+  readonly options?: LoadOptions;
+  readonly msgs?: { readonly ours: number; readonly peer: number };
+  readonly budget: Budget;
+}
+
+function deliveries(name: string, delivery: Delivery): Figure {
+  return { name, when: "beside", measure: (setting) => measure(name, delivery, setting) };
+}
+
+/** Up to the mailbox, and beside it what was accepted in that time. */
+async function measure(
+  name: string,
+  { what, options, msgs, budget }: Delivery,
+  setting: Pick<Setting, "effort" | "generator" | "ours" | "peer">,
+): Promise<Row[]> {
+  const many = msgs ?? setting.effort.deliver;
+  const figures = await inTurns(setting, "filed_per_s", (target, isPeer) =>
+    load(setting, "smtp", {
+      port: target.smtp,
+      options: { ...DELIVER, ...options, msgs: isPeer ? many.peer : many.ours, count: target.imap },
+    }));
+  const { ours, peer } = figures;
+  const row = { figure: name, unit: "/s" };
+  return [
+    {
+      ...row,
+      what: `deliver 4 kB, ${what}, to the mailbox`,
+      ours: ours.filed_per_s!,
+      peer: peer?.filed_per_s ?? null,
+      budget,
+      note: latencies(figures),
+    },
+    {
+      ...row,
+      what: `the same, accepted`,
+      ours: ours.per_s!,
+      peer: peer?.per_s ?? null,
+      budget: null,
+      note: "",
+    },
+  ];
+}
+
+/** Copies in mailboxes count: each of a message's recipients has one. */
+const hundredRecipients: Figure = {
+  name: "deliver-100",
+  when: "beside",
+  measure: (setting) =>
+    measure("deliver-100", {
+      what: "100 recipients a message, copies",
+      options: { prefix: CROWD, users: CROWD_SIZE, rcpts: CROWD_SIZE, keep: 1, pipe: 1 },
+      msgs: setting.effort.wide,
+      budget: { kind: "ratio", least: 10 },
+    }, setting).then(([copies]) => [copies!]),
+};
+
+/** Ours up to the mailbox, Haraka's into its queue only. */
+const besideHaraka: Figure = {
+  name: "deliver-haraka",
+  when: "beside",
+  measure: async (setting) => {
+    const haraka = await startHaraka(`${setting.folder}/haraka`, setting.more);
+    try {
+      const { effort } = setting;
+      const one = (target: { smtp: number; imap: number }, isPeer: boolean): Promise<Figures> => {
+        const msgs = isPeer ? effort.deliver.peer : effort.deliver.ours;
+        return load(setting, "smtp", {
+          port: target.smtp,
+          options: { ...DELIVER, msgs, count: target.imap },
+        });
+      };
+      const figures = await inTurns({ ...setting, peer: haraka }, "per_s", one);
+      return [{
+        figure: "deliver-haraka",
+        what: `the same to the mailbox; peer: ${haraka?.name ?? "Haraka"}, into its queue`,
+        unit: "/s",
+        ours: figures.ours.filed_per_s!,
+        peer: figures.peer?.per_s ?? null,
+        budget: { kind: "ratio", least: 4 },
+        note: latencies(figures),
+      }];
+    } finally {
+      await haraka?.stop();
+    }
+  },
+};
+
+/** With checks that ask DNS, and lists, rates, greylisting, SPF, DKIM, DMARC. */
+const checked: Figure = {
+  name: "deliver-checked",
+  when: "after",
+  measure: async (setting) => {
+    const names = await setting.generator.start("dns", setting.more, {});
+    const ours = await setting.restart({ checkedBy: setting.more });
+    try {
+      return await measure("deliver-checked", {
+        what: "a connection each, every check on",
+        budget: { kind: "ratio", least: 8 },
+      }, { ...setting, ours });
+    } finally {
+      await ours.stop();
+      await names.end();
+    }
+  },
+};
+
+/** In the order they are measured. */
+export const DELIVERIES: readonly Figure[] = [
+  deliveries("deliver-new", { what: "a connection each", budget: { kind: "ratio", least: 8, aim: 10 } }),
+  besideHaraka,
+  deliveries("deliver-keep", {
+    what: "kept alive and pipelined",
+    options: { keep: 1, pipe: 1 },
+    budget: { kind: "ratio", least: 12, aim: 18 },
+  }),
+  deliveries("deliver-tls", {
+    what: "STARTTLS on a connection each",
+    options: { starttls: 1 },
+    budget: { kind: "ratio", least: 3 },
+  }),
+  hundredRecipients,
+];
+
+/** On a server of their own, with another configuration. */
+export const CHECKED: readonly Figure[] = [checked];

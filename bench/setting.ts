@@ -1,0 +1,148 @@
+/** What figures are measured with: the servers, the load, how long and how much, and how rounds are taken. */
+import type { Figures, LoadGenerator, LoadOptions } from "./load.ts";
+import type { Row } from "./row.ts";
+import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
+import type { StartOptions, Veredus } from "./veredus.ts";
+
+/** How long and how much: a full run, or a quick one that only shows that all of it works. */
+export interface Effort {
+  readonly secs: number;
+  readonly rounds: number;
+  /** Messages in the mailbox of each reader. */
+  readonly mailbox: number;
+  /** Messages delivered to us and to the slower peer. */
+  readonly deliver: { readonly ours: number; readonly peer: number };
+  readonly outbound: number;
+  readonly idle: number;
+  /** Deliveries before memory is looked at again; 0: not at all. */
+  readonly many: number;
+  /** Messages to 100 recipients each, and of 50 MB. */
+  readonly wide: { readonly ours: number; readonly peer: number };
+  readonly large: number;
+  /** SMTP connections held open, and senders of one octet a second. */
+  readonly held: number;
+  readonly slow: number;
+  /** Messages behind each point of a line of costs. */
+  readonly point: number;
+}
+
+export const FULL: Effort = {
+  secs: 3,
+  rounds: 3,
+  mailbox: 200,
+  deliver: { ours: 15_000, peer: 2_000 },
+  outbound: 3_000,
+  idle: 1_000,
+  many: 100_000,
+  wide: { ours: 600, peer: 60 },
+  large: 32,
+  held: 5_000,
+  slow: 2_000,
+  point: 400,
+};
+
+export const QUICK: Effort = {
+  secs: 1,
+  rounds: 1,
+  mailbox: 60,
+  deliver: { ours: 3_000, peer: 400 },
+  outbound: 500,
+  idle: 300,
+  many: 0,
+  wide: { ours: 120, peer: 20 },
+  large: 8,
+  held: 1_000,
+  slow: 300,
+  point: 40,
+};
+
+export interface Setting {
+  readonly generator: LoadGenerator;
+  readonly effort: Effort;
+  readonly ours: Veredus;
+  readonly peer: Target | null;
+  /** Where each server sends mail to other domains. */
+  readonly sinks: { readonly ours: number; readonly peer: number };
+  /** Folder on the disk that both write to. */
+  readonly folder: string;
+  /** Starts another Veredus on the data of `ours`, which has stopped by then. */
+  restart(options: StartOptions): Promise<Veredus>;
+  /** Added to every standard port of ours; and a port for whatever else a figure starts. */
+  readonly ports: number;
+  readonly more: number;
+}
+
+export interface Figure {
+  readonly name: string;
+  /** `after`: with the loaded server stopped, on its data. */
+  readonly when: "beside" | "after";
+  measure(setting: Setting): Promise<Row[]>;
+}
+
+/** Operations that did not work. */
+export class Failures extends Error {
+  override readonly name = "Failures";
+}
+
+export const READ: LoadOptions = { users: USERS, prefix: READERS, domain: DOMAIN, pass: PASSWORD };
+export const DELIVER: LoadOptions = { ...READ, prefix: RECEIVERS, conns: 20, size: 4096 };
+export const MEGABYTE = 1024 * 1024;
+
+export async function load(
+  setting: Pick<Setting, "generator">,
+  mode: string,
+  at: { readonly port: number; readonly options: LoadOptions },
+): Promise<Figures> {
+  const figures = await setting.generator.run(mode, at.port, at.options);
+  if (figures.failed !== 0) throw new Failures(`${mode}: ${figures.failed} operations failed`);
+  return figures;
+}
+
+/** Drives both in turns, and takes the middle of each one's rounds by `key`. */
+export async function inTurns(
+  setting: Pick<Setting, "effort" | "ours" | "peer">,
+  key: string,
+  one: (target: Target, isPeer: boolean) => Promise<Figures>,
+): Promise<{ ours: Figures; peer: Figures | null }> {
+  const ours: Figures[] = [], peers: Figures[] = [];
+  for (let round = 0; round < setting.effort.rounds; round++) {
+    ours.push(await one(setting.ours, false));
+    if (setting.peer !== null) peers.push(await one(setting.peer, true));
+  }
+  const middle = (all: Figures[]) =>
+    all.sort((a, b) => (a[key] ?? 0) - (b[key] ?? 0))[Math.floor(all.length / 2)];
+  return { ours: middle(ours)!, peer: middle(peers) ?? null };
+}
+
+export function latencies(figures: { ours: Figures; peer: Figures | null }): string {
+  const text = ({ p50_ms = 0, p99_ms = 0 }: Figures) => `${p50_ms.toFixed(2)} / ${p99_ms.toFixed(2)} ms`;
+  return figures.peer === null ? text(figures.ours) : `${text(figures.ours)}; peer ${text(figures.peer)}`;
+}
+
+/** Every reader's mailbox filled to the same size on each server; half of it by the way of each delivery figure. */
+export async function fill(setting: Setting): Promise<void> {
+  const msgs = setting.effort.mailbox * USERS / 2;
+  for (const target of setting.peer === null ? [setting.ours] : [setting.ours, setting.peer]) {
+    for (const keep of [0, 1]) {
+      const options = { ...DELIVER, prefix: READERS, keep, pipe: keep, msgs, count: target.imap };
+      await load(setting, "smtp", { port: target.smtp, options });
+    }
+  }
+}
+
+export function memoryRow(figure: string, what: string, value: { octets: number; most: number }): Row {
+  const { octets, most } = value;
+  return {
+    figure,
+    what,
+    unit: "MB",
+    ours: octets / MEGABYTE,
+    peer: null,
+    budget: { kind: "below", most },
+    note: "",
+  };
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
