@@ -4,20 +4,26 @@
  * Order of checks: the client's address may still try (failures.ts), the password was verified a moment ago
  * (login_cache.ts), or a hash decides (hash_work.ts). A login that does not exist, has no password or is disabled
  * costs the same hash, against a password nobody knows, and gives the same answer. A failure is answered after a delay
- * that grows with the failures of its address; past the limit nothing of that address is tried at all. Trouble on our
- * side is "unavailable", never a wrong password: clients ask their user again on that.
+ * that grows with the failures of its address, counted from the attempt: what the check took does not show. Past the
+ * limit nothing of that address is tried at all. Trouble on our side is "unavailable", never a wrong password: clients
+ * ask their user again on that.
+ *
+ * What is repeated counts once: a phone with an old password must not shut its office out. SCRAM does not tell one wrong
+ * password from another; its failures count once for a login and address, and in a bucket of these two, which is
+ * limited like that of an address.
  *
  * Imported hashes are not replaced at login: that write could undo a password change that commits beside it.
  * Hot: bench/micro/login_bench.ts (a cached login). No clock, no timer: both are given.
  */
 import { getLogger } from "@logtape/logtape";
-import { randomBytes } from "node:crypto";
-import { domainOf, normalizeAddress } from "../storage/address_form.ts";
+import { createHash, randomBytes } from "node:crypto";
+import { normalizeAddress } from "../storage/address_form.ts";
 import type { Account, Store } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { type FailureCounter, failureKey } from "./failures.ts";
 import { HashWork } from "./hash_work.ts";
 import { DEFAULT_CACHE_TTL_MS, LoginCache } from "./login_cache.ts";
+import { accountOfLogin } from "./login_name.ts";
 import { makeScram } from "./scram.ts";
 
 export type LoginProtocol = "smtp" | "imap" | "pop3" | "admin";
@@ -68,12 +74,16 @@ export const DEFAULT_AUTH_LIMITS: AuthLimits = {
 export interface ProvenAttempt extends Omit<LoginAttempt, "password"> {
   /** What was shown is right; asked only of addresses that may still try. Rejects when it cannot be found out. */
   readonly account: () => Promise<Account | null> | Account | null;
+  /** The token or fingerprint; null for SCRAM, which shows another thing each time. */
+  readonly shown: string | null;
 }
 
 export interface AuthenticatorOptions {
   readonly store: Store;
   readonly clock: () => number;
   readonly failures: FailureCounter;
+  /** Hears of each failure that counts against an address. */
+  readonly onFailure?: (address: string) => void;
   readonly limits?: Partial<AuthLimits>;
   /** Shared with whoever else hashes passwords on this thread. */
   readonly work?: HashWork;
@@ -96,6 +106,7 @@ export class Authenticator {
   #store: Store;
   #clock: () => number;
   #failures: FailureCounter;
+  #onFailure: (address: string) => void;
   #limits: AuthLimits;
   #work: HashWork;
   #sleep: (ms: number) => Promise<void>;
@@ -114,6 +125,7 @@ export class Authenticator {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#failures = options.failures;
+    this.#onFailure = options.onFailure ?? (() => {});
     this.#limits = { ...DEFAULT_AUTH_LIMITS, ...options.limits };
     this.#work = options.work ?? new HashWork();
     this.#sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
@@ -139,7 +151,7 @@ export class Authenticator {
 
     let account: Account | null;
     try {
-      account = this.#account(attempt.login);
+      account = accountOfLogin(this.#store.directory, attempt.login);
     } catch (error) {
       return this.#unavailable(attempt, error);
     }
@@ -152,7 +164,7 @@ export class Authenticator {
       log.debug("{protocol} login of {login} from {address}: cached", () => facts(attempt));
       return { ok: true, account: account! };
     }
-    if (this.#cache.isWrong(entry, now)) return await this.#wrong(attempt, { key, entry: null });
+    if (this.#cache.isWrong(entry, now)) return await this.#wrong(attempt, { key, now, entry: null });
 
     let matches: boolean;
     try {
@@ -161,7 +173,9 @@ export class Authenticator {
       return this.#unavailable(attempt, error);
     }
     // A right password with somebody else's authzid must not be remembered as a wrong one.
-    if (!matches || !permitted) return await this.#wrong(attempt, { key, entry: matches ? null : entry });
+    if (!matches || !permitted) {
+      return await this.#wrong(attempt, { key, now, entry: matches ? null : entry });
+    }
     this.#cache.addVerified(account!.id, entry, this.#clock());
     logins.inc({ protocol: attempt.protocol, result: "ok" });
     log.info("{protocol} login of {login} from {address}", () => facts(attempt));
@@ -169,11 +183,16 @@ export class Authenticator {
     return { ok: true, account: account! };
   }
 
-  /** The same for SCRAM, tokens and certificates. Never rejects; each failure counts. */
+  /** The same for SCRAM, tokens and certificates. Never rejects. */
   async prove(attempt: ProvenAttempt): Promise<LoginResult> {
     const now = this.#clock();
     const key = attempt.address === "" ? "" : failureKey(attempt.address);
-    const failures = key === "" ? 0 : this.#failures.count(key, now);
+    // Without ":", so that it is nobody's address.
+    const both = key === "" || attempt.shown !== null ? "" : digest(`${key} ${attempt.login}`);
+    const failures = key === "" ? 0 : Math.max(
+      this.#failures.count(key, now),
+      both === "" ? 0 : this.#failures.count(both, now),
+    );
     if (Math.ceil(failures) >= this.#limits.maxFailures) return this.#throttled(attempt, failures);
     let account: Account | null;
     try {
@@ -182,7 +201,9 @@ export class Authenticator {
       return this.#unavailable(attempt, error);
     }
     if (account === null || !account.enabled || !this.#mayActAs(account, attempt.authzid)) {
-      return await this.#refused(attempt, key === "" ? 1 : this.#failures.add(key, now));
+      const atLeast = both === "" ? 1 : this.#failures.add(both, now);
+      const entry = this.#cache.entry(attempt.login, "", attempt.shown ?? both);
+      return await this.#wrong(attempt, { key, now, entry, atLeast });
     }
     logins.inc({ protocol: attempt.protocol, result: "ok" });
     log.info(
@@ -210,18 +231,6 @@ export class Authenticator {
   close(): void {
     this.#stop();
     this.#work.close();
-  }
-
-  #account(login: string): Account | null {
-    const address = normalizeAddress(login);
-    if (address === null) return null;
-    const { directory } = this.#store;
-    const primary = directory.account(address);
-    if (primary !== null) return primary;
-    const other = directory.domain(domainOf(address))?.aliasOf ?? "";
-    const named = other === "" ? address : `${address.slice(0, address.lastIndexOf("@"))}@${other}`;
-    // A masked address tells nobody whose it is, so it logs nobody in.
-    return directory.address(named)?.kind === "masked" ? null : directory.owner(named);
   }
 
   /** RFC 4616 2: we let a login act for nobody but itself. */
@@ -252,26 +261,36 @@ export class Authenticator {
     }
   }
 
-  /** `entry` is null when this failure does not count. */
+  /** `entry` is null when this failure does not count; `now` is when the attempt came. */
   async #wrong(
-    attempt: LoginAttempt,
-    failure: { key: string; entry: string | null },
+    attempt: Attempted,
+    { key, now: began, entry, atLeast = 1 }: {
+      key: string;
+      now: number;
+      entry: string | null;
+      atLeast?: number;
+    },
   ): Promise<LoginResult> {
     const now = this.#clock();
-    const { key, entry } = failure;
-    let count = 1;
+    let count = atLeast;
     // Connections that waited for the same hash count once, like one that repeats it later.
     if (entry !== null && !this.#cache.isWrong(entry, now)) {
       this.#cache.addWrong(entry, now + this.#limits.repeatedFailureMs);
-      if (key !== "") count = this.#failures.add(key, now);
+      if (key !== "") {
+        count = Math.max(count, this.#failures.add(key, now));
+        this.#onFailure(attempt.address);
+      }
     } else if (key !== "") {
-      count = Math.max(1, this.#failures.count(key, now));
+      count = Math.max(count, this.#failures.count(key, now));
     }
-    return await this.#refused(attempt, count);
+    return await this.#refused(attempt, { count, tookMs: now - began });
   }
 
-  /** The answer, after its delay. */
-  async #refused(attempt: Attempted, count: number): Promise<LoginResult> {
+  /** The answer, after its delay, in which the check's own time is hidden. */
+  async #refused(
+    attempt: Attempted,
+    { count, tookMs }: { count: number; tookMs: number },
+  ): Promise<LoginResult> {
     logins.inc({ protocol: attempt.protocol, result: "wrong-password" });
     log.warn(
       "{protocol} login of {login} from {address} refused: wrong password (failures {failures})",
@@ -281,7 +300,8 @@ export class Authenticator {
       }),
     );
     const { firstDelayMs, maxDelayMs } = this.#limits;
-    const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.max(0, Math.ceil(count) - 1));
+    const delay = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.max(0, Math.ceil(count) - 1));
+    const delayMs = Math.min(delay, delay - tookMs); // no longer when the clock was put back
     if (delayMs > 0) await this.#sleep(delayMs);
     return WRONG;
   }
@@ -316,6 +336,10 @@ function decoyOf(work: HashWork): string {
   const { ln, r, p } = work.parameters;
   const text = (octets: number) => randomBytes(octets).toString("base64").replace(/=+$/, "");
   return `$scrypt$ln=${ln},r=${r},p=${p}$${text(16)}$${text(32)}`;
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** For log lines: what the client typed as login may be anything, so it is cut. */

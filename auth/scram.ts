@@ -9,12 +9,18 @@ import { promisify } from "node:util";
 import { formatScram, parseScram, type ScramVerifier } from "../protocols/sasl/scram.ts";
 import { normalizeAddress } from "../storage/address_form.ts";
 import type { Directory } from "../storage/store.ts";
+import { accountOfLogin } from "./login_name.ts";
 import { opaqueString } from "./password_hash.ts";
 
 /** RFC 7677 4 asks for 4,096 at least. */
 export const SCRAM_ITERATIONS = 10_000;
 const SALT_OCTETS = 16;
 const derive = promisify(pbkdf2);
+/** A verifier like any other, of zeros. */
+const NOBODY = formatScram(new Uint8Array(32), {
+  salt: new Uint8Array(SALT_OCTETS),
+  iterations: SCRAM_ITERATIONS,
+});
 
 /** The stored form for a password. */
 export async function makeScram(password: string): Promise<string> {
@@ -26,8 +32,9 @@ export async function makeScram(password: string): Promise<string> {
 /** The verifier of a login; one that nothing fits where there is none. */
 export function scramOf(directory: Directory, login: string, secret: Uint8Array): ScramVerifier {
   const address = normalizeAddress(login);
-  const account = address === null ? null : directory.account(address);
-  const stored = account?.scram == null ? null : parseScram(account.scram);
+  const account = accountOfLogin(directory, login);
+  // A text is read in any case, so that it takes the same time.
+  const stored = parseScram(account?.scram ?? NOBODY);
   const part = (purpose: string) =>
     new Uint8Array(createHmac("sha256", secret).update(`${purpose}\0${address ?? login}`).digest());
   const unknown: ScramVerifier = {
@@ -36,5 +43,5 @@ export function scramOf(directory: Directory, login: string, secret: Uint8Array)
     storedKey: part("stored key"),
     serverKey: part("server key"),
   };
-  return stored !== null && account!.enabled ? stored : unknown;
+  return stored !== null && account?.scram != null && account.enabled ? stored : unknown;
 }

@@ -7,8 +7,8 @@
 import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import type { FailureCounter } from "../auth/failures.ts";
 import { Authenticator, type LoginProtocol } from "../auth/login.ts";
+import { accountOfLogin } from "../auth/login_name.ts";
 import { TokenVerifier } from "../auth/oauth.ts";
 import { scramOf } from "../auth/scram.ts";
 import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
@@ -17,7 +17,6 @@ import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts"
 import type { PatternEngine } from "../filter/patterns.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
-import { normalizeAddress } from "../storage/address_form.ts";
 import type { Account, Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { type Config, isHttp, type ListenerConfig } from "./config/config.ts";
@@ -112,7 +111,8 @@ export class FrontendPart implements ThreadPart {
     this.#authenticator = new Authenticator({
       store: this.store,
       clock: Date.now,
-      failures: this.#countedFailures(),
+      failures: this.#limits,
+      onFailure: (address) => this.#bans.offence(address, "login"),
       limits: { maxFailures: config.limits.loginFailuresPerAddress },
       learnScram: config.auth.scram,
     });
@@ -287,19 +287,6 @@ export class FrontendPart implements ThreadPart {
     await this.store.close();
   }
 
-  /** Each failure that counts is an offence too; a repeated wrong password counts once (auth/login.ts). */
-  #countedFailures(): FailureCounter {
-    const limits = this.#limits;
-    return {
-      leakMs: limits.leakMs,
-      count: (address, now) => limits.count(address, now),
-      add: (address, now) => {
-        this.#bans.offence(address, "login");
-        return limits.add(address, now);
-      },
-    };
-  }
-
   async #serve(transport: Transport, listener: ListenerConfig): Promise<void> {
     switch (listener.protocol) {
       case "smtp":
@@ -321,13 +308,13 @@ export class FrontendPart implements ThreadPart {
   /** The account that SCRAM, a token or a certificate has shown; null refuses. */
   async #proven({ user, proof }: Credentials, tls: TlsFacts | null): Promise<Account | null> {
     const { directory } = this.store;
-    const named = normalizeAddress(user);
     switch (proof?.kind) {
       case "scram":
-        return proof.matches && named !== null ? directory.account(named) : null;
+        return proof.matches ? accountOfLogin(directory, user) : null;
       case "token": {
         const address = await this.#tokens?.verify(proof.token) ?? null;
-        return address === null || (user !== "" && named !== address) ? null : directory.account(address);
+        const account = address === null ? null : accountOfLogin(directory, address);
+        return user === "" || accountOfLogin(directory, user)?.id === account?.id ? account : null;
       }
       case "certificate": {
         const fingerprint = tls?.clientCertificate ?? null;
@@ -422,7 +409,15 @@ export class FrontendPart implements ThreadPart {
     const attempt = { login: user, authzid: authorizationId, address: peer.address, protocol };
     const result = proof === undefined
       ? await this.#authenticator.login({ ...attempt, password })
-      : await this.#authenticator.prove({ ...attempt, account: () => this.#proven(credentials, tls) });
+      : await this.#authenticator.prove({
+        ...attempt,
+        account: () => this.#proven(credentials, tls),
+        shown: proof.kind === "token"
+          ? proof.token
+          : proof.kind === "scram"
+          ? null
+          : tls?.clientCertificate ?? "",
+      });
     if (result.ok) {
       this.#bans.succeeded(peer.address);
       return { kind: "ok", account: result.account };

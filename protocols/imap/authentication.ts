@@ -14,10 +14,15 @@ export type AuthenticationStep =
 export class Authentication {
   #exchange: SaslExchange;
   #mechanism: string;
+  /** What is said when the credentials are wrong, and the refusal that waits for the client's answer to it. */
+  #lastChallenge: Uint8Array | null;
+  #refusal: Reply | null;
 
   private constructor(mechanism: string, exchange: SaslExchange) {
     this.#mechanism = mechanism;
     this.#exchange = exchange;
+    this.#lastChallenge = null;
+    this.#refusal = null;
   }
 
   /** Null: there is no such mechanism. */
@@ -34,7 +39,15 @@ export class Authentication {
 
   /** A line in answer to a challenge. */
   next(line: string): AuthenticationStep {
+    if (this.#refusal !== null) return { kind: "reply", reply: this.#refusal };
     return line === "*" ? malformed("Authentication cancelled") : this.#decode(line);
+  }
+
+  /** The credentials are wrong. */
+  refused(reply: Reply): AuthenticationStep {
+    if (this.#lastChallenge === null) return { kind: "reply", reply };
+    this.#refusal = reply;
+    return { kind: "challenge", base64: this.#lastChallenge.toBase64() };
   }
 
   #decode(base64: string): AuthenticationStep {
@@ -48,6 +61,7 @@ export class Authentication {
       case "challenge":
         return { kind: "challenge", base64: step.octets.toBase64() };
       case "credentials":
+        this.#lastChallenge = step.refusal ?? null;
         return { kind: "credentials", credentials: credentialsOf(this.#mechanism, step) };
       case "malformed":
         return malformed(step.text);

@@ -161,8 +161,13 @@ export class ImapSession {
 
   /** The tagged reply to what is in hand. */
   answer(reply: Reply): void {
+    const authentication = this.#authentication;
+    this.#authentication = null;
     if (this.#waiting === "append") this.#refuse(reply);
-    else this.#write(reply);
+    else if (authentication !== null && reply.code === "AUTHENTICATIONFAILED") {
+      this.#authentication = authentication;
+      this.#authenticated(authentication.refused(reply));
+    } else this.#write(reply);
     this.#waiting = "";
   }
 
@@ -446,9 +451,11 @@ export class ImapSession {
       this.out.text(`+ ${step.base64}\r\n`);
       return null;
     }
-    this.#authentication = null;
     this.#mode = "command";
-    if (step.kind === "reply") return this.#write(step.reply);
+    if (step.kind === "reply") {
+      this.#authentication = null;
+      return this.#write(step.reply);
+    }
     this.#waiting = "answer";
     return step;
   }

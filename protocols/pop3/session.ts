@@ -94,6 +94,9 @@ export class Pop3Session {
   #maildrop: Maildrop | null = null;
   #user: string | null = null;
   #sasl: { readonly mechanism: string; readonly exchange: SaslExchange } | null = null;
+  /** What is said before a login is refused, and the refusal that waits for the client's answer to it. */
+  #lastChallenge: Uint8Array | null = null;
+  #refusedLogin: string | null = null;
   #listing: { readonly verb: "LIST" | "UIDL"; next: number } | null = null;
   #commands = 0;
   #errors = 0;
@@ -111,7 +114,8 @@ export class Pop3Session {
 
   /** True between commands: a timeout here is idleness. */
   get betweenCommands(): boolean {
-    return this.#waiting === "" && this.#sasl === null && !this.#framer.partial;
+    return this.#waiting === "" && this.#sasl === null && this.#refusedLogin === null &&
+      !this.#framer.partial;
   }
 
   /** Without a timestamp: APOP is not offered, it needs passwords in clear on the server (RFC 1939 7). */
@@ -143,10 +147,15 @@ export class Pop3Session {
           break;
         case "too-long":
           this.#sasl = null;
+          this.#refusedLogin = null;
           this.#fault("The line is too long");
           break;
         case "line": {
-          const event = this.#sasl === null ? this.#command() : this.#saslResponse();
+          const event = this.#refusedLogin !== null
+            ? this.#refuseLogin(this.#refusedLogin)
+            : this.#sasl === null
+            ? this.#command()
+            : this.#saslResponse();
           if (event !== null) return event;
           break;
         }
@@ -174,7 +183,10 @@ export class Pop3Session {
 
   /** -ERR to what is in hand. An update that failed ends the session too (RFC 1939 6). */
   refuse(code: ResponseCode, text: string): void {
-    this.#error(code, text);
+    if (this.#waiting === "credentials" && code === "AUTH" && this.#lastChallenge !== null) {
+      this.#challenge(this.#lastChallenge);
+      this.#refusedLogin = text;
+    } else this.#error(code, text);
     if (this.#waiting === "update") this.state = "closing";
     this.#waiting = "";
   }
@@ -394,17 +406,28 @@ export class Pop3Session {
   #saslStep(response: Uint8Array | null): Pop3Event | null {
     const { mechanism, exchange } = this.#sasl!;
     const step = exchange.step(response);
-    if (step.kind === "challenge") {
-      this.out.text(`+ ${step.octets.toBase64()}\r\n`);
-      return null;
-    }
+    if (step.kind === "challenge") return this.#challenge(step.octets);
     this.#sasl = null;
     if (step.kind === "malformed") return this.#fault(step.text);
     return this.#credentials(mechanism, step);
   }
 
-  #credentials(mechanism: string, given: Omit<Credentials, "mechanism">): Pop3Event {
+  #challenge(octets: Uint8Array): null {
+    this.out.text(`+ ${octets.toBase64()}\r\n`);
+    return null;
+  }
+
+  #refuseLogin(text: string): null {
+    this.#refusedLogin = null;
+    return this.#error("AUTH", text);
+  }
+
+  #credentials(
+    mechanism: string,
+    given: Omit<Credentials, "mechanism"> & { readonly refusal?: Uint8Array },
+  ): Pop3Event {
     this.#waiting = "credentials";
+    this.#lastChallenge = given.refusal ?? null;
     return { kind: "credentials", credentials: credentialsOf(mechanism, given) };
   }
 

@@ -24,7 +24,10 @@ export interface Credentials {
 
 export type SaslStep =
   | { readonly kind: "challenge"; readonly octets: Uint8Array }
-  | ({ readonly kind: "credentials" } & Omit<Credentials, "mechanism">)
+  | ({ readonly kind: "credentials" } & Omit<Credentials, "mechanism"> & {
+    /** A last challenge that says why, when the credentials are wrong; what the client answers does not matter. */
+    readonly refusal?: Uint8Array;
+  })
   | { readonly kind: "malformed"; readonly text: string };
 
 export interface SaslExchange {

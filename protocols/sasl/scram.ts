@@ -3,7 +3,8 @@
  *
  * What is stored of the password (RFC 5803) and the nonce come from outside; users that do not exist have a verifier too,
  * so that salt and time do not tell. There is no channel binding: "p=" is refused, "y" is fine, because -PLUS is not
- * offered. Answers are compared in constant time. Pure. Limit: {@linkcode MAX_MESSAGE} octets a message.
+ * offered: its default binding under TLS 1.3 is tls-exporter (RFC 9266), which this runtime has no call for, and clients
+ * that see -PLUS choose it and fail. Answers are compared in constant time. Pure. Limit: {@linkcode MAX_MESSAGE} octets a message.
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { decodeBase64Strict, encodeBase64 } from "../../bytes/base64.ts";

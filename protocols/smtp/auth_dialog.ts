@@ -9,7 +9,8 @@ import { AUTH_CANCELLED, BAD_BASE64, BAD_SASL_RESPONSE, type Reply } from "./rep
 
 export type AuthStep =
   | { readonly kind: "challenge"; readonly base64: string }
-  | { readonly kind: "credentials"; readonly credentials: Credentials }
+  /** `refusal` is a last challenge for when they are wrong; null where there is none. */
+  | { readonly kind: "credentials"; readonly credentials: Credentials; readonly refusal: string | null }
   | { readonly kind: "refused"; readonly reply: Reply };
 
 export class AuthDialog {
@@ -41,6 +42,10 @@ export class AuthDialog {
     const step = this.#exchange.step(response);
     if (step.kind === "challenge") return { kind: "challenge", base64: encodeBase64(step.octets) };
     if (step.kind === "malformed") return { kind: "refused", reply: BAD_SASL_RESPONSE };
-    return { kind: "credentials", credentials: credentialsOf(this.#mechanism, step) };
+    return {
+      kind: "credentials",
+      credentials: credentialsOf(this.#mechanism, step),
+      refusal: step.refusal === undefined ? null : encodeBase64(step.refusal),
+    };
   }
 }

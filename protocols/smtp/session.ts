@@ -164,6 +164,9 @@ export class SmtpSession {
   /** Octets of this chunk are dropped, and this is its reply. */
   #chunkRefusal: Reply | null = null;
   #auth: AuthDialog | null = null;
+  /** What is said before a login is refused, and the refusal that waits for the client's answer to it. */
+  #lastChallenge: string | null = null;
+  #refusedLogin: Reply | null = null;
   #commands = 0;
   #errors = 0;
   #closing = false;
@@ -272,8 +275,14 @@ export class SmtpSession {
         if (reply.code < 300) this.#errors = 0;
         this.#clear();
         break;
-      case "helo":
       case "credentials":
+        if (reply.code === 535 && this.#lastChallenge !== null) {
+          this.#refusedLogin = reply;
+          this.#challenge(this.#lastChallenge);
+          return;
+        }
+        break;
+      case "helo":
       case "lookup":
       case "etrn":
       case "xclient":
@@ -638,6 +647,11 @@ export class SmtpSession {
   }
 
   #saslLine(result: LineResult): SmtpEvent | null {
+    if (this.#refusedLogin !== null) {
+      const reply = this.#refusedLogin;
+      this.#refusedLogin = null;
+      return this.#authStep({ kind: "refused", reply });
+    }
     if (this.#auth === null || result === "too-long") {
       return this.#authStep({ kind: "refused", reply: this.#tooLong("authLineOctets") });
     }
@@ -646,15 +660,18 @@ export class SmtpSession {
   }
 
   #authStep(step: AuthStep): SmtpEvent | null {
-    if (step.kind === "challenge") {
-      this.#mode = "sasl";
-      this.out.text(`334 ${step.base64}\r\n`);
-      return null;
-    }
+    if (step.kind === "challenge") return this.#challenge(step.base64);
     this.#mode = "command";
     this.#auth = null;
     if (step.kind === "refused") return this.#reply(step.reply);
+    this.#lastChallenge = step.refusal;
     return this.#ask("credentials", { kind: "credentials", credentials: step.credentials });
+  }
+
+  #challenge(base64: string): null {
+    this.#mode = "sasl";
+    this.out.text(`334 ${base64}\r\n`);
+    return null;
   }
 
   #authNeedsTls(): boolean {

@@ -20,6 +20,8 @@ class CountedWork extends HashWork {
 
 interface Bench {
   store: TestStore;
+  /** Addresses whose failure counted. */
+  counted: string[];
   work: CountedWork;
   auth: Authenticator;
   now: number;
@@ -31,7 +33,7 @@ function test(name: string, limits: Partial<AuthLimits>, body: (bench: Bench) =>
   Deno.test(name, async () => {
     const store = await TestStore.open();
     const work = new CountedWork();
-    const slept: number[] = [];
+    const slept: number[] = [], counted: string[] = [];
     await store.ok({
       kind: "put-account",
       account: { address: "alice@example.test", passwordHash: await work.hash("secret") },
@@ -40,11 +42,13 @@ function test(name: string, limits: Partial<AuthLimits>, body: (bench: Bench) =>
       store,
       work,
       slept,
+      counted,
       now: 1_000_000,
       auth: new Authenticator({
         store: store.store,
         clock: () => bench.now,
         failures: new MemoryFailures(),
+        onFailure: (address) => counted.push(address),
         limits,
         work,
         sleep: (ms) => {
@@ -149,6 +153,62 @@ test("a client that repeats one wrong password costs one hash and one failure", 
   assert.equal(b.work.verified, 2);
   assert.equal(await b.login({}), "alice@example.test");
   assert.equal(b.slept.length, 35, "each of them waited");
+  assert.equal(b.counted.length, 2);
+});
+
+test("what the check took does not show: a failure is answered so long after the attempt", {}, async (b) => {
+  for (const [at, tookMs] of [0, 80, 249, 400, -10_000].entries()) {
+    b.work.verify = () => {
+      b.now += tookMs;
+      return Promise.resolve(false);
+    };
+    assert.equal(await b.login({ address: `198.51.100.${at}`, password: `wrong${at}` }), "wrong-password");
+  }
+  // None where it took longer than the delay, and never more than the delay.
+  assert.deepEqual(b.slept, [250, 170, 1, 250]);
+});
+
+/** A proof of a mechanism without a password; `right` is what it shows of alice. */
+async function prove(
+  b: Bench,
+  attempt: { shown: string | null; address?: string; login?: string; right?: boolean },
+) {
+  const { shown, address = "192.0.2.1", login = "alice@example.test", right = false } = attempt;
+  const account = () => right ? b.store.store.directory.account("alice@example.test") : null;
+  const result = await b.auth.prove({ login, address, protocol: "smtp", shown, account });
+  return result.ok ? "ok" : result.reason;
+}
+
+test("a token that is refused again and again counts once, others count", { maxFailures: 4 }, async (b) => {
+  for (let at = 0; at < 20; at++) assert.equal(await prove(b, { shown: "old token" }), "wrong-password");
+  assert.deepEqual(b.counted, ["192.0.2.1"]);
+  for (let at = 0; at < 3; at++) await prove(b, { shown: `token ${at}` });
+  assert.equal(b.counted.length, 4);
+  assert.equal(await prove(b, { shown: "right", right: true }), "throttled");
+});
+
+test(
+  "SCRAM: a phone with an old password shuts itself out, not its office",
+  { maxFailures: 4, repeatedFailureMs: 1_000 },
+  async (b) => {
+    for (let at = 0; at < 4; at++) assert.equal(await prove(b, { shown: null }), "wrong-password");
+    assert.deepEqual(b.slept, [250, 500, 1_000, 2_000], "it waits longer each time");
+    assert.equal(await prove(b, { shown: null, right: true }), "throttled");
+    assert.deepEqual(b.counted, ["192.0.2.1"]);
+    assert.equal(await prove(b, { shown: null, login: "bob@example.test", right: true }), "ok");
+    assert.equal(await prove(b, { shown: null, address: "192.0.2.2", right: true }), "ok");
+    // Who tries many logins is counted for each of them.
+    for (const login of ["a", "b", "c"]) await prove(b, { shown: null, login });
+    assert.equal(b.counted.length, 4);
+    assert.equal(await prove(b, { shown: null, login: "bob@example.test", right: true }), "throttled");
+  },
+);
+
+test("IPv6: the bucket of a login is nobody's address", { maxFailures: 2 }, async (b) => {
+  const address = "2001:db8::1";
+  for (let at = 0; at < 2; at++) await prove(b, { shown: null, address });
+  assert.equal(await prove(b, { shown: null, address, right: true }), "throttled");
+  assert.equal(await prove(b, { shown: "right", address, right: true }), "ok");
 });
 
 test("a local socket is not counted", { maxFailures: 2 }, async (b) => {

@@ -8,6 +8,7 @@
 import { encode, utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import { AFTER_LOGIN } from "../../../protocols/imap/capability.ts";
+import { MAILBOX_MECHANISMS, SessionMechanisms } from "../../../protocols/sasl/mechanisms.ts";
 import { LARGEST } from "../../../protocols/imap/sequence_set.ts";
 import type { ImapEvent } from "../../../protocols/imap/event.ts";
 import type { Reply } from "../../../protocols/imap/reply.ts";
@@ -38,7 +39,14 @@ export class PlainExchange implements SaslExchange {
 
 const SMALL = { lineOctets: 120, literalOctets: 40, commandOctets: 200, discardOctets: 300 };
 
+const BEARER = new SessionMechanisms(MAILBOX_MECHANISMS, {
+  scram: () => null,
+  bearer: () => true,
+  certificate: () => false,
+});
+
 const OPTIONS: ReadonlyMap<string, Partial<SessionOptions>> = new Map<string, Partial<SessionOptions>>([
+  ["bearer", { mechanisms: BEARER }],
   ["tls-required", { plainLoginAllowed: false }],
   ["no-starttls", { startTlsAvailable: false }],
   ["literal-minus", { literals: "LITERAL-" }],

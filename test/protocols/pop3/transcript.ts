@@ -16,7 +16,7 @@ import {
   type Pop3SessionOptions,
   type ResponseCode,
 } from "../../../protocols/pop3/session.ts";
-import { MAILBOX_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
+import { MAILBOX_MECHANISMS, SessionMechanisms } from "../../../protocols/sasl/mechanisms.ts";
 
 export interface Transcript {
   readonly options: Partial<Pop3SessionOptions>;
@@ -27,11 +27,18 @@ export interface Transcript {
   readonly expected: readonly string[];
 }
 
+const BEARER = new SessionMechanisms(MAILBOX_MECHANISMS, {
+  scram: () => null,
+  bearer: () => true,
+  certificate: () => false,
+});
+
 const OPTIONS: ReadonlyMap<string, Partial<Pop3SessionOptions>> = new Map<
   string,
   Partial<Pop3SessionOptions>
 >([
   ["tls-required", { plainLoginAllowed: false }],
+  ["bearer", { mechanisms: BEARER }],
   ["no-starttls", { startTlsAvailable: false }],
   ["short-lines", { limits: { ...DEFAULT_POP3_LIMITS, lineOctets: 80, lineOctetsAfterLogin: 20 } }],
   ["three-errors", { limits: { ...DEFAULT_POP3_LIMITS, errors: 3 } }],

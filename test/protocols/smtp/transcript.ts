@@ -8,7 +8,7 @@
  */
 import { encode, encodeLatin1, latin1, utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
-import { SMTP_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
+import { SessionMechanisms, SMTP_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
 import { formatPath } from "../../../protocols/smtp/path.ts";
 import {
   CANNOT_VRFY,
@@ -54,12 +54,19 @@ const SMALL: SmtpLimits = {
   errors: 4,
 };
 
+const BEARER = new SessionMechanisms(SMTP_MECHANISMS, {
+  scram: () => null,
+  bearer: () => true,
+  certificate: () => false,
+});
+
 const OPTIONS: ReadonlyMap<string, Partial<SmtpSessionOptions>> = new Map<
   string,
   Partial<SmtpSessionOptions>
 >([
   ["submission", { service: "submission", mechanisms: SMTP_MECHANISMS }],
   ["auth", { mechanisms: SMTP_MECHANISMS }],
+  ["bearer", { mechanisms: BEARER }],
   ["tls", { tlsActive: true }],
   ["no-starttls", { startTlsAvailable: false }],
   ["plain-login", { plainLoginAllowed: true }],
@@ -237,8 +244,9 @@ function describe(event: SmtpEvent, message: string): string {
     case "message":
       return `? message ${event.octets} ${JSON.stringify(message)}`;
     case "credentials": {
-      const { mechanism, authorizationId, user, password } = event.credentials;
-      return `? credentials ${mechanism} ${JSON.stringify([authorizationId, user, password])}`;
+      const { mechanism, authorizationId, user, password, proof } = event.credentials;
+      const shown = proof?.kind === "token" ? proof.token : password;
+      return `? credentials ${mechanism} ${JSON.stringify([authorizationId, user, shown])}`;
     }
     case "discard":
       return event.reply === null ? "? discard" : `? discard, refused ${event.reply.code}`;
