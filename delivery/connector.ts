@@ -2,28 +2,30 @@
  * What sending asks of the network: connections to other servers, time, and waiting. `server/outgoing.ts` implements it
  * over sockets, tests in memory.
  */
+import type { PeerCertificates } from "./security/certificate_check.ts";
 
 export interface OutgoingConnection {
   /** `address:port` of the peer. */
   readonly remote: string;
   /** Null in clear. */
-  readonly tls: { readonly protocol: string | null; readonly cipher: string | null } | null;
+  readonly tls: OutgoingTls | null;
   /** At least one octet; null at the end. Rejects when the connection breaks. */
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<void>;
   /**
-   * Client side of TLS. The old connection must not be used afterwards. Rejects when the handshake fails or, with
-   * `verify`, when the certificate is not valid for `serverName`; the connection is closed then.
+   * Client side of TLS; any certificate will do. The old connection must not be used afterwards. Rejects when the
+   * handshake fails; the connection is closed then. `serverName`: name or address the peer was looked up by.
    */
-  startTls(options: TlsDemand): Promise<OutgoingConnection>;
+  startTls(options: { readonly serverName: string }): Promise<OutgoingConnection>;
   /** Closes at once; pending reads end with null or reject. Safe to call twice. */
   close(): void;
 }
 
-export interface TlsDemand {
-  /** Name or address the peer was looked up by. */
-  readonly serverName: string;
-  readonly verify: boolean;
+export interface OutgoingTls {
+  readonly protocol: string | null;
+  readonly cipher: string | null;
+  /** What the peer showed of itself. */
+  certificates(): PeerCertificates;
 }
 
 export interface Connector {

@@ -16,7 +16,8 @@ import { replyText } from "../protocols/smtp/reply_parser.ts";
 import type { QueueOutcome, QueueTls } from "../storage/ops.ts";
 import type { DuePosition, DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
 import { type AgentRoute, agentRoute, type Agents, agentVerdict } from "./agents.ts";
-import { type HopFailure, type MessageSource, OutboundConnection, type OutboundParts } from "./outbound.ts";
+import { openConnection, type OutboundParts } from "./outbound.ts";
+import { type HopFailure, type MessageSource, OutboundConnection } from "./outbound_connection.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import * as metrics from "./queue_metrics.ts";
 import { type RelayRule, type Route, routeKey, routeName, routeOf } from "./routes.ts";
@@ -520,7 +521,7 @@ export class QueueRunner {
     const startedAt = this.#now();
     let opened: OutboundConnection | HopFailure;
     try {
-      opened = await OutboundConnection.open(destination.route, this.#parts.outbound, destination.tls);
+      opened = await openConnection(destination.route, this.#parts.outbound, destination.tls);
     } catch (error) {
       log.error("connecting to {destination} met a fault of ours: {error}", {
         destination: routeName(destination.route),

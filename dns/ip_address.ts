@@ -81,3 +81,45 @@ export function canonicalAddress(text: string): string | null {
   const six = parseIpv6(text);
   return six === null ? null : formatIpv6(six);
 }
+
+/** Networks that are not of the public Internet (RFC 6890 and the registries it began): prefix and its bits. */
+const SPECIAL_NETWORKS: readonly (readonly [string, number])[] = [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.0.2.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["198.51.100.0", 24],
+  ["203.0.113.0", 24],
+  ["224.0.0.0", 3],
+];
+/** 2000::/3 without what of it is for documents, tunnels and tests; everything else of IPv6 is special. */
+const SPECIAL_IN_GLOBAL: readonly (readonly [string, number])[] = [
+  ["2001::", 23],
+  ["2001:db8::", 32],
+  ["2002::", 16],
+  ["3fff::", 20],
+];
+
+/** True for unicast addresses of the public Internet. */
+export function isPublicAddress(text: string): boolean {
+  const four = parseIpv4(text);
+  if (four !== null) {
+    return !SPECIAL_NETWORKS.some(([prefix, bits]) => isWithin(four, parseIpv4(prefix)!, bits));
+  }
+  const six = parseIpv6(text);
+  if (six === null || (six[0]! & 0xe0) !== 0x20) return false;
+  return !SPECIAL_IN_GLOBAL.some(([prefix, bits]) => isWithin(six, parseIpv6(prefix)!, bits));
+}
+
+function isWithin(address: Uint8Array, prefix: Uint8Array, bits: number): boolean {
+  const whole = bits >> 3;
+  for (let at = 0; at < whole; at++) if (address[at] !== prefix[at]) return false;
+  const rest = bits & 7;
+  return rest === 0 || (address[whole]! ^ prefix[whole]!) >> (8 - rest) === 0;
+}

@@ -1,12 +1,13 @@
 /**
  * Connections to other servers over Deno sockets, and their TLS by `node:tls`.
  *
- * TLS 1.2 and 1.3 (RFC 8996). Opportunistic TLS takes any certificate (RFC 7435); `verify` demands a chain to a trusted
- * root and the name it was asked for (RFC 6125 6). Every wait has a limit: connect by the caller's, handshake by
+ * TLS 1.2 and 1.3 (RFC 8996). Any certificate is taken here; what it is worth is judged by whoever asks
+ * (delivery/security/certificate_check.ts). Every wait has a limit: connect by the caller's, handshake by
  * {@linkcode HANDSHAKE_TIMEOUT_MS}, everything after that by the timers of the session.
  */
 import tls from "node:tls";
-import type { Connector, OutgoingConnection, Timers, TlsDemand } from "../delivery/connector.ts";
+import type { Connector, OutgoingConnection, OutgoingTls, Timers } from "../delivery/connector.ts";
+import { MAX_CHAIN, type PeerCertificates } from "../delivery/security/certificate_check.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
 import { ConnStream, HANDSHAKE_TIMEOUT_MS, TlsTransport } from "./tls_transport.ts";
 import type { Transport } from "./transport.ts";
@@ -62,7 +63,7 @@ class PlainConnection implements OutgoingConnection {
     return this.#transport.write(bytes);
   }
 
-  async startTls({ serverName, verify }: TlsDemand): Promise<OutgoingConnection> {
+  async startTls({ serverName }: { readonly serverName: string }): Promise<OutgoingConnection> {
     const stream = new ConnStream(this.#conn);
     const isName = !/^[\d.]+$|:/.test(serverName);
     const socket = tls.connect({
@@ -74,20 +75,8 @@ class PlainConnection implements OutgoingConnection {
       ...(this.#options.extraRoots && { ca: [...tls.rootCertificates, ...this.#options.extraRoots] }),
     });
     await handshake(socket, stream);
-    const problem = verify ? certificateProblem(socket, serverName) : null;
-    if (problem !== null) {
-      socket.destroy();
-      stream.destroy();
-      throw new Error(problem);
-    }
-    return new TlsConnection(
-      this.remote,
-      new TlsTransport(socket, {
-        stream,
-        peer: peerFacts(this.#conn),
-        asked: false,
-      }),
-    );
+    const transport = new TlsTransport(socket, { stream, peer: peerFacts(this.#conn), asked: false });
+    return new TlsConnection(this.remote, transport, peerCertificates(socket));
   }
 
   close(): void {
@@ -97,15 +86,14 @@ class PlainConnection implements OutgoingConnection {
 
 class TlsConnection implements OutgoingConnection {
   readonly remote: string;
+  readonly tls: OutgoingTls;
   readonly #transport: Transport;
 
-  constructor(remote: string, transport: Transport) {
+  constructor(remote: string, transport: Transport, certificates: PeerCertificates) {
     this.remote = remote;
+    const { protocol, cipher } = transport.tls!;
+    this.tls = { protocol, cipher, certificates: () => certificates };
     this.#transport = transport;
-  }
-
-  get tls(): OutgoingConnection["tls"] {
-    return this.#transport.tls;
   }
 
   read(into: Uint8Array): Promise<number | null> {
@@ -150,10 +138,15 @@ function handshake(socket: tls.TLSSocket, stream: ConnStream): Promise<void> {
   return promise;
 }
 
-/** Why the certificate does not do for `serverName`; null when it does. */
-function certificateProblem(socket: tls.TLSSocket, serverName: string): string | null {
-  const mismatch = tls.checkServerIdentity(serverName, socket.getPeerCertificate());
-  if (mismatch !== undefined) return mismatch.message;
-  if (socket.authorized) return null;
-  return `the certificate is not trusted (${socket.authorizationError ?? "no reason given"})`;
+function peerCertificates(socket: tls.TLSSocket): PeerCertificates {
+  const chain: Uint8Array[] = [];
+  let next: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(new Uint8Array(next.raw));
+    const { fingerprint256 }: tls.DetailedPeerCertificate = next;
+    next = next.issuerCertificate;
+    if (next?.fingerprint256 === fingerprint256) break; // a root is its own issuer
+  }
+  const untrusted = socket.authorized ? null : `${socket.authorizationError ?? "no reason given"}`;
+  return { chain, untrusted };
 }

@@ -11,9 +11,13 @@ import { fileHeld } from "../delivery/held.ts";
 import { advanceKeys } from "../delivery/dkim_keys.ts";
 import { noticeOperation } from "../delivery/dsn.ts";
 import { GroupAgent } from "../delivery/group.ts";
-import { DEFAULT_TIMEOUTS } from "../delivery/outbound.ts";
+import { DEFAULT_TIMEOUTS } from "../delivery/outbound_connection.ts";
 import { watchQueue } from "../delivery/queue_metrics.ts";
 import { RecipientResolver } from "../delivery/recipients.ts";
+import { sendTlsReports } from "../delivery/security/report_sender.ts";
+import { StsPolicies } from "../delivery/security/sts_policies.ts";
+import { TlsObservations } from "../delivery/security/tls_observations.ts";
+import { TransportSecurity } from "../delivery/security/transport_security.ts";
 import { QueueRunner } from "../delivery/runner.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
@@ -23,8 +27,10 @@ import { callHook, runCommand } from "./agents.ts";
 import type { Config } from "./config/config.ts";
 import { STANDARD_PORTS } from "./config/config.ts";
 import { plainAddress } from "./deno_transport.ts";
+import type { HttpsParts } from "./https_client.ts";
 import { IdSource } from "./ids.ts";
 import { DENO_TIMERS, denoConnector } from "./outgoing.ts";
+import { stsFetch, tlsReportPost } from "./mail_web.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { traceLog } from "./trace.ts";
 import type { TraceLog } from "../storage/trace_log.ts";
@@ -32,7 +38,7 @@ import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.t
 
 /** How long a connection to another server waits for the next message. */
 const IDLE_MS = 2_000;
-/** Between two looks at DKIM keys that wait for DNS, or for the end of what they signed. */
+/** Between two looks at what waits for DNS or for a day to end: DKIM keys, MTA-STS policies, TLS reports. */
 const UPKEEP_MS = 600_000;
 
 const log = getLogger(["veredus", "queue"]);
@@ -41,6 +47,7 @@ export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
   readonly #trace: TraceLog | null;
+  readonly #observations: TlsObservations;
   readonly #resolver: ThreadResolver;
   readonly #upkeep: ReturnType<typeof setInterval>;
 
@@ -71,7 +78,19 @@ export class QueuePart implements ThreadPart {
     };
     const groups = new GroupAgent(post);
     this.#store = store;
-    this.#resolver = createResolver(config.resolver, { folder: config.data });
+    const resolver = this.#resolver = createResolver(config.resolver, { folder: config.data });
+    const web: HttpsParts = {
+      connector: denoConnector(),
+      resolver,
+      timers: DENO_TIMERS,
+      random: Math.random,
+    };
+    const policies = new StsPolicies({ store, resolver, clock: Date.now, fetch: stsFetch(web) });
+    const observations = this.#observations = new TlsObservations(store, DENO_TIMERS);
+    const security = new TransportSecurity({
+      options: config.outboundTls,
+      ...{ resolver, store, policies, observations, clock: Date.now },
+    });
     this.#trace = traceLog(config, "queue");
     this.#runner = new QueueRunner({
       ...(this.#trace !== null && { tracer: this.#trace }),
@@ -87,7 +106,8 @@ export class QueuePart implements ThreadPart {
       },
       outbound: {
         connector: denoConnector(),
-        resolver: this.#resolver,
+        resolver,
+        security,
         timers: DENO_TIMERS,
         random: Math.random,
         helloName: config.hostname,
@@ -100,10 +120,14 @@ export class QueuePart implements ThreadPart {
     watchQueue(() => store.queue.counts(), Date.now);
     this.#runner.start();
     this.#upkeep = setInterval(() => {
-      const { lifetimeMs: queueLifetimeMs } = queue;
-      advanceKeys({ store, resolver: this.#resolver, now: Date.now(), queueLifetimeMs }).catch((error) => {
-        log.error("the upkeep of DKIM keys failed: {error}", { error });
-      });
+      upkeep(
+        "DKIM keys",
+        advanceKeys({ store, resolver, now: Date.now(), queueLifetimeMs: queue.lifetimeMs }),
+      );
+      if (config.outboundTls.mtaSts) upkeep("MTA-STS policies", policies.refresh());
+      if (!config.outboundTls.reports) return;
+      const sender = { store, resolver, post, hostname: config.hostname, clock: Date.now };
+      upkeep("TLS reports", sendTlsReports({ ...sender, postReport: tlsReportPost(web) }));
     }, UPKEEP_MS);
     Deno.unrefTimer(this.#upkeep as unknown as number);
   }
@@ -140,9 +164,15 @@ export class QueuePart implements ThreadPart {
     clearInterval(this.#upkeep);
     await this.#runner.drain(withinMs);
     watchQueue(null, Date.now);
+    await this.#observations.flush();
     this.#resolver.close();
     await this.#store.close();
   }
+}
+
+/** Work that nobody waits for. */
+function upkeep(what: string, work: Promise<void>): void {
+  work.catch((error) => log.error("the upkeep of {what} failed: {error}", { what, error }));
 }
 
 function ownAddresses(): string[] {

@@ -6,6 +6,7 @@
  * authority, which must be part of it (3.1.2), through at most {@linkcode MAX_CHAIN} certificates. Pure.
  */
 import { createHash, timingSafeEqual, X509Certificate } from "node:crypto";
+import { canonicalAddress } from "../../dns/ip_address.ts";
 import { covers } from "../../dns/name.ts";
 import type { DataOf } from "../../dns/rdata.ts";
 
@@ -122,6 +123,8 @@ function matches({ selector, matching, association }: DataOf<"TLSA">, certificat
 
 function nameProblem(certificate: X509Certificate, names: readonly string[]): TlsProblem | null {
   const presented = presentedNames(certificate);
+  const addresses = names.map((name) => canonicalAddress(name)).filter((address) => address !== null);
+  if (addresses.some((address) => presentedAddresses(certificate).includes(address))) return null;
   if (names.some((name) => presented.some((pattern) => covers(pattern, name.toLowerCase())))) return null;
   return {
     result: "certificate-host-mismatch",
@@ -137,6 +140,13 @@ function presentedNames({ subjectAltName, subject }: X509Certificate): string[] 
   if (names.length > 0) return names;
   const common = /^CN=([^\s"]+)$/m.exec(subject)?.[1];
   return common === undefined ? [] : [common.toLowerCase()];
+}
+
+/** RFC 6125 B.2: a next hop stated as an address is named by an address. */
+function presentedAddresses({ subjectAltName }: X509Certificate): (string | null)[] {
+  return (subjectAltName ?? "").split(", ").map((entry) =>
+    canonicalAddress(/^IP Address:(\S+)$/.exec(entry)?.[1] ?? "")
+  );
 }
 
 function dateProblem({ validFrom, validTo }: X509Certificate, now: number): TlsProblem | null {

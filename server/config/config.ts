@@ -104,6 +104,20 @@ export interface QueueConfig {
   readonly recipientsPerTransaction: number;
 }
 
+/** How much TLS other servers must offer (delivery/security/transport_security.ts). */
+export interface OutboundTlsConfig {
+  readonly dane: boolean;
+  readonly mtaSts: boolean;
+  /** What happens where a domain that took mail under TLS offers none. */
+  readonly learned: "off" | "warn" | "refuse";
+  /** Sends reports of what was seen (RFC 8460). */
+  readonly reports: boolean;
+  readonly rules: readonly {
+    readonly domains: readonly string[];
+    readonly level: "none" | "opportunistic" | "encrypted" | "verified" | "dane";
+  }[];
+}
+
 export interface RelayRule {
   /** Domains of senders it is for; empty: all. */
   readonly senders: readonly string[];
@@ -297,6 +311,7 @@ export interface Config {
   readonly auth: AuthConfig;
   readonly limits: LimitsConfig;
   readonly queue: QueueConfig;
+  readonly outboundTls: OutboundTlsConfig;
   readonly relay: readonly RelayRule[];
   readonly commands: readonly CommandConfig[];
   readonly hooks: readonly HookConfig[];
@@ -359,6 +374,14 @@ export const DEFAULT_QUEUE: QueueConfig = {
   connections: 100,
   connectionsPerDestination: 5,
   recipientsPerTransaction: 100,
+};
+
+export const DEFAULT_OUTBOUND_TLS: OutboundTlsConfig = {
+  dane: true,
+  mtaSts: true,
+  learned: "warn",
+  reports: true,
+  rules: [],
 };
 
 export const DEFAULT_RESOLVER: ResolverConfig = {
@@ -444,6 +467,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   auth: { scram: true, oauth: null },
   limits: DEFAULT_LIMITS,
   queue: DEFAULT_QUEUE,
+  outboundTls: DEFAULT_OUTBOUND_TLS,
   relay: [],
   commands: [],
   hooks: [],

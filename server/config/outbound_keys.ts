@@ -3,14 +3,16 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDs } from "../../dns/dnssec/anchors.ts";
 import {
+  DEFAULT_OUTBOUND_TLS,
   DEFAULT_QUEUE,
   DEFAULT_RESOLVER,
+  type OutboundTlsConfig,
   type QueueConfig,
   type RelayRule,
   type ResolverConfig,
 } from "./config.ts";
 import { parseHostPort } from "./host_port.ts";
-import { about, domain, duration, hostPortText, lower, size, whole } from "./keys.ts";
+import { about, domain, duration, hostPortText, lower, size, text, whole } from "./keys.ts";
 
 export const queue = z.strictObject({
   first_retry: about(
@@ -44,6 +46,47 @@ export const queue = z.strictObject({
   connections: value.connections,
   connectionsPerDestination: value.connections_per_destination,
   recipientsPerTransaction: value.recipients_per_transaction,
+}));
+
+const tlsRule = z.strictObject({
+  domains: about(
+    z.array(text("a domain, or *. and a domain for all below it", /^(?:\*\.)?[^\s@:/\\*]+$/).transform(lower))
+      .min(1),
+    "domains of recipients",
+    ["partner.example.org", "*.example.net"],
+  ),
+  level: about(
+    z.enum(["none", "opportunistic", "encrypted", "verified", "dane"]),
+    "none; opportunistic: where it is offered; encrypted: any certificate; verified: a trusted one for the host or the\n" +
+      "domain; dane: DANE or no mail",
+    "verified",
+  ),
+});
+
+export const outboundTls = z.strictObject({
+  dane: about(
+    z.boolean().default(DEFAULT_OUTBOUND_TLS.dane),
+    "hosts whose certificates DNSSEC vouches for must show them (RFC 7672)",
+  ),
+  mta_sts: about(
+    z.boolean().default(DEFAULT_OUTBOUND_TLS.mtaSts),
+    "policies that domains publish by HTTPS are fetched and followed (RFC 8461)",
+  ),
+  learned: about(
+    z.enum(["off", "warn", "refuse"]).default(DEFAULT_OUTBOUND_TLS.learned),
+    "a domain that took mail under TLS in the last 30 days and offers none now: warn, refuse (mail waits), or off",
+  ),
+  reports: about(
+    z.boolean().default(DEFAULT_OUTBOUND_TLS.reports),
+    "send daily reports to the domains that ask for them (RFC 8460)",
+  ),
+  rules: about(z.array(tlsRule).default([]), "domains that need more, or less; the first that fits counts"),
+}).transform((value): OutboundTlsConfig => ({
+  dane: value.dane,
+  mtaSts: value.mta_sts,
+  learned: value.learned,
+  reports: value.reports,
+  rules: value.rules,
 }));
 
 export const relayRule = z.strictObject({

@@ -30,7 +30,7 @@ import {
 } from "./config.ts";
 import { bans, filter, senderChecks } from "./filter_keys.ts";
 import { about, domain, duration, lower, network, path, port, size, text, whole } from "./keys.ts";
-import { queue, relayRule, resolver } from "./outbound_keys.ts";
+import { outboundTls, queue, relayRule, resolver } from "./outbound_keys.ts";
 
 const listener = z.strictObject({
   protocol: about(
@@ -345,6 +345,7 @@ export const configSchema = z.strictObject({
   auth: about(authentication.prefault({}), "logins by other means than a password"),
   limits: about(limits.prefault({}), "limits against misuse and mistakes"),
   queue: about(queue.prefault({}), "sending to other servers"),
+  outbound_tls: about(outboundTls.prefault({}), "TLS towards other servers"),
   relay: about(
     z.array(relayRule).default([]),
     "next hops in place of MX records; the first rule that fits is used",
@@ -384,6 +385,7 @@ export const configSchema = z.strictObject({
   auth: value.auth,
   limits: value.limits,
   queue: value.queue,
+  outboundTls: value.outbound_tls,
   relay: value.relay,
   commands: value.commands,
   hooks: value.hooks,

@@ -3,7 +3,12 @@ import type { Agents } from "../../delivery/agents.ts";
 import { fileHeld } from "../../delivery/held.ts";
 import { noticeOperation } from "../../delivery/dsn.ts";
 import { GroupAgent } from "../../delivery/group.ts";
-import { DEFAULT_TIMEOUTS, type OutboundParts } from "../../delivery/outbound.ts";
+import type { OutboundParts } from "../../delivery/outbound.ts";
+import { DEFAULT_TIMEOUTS } from "../../delivery/outbound_connection.ts";
+import { StsFetchError, StsPolicies } from "../../delivery/security/sts_policies.ts";
+import { TlsObservations } from "../../delivery/security/tls_observations.ts";
+import { type SecurityOptions, TransportSecurity } from "../../delivery/security/transport_security.ts";
+import { ResolveError } from "../../dns/resolver.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import type { RelayRule } from "../../delivery/routes.ts";
 import { QueueRunner, type RunnerOptions } from "../../delivery/runner.ts";
@@ -23,6 +28,9 @@ export interface HarnessOptions {
   readonly outbound?: Partial<OutboundParts>;
   readonly store?: TestStoreOptions;
   readonly agents?: Partial<Agents>;
+  readonly security?: Partial<SecurityOptions>;
+  /** Texts of MTA-STS policies by domain. */
+  readonly policies?: Readonly<Record<string, string>>;
 }
 
 export interface Submission {
@@ -48,6 +56,7 @@ export function relayRule(port: number, parts: Partial<RelayRule> = {}): RelayRu
 
 export class QueueHarness {
   readonly t: TestStore;
+  observations!: TlsObservations;
   #options: HarnessOptions;
   #runner: QueueRunner | null = null;
 
@@ -84,6 +93,20 @@ export class QueueHarness {
       bounceLifetimeMs: DEFAULT_QUEUE.bounceLifetimeMs,
     };
     const groups = new GroupAgent(post);
+    const resolver = options.outbound?.resolver ??
+      { resolve: () => Promise.reject(new ResolveError("timeout", "no DNS in this test")) };
+    this.observations = new TlsObservations(store, DENO_TIMERS);
+    const policies = new StsPolicies({
+      store,
+      resolver,
+      clock: Date.now,
+      fetch: (domain) => {
+        const text = options.policies?.[domain];
+        return text === undefined
+          ? Promise.reject(new StsFetchError("sts-policy-fetch-error", "no such host"))
+          : Promise.resolve(text);
+      },
+    });
     this.#runner = new QueueRunner({
       store,
       options: { ...DEFAULT_QUEUE, firstRetryMs: 60_000, jitterPercent: 0, idleMs: 200, ...options.options },
@@ -98,7 +121,15 @@ export class QueueHarness {
       },
       outbound: {
         connector: denoConnector(),
-        resolver: { resolve: () => Promise.reject(new Error("no DNS in this test")) },
+        resolver,
+        security: new TransportSecurity({
+          options: { dane: false, mtaSts: false, learned: "off", rules: [], ...options.security },
+          store,
+          resolver,
+          policies,
+          observations: this.observations,
+          clock: Date.now,
+        }),
         timers: DENO_TIMERS,
         random: () => 0.5,
         helloName: "mx.example.test",
