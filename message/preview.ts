@@ -25,7 +25,8 @@ function shortened(folded: string): string {
   return folded.slice(0, PREVIEW_CHARACTERS).replace(/[\uD800-\uDBFF]$/, "").trimEnd().toWellFormed();
 }
 
-function withoutMarkup(html: string): string {
+/** Text without tags, comments, styles and scripts, entities decoded; white space as it falls. */
+export function withoutMarkup(html: string): string {
   return html.replace(/<(style|script|head|title)\b[^>]*>[\s\S]*?(<\/\1\s*>|$)/gi, " ").replace(
     /<!--[\s\S]*?(-->|$)/g,
     " ",

@@ -17,12 +17,35 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   telemetry: [],
   dns: ["bytes", "telemetry"],
   protocols: ["bytes", "message"],
+  sieve: ["bytes", "message"],
   storage: ["bytes", "types:message", "telemetry"],
   auth: ["bytes", "protocols", "storage", "telemetry"],
   mailauth: ["bytes", "dns", "message", "telemetry"],
   filter: ["bytes", "dns", "mailauth", "message", "types:protocols", "types:storage", "telemetry"],
-  delivery: ["auth", "bytes", "dns", "filter", "mailauth", "message", "protocols", "storage", "telemetry"],
-  server: ["auth", "bytes", "delivery", "dns", "filter", "message", "protocols", "storage", "telemetry"],
+  delivery: [
+    "auth",
+    "bytes",
+    "dns",
+    "filter",
+    "mailauth",
+    "message",
+    "protocols",
+    "sieve",
+    "storage",
+    "telemetry",
+  ],
+  server: [
+    "auth",
+    "bytes",
+    "delivery",
+    "dns",
+    "filter",
+    "message",
+    "protocols",
+    "sieve",
+    "storage",
+    "telemetry",
+  ],
   admin: [
     "auth",
     "bytes",
@@ -30,6 +53,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "dns",
     "message",
     "protocols",
+    "sieve",
     "storage",
     "telemetry",
     "types:server",
@@ -37,7 +61,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders without sockets, clocks, randomness and runtime (design, invariant 3). */
-const PURE = ["bytes", "message", "protocols", "dns"];
+const PURE = ["bytes", "message", "protocols", "sieve", "dns"];
 const IMPURE =
   /\b(Deno\.\w+|Date\.now|Math\.random|performance\.now|setTimeout|setInterval|crypto\.getRandomValues|fetch\()/;
 

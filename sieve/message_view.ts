@@ -1,0 +1,145 @@
+/**
+ * A message as scripts see it: header fields, MIME parts, decoded texts; each is worked out when a test first asks.
+ *
+ * The octets are borrowed and may end behind the header where no script looks at the body ({@linkcode Program.needsBody}).
+ * Values of fields are unfolded, one character per octet; `text` is what people read. Pure. Limits:
+ * {@linkcode MAX_FIELDS}, {@linkcode MAX_PART_OCTETS} of a part, {@linkcode MAX_PARTS}.
+ */
+import { latin1 } from "../bytes/decode.ts";
+import { decodeText } from "../message/content.ts";
+import { decodeHeaderText } from "../message/encoded_word.ts";
+import { fieldValue, scanFields } from "../message/header.ts";
+import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
+import { parameter, type ParameterizedValue } from "../message/parameter.ts";
+
+export const MAX_FIELDS = 10_000;
+export const MAX_PARTS = 1_000;
+/** Octets of one part that are decoded and searched. */
+export const MAX_PART_OCTETS = 1024 * 1024;
+
+export class HeaderField {
+  /** In lower case. */
+  readonly name: string;
+  readonly value: string;
+  /** As it stands in the message, with its line end; null for a field that a script added. */
+  readonly span: { readonly start: number; readonly end: number } | null;
+  /** As it is written, for a field that a script added. */
+  readonly written: string;
+  #text: string | null;
+
+  constructor(name: string, value: string, span: HeaderField["span"], written = name) {
+    this.name = name;
+    this.written = written;
+    this.value = value;
+    this.span = span;
+    this.#text = null;
+  }
+
+  get text(): string {
+    return this.#text ??= decodeHeaderText(this.value);
+  }
+}
+
+export interface PartView {
+  readonly fields: readonly HeaderField[];
+  /** In lower case. */
+  readonly type: string;
+  readonly subtype: string;
+  readonly contentType: ParameterizedValue;
+  /** Those of a multipart, or the message inside. */
+  readonly children: readonly PartView[];
+  /** Decoded text, or octets as characters where it is no text. */
+  text(): string;
+}
+
+export interface MessageOptions {
+  /** Of the whole message; left out: those given. */
+  readonly sizeOctets?: number;
+}
+
+export class MessageView {
+  readonly sizeOctets: number;
+  readonly #octets: Uint8Array;
+  #fields: HeaderField[] | null;
+  #root: PartView | null;
+
+  constructor(octets: Uint8Array, { sizeOctets = octets.length }: MessageOptions = {}) {
+    this.#octets = octets;
+    this.sizeOctets = sizeOctets;
+    this.#fields = null;
+    this.#root = null;
+  }
+
+  /** Of the message itself, in order. */
+  get fields(): readonly HeaderField[] {
+    return this.#fields ??= fieldsOf(this.#octets, 0, this.#octets.length);
+  }
+
+  get root(): PartView {
+    return this.#root ??= this.#parse();
+  }
+
+  /** Everything behind the header, as it is. */
+  rawBody(): string {
+    const { fields } = this;
+    const last = fields[fields.length - 1]?.span?.end ?? 0;
+    const octets = this.#octets;
+    const blank = octets[last] === 0x0d ? 2 : octets[last] === 0x0a ? 1 : 0;
+    const start = last + blank;
+    return latin1(octets, start, Math.min(octets.length, start + MAX_PART_OCTETS));
+  }
+
+  #parse(): PartView {
+    const parser = new MimeParser(
+      { ...DEFAULT_MIME_LIMITS, parts: MAX_PARTS },
+      (block, spans) => pick(block, spans, CONTENT_FIELDS),
+    );
+    parser.push(this.#octets, 0, this.#octets.length);
+    return viewOf(this.#octets, parser.finish());
+  }
+}
+
+const CONTENT_FIELDS: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
+
+function fieldsOf(octets: Uint8Array, start: number, end: number): HeaderField[] {
+  return scanFields(octets, start, end).slice(0, MAX_FIELDS).map((span) =>
+    new HeaderField(span.name, fieldValue(octets, span), span)
+  );
+}
+
+function viewOf(octets: Uint8Array, part: MimePart): PartView {
+  const children = part.message === null ? part.children : [part.message];
+  let fields: HeaderField[] | null = null;
+  const views = children.map((child) => viewOf(octets, child));
+  return {
+    get fields() {
+      return fields ??= fieldsOf(octets, part.headerStart, part.headerEnd);
+    },
+    type: part.type.toLowerCase(),
+    subtype: part.subtype.toLowerCase(),
+    contentType: part.contentType,
+    children: views,
+    text: () => textOf(octets, part),
+  };
+}
+
+function textOf(octets: Uint8Array, part: MimePart): string {
+  const slice = (start: number, end: number) =>
+    octets.subarray(start, Math.min(end, start + MAX_PART_OCTETS));
+  // RFC 5173 5.2: of a multipart what stands around its parts, of a message its header.
+  if (part.message !== null) return latin1(slice(part.message.headerStart, part.message.headerEnd));
+  if (part.type === "MULTIPART") {
+    const first = part.children[0]?.headerStart ?? part.bodyEnd;
+    const last = part.children[part.children.length - 1]?.bodyEnd ?? part.bodyEnd;
+    return latin1(slice(part.bodyStart, first)) + latin1(slice(last, part.bodyEnd));
+  }
+  const encoding = part.fields.get("content-transfer-encoding") ?? "";
+  const charset = parameter(part.contentType, "charset") ?? "";
+  return decodeText(slice(part.bodyStart, part.bodyEnd), { encoding, charset });
+}
+
+/** The part and all inside it, outermost first. */
+export function* everyPart(part: PartView): Generator<PartView> {
+  yield part;
+  for (const child of part.children) yield* everyPart(child);
+}

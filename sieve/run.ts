@@ -1,0 +1,183 @@
+/**
+ * One script at work: variables, flags, the message as edited so far, what was decided, and the budget.
+ *
+ * A script that passes a limit or does what its extensions forbid ends by {@linkcode ScriptError}, thrown here and
+ * caught once by the program; nothing of it happens then.
+ */
+import type { ScriptFault } from "./fault.ts";
+import type { Host } from "./host.ts";
+import type { HeaderField, MessageView, PartView } from "./message_view.ts";
+import type { Action, Keep, Remembered } from "./outcome.ts";
+import type { Variables } from "./text.ts";
+
+export interface Envelope {
+  /** "" is the null path. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface RunLimits {
+  /** Commands, tests and comparisons; long comparisons count more. */
+  readonly steps: number;
+  readonly actions: number;
+  readonly redirects: number;
+  readonly notifications: number;
+  readonly variables: number;
+  /** Characters of one value. */
+  readonly valueCharacters: number;
+  /** Fields added to the header. */
+  readonly addedFields: number;
+}
+
+export const DEFAULT_RUN_LIMITS: RunLimits = {
+  steps: 200_000,
+  actions: 32,
+  redirects: 5,
+  notifications: 5,
+  variables: 256,
+  valueCharacters: 64 * 1024,
+  addedFields: 100,
+};
+
+export class ScriptError extends Error {
+  override readonly name = "ScriptError";
+  /** Offset into the text of `script`; null is filled in by the command that runs. */
+  at: number | null;
+  script: string | null;
+  /** Where in that script. */
+  place: ScriptFault | null;
+  constructor(message: string, at: number | null = null) {
+    super(message);
+    this.at = at;
+    this.script = null;
+    this.place = null;
+  }
+}
+
+/** Variables of one script; those named in `globals` are shared with others (RFC 6609 3.4). */
+export interface Frame {
+  readonly variables: Map<string, string>;
+  readonly globals: Set<string>;
+}
+
+export class Run implements Variables {
+  readonly message: MessageView;
+  readonly host: Host;
+  readonly limits: RunLimits;
+  readonly actions: Action[];
+  readonly remembered: Remembered[];
+  readonly trace: string[];
+  /** Scripts that `:once` keeps from a second time. */
+  readonly included: Set<string>;
+  frame: Frame;
+  /** Match variables, the whole match first. */
+  matched: readonly string[];
+  /** The internal variable of RFC 5232; null until it is set. */
+  flags: readonly string[] | null;
+  implicitKeep: boolean;
+  /** Null: as it came. */
+  header: HeaderField[] | null;
+  addedFields: number;
+  /** Parts that the loops around are at, innermost last. */
+  readonly parts: PartView[];
+  #shared: Map<string, string>;
+  #steps: number;
+
+  constructor(message: MessageView, host: Host, limits: RunLimits = DEFAULT_RUN_LIMITS) {
+    this.message = message;
+    this.host = host;
+    this.limits = limits;
+    this.actions = [];
+    this.remembered = [];
+    this.trace = [];
+    this.included = new Set();
+    this.frame = { variables: new Map(), globals: new Set() };
+    this.matched = [];
+    this.flags = null;
+    this.implicitKeep = true;
+    this.header = null;
+    this.addedFields = 0;
+    this.parts = [];
+    this.#shared = new Map();
+    this.#steps = 0;
+  }
+
+  /** The header as the script has it now. */
+  get fields(): readonly HeaderField[] {
+    return this.header ?? this.message.fields;
+  }
+
+  /** Values of a field for tests: as people read them. */
+  values(name: string, fields: readonly HeaderField[] = this.fields): string[] {
+    const values: string[] = [];
+    for (const field of fields) if (field.name === name) values.push(field.text);
+    return values;
+  }
+
+  spend(steps = 1): void {
+    this.#steps += steps;
+    if (this.#steps > this.limits.steps) throw new ScriptError("the script takes too long");
+  }
+
+  act(action: Action, why: string): void {
+    if (this.actions.length >= this.limits.actions) {
+      throw new ScriptError(`more than ${this.limits.actions} actions`);
+    }
+    this.trace.push(why);
+    this.actions.push(action);
+  }
+
+  count(kind: Action["kind"]): number {
+    return this.actions.filter((action) => action.kind === kind).length;
+  }
+
+  keep(): Keep {
+    return { kind: "keep", flags: this.flags, header: this.header };
+  }
+
+  variable(name: string): string {
+    const first = name.charCodeAt(0);
+    if (first >= 0x30 && first <= 0x39) return this.matched[Number(name)] ?? "";
+    return this.#home(name).get(withoutNamespace(name)) ?? "";
+  }
+
+  setVariable(name: string, value: string): void {
+    const home = this.#home(name);
+    const own = withoutNamespace(name);
+    if (!home.has(own) && home.size >= this.limits.variables) {
+      throw new ScriptError(`more than ${this.limits.variables} variables`);
+    }
+    home.set(own, this.limit(value));
+  }
+
+  limit(text: string): string {
+    if (text.length <= this.limits.valueCharacters) return text;
+    throw new ScriptError(`a value is longer than ${this.limits.valueCharacters} characters`);
+  }
+
+  #home(name: string): Map<string, string> {
+    const shared = name.startsWith(GLOBAL) || this.frame.globals.has(name);
+    return shared ? this.#shared : this.frame.variables;
+  }
+}
+
+const GLOBAL = "global.";
+
+function withoutNamespace(name: string): string {
+  return name.startsWith(GLOBAL) ? name.slice(GLOBAL.length) : name;
+}
+
+/** How a block ended: at its end, or by a command that leaves it. */
+export type Signal =
+  | undefined
+  | { readonly kind: "stop" | "return" }
+  /** Null leaves the innermost loop. */
+  | { readonly kind: "break"; readonly loop: string | null };
+
+export type Step = (run: Run) => Signal | void;
+
+export interface Test {
+  /** Set where the answer does not depend on the message (RFC 5463 4.): what it excludes is not looked at. */
+  readonly known?: boolean;
+  readonly holds: (run: Run) => boolean;
+}
