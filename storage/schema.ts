@@ -288,7 +288,10 @@ export type PolicyKind =
   | "noticed"
   | "dns-trouble"
   | "sts"
-  | "tls-seen";
+  | "tls-seen"
+  | "vacation"
+  | "duplicate"
+  | "script-fault";
 
 /** Keys that sign for our domains. */
 export const dkimKeys = sqliteTable("dkim_keys", {
@@ -363,3 +366,18 @@ export const segmentDead = sqliteTable("segment_dead", {
   segment: integer("segment").primaryKey(),
   octets: integer("octets").notNull(),
 });
+
+/** Filter scripts. `owner` is the account's id in decimal, the domain's name, or "". */
+export const sieveScripts = sqliteTable("sieve_scripts", {
+  scope: text("scope").$type<ScriptScope>().notNull(),
+  owner: text("owner").notNull(),
+  name: text("name").notNull(),
+  content: text("content").notNull(),
+  octets: integer("octets").notNull(),
+  /** At most one of an owner. */
+  active: integer("active").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+}, (table) => [primaryKey({ columns: [table.scope, table.owner, table.name] })]);
+
+/** Scripts run in this order: of the server, of the domain, of the user, and what the server runs behind them. */
+export type ScriptScope = "server" | "domain" | "user" | "after";

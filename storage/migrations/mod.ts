@@ -33,4 +33,8 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0007_overjoyed_silvermane",
     statements: ["CREATE TABLE `observed` (\n\t`kind` text NOT NULL,\n\t`day` integer NOT NULL,\n\t`policy_domain` text NOT NULL,\n\t`row` text NOT NULL,\n\t`count` integer NOT NULL,\n\tPRIMARY KEY(`kind`, `day`, `policy_domain`, `row`)\n) STRICT, WITHOUT ROWID;"],
   },
+  {
+    name: "0008_condemned_thing",
+    statements: ["CREATE TABLE `sieve_scripts` (\n\t`scope` text NOT NULL,\n\t`owner` text NOT NULL,\n\t`name` text NOT NULL,\n\t`content` text NOT NULL,\n\t`octets` integer NOT NULL,\n\t`active` integer NOT NULL,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`scope`, `owner`, `name`)\n) STRICT, WITHOUT ROWID;"],
+  },
 ];

@@ -1,0 +1,10 @@
+CREATE TABLE `sieve_scripts` (
+	`scope` text NOT NULL,
+	`owner` text NOT NULL,
+	`name` text NOT NULL,
+	`content` text NOT NULL,
+	`octets` integer NOT NULL,
+	`active` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	PRIMARY KEY(`scope`, `owner`, `name`)
+) STRICT, WITHOUT ROWID;
