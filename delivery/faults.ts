@@ -12,6 +12,7 @@ export function faultReply(fault: WriteFault): Reply {
   switch (fault) {
     // The account went between RCPT and the end of data: the next try hears 550 at RCPT.
     case "no-such-mailbox":
+    case "no-such-message":
     case "no-such-account":
       return LOCAL_ERROR;
     case "disk-full":

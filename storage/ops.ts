@@ -146,6 +146,8 @@ export type WriteOp =
     readonly uids: UidRanges | null;
     /** Only those with \Deleted (IMAP), or all named (POP3, retention). */
     readonly onlyDeleted: boolean;
+    /** "no-such-message" where one of the ranges has none. Left out: what is gone is gone. */
+    readonly strict?: boolean;
   }
   /** Gives this session the \Recent messages: returns the first UID no session has seen yet, and moves it. */
   | { readonly kind: "claim-recent"; readonly mailboxId: number }
@@ -409,6 +411,7 @@ export interface TokenRow {
 /** Why an operation did nothing. Faults of the disk are not here: they end the process (DESIGN section 4). */
 export type WriteFault =
   | "no-such-mailbox"
+  | "no-such-message"
   | "no-such-account"
   | "no-such-domain"
   | "no-such-alias"

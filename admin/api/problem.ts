@@ -77,6 +77,7 @@ export class Problem extends Error {
 
 const STATUS_OF: Readonly<Record<WriteFault, ProblemStatus>> = {
   "no-such-mailbox": 404,
+  "no-such-message": 404,
   "no-such-account": 404,
   "no-such-domain": 404,
   "no-such-alias": 404,

@@ -145,15 +145,22 @@ export interface QresyncParameter {
   readonly knownUids: SequenceSet | null;
 }
 
-/** APPEND up to its message literal. */
-export interface AppendStart {
-  readonly mailbox: string;
+/** One message of APPEND, up to its literal. */
+export interface AppendMessage {
   readonly flags: FlagList;
   /** Milliseconds since the epoch; null when the client left it to us. */
   readonly internalDate: number | null;
   readonly sizeOctets: number;
-  /** The message came as `UTF8 (~{n}...)` (RFC 6855 4). */
+  /** It comes as `UTF8 (~{n}...)` (RFC 6855 4). */
   readonly utf8: boolean;
+  /** It comes as literal8 and may hold NUL (RFC 3516 4.4). */
+  readonly binary: boolean;
 }
 
-export type CommandName = Command["name"] | "APPEND";
+/** APPEND or REPLACE up to the literal of the first message. */
+export interface AppendStart {
+  readonly mailbox: string;
+  /** The message of the selected mailbox that goes when the new one is there (RFC 8508); null for APPEND. */
+  readonly replaces: { readonly uid: boolean; readonly number: number } | null;
+  readonly message: AppendMessage;
+}

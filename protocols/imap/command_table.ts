@@ -70,7 +70,7 @@ function bare(name: BareName): () => Command {
   return () => command;
 }
 
-/** By name in capitals. APPEND is not here: it is read in two halves (commands/append.ts). */
+/** By name in capitals. What brings messages is not here: it is read in pieces (commands/append.ts). */
 export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["CAPABILITY", rule(ANY, bare("CAPABILITY"))],
   ["NOOP", rule(ANY, bare("NOOP"), "breaks")],
@@ -120,5 +120,9 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["UID MOVE", rule(SELECTED, parseCopyMove("MOVE", true), "breaks")],
 ]);
 
-/** States that allow APPEND. */
-export const APPEND_STATES = AUTHENTICATED;
+/** States that allow the commands that bring messages as literals. */
+export const APPENDING: ReadonlyMap<string, readonly SessionState[]> = new Map([
+  ["APPEND", AUTHENTICATED],
+  ["REPLACE", SELECTED],
+  ["UID REPLACE", SELECTED],
+]);

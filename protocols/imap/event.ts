@@ -1,6 +1,6 @@
 /** What a session asks of its driver. Pure. */
 import type { Credentials } from "../sasl/exchange.ts";
-import type { AppendStart, Command } from "./command.ts";
+import type { AppendMessage, AppendStart, Command } from "./command.ts";
 import type { CommandRule } from "./command_table.ts";
 
 /**
@@ -17,6 +17,8 @@ export type ImapEvent =
   | { readonly kind: "compress" }
   /** Nothing of the message is sent yet (or it comes unasked): `grantAppend` or refuse it by `answer`. */
   | { readonly kind: "append"; readonly append: AppendStart }
+  /** The message in hand is whole and another one follows it: the same. */
+  | { readonly kind: "append-next"; readonly message: AppendMessage }
   | { readonly kind: "append-data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
   | { readonly kind: "append-end" }
   /** The command turned out malformed behind its message, and is answered: forget the octets. */

@@ -6,19 +6,7 @@
  * return it; on a fault the cursor keeps it and the value does not matter. Quoted strings may hold UTF-8 (clients
  * send it in passwords and names, RFC 6855 makes it legal). Pure.
  */
-import {
-  BACKSLASH,
-  CR,
-  DQUOTE,
-  LBRACE,
-  LF,
-  LPAREN,
-  PLUS,
-  RBRACE,
-  RPAREN,
-  SP,
-  TILDE,
-} from "../../bytes/ascii.ts";
+import { BACKSLASH, CR, DQUOTE, LBRACE, LF, LPAREN, PLUS, RBRACE, RPAREN, SP } from "../../bytes/ascii.ts";
 import {
   ASTRING_CHAR,
   ATOM_CHAR,
@@ -134,9 +122,8 @@ function literal(cursor: Cursor): Uint8Array {
   return octets;
 }
 
-/** `{n}` or `{n+}` and the CRLF behind it; also the streamed literal of APPEND, whose octets do not follow. */
+/** `{n}` or `{n+}` and the CRLF behind it; also a streamed literal, whose octets do not follow. */
 export function literalSize(cursor: Cursor): number {
-  if (cursor.take(TILDE)) cursor.fail("a literal without NUL octets"); // literal8 needs BINARY
   cursor.expect(LBRACE, "a literal");
   const size = cursor.number(Number.MAX_SAFE_INTEGER, "a literal size");
   cursor.take(PLUS);

@@ -39,7 +39,8 @@ export function sequenceSet(cursor: Cursor): SequenceSet {
   return ranges;
 }
 
-function seqNumber(cursor: Cursor): number {
+/** seq-number: {@linkcode LARGEST} for `*`. */
+export function seqNumber(cursor: Cursor): number {
   if (cursor.take(STAR)) return LARGEST;
   const at = cursor.at;
   const value = cursor.number(MAX_NUMBER, "a message number");

@@ -12,9 +12,9 @@ import type { Out } from "../../bytes/out.ts";
 import { equalsFolded, RPAREN, SP } from "../../bytes/ascii.ts";
 import { Authentication, type AuthenticationStep } from "./authentication.ts";
 import { capabilities } from "./capability.ts";
-import type { Command } from "./command.ts";
-import { APPEND_STATES, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
-import { parseAppendStart } from "./commands/append.ts";
+import type { AppendMessage, Command } from "./command.ts";
+import { APPENDING, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
+import { parseAppendNext, parseAppendStart } from "./commands/append.ts";
 import { Enabled } from "./enabled.ts";
 import type { ImapEvent } from "./event.ts";
 import { formatNstring } from "./format/string.ts";
@@ -62,8 +62,10 @@ export class ImapSession {
   #authentication: Authentication | null = null;
   #errors = 0;
   #closing = false;
-  /** A parenthesis is to follow the message of APPEND. */
+  /** A parenthesis is to follow the message that is being appended. */
   #closeAppend = false;
+  /** Further messages may follow it (RFC 3502). */
+  #manyAppend = false;
   #hidden = NONE;
 
   constructor(options: SessionOptions) {
@@ -163,8 +165,10 @@ export class ImapSession {
   answer(reply: Reply): void {
     const authentication = this.#authentication;
     this.#authentication = null;
-    if (this.#waiting === "append") this.#refuse(reply);
-    else if (authentication !== null && reply.code === "AUTHENTICATIONFAILED") {
+    if (this.#waiting === "append") {
+      this.#mode = "command";
+      this.#refuse(reply);
+    } else if (authentication !== null && reply.code === "AUTHENTICATIONFAILED") {
       this.#authentication = authentication;
       this.#authenticated(authentication.refused(reply));
     } else this.#write(reply);
@@ -272,7 +276,7 @@ export class ImapSession {
 
   /** Why a command of this name cannot be served now; null when it can. Asked before a literal is granted. */
   #objection(name: string): Reply | null {
-    const states = name === "APPEND" ? APPEND_STATES : COMMANDS.get(name)?.states;
+    const states = APPENDING.get(name) ?? COMMANDS.get(name)?.states;
     if (states === undefined) return { status: "BAD", text: "Unknown command" };
     this.commandName = name;
     if (!states.includes(this.state)) {
@@ -298,7 +302,7 @@ export class ImapSession {
     if (objection !== null) return this.#write(objection);
     const rule = COMMANDS.get(name);
     if (rule === undefined) {
-      // APPEND whose message is no literal.
+      // APPEND or REPLACE whose message is no literal.
       return this.#write({ status: "BAD", text: "The message must be a literal" });
     }
     const command = rule.parse(cursor);
@@ -393,47 +397,64 @@ export class ImapSession {
   }
 
   #literal(): ImapEvent | null {
-    if (this.#mode === "append-tail") {
-      this.#mode = "command";
-      this.#refuse({ status: "BAD", text: "One message at a time" });
-      return APPEND_VOID;
-    }
+    if (this.#mode === "append-tail") return this.#appendNext();
     const cursor = this.#cursor();
     if (!this.#readTag(cursor)) return this.#refuse(fault(cursor));
     const name = this.#readName(cursor);
     const objection = cursor.ok ? this.#objection(name) : fault(cursor);
     if (objection !== null) return this.#refuse(objection);
-    const { nonSync, literalOctets } = this.#framer;
-    if (nonSync && this.#options.literals === "LITERAL-" && literalOctets > LITERAL_MINUS_OCTETS) {
-      return this.#refuse({
-        status: "BAD",
-        text: `Use a synchronizing literal above ${LITERAL_MINUS_OCTETS} octets`,
-      });
-    }
-    const append = name === "APPEND" ? parseAppendStart(cursor) : null;
+    const tooLong = this.#tooLong();
+    if (tooLong !== null) return this.#refuse(tooLong);
+    const append = APPENDING.has(name) ? parseAppendStart(cursor, name) : null;
     if (!cursor.ok) return this.#refuse(fault(cursor));
     if (append === null) {
       if (!this.#framer.literalFits) return this.#refuse({ status: "BAD", text: "The literal is too large" });
-      if (!nonSync) this.out.text("+ OK\r\n");
+      if (!this.#framer.nonSync) this.out.text("+ OK\r\n");
       this.#framer.keepLiteral();
       return null;
     }
     if (cursor.badMailboxName) return this.#refuse(BAD_NAME);
-    if (append.utf8 && !this.enabled.utf8) {
-      return this.#refuse({ status: "BAD", text: "ENABLE UTF8=ACCEPT first" });
-    }
-    this.#closeAppend = append.utf8;
-    const { messageOctets } = this.#options.limits;
-    if (literalOctets > messageOctets) {
-      const text = `The message is larger than ${messageOctets} octets`;
-      return this.#refuse({ status: "NO", code: "TOOBIG", text });
-    }
+    const refusal = this.#messageRefusal(append.message);
+    if (refusal !== null) return this.#refuse(refusal);
+    this.#manyAppend = append.replaces === null;
     this.#errors = 0;
     this.#waiting = "append";
     return { kind: "append", append };
   }
 
-  /** What stands behind the message of APPEND: nothing. */
+  /** A further message of APPEND (RFC 3502); what is wrong with it ends the whole command. */
+  #appendNext(): ImapEvent {
+    const cursor = this.#cursor();
+    if (!this.#manyAppend) cursor.fail("the end of the command behind the message");
+    const message = parseAppendNext(cursor, this.#closeAppend);
+    const refusal = (cursor.ok ? this.#tooLong() : fault(cursor)) ?? this.#messageRefusal(message);
+    if (refusal !== null) {
+      this.#mode = "command";
+      this.#refuse(refusal);
+      return APPEND_VOID;
+    }
+    this.#waiting = "append";
+    return { kind: "append-next", message };
+  }
+
+  /** A non-synchronizing literal above what LITERAL- allows (RFC 7888 5). */
+  #tooLong(): Reply | null {
+    const { nonSync, literalOctets } = this.#framer;
+    if (!nonSync || this.#options.literals !== "LITERAL-" || literalOctets <= LITERAL_MINUS_OCTETS) {
+      return null;
+    }
+    return { status: "BAD", text: `Use a synchronizing literal above ${LITERAL_MINUS_OCTETS} octets` };
+  }
+
+  #messageRefusal({ utf8, sizeOctets }: AppendMessage): Reply | null {
+    if (utf8 && !this.enabled.utf8) return { status: "BAD", text: "ENABLE UTF8=ACCEPT first" };
+    this.#closeAppend = utf8;
+    const { messageOctets } = this.#options.limits;
+    if (sizeOctets <= messageOctets) return null;
+    return { status: "NO", code: "TOOBIG", text: `The message is larger than ${messageOctets} octets` };
+  }
+
+  /** What stands behind the last message: nothing. */
   #appendTail(): ImapEvent {
     const { bytes, start, end } = this.#framer;
     this.#mode = "command";

@@ -1,121 +1,173 @@
 /**
- * APPEND (RFC 3501 6.3.11, APPENDUID: RFC 4315 3): asks the store before the upload, streams the message into a spool
- * while its facts are gathered, and answers when octets and row are durable.
+ * APPEND (RFC 3501 6.3.11), of several messages at once (RFC 3502), and REPLACE (RFC 8508).
+ *
+ * The store is asked before each upload. A message goes to disk as soon as it is whole, so that a command of many keeps
+ * no octets in memory; all of them are filed, and the replaced one goes, in one transaction after the last, or nothing
+ * happens. What was written for nothing is dead room for compaction. APPENDUID: RFC 4315 3.
  */
 import { overQuota } from "../../delivery/quota.ts";
-import { FactsBuilder } from "../../message/facts.ts";
-import type { AppendStart } from "../../protocols/imap/command.ts";
+import type { AppendMessage, AppendStart } from "../../protocols/imap/command.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import { type Mailbox, type Spool, StorageError } from "../../storage/store.ts";
-import { accountOf, type ImapContext, no, ok } from "./context.ts";
+import { formatNumbers, LARGEST } from "../../protocols/imap/sequence_set.ts";
+import type { NewContent, WriteOp, WriteResult } from "../../storage/ops.ts";
+import type { Mailbox } from "../../storage/store.ts";
+import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { OUT_OF_RANGE, READ_ONLY } from "./store.ts";
+import { Upload } from "./upload.ts";
+
+/** Messages of one command, and octets of their packed structures: what is kept until the end. */
+export const MAX_MESSAGES = 1_000;
+const MAX_KEPT_OCTETS = 8 * 1024 * 1024;
 
 const NO_PREFIX = new Uint8Array(0);
+const GONE = no("The message is gone already", "EXPUNGEISSUED");
 
 /** An upload that may begin, or the reply that refuses it. */
 export function beginAppend(context: ImapContext, start: AppendStart): Appending | Reply {
-  const { store } = context;
-  const mailbox = store.mailboxes.byName(accountOf(context).id, start.mailbox);
-  if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "TRYCREATE");
-  if (start.sizeOctets === 0) return no("The message is empty");
-  if (store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
-  // As it is now: the session's account is as it was at login.
-  const account = store.directory.account(accountOf(context).address);
-  if (account !== null && overQuota(store.directory, account, start.sizeOctets) !== null) {
-    return no("The mailbox is full", "OVERQUOTA");
+  const mailbox = context.store.mailboxes.byName(accountOf(context).id, start.mailbox);
+  let replaced: number | null = null;
+  if (start.replaces !== null) {
+    const uid = replacedUid(context, start.replaces);
+    if (typeof uid !== "number") return uid;
+    replaced = uid;
   }
-  return new Appending(context, mailbox, start);
+  if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "TRYCREATE");
+  const appending = new Appending(context, mailbox, replaced);
+  return appending.next(start.message) ?? appending;
+}
+
+/** The UID of the message that is to go. */
+function replacedUid(
+  context: ImapContext,
+  { uid, number }: { readonly uid: boolean; readonly number: number },
+): number | Reply {
+  const { view, index, readOnly } = selectedOf(context);
+  const sequence = number === LARGEST ? view.exists : uid ? view.sequenceOf(number) : number;
+  if (!uid && (sequence === 0 || sequence > view.exists)) return OUT_OF_RANGE;
+  if (readOnly) return READ_ONLY;
+  if (sequence === 0) return GONE;
+  const replaced = view.uidOf(sequence);
+  return index.positionOf(replaced) < 0 ? GONE : replaced;
 }
 
 export class Appending {
-  readonly sizeOctets: number;
   #context: ImapContext;
   #mailbox: Mailbox;
-  #start: AppendStart;
-  #spool: Spool;
-  #facts = new FactsBuilder();
-  /** Disk trouble during the upload: the rest is read and forgotten. */
-  #failure: StorageError | null = null;
+  /** UID of the message that goes; null for APPEND. */
+  #replaced: number | null;
+  #upload: Upload | null = null;
+  #stored: { readonly message: AppendMessage; readonly content: Promise<NewContent | Reply> }[] = [];
+  #octets = 0;
+  #keptOctets = 0;
 
-  constructor(context: ImapContext, mailbox: Mailbox, start: AppendStart) {
-    this.sizeOctets = start.sizeOctets;
+  constructor(context: ImapContext, mailbox: Mailbox, replaced: number | null) {
     this.#context = context;
     this.#mailbox = mailbox;
-    this.#start = start;
-    this.#spool = context.store.spool();
+    this.#replaced = replaced;
+  }
+
+  /** Octets of the message in hand. */
+  get sizeOctets(): number {
+    return this.#upload?.message.sizeOctets ?? 0;
+  }
+
+  /** Ends the message in hand and begins one; the reply refuses it, and with it the command. */
+  next(message: AppendMessage): Reply | null {
+    this.#endUpload();
+    const { store } = this.#context;
+    const { sizeOctets } = message;
+    this.#octets += sizeOctets;
+    // RFC 3502: this is also how a client cancels.
+    if (sizeOctets === 0) return no("The message is empty");
+    if (this.#stored.length >= MAX_MESSAGES) return no(`At most ${MAX_MESSAGES} messages at once`, "LIMIT");
+    if (this.#keptOctets > MAX_KEPT_OCTETS) return no("Too many parts for one command", "LIMIT");
+    if (store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
+    // As it is now: the session's account is as it was at login. What REPLACE frees only the transaction knows.
+    const account = this.#replaced === null
+      ? store.directory.account(accountOf(this.#context).address)
+      : null;
+    if (account !== null && overQuota(store.directory, account, this.#octets) !== null) {
+      return no("The mailbox is full", "OVERQUOTA");
+    }
+    this.#upload = new Upload(store, message);
+    return null;
   }
 
   /** Takes the span `[start, end)`; awaiting the result is backpressure. */
   async write(bytes: Uint8Array, start: number, end: number): Promise<void> {
-    if (this.#failure !== null) return;
-    try {
-      const pending = this.#spool.write(bytes, start, end);
-      this.#facts.push(bytes, start, end);
-      if (pending !== undefined) await pending;
-    } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      this.#failure = error;
-      this.discard();
-    }
+    await this.#upload?.write(bytes, start, end);
   }
 
-  /** All octets are here: makes them durable and files the message. */
+  /** All messages are here: files them. */
   async finish(): Promise<Reply> {
-    if (this.#failure !== null) throw this.#failure;
-    const { store } = this.#context;
-    const account = accountOf(this.#context);
-    const internalDate = this.#start.internalDate ?? this.#context.now();
-    const traceId = this.#context.newTraceId();
-    const facts = this.#facts.finish();
-    try {
-      const blob = await this.#spool.store({
-        accounts: [account.address],
-        mailbox: this.#mailbox.name,
-        internalDate,
-        traceId,
-        sender: "",
-        recipients: [],
-      });
-      const { flags, keywords } = this.#start.flags;
-      const result = await store.write({
-        kind: "deliver",
-        content: {
-          blob,
-          headerOctets: facts.headerOctets,
-          imap: facts.imap,
-          preview: facts.preview,
-          subject: facts.subject,
-          from: facts.from,
-          messageId: facts.messageId,
-          references: facts.references.join(" "),
-          sentAt: facts.sentAtMs,
-          traceId,
-        },
-        targets: [{
-          mailboxId: this.#mailbox.id,
-          flags,
-          keywords: [...keywords].sort().join(" "),
-          internalDate,
-          prefix: NO_PREFIX,
-        }],
-        queue: null,
-        enforceQuota: true,
-      });
-      if (!result.ok) {
-        this.discard();
-        return refusal(result, { target: true });
-      }
-      const [appended] = result.kind === "delivered" ? result.uids : [];
-      if (appended === undefined) throw new Error("a delivery without a UID");
-      return ok("Append completed", `APPENDUID ${appended.uidValidity} ${appended.uid}`);
-    } catch (error) {
-      this.discard();
-      throw error;
+    this.#endUpload();
+    const ops: WriteOp[] = [];
+    if (this.#replaced !== null) ops.push(this.#removal(this.#replaced));
+    for (const { message, content } of this.#stored) {
+      const outcome = await content;
+      if ("status" in outcome) return outcome;
+      ops.push(this.#filing(message, outcome));
     }
+    const [only] = ops;
+    const result = await this.#context.store.write(
+      ops.length === 1 && only !== undefined ? only : { kind: "batch", ops },
+    );
+    if (!result.ok) return refusal(result, { target: true });
+    return this.#answer(result.kind === "batch" ? result.results : [result]);
   }
 
   /** Forgets the octets. */
   discard(): void {
-    this.#spool.discard();
+    this.#upload?.discard();
+    this.#upload = null;
+  }
+
+  #endUpload(): void {
+    const upload = this.#upload;
+    if (upload === null) return;
+    this.#upload = null;
+    const { message } = upload;
+    const content = upload.store({
+      accounts: [accountOf(this.#context).address],
+      mailbox: this.#mailbox.name,
+      internalDate: message.internalDate ?? this.#context.now(),
+      traceId: this.#context.newTraceId(),
+      sender: "",
+      recipients: [],
+    }).finally(() => upload.discard());
+    content.then((stored) => this.#keptOctets += "imap" in stored ? stored.imap.length : 0)
+      .catch(() => {}); // told by `finish`; of no interest when the command comes to nothing
+    this.#stored.push({ message, content });
+  }
+
+  /** First in the transaction, so that its room counts (RFC 8508 3.4). */
+  #removal(uid: number): WriteOp {
+    const { mailbox: { id: mailboxId } } = selectedOf(this.#context);
+    return { kind: "expunge", mailboxId, uids: [[uid, uid]], onlyDeleted: false, strict: true };
+  }
+
+  #filing({ flags: { flags, keywords }, internalDate }: AppendMessage, content: NewContent): WriteOp {
+    const target = {
+      mailboxId: this.#mailbox.id,
+      flags,
+      keywords: [...keywords].sort().join(" "),
+      internalDate: internalDate ?? this.#context.now(),
+      prefix: NO_PREFIX,
+    };
+    return { kind: "deliver", content, targets: [target], queue: null, enforceQuota: true };
+  }
+
+  #answer(results: readonly WriteResult[]): Reply {
+    const appended = results.flatMap((result) =>
+      result.ok && result.kind === "delivered" ? [...result.uids] : []
+    );
+    const [first] = appended;
+    if (first === undefined) throw new Error("a delivery without a UID");
+    const code = `APPENDUID ${first.uidValidity} ${formatNumbers(appended.map(({ uid }) => uid))}`;
+    if (this.#replaced === null) return ok("Append completed", code);
+    // RFC 8508 4.3: before the EXPUNGE of the old one.
+    this.#context.out.text(`* OK [${code}] Replacement is there\r\n`);
+    return ok("Replace completed");
   }
 }

@@ -151,7 +151,7 @@ export class Connection implements ImapContext {
     } finally {
       this.#deadline.cancel();
       await this.#idling?.end();
-      this.#append?.discard();
+      this.#dropAppend();
       this.#giveBusy();
       await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
       this.#transport.close();
@@ -187,7 +187,13 @@ export class Connection implements ImapContext {
           if (begun instanceof Appending) {
             this.#append = begun;
             session.grantAppend();
-          } else this.#answer(begun);
+          } else await this.#refuseAppend(begun);
+          break;
+        }
+        case "append-next": {
+          const refused = this.#append?.next(event.message) ?? null;
+          if (refused === null) session.grantAppend();
+          else await this.#refuseAppend(refused);
           break;
         }
         case "append-data":
@@ -204,8 +210,7 @@ export class Connection implements ImapContext {
           break;
         }
         case "append-void":
-          this.#append?.discard();
-          this.#append = null;
+          this.#dropAppend();
           break;
         case "idle":
           this.#idling = new Idling(this, {
@@ -252,6 +257,17 @@ export class Connection implements ImapContext {
       this.log.error("storage failed", { error, command: this.session.commandName });
       return no("Not possible just now", "UNAVAILABLE");
     }
+  }
+
+  async #refuseAppend(reply: Reply): Promise<void> {
+    this.#dropAppend();
+    await tell(this, { expunges: true });
+    this.#answer(reply);
+  }
+
+  #dropAppend(): void {
+    this.#append?.discard();
+    this.#append = null;
   }
 
   #answer(reply: Reply): void {

@@ -10,6 +10,8 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
   switch (fault) {
     case "no-such-mailbox":
       return no("No such mailbox", options.target === true ? "TRYCREATE" : "NONEXISTENT");
+    case "no-such-message":
+      return no("The message is gone already", "EXPUNGEISSUED");
     case "already-exists":
       return no("There is a mailbox of that name already", "ALREADYEXISTS");
     case "not-permitted":

@@ -11,7 +11,13 @@ export function expunge(context: OperationContext, op: Extract<WriteOp, { kind: 
   if (known === undefined) return refuse("no-such-mailbox", `mailbox ${op.mailboxId}`);
   const [modSeq, deleted] = known as [number, number];
   if (op.onlyDeleted && deleted === 0) return { ok: true, kind: "expunged", modSeq, uids: [] };
-  return removeMessages(context, op.mailboxId, op.uids ?? EVERYTHING, op.onlyDeleted);
+  const removed = removeMessages(context, op.mailboxId, op.uids ?? EVERYTHING, op.onlyDeleted);
+  if (
+    op.strict && !(op.uids ?? []).every(([from, to]) => removed.uids.some((uid) => from <= uid && uid <= to))
+  ) {
+    return refuse("no-such-message", `mailbox ${op.mailboxId}`);
+  }
+  return removed;
 }
 
 /** Removes messages of one mailbox in the running transaction. */

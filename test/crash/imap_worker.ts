@@ -96,6 +96,7 @@ export class ImapWorker {
     await client.ok(`SELECT ${quote(name)}`);
     const chosen = messages.filter(() => random.chance(0.3));
     if (chosen.length === 0) chosen.push(random.pick(messages));
+    if (kind < 46) return await this.#replace(client, name, random.pick(chosen));
     const set = chosen.map((message) => message.uid).join(",");
     const isChosen = new Set(chosen);
     if (kind < 65) {
@@ -129,12 +130,32 @@ export class ImapWorker {
     await this.#do(client, "EXPUNGE", with_(this.#folders, [[name, rest]]));
   }
 
+  /** One message, or several at once: all of them or none. */
   async #append(client: ImapClient, name: string, messages: readonly Message[]): Promise<void> {
-    const marker = `${this.root}-${++this.#serial}`;
+    const added = [this.#newMessage()];
+    while (this.#random.chance(0.3)) added.push(this.#newMessage());
+    const next = with_(this.#folders, [[name, [...messages, ...added]]]);
+    const [first, ...further] = added.map(({ marker, flags }) => ({
+      before: ` (${flags})`,
+      literal: messageOf(marker),
+    }));
+    await this.#do(client, `APPEND ${quote(name)}${first!.before}`, next, name, [first!.literal, further]);
+  }
+
+  /** One message in the place of another, in the same folder or a second one. */
+  async #replace(client: ImapClient, name: string, old: Message): Promise<void> {
+    const to = this.#random.pick([...this.#folders.keys()]);
+    const added = this.#newMessage();
+    const rest = (this.#folders.get(name) ?? []).filter((message) => message !== old);
+    const there = to === name ? rest : this.#folders.get(to) ?? [];
+    const next = with_(this.#folders, [[name, rest], [to, [...there, added]]]);
+    const command = `UID REPLACE ${old.uid} ${quote(to)} (${added.flags})`;
+    await this.#do(client, command, next, to, [messageOf(added.marker), []]);
+  }
+
+  #newMessage(): Message {
     const flags = FLAGS.filter(() => this.#random.chance(0.3));
-    const added = { uid: null, marker, flags: [...flags].sort().join(" ") };
-    const next = with_(this.#folders, [[name, [...messages, added]]]);
-    await this.#do(client, `APPEND ${quote(name)} (${flags.join(" ")})`, next, name, messageOf(marker));
+    return { uid: null, marker: `${this.root}-${++this.#serial}`, flags: [...flags].sort().join(" ") };
   }
 
   /** Issues one operation; `named` is the folder whose new messages the OK names. */
@@ -143,12 +164,12 @@ export class ImapWorker {
     text: string,
     next: Folders,
     named?: string,
-    literal?: string,
+    literals?: [string, { readonly before: string; readonly literal: string }[]],
   ): Promise<void> {
     this.#pending = next;
     this.#pendingText = text;
     this.#onStep({ tag: null, folders: next });
-    const result = await client.ok(text, literal);
+    const result = await client.ok(text, literals?.[0], literals?.[1]);
     this.operations++;
     if (named !== undefined) {
       const texts = [...result.untagged.map((response) => response.line), result.text];

@@ -21,6 +21,8 @@ const SEEDS = [
   'a3 FETCH 1:*,5 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (From "To")]<0.100> RFC822.SIZE)\r\n',
   "a4 UID SEARCH CHARSET UTF-8 OR (NOT SEEN) TEXT {3+}\r\nabc SINCE 1-Feb-1994\r\n",
   'a5 APPEND INBOX (\\Seen $x) " 7-Feb-1994 21:52:25 -0800" {12+}\r\nSubject: x\r\n\r\n',
+  "a5 APPEND INBOX {2+}\r\nab (\\Seen) ~{3+}\r\nc\0d {0+}\r\n\r\n",
+  "a5 UID REPLACE 7 INBOX {2+}\r\nab\r\n",
   "a6 IDLE\r\nDONE\r\n",
   'a7 LIST (SUBSCRIBED) "" ("*" %) RETURN (CHILDREN STATUS (MESSAGES SIZE))\r\n',
   "a8 STORE 1:3 +FLAGS.SILENT (\\Seen \\Deleted Work)\r\n",
@@ -107,6 +109,10 @@ export function playImap(chunks: readonly Uint8Array[]): { readonly output: stri
         case "append":
           if (event.append.mailbox === "INBOX") session.grantAppend();
           else session.answer({ status: "NO", code: "TRYCREATE", text: "No such mailbox" });
+          break;
+        case "append-next":
+          if (event.message.sizeOctets > 0) session.grantAppend();
+          else session.answer({ status: "NO", text: "The message is empty" });
           break;
         case "append-data":
           data += latin1(event.bytes, event.start, event.end);

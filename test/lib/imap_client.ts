@@ -58,11 +58,19 @@ export class ImapClient {
     }
   }
 
-  /** Sends a command and collects everything up to its tagged response. A literal is sent after its continuation. */
-  async command(text: string, literal?: Uint8Array | string): Promise<ImapResult> {
+  /**
+   * Sends a command and collects everything up to its tagged response. A literal is sent after its continuation;
+   * `further` ones each follow what stands before them.
+   */
+  async command(
+    text: string,
+    literal?: Uint8Array | string,
+    further: readonly { readonly before: string; readonly literal: string }[] = [],
+  ): Promise<ImapResult> {
     const tag = `${this.#tagPrefix}${++this.#tag}`;
     this.lastTag = tag;
-    const octets = typeof literal === "string" ? encodeLatin1(literal) : literal;
+    let octets = typeof literal === "string" ? encodeLatin1(literal) : literal;
+    const waiting = [...further];
     await this.wire.write(`${tag} ${text}${octets === undefined ? "" : ` {${octets.length}}`}\r\n`);
     const untagged: ImapResponse[] = [];
     for (;;) {
@@ -77,7 +85,9 @@ export class ImapClient {
       });
       if (response.line.startsWith("+") && octets !== undefined) {
         await this.wire.write(octets);
-        await this.wire.write("\r\n");
+        const next = waiting.shift();
+        octets = next === undefined ? undefined : encodeLatin1(next.literal);
+        await this.wire.write(next === undefined ? "\r\n" : `${next.before} {${next.literal.length}}\r\n`);
       } else if (response.line.startsWith(tag + " ")) {
         const [, status, rest] = /^\S+ (OK|NO|BAD) ?(.*)$/s.exec(response.line) ?? [];
         if (status === undefined) throw new Error(`malformed tagged response: ${response.line}`);
@@ -87,9 +97,9 @@ export class ImapClient {
   }
 
   /** Like {@linkcode command}, and anything but OK is an error. */
-  async ok(text: string, literal?: Uint8Array | string): Promise<ImapResult> {
-    const result = await this.command(text, literal);
-    if (result.status !== "OK") throw new Error(`${text}: ${result.status} ${result.text}`);
+  async ok(...request: Parameters<ImapClient["command"]>): Promise<ImapResult> {
+    const result = await this.command(...request);
+    if (result.status !== "OK") throw new Error(`${request[0]}: ${result.status} ${result.text}`);
     return result;
   }
 

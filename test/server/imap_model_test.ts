@@ -150,9 +150,11 @@ class Session {
       this.searched = match[1]!.split(" ").filter((word) => word !== "").map(Number);
     } else if ((match = /^\* ESEARCH \(TAG "t\d+"\)(?: UID)?(?: ALL ([\d:,]+))?$/.exec(line)) !== null) {
       this.searched = numbersOf(match[1] ?? "");
-    } else if ((match = /^\* OK \[(UIDVALIDITY|HIGHESTMODSEQ|COPYUID) ([^\]]*)\]/.exec(line)) !== null) {
+    } else if (
+      (match = /^\* OK \[(UIDVALIDITY|HIGHESTMODSEQ|COPYUID|APPENDUID) ([^\]]*)\]/.exec(line)) !== null
+    ) {
       if (match[1] === "UIDVALIDITY") this.uidValidity = Number(match[2]);
-      else if (match[1] === "COPYUID") this.code = `COPYUID ${match[2]}`;
+      else if (match[1] !== "HIGHESTMODSEQ") this.code = `${match[1]} ${match[2]}`;
       else {
         assert.ok(Number(match[2]) >= this.truth.modSeq, "HIGHESTMODSEQ never goes back");
         this.truth.modSeq = Number(match[2]);
@@ -310,20 +312,46 @@ async function copyOrMove(session: Session, next: (below: number) => number): Pr
   assert.deepEqual(numbersOf(to!), made);
 }
 
+/** Of one message, or of several at once (RFC 3502); cancelled by an empty one now and then. */
 async function append(session: Session, next: (below: number) => number): Promise<void> {
   const box = BOXES[next(BOXES.length)]!;
-  const flags = flagSet(next);
-  const uid = session.model.add(box, flags.map((flag) => flag.toLowerCase()));
-  const text = `Subject: ${uid}\r\n\r\nx\r\n`;
+  const count = next(2) === 0 ? 1 : 1 + next(3);
+  const cancelled = next(8) === 0;
+  let text = `APPEND ${box}`;
+  const uids: number[] = [];
+  for (let at = 0; at < count; at++) {
+    const flags = flagSet(next);
+    if (!cancelled) uids.push(session.model.add(box, flags.map((flag) => flag.toLowerCase())));
+    const message = `Subject: ${at}\r\n\r\nx\r\n`;
+    text += ` (${flags.join(" ")}) {${message.length}+}\r\n${message}`;
+  }
   session.code = "";
-  await session.run(`APPEND ${box} (${flags.join(" ")}) {${text.length}+}\r\n${text}`);
-  assert.equal(session.code.split(" ")[2], String(uid), "APPENDUID");
+  assert.equal(await session.run(cancelled ? `${text} {0+}\r\n` : text), cancelled ? "NO" : "OK");
+  if (cancelled) return;
+  assert.deepEqual(numbersOf(session.code.split(" ")[2]!), uids, "APPENDUID");
+}
+
+/** RFC 8508: nothing happens where the message is gone already. */
+async function replace(session: Session, next: (below: number) => number): Promise<void> {
+  const uid = next(2) === 0;
+  const target = BOXES[next(BOXES.length)]!;
+  const number = 1 + next(session.view.length);
+  const old = session.view[number - 1]!;
+  const flags = flagSet(next);
+  const allowed = !session.readOnly && session.truth.messages.delete(old);
+  const made = allowed ? session.model.add(target, flags.map((flag) => flag.toLowerCase())) : 0;
+  session.code = "";
+  const text = `Subject: ${made}\r\n\r\nx\r\n`;
+  const command = `${uid ? "UID " : ""}REPLACE ${uid ? old : number} ${target}`;
+  const status = await session.run(`${command} (${flags.join(" ")}) {${text.length}+}\r\n${text}`);
+  assert.equal(status, allowed ? "OK" : "NO");
+  if (allowed) assert.equal(session.code.split(" ")[2], String(made), "APPENDUID");
 }
 
 async function step(session: Session, h: Harness, next: (below: number) => number): Promise<void> {
   const hides = { hidesExpunges: true };
   const empty = session.view.length === 0;
-  switch (next(12)) {
+  switch (next(13)) {
     case 0:
     case 1:
       await append(session, next);
@@ -361,6 +389,10 @@ async function step(session: Session, h: Harness, next: (below: number) => numbe
       return session.check(true);
     case 10:
       return await open(session, next);
+    case 11:
+      if (empty) return;
+      await replace(session, next);
+      return session.check(true);
     default:
       await session.run(next(2) === 0 ? "NOOP" : "CHECK");
       return session.check(true);

@@ -131,6 +131,7 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
       }
       drain();
       if (event.kind === "need-input") return true;
+      if (event.kind === "append") message = "";
       if (event.kind === "append-end" || event.kind === "append-void") {
         log.push(`? ${event.kind} ${JSON.stringify(message)}`);
         message = "";
