@@ -23,6 +23,7 @@ export const SOURCE_FOLDERS = [
   "mailauth",
   "message",
   "protocols",
+  "search",
   "server",
   "storage",
   "telemetry",

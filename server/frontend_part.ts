@@ -15,6 +15,8 @@ import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
 import { MAILBOX_MECHANISMS, SessionMechanisms, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import type { PatternEngine } from "../filter/patterns.ts";
+import { IndexFolder } from "../search/index_folder.ts";
+import { IndexReader } from "../search/index_reader.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import type { Account, Store } from "../storage/store.ts";
@@ -78,6 +80,7 @@ export class FrontendPart implements ThreadPart {
   #chains: Chains;
   #resolver: ThreadResolver;
   #trace: TraceLog | null;
+  #indexes: IndexReader | null;
 
   private constructor(
     settings: PartSettings,
@@ -88,8 +91,9 @@ export class FrontendPart implements ThreadPart {
     const { config } = settings;
     this.#settings = settings;
     this.#tls = tls;
+    const folder = new DataFolder(config.data);
     this.store = openStore({
-      folder: new DataFolder(config.data),
+      folder,
       writer: sharing.writer,
       openSegment: true,
       minFreeOctets: config.limits.minFreeOctets,
@@ -118,8 +122,10 @@ export class FrontendPart implements ThreadPart {
     });
     this.#tokens = tokenVerifier(config);
     const ids = new IdSource();
+    this.#indexes = config.search.index ? new IndexReader(new IndexFolder(folder.indexes)) : null;
     this.#imap = new ImapServer({
       store: this.store,
+      indexes: this.#indexes,
       deadlines: this.#deadlines,
       login: (credentials, peer, tls) => this.#login(credentials, { peer, tls, protocol: "imap" }),
       mechanisms: this.#mechanisms(MAILBOX_MECHANISMS),
@@ -284,6 +290,7 @@ export class FrontendPart implements ThreadPart {
     this.#resolver.close();
     await this.#trace?.close();
     this.#deadlines.close();
+    this.#indexes?.close();
     await this.store.close();
   }
 

@@ -140,6 +140,11 @@ export class Server {
     return this.#shape.failRecipients(recipientIds, reason);
   }
 
+  /** Begins to make the full-text index of an account anew; null where none are kept. */
+  get rebuildIndex(): ((accountId: number) => Promise<void>) | null {
+    return this.config.search.index ? (accountId) => this.#shape.rebuildIndex(accountId) : null;
+  }
+
   /** As the threads of the server look names up, with a cache of its own. */
   queryDns(
     question: { readonly name: string; readonly type: number; readonly trace: boolean },
@@ -278,6 +283,7 @@ function needRestart(now: Config, next: Config): string[] {
     "captureOutbound",
     "resolver",
     "filter",
+    "search",
     "trace",
   ] as const;
   const left: string[] = keys.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));

@@ -3,7 +3,7 @@
  *
  *     veredus.db (-wal, -shm)   the database        segments/   message octets      lock      who runs
  *     reserve                   space for removals  tls/        certificates        run/      control socket
- *     tmp/                      TMPDIR of the process
+ *     tmp/                      TMPDIR of the process   search/     full-text indexes, which can be made anew
  */
 import { getLogger } from "@logtape/logtape";
 import { statfsSync } from "node:fs";
@@ -63,6 +63,11 @@ export class DataFolder {
 
   get controlSocket(): string {
     return `${this.run}/control.sock`;
+  }
+
+  /** Full-text indexes (search/index_folder.ts); nothing is lost with them. */
+  get indexes(): string {
+    return `${this.path}/search`;
   }
 
   get tmp(): string {

@@ -1,7 +1,7 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
 import type { UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { MaildropColumns, MessageRow, Messages, ObjectFacts, SortColumns } from "./store.ts";
+import type { IndexedRow, MaildropColumns, MessageRow, Messages, ObjectFacts, SortColumns } from "./store.ts";
 
 const EMPTY = new Uint8Array(0);
 const NARROW =
@@ -37,6 +37,13 @@ export class SqlMessages implements Messages {
       `SELECT ${options.withImap ? WIDE : NARROW} ${FROM} WHERE m.mailbox_id = ? AND m.uid = ?`,
     ).get(mailboxId, uid);
     return row === undefined ? null : toRow(row);
+  }
+
+  toIndex(mailboxId: number, page: { after: number; limit: number }): IndexedRow[] {
+    const rows = this.#statements.rows(
+      `SELECT ${WIDE}, c.id, c.trace_id ${FROM} WHERE m.mailbox_id = ? AND m.uid > ? ORDER BY m.uid LIMIT ?`,
+    ).all(mailboxId, page.after, page.limit);
+    return rows.map((row) => ({ ...toRow(row), contentId: row[10] as number, traceId: row[11] as string }));
   }
 
   maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns {

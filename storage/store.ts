@@ -289,6 +289,12 @@ export interface MessageRow {
   readonly imap: Uint8Array;
 }
 
+/** What the full-text index reads of a message. */
+export interface IndexedRow extends MessageRow {
+  readonly contentId: number;
+  readonly traceId: string;
+}
+
 /** What FETCH of PREVIEW, SAVEDATE and object ids needs; read only when asked for. */
 export interface ObjectFacts {
   readonly uid: number;
@@ -335,6 +341,8 @@ export interface Messages {
   ): MessageRow[];
   /** The hot path of a single FETCH. */
   row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null;
+  /** Up to `limit` messages with UIDs above `after`, ascending, with `imap`. */
+  toIndex(mailboxId: number, page: { after: number; limit: number }): IndexedRow[];
   /** Up to `limit` messages with UIDs above `after`, ascending, for POP3: cheaper by the row than `rows`. */
   maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns;
   /** Up to `limit` messages with UIDs in the ranges, ascending. */

@@ -29,6 +29,7 @@ export const LOG_AREAS = [
   "imap",
   "pop3",
   "queue",
+  "search",
   "server",
   "smtp",
   "storage",

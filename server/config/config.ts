@@ -285,6 +285,11 @@ export interface SenderChecksConfig {
   readonly timeoutMs: number;
 }
 
+export interface SearchConfig {
+  /** Full-text indexes are kept. */
+  readonly index: boolean;
+}
+
 export interface TraceConfig {
   /** 0 keeps nothing. */
   readonly keepMs: number;
@@ -321,6 +326,7 @@ export interface Config {
   readonly filter: FilterConfig;
   readonly senderChecks: SenderChecksConfig;
   readonly bans: BansConfig;
+  readonly search: SearchConfig;
   readonly trace: TraceConfig;
   readonly logging: LoggingConfig;
   /** Milliseconds that running transactions may take after SIGTERM. */
@@ -447,6 +453,7 @@ export const DEFAULT_BANS: BansConfig = {
   allow: ["127.0.0.0/8", "::1/128"],
 };
 
+export const DEFAULT_SEARCH: SearchConfig = { index: true };
 export const DEFAULT_TRACE: TraceConfig = { keepMs: 30 * DAY };
 
 /** Everything but `hostname`, which has no default that is right anywhere. */
@@ -476,6 +483,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   filter: DEFAULT_FILTER,
   senderChecks: DEFAULT_SENDER_CHECKS,
   bans: DEFAULT_BANS,
+  search: DEFAULT_SEARCH,
   trace: DEFAULT_TRACE,
   logging: DEFAULT_LOGGING,
   drainMs: 30_000,

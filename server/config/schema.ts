@@ -16,6 +16,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_LISTENER,
   DEFAULT_LOGGING,
+  DEFAULT_SEARCH,
   DEFAULT_SMTP,
   DEFAULT_TRACE,
   type HookConfig,
@@ -24,6 +25,7 @@ import {
   type ListenerConfig,
   type OAuthConfig,
   PROTOCOLS,
+  type SearchConfig,
   type SmtpConfig,
   STANDARD_PORTS,
   type TraceConfig,
@@ -270,6 +272,13 @@ const hook = z.strictObject({
   tokenFile: value.token_file,
 }));
 
+const search = z.strictObject({
+  index: about(
+    z.boolean().default(DEFAULT_SEARCH.index),
+    "keep full-text indexes, so that searches in many messages need not read them all; about a third of the mail's size",
+  ),
+}).transform((value): SearchConfig => value);
+
 const trace = z.strictObject({
   keep: about(
     duration(DEFAULT_TRACE.keepMs, "0s", "3650d"),
@@ -365,6 +374,7 @@ export const configSchema = z.strictObject({
   filter: about(filter.prefault({}), "checks of incoming mail"),
   sender_checks: about(senderChecks.prefault({}), "who sent a message: reverse DNS, SPF, DKIM, ARC, DMARC"),
   bans: about(bans.prefault({}), "addresses that misbehave are shut out of every protocol for a while"),
+  search: about(search.prefault({}), "searches in the text of messages"),
   trace: about(trace.prefault({}), "what `veredus trace` knows"),
   logging: about(logging.prefault({}), "logs go to standard error"),
   drain: about(
@@ -394,6 +404,7 @@ export const configSchema = z.strictObject({
   filter: value.filter,
   senderChecks: value.sender_checks,
   bans: value.bans,
+  search: value.search,
   trace: value.trace,
   logging: {
     level: value.logging.level,

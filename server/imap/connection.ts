@@ -11,6 +11,7 @@ import type { CommandRule } from "../../protocols/imap/command_table.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { ImapSession } from "../../protocols/imap/session.ts";
 import type { Credentials } from "../../protocols/sasl/exchange.ts";
+import type { IndexReader } from "../../search/index_reader.ts";
 import { type Account, StorageError, type Store } from "../../storage/store.ts";
 import { BUSY_OCTETS, busyBuffers, IDLE_OCTETS } from "../buffers.ts";
 import { CompressedTransport } from "../compressed_transport.ts";
@@ -47,6 +48,7 @@ class PeerGone extends Error {
 export class Connection implements ImapContext {
   readonly id: string;
   readonly store: Store;
+  readonly indexes: IndexReader | null;
   readonly session: ImapSession;
   readonly out: Out;
   readonly log: Logger;
@@ -72,6 +74,7 @@ export class Connection implements ImapContext {
   constructor(transport: Transport, services: ImapServices, options: ImapOptions) {
     this.id = services.newId();
     this.store = services.store;
+    this.indexes = services.indexes;
     this.out = new Out();
     this.log = getLogger(["veredus", "imap"]).with({ session: this.id, address: transport.peer.address });
     this.session = new ImapSession({

@@ -10,6 +10,7 @@ import type { Reply } from "../../protocols/imap/reply.ts";
 import type { ImapSession } from "../../protocols/imap/session.ts";
 import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
+import type { IndexReader } from "../../search/index_reader.ts";
 import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";
 
 /** The selected mailbox as this session has it. */
@@ -28,6 +29,8 @@ export interface Selected {
 
 export interface ImapContext {
   readonly store: Store;
+  /** The full-text indexes; null where none are kept. */
+  readonly indexes: IndexReader | null;
   readonly session: ImapSession;
   readonly out: Out;
   readonly log: Logger;

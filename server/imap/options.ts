@@ -1,11 +1,14 @@
 /** What the IMAP driver is made with: services of the thread, time limits, settings. */
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "../../protocols/imap/session_options.ts";
+import type { IndexReader } from "../../search/index_reader.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Deadlines } from "../deadline.ts";
 import type { Login, SessionMechanismsOf } from "../login.ts";
 
 export interface ImapServices {
   readonly store: Store;
+  /** Null: searches read every message. */
+  readonly indexes: IndexReader | null;
   readonly deadlines: Deadlines;
   readonly login: Login;
   /** SASL mechanisms by name in capitals. */

@@ -4,7 +4,8 @@
  * Every message is judged by the index alone; who stays undecided is judged again with its row, then with its header,
  * then with all its text, in bounded batches with a pause between. A key whose evidence is not there yet is
  * "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without case, after decoding
- * (search_text.ts).
+ * (search/message_text.ts). Before messages are read the full-text index rules out those that cannot match
+ * (search_candidates.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import { formatEsearch, formatSearch } from "../../protocols/imap/format/search.ts";
@@ -17,11 +18,12 @@ import {
 } from "../../protocols/imap/search_program.ts";
 import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import { decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
-import { decodeNeedle, type MessageText, readMessageText } from "./search_text.ts";
+import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
@@ -83,12 +85,17 @@ export async function findMessages(
   if (command.name === "SEARCH" && charset !== null && context.session.enabled.utf8) {
     return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   }
-  const judge = compile(command.key, { selected, now: context.now() });
+  const ruledOut: RuledOut = new Map();
+  const judge = compile(command.key, { selected, now: context.now(), ruledOut });
   if (judge === null) return null;
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
   const hits: Candidate[] = [];
   let undecided = await byIndex(context, { selected, judge, hits });
+  if (cost >= 2) {
+    await askIndex(context, { key: command.key, undecided: undecided.length, answers: ruledOut });
+    if (ruledOut.size > 0) undecided = await byIndex(context, { selected, judge, hits, among: undecided });
+  }
   const state = { broken: false };
   const progress = new Progress(context, undecided.length);
   for (let at = 0; at < undecided.length; at += ROW_BATCH) {
@@ -151,31 +158,39 @@ function largest(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => Math.max(a, b), 0);
 }
 
-/** Judges all messages by the index; returns those it cannot decide. */
+/** Judges all messages, or those `among` which it is, by what is in memory; returns those that cannot be decided so. */
 async function byIndex(
   context: ImapContext,
-  search: { readonly selected: Selected; readonly judge: Judge; readonly hits: Candidate[] },
+  search: {
+    readonly selected: Selected;
+    readonly judge: Judge;
+    readonly hits: Candidate[];
+    readonly among?: readonly Candidate[];
+  },
 ): Promise<Candidate[]> {
-  const { selected: { view, index }, judge, hits } = search;
+  const { selected: { view, index }, judge, hits, among } = search;
   const undecided: Candidate[] = [];
-  const last = view.exists;
-  for (let from = 1; from <= last; from += INDEX_BATCH) {
-    view.walk(from, Math.min(last, from + INDEX_BATCH - 1), (sequence, uid, position) => {
-      if (position < 0) return; // expunged by another session
-      const verdict = judge({
-        sequence,
-        uid,
-        flags: index.flagsAt(position),
-        keywords: index.keywordsAt(position),
-        modSeq: index.modSeqAt(position),
-        recent: uid >= view.recentFrom,
-        row: null,
-        text: null,
-        facts: null,
-      });
-      if (verdict === true) hits.push({ sequence, uid });
-      else if (verdict === null) undecided.push({ sequence, uid });
+  const look = (sequence: number, uid: number, position: number) => {
+    if (position < 0) return; // expunged by another session
+    const verdict = judge({
+      sequence,
+      uid,
+      flags: index.flagsAt(position),
+      keywords: index.keywordsAt(position),
+      modSeq: index.modSeqAt(position),
+      recent: uid >= view.recentFrom,
+      row: null,
+      text: null,
+      facts: null,
     });
+    if (verdict === true) hits.push({ sequence, uid });
+    else if (verdict === null) undecided.push({ sequence, uid });
+  };
+  const last = among === undefined ? view.exists : among.length;
+  for (let from = 0; from < last; from += INDEX_BATCH) {
+    const end = Math.min(last, from + INDEX_BATCH);
+    if (among === undefined) view.walk(from + 1, end, look);
+    else for (const { sequence, uid } of among.slice(from, end)) look(sequence, uid, index.positionOf(uid));
     await context.drain();
   }
   return undecided;
@@ -240,6 +255,8 @@ interface Scene {
   readonly selected: Selected;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Filled while the search runs. */
+  readonly ruledOut: RuledOut;
 }
 
 /** The tree as a function; null when a sequence number is out of range. */
@@ -288,15 +305,18 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
     case "header": {
       const needle = decodeNeedle(key.needle);
       if (needle === null) return () => false;
-      return ({ text }) => text === null ? null : text.headerContains(key.field, needle);
+      return ({ uid, text }) => {
+        if (text !== null) return text.headerContains(key.field, needle);
+        return isRuledOut(scene.ruledOut, key, uid) ? false : null;
+      };
     }
     case "body":
     case "text": {
       const needle = decodeNeedle(key.needle);
       if (needle === null) return () => false;
       const whole = key.kind === "text";
-      return ({ text }) => {
-        if (text === null) return null;
+      return ({ uid, text }) => {
+        if (text === null) return isRuledOut(scene.ruledOut, key, uid) ? false : null;
         // Every text contains the empty string.
         if (needle === "" || (whole && text.anyHeaderContains(needle))) return true;
         return text.body === null ? null : text.body.includes(needle);

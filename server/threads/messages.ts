@@ -31,7 +31,7 @@ export interface SessionInfo {
   readonly doing: string;
 }
 
-export type ThreadRole = "frontend" | "writer" | "queue";
+export type ThreadRole = "frontend" | "writer" | "queue" | "indexer";
 
 export interface StartMessage {
   readonly kind: "start";
@@ -65,6 +65,8 @@ export type ThreadRequest =
     readonly recipientIds: readonly number[];
     readonly reason: string;
   }
+  /** Indexer only. */
+  | { readonly kind: "rebuild-index"; readonly accountId: number }
   | { readonly kind: "drain"; readonly withinMs: number };
 
 /** The answer to each kind of request. */
@@ -76,6 +78,7 @@ export interface ThreadAnswers {
   readonly "reload": null;
   readonly "attach": null;
   readonly "fail-recipients": number;
+  readonly "rebuild-index": null;
   readonly "drain": null;
 }
 

@@ -45,6 +45,8 @@ export interface Shape {
   endSession(id: string): Promise<boolean>;
   /** Gives queued recipients up with a bounce; how many. Rejects while the queue's thread is not there. */
   failRecipients(recipientIds: readonly number[], reason: string): Promise<number>;
+  /** Begins to make the full-text index of an account anew. Rejects where none are kept. */
+  rebuildIndex(accountId: number): Promise<void>;
   /** On the threads beside main. */
   setLogLevel(area: LogArea | null, level: LogLevel): void;
   reload(settings: PartSettings): Promise<void>;

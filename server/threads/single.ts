@@ -6,6 +6,7 @@ import { Bans } from "../bans.ts";
 import { SharedBuckets } from "../shared_buckets.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import { WriterPart } from "../writer_part.ts";
+import type { IndexerPart } from "../indexer_part.ts";
 import type { QueuePart } from "../queue_part.ts";
 import type { ThreadPart } from "./messages.ts";
 import type { Shape, ShapeOptions } from "./shape.ts";
@@ -18,8 +19,10 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
   const parts: ThreadPart[] = [];
   const shared = { bans: Bans.buffer(), epoch: Date.now() };
   let queue: Promise<QueuePart> | null = null;
+  let indexer: Promise<IndexerPart> | null = null;
   const drain = async (withinMs: number) => {
     await queue?.catch(() => {}); // told already
+    await indexer?.catch(() => {});
     await Promise.all(parts.map((part) => part.drain(withinMs)));
     await writer.drain();
   };
@@ -49,6 +52,14 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
     log.fatal("the queue cannot start: {error}", { error });
     options.onFatal(error instanceof Error ? error.message : String(error));
   });
+  if (settings.config.search.index) {
+    indexer = queue.catch(() => {}).then(() => import("../indexer_part.ts")).then(({ IndexerPart }) => {
+      const part = IndexerPart.open(settings, writer.writer, { ownThread: false });
+      parts.push(part);
+      return part;
+    });
+    indexer.catch((error) => log.error("the indexer cannot start: {error}", { error }));
+  }
   return {
     writer: writer.writer,
     shared,
@@ -59,6 +70,10 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
       ),
     endSession: (id) => Promise.resolve(parts.some((part) => part.endSession(id))),
     failRecipients: async (ids, reason) => await (await queue).failRecipients(ids, reason),
+    rebuildIndex: async (accountId) => {
+      if (indexer === null) throw new Error("no full-text indexes are kept (search.index)");
+      (await indexer).rebuildIndex(accountId);
+    },
     setLogLevel: () => {},
     reload: (next) => {
       for (const part of parts) part.reload(next);

@@ -3,8 +3,8 @@
  *
  * All Workers load side by side; the writer opens the database first, the others connect to it after, the queue when
  * the ports are open. A front end that dies is replaced, with a wait that grows when it dies again soon: its sessions
- * are gone, its counts in the shared limits are zeroed, the new one opens a segment of its own. So is the queue, which
- * finds everything in the database. The death of the writer is fatal.
+ * are gone, its counts in the shared limits are zeroed, the new one opens a segment of its own. So are the queue and the
+ * indexer, which find everything in the database. The death of the writer is fatal.
  */
 import { getLogger } from "@logtape/logtape";
 import { connectWriter } from "../../storage/writer_port.ts";
@@ -36,6 +36,7 @@ const ENTRIES: Readonly<Record<ThreadRole, URL>> = {
   writer: new URL("./writer_worker.ts", import.meta.url),
   frontend: new URL("./frontend_worker.ts", import.meta.url),
   queue: new URL("./queue_worker.ts", import.meta.url),
+  indexer: new URL("./indexer_worker.ts", import.meta.url),
 };
 
 /** The place of one thread, whoever fills it at the moment. */
@@ -71,7 +72,7 @@ class ThreadedShape implements Shape {
   #epoch: number;
   #writerThread: Thread;
   #writer: WriterPort | null;
-  /** The front ends, and behind them the queue once the ports are open. */
+  /** The front ends, and behind them the queue and the indexer once the ports are open. */
   #seats: Seat[];
   /** Deaths end the start before this is true, and are repaired after. */
   #running: boolean;
@@ -127,9 +128,12 @@ class ThreadedShape implements Shape {
     await this.#options.prepare?.(this.#writer);
     await Promise.all(this.#seats.map((seat) => this.#startSeat(seat)));
     this.#running = true;
-    const queue = this.#seat("queue", "queue", 0);
-    this.#seats.push(queue);
-    this.#startSeat(queue).catch(() => {}); // told by its death
+    const late: ThreadRole[] = this.#settings.config.search.index ? ["queue", "indexer"] : ["queue"];
+    for (const role of late) {
+      const seat = this.#seat(role, role, 0);
+      this.#seats.push(seat);
+      this.#startSeat(seat).catch(() => {}); // told by its death
+    }
   }
 
   async metrics(): Promise<ThreadMetrics[]> {
@@ -161,6 +165,12 @@ class ThreadedShape implements Shape {
     return await queue.thread.request({ kind: "fail-recipients", recipientIds, reason }, {
       timeoutMs: FAIL_TIMEOUT_MS,
     });
+  }
+
+  async rebuildIndex(accountId: number): Promise<void> {
+    const indexer = this.#seats.find(({ role }) => role === "indexer");
+    if (indexer === undefined) throw new Error("no full-text indexes are kept (search.index)");
+    await indexer.thread.request({ kind: "rebuild-index", accountId });
   }
 
   setLogLevel(area: Parameters<Shape["setLogLevel"]>[0], level: Parameters<Shape["setLogLevel"]>[1]): void {
@@ -257,8 +267,8 @@ class ThreadedShape implements Shape {
     if (!this.#running || this.#draining) return;
     if (seat.role === "frontend") {
       new SharedLimits(this.#limits, { column: seat.column, epoch: this.#epoch }).clearColumn(seat.column);
+      new MaildropLocks(this.#maildropLocks, { column: seat.column }).clearColumn(seat.column);
     }
-    new MaildropLocks(this.#maildropLocks, { column: seat.column }).clearColumn(seat.column);
     if (performance.now() - seat.startedAt > SETTLED_MS) seat.restartMs = RESTART_MS;
     log.error("{thread} died and is started again in {restartMs} ms: {reason}", {
       thread: seat.name,

@@ -8,10 +8,11 @@ import { configureLogs, flushLogs, setLogLevel } from "../../telemetry/log.ts";
 import { metricsAsJson } from "../../telemetry/metrics.ts";
 import type { FromThread, StartMessage, ThreadPart, ThreadRequest, ToThread } from "./messages.ts";
 
-/** The part; for the writer, the way to connect threads to it, for the queue, the way to give mail up. */
+/** The part; for the writer, the way to connect threads to it, for the queue, the way to give mail up; for the indexer, to make an index anew. */
 export interface WorkerPart extends ThreadPart {
   attach?(port: MessagePort): void;
   failRecipients?(recipientIds: readonly number[], reason: string): Promise<number>;
+  rebuildIndex?(accountId: number): void;
 }
 
 /** How a part is made; `fail` ends the thread's usefulness with a reason. */
@@ -74,6 +75,10 @@ async function answer(part: WorkerPart | null, request: ThreadRequest): Promise<
     case "fail-recipients":
       if (part?.failRecipients === undefined) throw new Error("only the queue can give mail up");
       return await part.failRecipients(request.recipientIds, request.reason);
+    case "rebuild-index":
+      if (part?.rebuildIndex === undefined) throw new Error("only the indexer can make an index");
+      part.rebuildIndex(request.accountId);
+      return null;
     case "drain":
       await part?.drain(request.withinMs);
       flushLogs();

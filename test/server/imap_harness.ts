@@ -4,9 +4,11 @@ import { FactsBuilder } from "../../message/facts.ts";
 import { DEFAULT_SESSION_LIMITS } from "../../protocols/imap/session_options.ts";
 import { Deadlines } from "../../server/deadline.ts";
 import { ImapServer } from "../../server/imap.ts";
-import { DEFAULT_IMAP_OPTIONS, type ImapOptions } from "../../server/imap/options.ts";
+import { DEFAULT_IMAP_OPTIONS, type ImapOptions, type ImapServices } from "../../server/imap/options.ts";
 import type { LoginOutcome } from "../../server/login.ts";
 import type { PeerFacts, TlsFacts, Transport } from "../../server/transport.ts";
+import { IndexFolder } from "../../search/index_folder.ts";
+import { IndexReader } from "../../search/index_reader.ts";
 import type { Target } from "../../storage/ops.ts";
 import { TestStore, type TestStoreOptions } from "../lib/test_store.ts";
 import { PlainExchange } from "../protocols/imap/transcript.ts";
@@ -137,21 +139,34 @@ export class TestClient {
 export class Harness {
   readonly test: TestStore;
   readonly server: ImapServer;
+  /** The same on top of the indexes, of which there is none until a test makes one. */
+  readonly indexed: ImapServer;
+  readonly indexes: IndexReader;
   readonly deadlines = new Deadlines();
   #ids = 0;
   #clients: TestClient[] = [];
 
   private constructor(test: TestStore, options: Partial<ImapOptions>) {
     this.test = test;
-    this.server = new ImapServer({
+    this.indexes = new IndexReader(new IndexFolder(test.folder.indexes));
+    const services: ImapServices = {
       store: test.store,
+      indexes: null,
       deadlines: this.deadlines,
       login: ({ user, password }) => Promise.resolve(this.#login(user, password)),
       mechanisms: () => new Map([["PLAIN", () => new PlainExchange()]]),
       hostName: "mx.example.test",
       now: () => Date.now(),
       newId: () => `id${++this.#ids}`,
-    }, { ...DEFAULT_IMAP_OPTIONS, plainLoginAllowed: true, limits: DEFAULT_SESSION_LIMITS, ...options });
+    };
+    const all = {
+      ...DEFAULT_IMAP_OPTIONS,
+      plainLoginAllowed: true,
+      limits: DEFAULT_SESSION_LIMITS,
+      ...options,
+    };
+    this.server = new ImapServer(services, all);
+    this.indexed = new ImapServer({ ...services, indexes: this.indexes }, all);
   }
 
   static async open(options: Partial<ImapOptions> = {}, store: TestStoreOptions = {}): Promise<Harness> {
@@ -165,14 +180,17 @@ export class Harness {
     return account !== null && password === "secret" ? { kind: "ok", account } : { kind: "wrong" };
   }
 
-  connect(options: Partial<ImapOptions> = {}): TestClient {
-    const client = new TestClient((transport) => this.server.serve(transport, options));
+  connect(options: Partial<ImapOptions> & { indexes?: boolean } = {}): TestClient {
+    const { indexes = false, ...own } = options;
+    const client = new TestClient((transport) =>
+      (indexes ? this.indexed : this.server).serve(transport, own)
+    );
     this.#clients.push(client);
     return client;
   }
 
-  async login(user = "alice"): Promise<TestClient> {
-    const client = this.connect();
+  async login(user = "alice", options: { indexes?: boolean } = {}): Promise<TestClient> {
+    const client = this.connect(options);
     await client.until(/^\* OK [^\r]*\r\n/m);
     await client.ok(`LOGIN ${user} secret`);
     return client;
@@ -187,9 +205,9 @@ export class Harness {
   /** Files a message as a delivery does. */
   async deliver(
     text: string,
-    options: Partial<Target> & { mailbox?: string; user?: string } = {},
+    options: Partial<Target> & { mailbox?: string; user?: string; traceId?: string } = {},
   ): Promise<number> {
-    const { mailbox = "INBOX", user = "alice", ...target } = options;
+    const { mailbox = "INBOX", user = "alice", traceId = "t", ...target } = options;
     const octets = encodeLatin1(text);
     const builder = new FactsBuilder();
     builder.push(octets);
@@ -209,7 +227,7 @@ export class Harness {
         messageId: facts.messageId,
         references: "",
         sentAt: facts.sentAtMs,
-        traceId: "t",
+        traceId,
       },
       targets: [{
         mailboxId: this.test.mailboxId(user, mailbox),
@@ -229,7 +247,9 @@ export class Harness {
     for (const client of this.#clients) client.close();
     await Promise.all(this.#clients.map((client) => client.done));
     this.server.shutdown();
+    this.indexed.shutdown();
     this.deadlines.close();
+    this.indexes.close();
     await this.test.close();
   }
 }

@@ -1,0 +1,417 @@
+/**
+ * Keeps the full-text indexes up with the mailboxes, behind the deliveries.
+ *
+ * Everything an index must hold follows from the database: the UIDs above what a mailbox is done `through`, and the log
+ * of expunges since its MODSEQ. So there is one way for everything: look at an account, do what is missing. A change
+ * only says when to look; a start looks at all. What a crash, a lost power or a full disk leaves undone is done at the
+ * next look. A file that cannot be read is moved aside and made again.
+ *
+ * Memory: one batch of messages ({@linkcode BATCH_OCTETS} of text), the caches of {@linkcode MAX_OPEN} files.
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import type { Change } from "../storage/changes.ts";
+import { type IndexedRow, type Mailbox, StorageError, type Store } from "../storage/store.ts";
+import { counter, gauge } from "../telemetry/metrics.ts";
+import { IndexFile, NO_DOCUMENT } from "./index_file.ts";
+import { type IndexFolder, isDamage } from "./index_folder.ts";
+import { type MessageText, readMessageText } from "./message_text.ts";
+import { Breather, type Pace } from "./pace.ts";
+
+/** After a change, so that a burst of deliveries is one look. */
+const SETTLE_MS = 1_000;
+/** Between looks for files that were moved aside, and after trouble. */
+const SWEEP_MS = 10_000;
+const BATCH_ROWS = 50;
+const BATCH_OCTETS = 2 * 1024 * 1024;
+const REMOVE_ROWS = 500;
+const ACCOUNT_PAGE = 200;
+const MAX_OPEN = 16;
+/** Larger texts are left out and looked at by each search: indexing one would hold the thread up too long. */
+export const MAX_INDEXED_CHARACTERS = 512 * 1024;
+
+const log = getLogger(["veredus", "search"]);
+const indexed = counter("veredus_search_indexed_messages_total", "Messages that came into full-text indexes");
+const leftOut = counter(
+  "veredus_search_unindexed_messages_total",
+  "Messages too large or unreadable, which each search looks at",
+);
+const quarantined = counter(
+  "veredus_search_quarantined_total",
+  "Index files that were damaged and are made again",
+);
+let running: Indexer | null = null;
+gauge("veredus_search_lag_seconds", "How long the oldest change has waited to be indexed", {
+  collect: (g) => g.set(running === null ? 0 : running.lagSeconds()),
+});
+gauge("veredus_search_index_octets", "Size of all full-text indexes", {
+  collect: (g) => g.set(running === null ? 0 : running.octets()),
+});
+
+export interface IndexerOptions {
+  readonly store: Store;
+  readonly folder: IndexFolder;
+  readonly pace: Pace;
+  /** Instead of SETTLE_MS and SWEEP_MS. */
+  readonly settleMs?: number;
+  readonly sweepMs?: number;
+}
+
+export class Indexer {
+  #options: IndexerOptions;
+  #breather: Breather;
+  /** Accounts to look at, and since when, by performance.now(); in order. */
+  #due: Map<number, number>;
+  #open: Map<number, { readonly file: IndexFile; readonly identity: number | null }>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
+  #working: Promise<void> | null;
+  #stopping: boolean;
+  #unsubscribe: () => void;
+
+  constructor(options: IndexerOptions) {
+    this.#options = options;
+    this.#breather = new Breather(options.pace);
+    this.#due = new Map();
+    this.#open = new Map();
+    this.#timer = undefined;
+    this.#sweeper = undefined;
+    this.#working = null;
+    this.#stopping = false;
+    this.#unsubscribe = () => {};
+    options.folder.create();
+  }
+
+  /** Looks at every account, and from then on at each that changes. */
+  start(): void {
+    running = this;
+    this.#unsubscribe = this.#options.store.onChange((change) => this.#noteChange(change));
+    this.#sweeper = setInterval(() => this.#noteAside(), this.#options.sweepMs ?? SWEEP_MS);
+    Deno.unrefTimer(this.#sweeper as unknown as number);
+    this.#work(() => this.#lookAtAll());
+  }
+
+  /** Makes the index of an account anew; done when it is. */
+  async rebuild(accountId: number): Promise<void> {
+    await this.#working;
+    this.#close(accountId);
+    this.#options.folder.remove(accountId);
+    this.#due.set(accountId, performance.now());
+    await this.settle();
+  }
+
+  /** Waits until nothing is left to do, not even what just changed. */
+  async settle(): Promise<void> {
+    while (!this.#stopping && (this.#working !== null || this.#due.size > 0)) {
+      clearTimeout(this.#timer);
+      this.#work(() => this.#lookAtDue());
+      await this.#working;
+    }
+  }
+
+  lagSeconds(): number {
+    const [since] = this.#due.values();
+    return since === undefined ? 0 : (performance.now() - since) / 1000;
+  }
+
+  octets(): number {
+    return this.#options.folder.totalOctets();
+  }
+
+  /** Ends after the message it is at; what is not done is done after the next start. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#unsubscribe();
+    clearTimeout(this.#timer);
+    clearInterval(this.#sweeper);
+    await this.#working;
+    for (const accountId of [...this.#open.keys()]) this.#close(accountId);
+    if (running === this) running = null;
+  }
+
+  #noteChange(change: Change): void {
+    switch (change.kind) {
+      case "added":
+      case "expunged":
+      case "reload":
+      case "mailboxes":
+        return this.#note(change.accountId);
+      case "directory":
+        if (change.accountId !== null) this.#note(change.accountId);
+        return;
+      case "flags":
+      case "annotations":
+      case "queue":
+        return;
+      default:
+        return change satisfies never;
+    }
+  }
+
+  #note(accountId: number): void {
+    if (this.#due.has(accountId)) return;
+    this.#due.set(accountId, performance.now());
+    this.#schedule();
+  }
+
+  #noteAside(): void {
+    for (const accountId of this.#options.folder.accounts().aside) this.#note(accountId);
+  }
+
+  #schedule(): void {
+    if (this.#working !== null || this.#stopping || this.#due.size === 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => this.#work(() => this.#lookAtDue()),
+      this.#options.settleMs ?? SETTLE_MS,
+    );
+  }
+
+  /** One piece of work at a time. */
+  #work(work: () => Promise<void>): void {
+    if (this.#working !== null) return;
+    this.#working = work().catch((error) => {
+      log.error("the indexer stumbled and goes on with the next change: {error}", { error });
+    }).finally(() => {
+      this.#working = null;
+      this.#schedule();
+    });
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const { store, folder } = this.#options;
+    const known = new Set<number>();
+    for (let after = "";;) {
+      const page = store.directory.accounts({ after, limit: ACCOUNT_PAGE });
+      for (const { id } of page) {
+        known.add(id);
+        await this.#lookAt(id);
+        if (this.#stopping) return;
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < ACCOUNT_PAGE) break;
+      after = last.address;
+    }
+    const { files, aside } = folder.accounts();
+    for (const id of [...files, ...aside]) if (!known.has(id) && !this.#due.has(id)) await this.#lookAt(id);
+  }
+
+  async #lookAtDue(): Promise<void> {
+    for (const accountId of [...this.#due.keys()]) {
+      if (this.#stopping) return;
+      this.#due.delete(accountId); // what changes from here on makes it due again
+      await this.#lookAt(accountId);
+    }
+  }
+
+  /** Does what is missing; trouble with one account leaves the others alone. */
+  async #lookAt(accountId: number): Promise<void> {
+    const { store, folder } = this.#options;
+    try {
+      if (store.directory.accountById(accountId) === null) {
+        this.#close(accountId);
+        folder.remove(accountId);
+        return;
+      }
+      const file = this.#fileOf(accountId);
+      const mailboxes = store.mailboxes.list(accountId);
+      const there = new Set(mailboxes.map(({ id }) => id));
+      for (const id of file.mailboxes()) if (!there.has(id)) await this.#forget(file, id);
+      for (const mailbox of mailboxes) {
+        if (mailbox.selectable) await this.#mailbox(file, mailbox);
+        if (this.#stopping) return;
+      }
+      folder.removeAside(accountId);
+    } catch (error) {
+      this.#close(accountId);
+      if (isDamage(error)) {
+        quarantined.inc();
+        log.error("the index of account {accountId} is damaged and is made again: {error}", {
+          accountId,
+          error,
+        });
+        folder.quarantine(accountId);
+      } else log.error("the index of account {accountId} is behind: {error}", { accountId, error });
+      // Not at once: a full disk stays full for a while. The sweep finds a file that was moved aside.
+      if (!isDamage(error)) setTimeout(() => this.#note(accountId), this.#options.sweepMs ?? SWEEP_MS);
+    }
+    await this.#breather.breathe();
+  }
+
+  async #mailbox(file: IndexFile, mailbox: Mailbox): Promise<void> {
+    const { store } = this.#options;
+    let { through, modSeq } = file.progress(mailbox.id);
+    if (through >= mailbox.uidNext || (through === 0 && file.placesOf(mailbox.id, 1).length > 0)) {
+      // UIDs that were not given out yet: the database was put back to an older state. Or this was interrupted.
+      await this.#forget(file, mailbox.id);
+      through = 0;
+      modSeq = 0;
+    }
+    const last = mailbox.uidNext - 1;
+    if (modSeq === mailbox.highestModSeq && through === last) return;
+    if (through > 0) await this.#takeOut(file, mailbox.id, store.messages.expungedSince(mailbox.id, modSeq));
+    modSeq = mailbox.highestModSeq;
+    while (through < last && !this.#stopping) {
+      const rows = store.messages.toIndex(mailbox.id, { after: through, limit: BATCH_ROWS });
+      through = await this.#putIn(file, mailbox.id, { rows, modSeq, last });
+      await this.#breather.breathe();
+    }
+    if (this.#stopping) return;
+    inTransaction(file, () => file.setProgress(mailbox.id, { through, modSeq }));
+  }
+
+  /** Indexes rows; returns the UID up to which the mailbox is done now. */
+  async #putIn(
+    file: IndexFile,
+    mailboxId: number,
+    batch: { readonly rows: readonly IndexedRow[]; readonly modSeq: number; readonly last: number },
+  ): Promise<number> {
+    const { rows, modSeq, last } = batch;
+    const ready: { uid: number; identity: Uint8Array; text: Prepared | null }[] = [];
+    let octets = 0;
+    for (const row of rows) {
+      const identity = identityOf(row);
+      const known = file.documentOf(identity) !== null ||
+        ready.some((one) => sameOctets(one.identity, identity));
+      const text = known ? null : await this.#read(mailboxId, row);
+      ready.push({ uid: row.uid, identity, text });
+      octets += typeof text === "object" && text !== null ? text.header.length + text.body.length : 0;
+      await this.#breather.breathe();
+      if (octets > BATCH_OCTETS || this.#stopping) break;
+    }
+    // All of the page: what lies between its UIDs was expunged.
+    const through = ready.length < rows.length || rows.length === BATCH_ROWS
+      ? ready.at(-1)?.uid ?? last
+      : last;
+    inTransaction(file, () => {
+      file.setProgress(mailboxId, { through, modSeq });
+      for (const { uid, identity, text } of ready) {
+        const document = text === "left out"
+          ? NO_DOCUMENT
+          : file.documentOf(identity) ?? (text === null ? NO_DOCUMENT : file.addDocument(identity, text));
+        file.addPlace(mailboxId, uid, document);
+      }
+    });
+    indexed.inc(ready.length);
+    return through;
+  }
+
+  /** The text of a message; "left out" where it cannot be had or is too much. */
+  async #read(mailboxId: number, row: IndexedRow): Promise<Prepared> {
+    const { store } = this.#options;
+    let text: MessageText;
+    try {
+      text = await readMessageText(store.blobs, row, "all");
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      try {
+        // Compaction may have moved it between the two reads.
+        const again = store.messages.row(mailboxId, row.uid, { withImap: true });
+        if (again === null) return "left out"; // expunged: its log entry comes
+        text = await readMessageText(store.blobs, again, "all");
+      } catch (still) {
+        if (!(still instanceof StorageError)) throw still;
+        log.warn("message {uid} of mailbox {mailboxId} cannot be read: {error}", {
+          uid: row.uid,
+          mailboxId,
+          error: still,
+        });
+        leftOut.inc();
+        return "left out";
+      }
+    }
+    const body = text.body ?? "";
+    const { header } = text;
+    if (header.length + body.length > MAX_INDEXED_CHARACTERS) {
+      leftOut.inc();
+      return "left out";
+    }
+    const words = new Set([...text.fieldWords(null), ...text.bodyWords()]);
+    return {
+      header: header.toWellFormed(),
+      body: body.toWellFormed(),
+      words: [...words].join(" ").toWellFormed(),
+    };
+  }
+
+  async #takeOut(file: IndexFile, mailboxId: number, uids: readonly number[]): Promise<void> {
+    for (let at = 0; at < uids.length; at += REMOVE_ROWS) {
+      inTransaction(file, () => file.removePlaces(mailboxId, uids.slice(at, at + REMOVE_ROWS)));
+      await this.#breather.breathe();
+    }
+  }
+
+  async #forget(file: IndexFile, mailboxId: number): Promise<void> {
+    for (;;) {
+      const uids = file.placesOf(mailboxId, REMOVE_ROWS);
+      if (uids.length === 0) break;
+      // First the promise, then the places: a crash between leaves a mailbox that is done again from its start.
+      inTransaction(file, () => {
+        file.setProgress(mailboxId, { through: 0, modSeq: 0 });
+        file.removePlaces(mailboxId, uids);
+      });
+      await this.#breather.breathe();
+    }
+    inTransaction(file, () => file.forgetMailbox(mailboxId));
+  }
+
+  #fileOf(accountId: number): IndexFile {
+    const { folder } = this.#options;
+    const known = this.#open.get(accountId);
+    if (known !== undefined && known.identity === folder.identity(accountId)) return known.file;
+    this.#close(accountId);
+    const [oldest] = this.#open.keys();
+    if (this.#open.size >= MAX_OPEN && oldest !== undefined) this.#close(oldest);
+    let file = new IndexFile(folder.file(accountId));
+    if (!file.current) {
+      file.close();
+      log.info("the index of account {accountId} is of another version and is made again", { accountId });
+      folder.remove(accountId);
+      file = new IndexFile(folder.file(accountId));
+    }
+    this.#open.set(accountId, { file, identity: folder.identity(accountId) });
+    return file;
+  }
+
+  #close(accountId: number): void {
+    this.#open.get(accountId)?.file.close();
+    this.#open.delete(accountId);
+  }
+}
+
+type Prepared = { readonly header: string; readonly body: string; readonly words: string } | "left out";
+
+function inTransaction(file: IndexFile, work: () => void): void {
+  file.begin();
+  try {
+    work();
+    file.commit();
+  } catch (error) {
+    rollBack(file);
+    throw error;
+  }
+}
+
+function rollBack(file: IndexFile): void {
+  try {
+    file.rollback();
+  } catch (error) {
+    // SQLite has rolled back by itself on some faults and then says so; the file is closed by whoever caught the first.
+    log.debug("rollback of an index: {error}", { error });
+  }
+}
+
+/**
+ * What makes two messages the same document: content and prefix. The number of a content alone can come again, for
+ * another, once it was freed.
+ */
+function identityOf({ contentId, traceId, blob, prefix }: IndexedRow): Uint8Array {
+  const hash = createHash("sha256").update(
+    `${contentId} ${traceId} ${blob.segment} ${blob.offset} ${blob.length} `,
+  );
+  return new Uint8Array(hash.update(prefix).digest().subarray(0, 16));
+}
+
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((octet, at) => octet === b[at]);
+}

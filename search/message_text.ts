@@ -1,0 +1,188 @@
+/**
+ * The text of a message as it is searched: decoded, without case. The scan and the index read the same text, or the
+ * index would rule out what the scan finds: who changes it raises TEXT_VERSION.
+ *
+ * Encoded words, transfer encodings and charsets are undone (RFC 3501 6.4.4 asks for the charset; RFC 2047 words would
+ * otherwise never be found). Of the parts the text is searched, and of all others their names; of a part only the first
+ * {@linkcode MAX_PART_OCTETS} octets are.
+ */
+import { utf8OrNull } from "../bytes/decode.ts";
+import { decodeText } from "../message/content.ts";
+import { decodeHeaderText } from "../message/encoded_word.ts";
+import { fieldValue, scanFields } from "../message/header.ts";
+import { htmlText } from "../message/html_text.ts";
+import { partsOf, type PartSpan } from "../message/packed.ts";
+import { parameter, parseParameterized } from "../message/parameter.ts";
+import type { BlobReader, MessageRow } from "../storage/store.ts";
+import { wordsOf } from "./words.ts";
+
+/** Raised whenever the same octets give another text than before: indexes of other versions are made again. */
+export const TEXT_VERSION = 1;
+export const MAX_PART_OCTETS = 4 * 1024 * 1024;
+/** Octets of all parts of one message. */
+export const MAX_TEXT_OCTETS = 16 * 1024 * 1024;
+const SYNC_OCTETS = 64 * 1024;
+
+/** Fields whose words a fuzzy search of TEXT looks at; the others are for machines. */
+export const WORD_FIELDS: ReadonlySet<string> = new Set([
+  "bcc",
+  "cc",
+  "comments",
+  "from",
+  "keywords",
+  "list-id",
+  "organization",
+  "reply-to",
+  "sender",
+  "subject",
+  "to",
+]);
+
+/** One field of a header, folded. */
+export interface FieldText {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Folded texts of one message. */
+export class MessageText {
+  readonly fields: readonly FieldText[];
+  /** All text parts and the names of the others; null when only the header was read. */
+  readonly body: string | null;
+  #parts: readonly BodyPart[];
+  #bodyWords: ReadonlySet<string> | null;
+
+  constructor(fields: readonly FieldText[], parts: readonly BodyPart[] | null) {
+    this.fields = fields;
+    this.body = parts === null ? null : fold(parts.map(({ text }) => text).join("\n"));
+    this.#parts = parts ?? [];
+    this.#bodyWords = null;
+  }
+
+  /** True when some field of that name (lower case) contains the folded needle. */
+  headerContains(field: string, needle: string): boolean {
+    return this.fields.some(({ name, value }) => name === field && value.includes(needle));
+  }
+
+  /** True when any line of the header does. */
+  anyHeaderContains(needle: string): boolean {
+    return this.fields.some((field) => lineOf(field).includes(needle));
+  }
+
+  /** All lines of the header: where no line contains a needle, this does not either. */
+  get header(): string {
+    return this.fields.map(lineOf).join("\n");
+  }
+
+  /** Words of the fields of that name; null for those people read (WORD_FIELDS). */
+  fieldWords(field: string | null): Set<string> {
+    const words = new Set<string>();
+    for (const { name, value } of this.fields) {
+      if (field === null ? WORD_FIELDS.has(name) : name === field) wordsOf(value, words);
+    }
+    return words;
+  }
+
+  /** Words of the body as a reader sees it. */
+  bodyWords(): ReadonlySet<string> {
+    if (this.#bodyWords !== null) return this.#bodyWords;
+    const words = new Set<string>();
+    for (const { text, html } of this.#parts) wordsOf(html ? htmlText(text) : text, words);
+    return this.#bodyWords = words;
+  }
+}
+
+interface BodyPart {
+  readonly text: string;
+  readonly html: boolean;
+}
+
+/** Without case, composed: what compares equal for a reader. */
+export function fold(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return /[^\x00-\x7f]/.test(text) ? text.normalize("NFC").toLowerCase() : text.toLowerCase();
+}
+
+/** A search string in UTF-8 or US-ASCII, folded; null when it is no UTF-8, which matches nothing. */
+export function decodeNeedle(octets: Uint8Array): string | null {
+  const text = utf8OrNull(octets);
+  return text === null ? null : fold(text);
+}
+
+export async function readMessageText(
+  blobs: BlobReader,
+  row: MessageRow,
+  scope: "header" | "all",
+): Promise<MessageText> {
+  const fields = headerTexts(await readBlock(blobs, row));
+  return new MessageText(fields, scope === "all" ? await bodyParts(blobs, row) : null);
+}
+
+function lineOf({ name, value }: FieldText): string {
+  return `${name}: ${value}`;
+}
+
+function headerTexts(block: Uint8Array): FieldText[] {
+  return scanFields(block, 0, block.length).map((span) => ({
+    name: span.name,
+    value: fold(decodeHeaderText(fieldValue(block, span))),
+  }));
+}
+
+async function readBlock(blobs: BlobReader, row: MessageRow): Promise<Uint8Array> {
+  const shared = await read(blobs, row, { start: 0, end: row.headerOctets });
+  if (row.prefix.length === 0) return shared;
+  const block = new Uint8Array(row.prefix.length + shared.length);
+  block.set(row.prefix);
+  block.set(shared, row.prefix.length);
+  return block;
+}
+
+async function bodyParts(blobs: BlobReader, row: MessageRow): Promise<BodyPart[]> {
+  const parts: BodyPart[] = [];
+  let left = MAX_TEXT_OCTETS;
+  const plain = (text: string) => parts.push({ text, html: false });
+  const visit = async (part: PartSpan, embedded: boolean): Promise<void> => {
+    const block = part.headerStart === 0 && !embedded
+      ? null // the header of the message itself
+      : await read(blobs, row, { start: part.headerStart, end: part.headerEnd });
+    if (block !== null && embedded) { for (const field of headerTexts(block)) plain(lineOf(field)); }
+    for (const child of part.children) await visit(child, false);
+    if (part.message !== null) return await visit(part.message, true);
+    if (part.children.length > 0) return;
+    const name = block === null ? null : fileName(block);
+    if (name !== null) plain(name);
+    if (!part.contentType.startsWith("TEXT/") || left <= 0) return;
+    const end = Math.min(part.bodyEnd, part.bodyStart + Math.min(left, MAX_PART_OCTETS));
+    left -= end - part.bodyStart;
+    parts.push({
+      text: decodeText(await read(blobs, row, { start: part.bodyStart, end }), part),
+      html: part.contentType === "TEXT/HTML",
+    });
+  };
+  await visit(partsOf(row.imap), false);
+  return parts;
+}
+
+/** The name a part would be saved under (RFC 2183 2.3; the name parameter of Content-Type where that is missing). */
+function fileName(block: Uint8Array): string | null {
+  const values = new Map(
+    scanFields(block, 0, block.length).map((span) => [span.name, fieldValue(block, span)]),
+  );
+  for (const [field, name] of [["content-disposition", "filename"], ["content-type", "name"]] as const) {
+    const value = values.get(field);
+    const given = value === undefined ? null : parameter(parseParameterized(value), name);
+    if (given !== null && given !== "") return given;
+  }
+  return null;
+}
+
+async function read(
+  blobs: BlobReader,
+  row: MessageRow,
+  { start, end }: { readonly start: number; readonly end: number },
+): Promise<Uint8Array> {
+  return end - start <= SYNC_OCTETS
+    ? blobs.readSync(row.blob, start, end)
+    : await blobs.read(row.blob, start, end);
+}

@@ -1,0 +1,69 @@
+/**
+ * What the full-text index says before messages are read: for each key that looks for text, which ones it rules out.
+ *
+ * The index never finds; it only narrows down, so that a search with it, without it or with half of it answers the same.
+ * Asked only when more than {@linkcode WORTH_ASKING} messages would have to be read.
+ */
+import type { SearchKey } from "../../protocols/imap/search_program.ts";
+import type { Candidates, IndexQuestion } from "../../search/index_reader.ts";
+import { decodeNeedle } from "../../search/message_text.ts";
+import { substringQuery } from "../../search/query.ts";
+import { type ImapContext, selectedOf } from "./context.ts";
+
+const WORTH_ASKING = 10;
+/** Keys of one search that are looked up; what the others would rule out is read. */
+const MAX_QUESTIONS = 32;
+
+/** Answers by key; a key without one rules nothing out. */
+export type RuledOut = Map<SearchKey, Candidates>;
+
+/** True when the index has ruled the message out for this key. */
+export function isRuledOut(answers: RuledOut, key: SearchKey, uid: number): boolean {
+  const candidates = answers.get(key);
+  return candidates !== undefined && uid <= candidates.through && !candidates.uids.has(uid);
+}
+
+/** Asks for each key of the tree and puts the answers into `answers`. */
+export async function askIndex(
+  context: ImapContext,
+  search: { readonly key: SearchKey; readonly undecided: number; readonly answers: RuledOut },
+): Promise<void> {
+  const { indexes } = context;
+  const { key, undecided, answers } = search;
+  if (indexes === null || undecided <= WORTH_ASKING) return;
+  const { mailbox, index } = selectedOf(context);
+  const where = { accountId: mailbox.accountId, mailboxId: mailbox.id, uidNext: index.uidNext };
+  let questions = 0;
+  for (const [one, question] of questionsOf(key)) {
+    if (++questions > MAX_QUESTIONS) return;
+    const candidates = await indexes.candidates(where, question, () => context.drain());
+    if (candidates !== null) answers.set(one, candidates);
+  }
+}
+
+function* questionsOf(key: SearchKey): Generator<[SearchKey, IndexQuestion]> {
+  switch (key.kind) {
+    case "and":
+      for (const part of key.keys) yield* questionsOf(part);
+      return;
+    case "or":
+      yield* questionsOf(key.left);
+      yield* questionsOf(key.right);
+      return;
+    case "not":
+      yield* questionsOf(key.key);
+      return;
+    case "header":
+    case "body":
+    case "text": {
+      const needle = decodeNeedle(key.needle);
+      const match = needle === null ? null : substringQuery(needle);
+      if (match !== null) yield [key, { tables: TABLES[key.kind], match }];
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+const TABLES = { header: ["head"], body: ["body"], text: ["head", "body"] } as const;

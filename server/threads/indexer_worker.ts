@@ -1,0 +1,9 @@
+/** Entry of the indexer's Worker. */
+import { connectWriter } from "../../storage/writer_port.ts";
+import { IndexerPart } from "../indexer_part.ts";
+import { runWorker } from "./worker_side.ts";
+
+runWorker(({ settings, writer }) => {
+  if (writer === null) throw new Error("the indexer needs a port to the writer");
+  return IndexerPart.open(settings, connectWriter(writer), { ownThread: true });
+});

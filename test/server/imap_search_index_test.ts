@@ -1,0 +1,203 @@
+/**
+ * SEARCH beside the full-text index: with it, without it, with half of it and with a broken one, the answers are the
+ * same. A model test: random messages, random changes, random searches by two servers on one store.
+ */
+import assert from "node:assert/strict";
+import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
+import { IndexFolder } from "../../search/index_folder.ts";
+import { IndexReader } from "../../search/index_reader.ts";
+import { Indexer } from "../../search/indexer.ts";
+import { ALONE } from "../../search/pace.ts";
+import { message, needleOf, Random } from "../search/messages.ts";
+import { Harness, type TestClient } from "./imap_harness.ts";
+
+const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 12);
+
+function literal(text: string): string {
+  const octets = latin1(new TextEncoder().encode(text));
+  return `{${octets.length}+}\r\n${octets}`;
+}
+
+function key(random: Random, depth = 0): string {
+  const needle = literal(needleOf(random));
+  switch (random.below(depth > 2 ? 5 : 10)) {
+    case 0:
+      return `SUBJECT ${needle}`;
+    case 1:
+      return `BODY ${needle}`;
+    case 2:
+      return `HEADER X-Word ${needle}`;
+    case 3:
+    case 4:
+      return `TEXT ${needle}`;
+    case 5:
+      return `NOT ${key(random, depth + 1)}`;
+    case 6:
+      return `OR ${key(random, depth + 1)} ${key(random, depth + 1)}`;
+    case 7:
+      return `(SEEN ${key(random, depth + 1)})`;
+    case 8:
+      return `(${key(random, depth + 1)} ${key(random, depth + 1)})`;
+    default:
+      return `(OR UNSEEN ${key(random, depth + 1)} TEXT ${needle})`;
+  }
+}
+
+function found(reply: string): string {
+  return /^\* SEARCH[^\r]*/m.exec(reply)?.[0] ?? reply;
+}
+
+async function compare(
+  clients: readonly [TestClient, TestClient],
+  random: Random,
+  times: number,
+): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    const search = `UID SEARCH CHARSET UTF-8 ${key(random)}`;
+    const [without, withIt] = [found(await clients[0].ok(search)), found(await clients[1].ok(search))];
+    assert.equal(withIt, without, JSON.stringify(search));
+  }
+}
+
+/** A client of a server without indexes, and one with, on the same store; INBOX is selected. */
+async function pair(harness: Harness): Promise<readonly [TestClient, TestClient]> {
+  const plain = await harness.login();
+  const indexed = await harness.login("alice", { indexes: true });
+  for (const client of [plain, indexed]) await client.ok("SELECT INBOX");
+  return [plain, indexed];
+}
+
+function indexerOf(harness: Harness): Indexer {
+  return new Indexer({
+    store: harness.test.store,
+    folder: new IndexFolder(harness.test.folder.indexes),
+    pace: ALONE,
+    settleMs: 5,
+    sweepMs: 50,
+  });
+}
+
+async function fill(harness: Harness, random: Random, messages: number): Promise<void> {
+  for (let i = 0; i < messages; i++) {
+    await harness.deliver(message(random), {
+      traceId: `t${random.below(1e9)}`,
+      flags: random.below(2),
+      prefix: encodeLatin1(
+        random.below(2) ? `X-Prefix: ${random.words(1)}\r\n`.replace(/[^\x20-\x7e\r\n]/g, "?") : "",
+      ),
+    });
+  }
+}
+
+Deno.test("searches answer the same with the index, without it and while it is behind", async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = new Random(seed);
+    const harness = await Harness.open();
+    try {
+      await fill(harness, random, 30);
+      const clients = await pair(harness);
+      await compare(clients, random, 5);
+      const indexer = indexerOf(harness);
+      indexer.start();
+      await indexer.settle();
+      await compare(clients, random, 15);
+      for (let round = 0; round < 3; round++) {
+        await fill(harness, random, 12);
+        await compare(clients, random, 5); // it may be behind
+        const [from, to] = [1 + random.below(20), 20 + random.below(20)];
+        await clients[0].ok(`COPY ${from}:${to} Archive`);
+        await clients[0].ok(`UID STORE ${from}:${from + 4} +FLAGS.SILENT (\\Deleted)`);
+        await clients[0].ok("EXPUNGE");
+        await clients[1].ok("NOOP");
+        if (random.below(2) === 0) await indexer.settle();
+        await compare(clients, random, 8);
+      }
+      await indexer.settle();
+      for (const client of clients) await client.ok("SELECT Archive");
+      await compare(clients, random, 10);
+      await indexer.stop();
+    } finally {
+      await harness.close();
+    }
+  }
+});
+
+Deno.test("the index spares reading: only candidates are read, and the messages behind the index", async () => {
+  const harness = await Harness.open();
+  try {
+    for (let i = 0; i < 40; i++) {
+      await harness.deliver(`Subject: s${i}\r\n\r\nplain text ${i === 7 ? "rareword" : ""}\r\n`);
+    }
+    const indexer = indexerOf(harness);
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+    for (let i = 0; i < 3; i++) await harness.deliver(`Subject: late\r\n\r\nrareword too\r\n`);
+    const client = await harness.login("alice", { indexes: true });
+    await client.ok("SELECT INBOX");
+    const { blobs } = harness.test.store;
+    let reads = 0;
+    const { readSync } = blobs;
+    blobs.readSync = (...args) => {
+      reads++;
+      return readSync.apply(blobs, args);
+    };
+    assert.match(await client.ok("SEARCH BODY rareword"), /^\* SEARCH 8 41 42 43\r\n/);
+    // Header for the key's first look and again with the body: three reads for each of the four.
+    assert.ok(reads <= 12, `${reads} reads`);
+    reads = 0;
+    assert.match(await client.ok("SEARCH 1:40 TEXT nothinghasthis"), /^\* SEARCH\r\n/);
+    assert.equal(reads, 0);
+    assert.match(await client.ok("SEARCH 1:40 NOT BODY rareword"), /^\* SEARCH 1 2 3 4 5 6 7 9 /);
+  } finally {
+    await harness.close();
+  }
+});
+
+Deno.test("a damaged index is moved aside, searches go on without it, and it is made again", async () => {
+  const harness = await Harness.open();
+  try {
+    const random = new Random(5);
+    await fill(harness, random, 40);
+    const folder = new IndexFolder(harness.test.folder.indexes);
+    const accountId = harness.test.accountId("alice");
+    const first = indexerOf(harness);
+    first.start();
+    await first.settle();
+    await first.stop();
+    const size = Deno.statSync(folder.file(accountId)).size;
+    for (const damage of ["zeros", "text", "short", "empty tables"] as const) {
+      const file = folder.file(accountId);
+      if (damage === "zeros") {
+        const octets = Deno.readFileSync(file);
+        Deno.writeFileSync(file, octets.fill(0, 4096 * 2));
+      } else if (damage === "text") Deno.writeTextFileSync(file, "this is no database at all, ".repeat(1000));
+      else if (damage === "short") Deno.truncateSync(file, 4096 * 3);
+      else Deno.writeFileSync(file, Deno.readFileSync(file).fill(0x41, 100, 4096));
+      const clients = await pair(harness);
+      await compare(clients, random, 10);
+      const indexer = indexerOf(harness);
+      indexer.start();
+      await indexer.settle();
+      // Where no search met the damage the indexer does, at the next change or at once.
+      await fill(harness, random, 1);
+      for (const client of clients) await client.ok("NOOP");
+      for (
+        let wait = 0;
+        wait < 100 && (folder.accounts().aside.length > 0 || folder.identity(accountId) === null);
+        wait++
+      ) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await indexer.settle();
+      }
+      await compare(clients, random, 10);
+      const state = await new IndexReader(folder).state(accountId);
+      assert.ok(state !== null && state.messages >= 40, `${damage}: ${JSON.stringify(state)}`);
+      assert.ok(state.octets >= size, damage);
+      assert.deepEqual(folder.accounts().aside, [], damage);
+      await indexer.stop();
+    }
+  } finally {
+    await harness.close();
+  }
+});
