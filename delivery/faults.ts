@@ -24,6 +24,7 @@ export function faultReply(fault: WriteFault): Reply {
     case "no-such-group":
     case "no-such-domain":
     case "no-such-alias":
+    case "no-such-script":
     case "no-such-token":
     case "no-such-key":
     case "no-such-recipient":

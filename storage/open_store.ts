@@ -11,6 +11,7 @@ import { SqlMessages } from "./messages.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
 import { SqlAuthReports } from "./auth_reports.ts";
 import { SqlPolicyState } from "./policy_state.ts";
+import { SqlScripts } from "./scripts.ts";
 import { SqlQueue } from "./queue.ts";
 import { DEFAULT_SEGMENT_OPTIONS, type SegmentOptions, SegmentWriter } from "./segment_writer.ts";
 import { SegmentSpool } from "./spool.ts";
@@ -43,6 +44,7 @@ class ThreadStore implements Store {
   readonly queue: SqlQueue;
   readonly policy: SqlPolicyState;
   readonly reports: SqlAuthReports;
+  readonly scripts: SqlScripts;
   readonly blobs: SegmentBlobReader;
   #connection: Connection;
   #writer: WriterPort;
@@ -65,6 +67,7 @@ class ThreadStore implements Store {
     this.queue = new SqlQueue(statements);
     this.policy = new SqlPolicyState(statements);
     this.reports = new SqlAuthReports(statements);
+    this.scripts = new SqlScripts(statements);
     this.blobs = new SegmentBlobReader(folder.segments);
     this.#segments = new SegmentWriter(folder.segments, files, {
       ...DEFAULT_SEGMENT_OPTIONS,
@@ -106,7 +109,10 @@ class ThreadStore implements Store {
   }
 
   #apply(change: Change): void {
-    if (change.kind === "directory") this.directory.invalidate();
+    if (change.kind === "directory") {
+      this.directory.invalidate();
+      this.scripts.invalidate();
+    }
     this.mailboxes.apply(change);
     for (const listener of [...this.#listeners]) listener(change);
   }

@@ -12,6 +12,7 @@ import type {
   PolicyKind,
   QueueTls,
   ReportKind,
+  ScriptScope,
   SubaddressFolder,
 } from "./schema.ts";
 
@@ -21,6 +22,7 @@ export type {
   PolicyKind,
   QueueTls,
   ReportKind,
+  ScriptScope,
   SubaddressFolder,
 } from "./schema.ts";
 
@@ -260,6 +262,36 @@ export type WriteOp =
   | { readonly kind: "remove-state"; readonly of: PolicyKind; readonly keys: readonly string[] }
   /** Drops at most a few thousand rows that ended before `at`. */
   | { readonly kind: "sweep-state"; readonly at: number }
+  /** Does `ops` and notes the row, unless it is there and has not ended: then nothing, which is no fault. */
+  | { readonly kind: "once"; readonly row: PolicyRow; readonly ops: readonly WriteOp[] }
+  /** Adds or replaces a script; whether it is active stays. Faults: "limit", "over-quota". */
+  | {
+    readonly kind: "put-script";
+    readonly scope: ScriptScope;
+    readonly owner: string;
+    readonly name: string;
+    readonly content: string;
+  }
+  /** Null activates none. */
+  | {
+    readonly kind: "activate-script";
+    readonly scope: ScriptScope;
+    readonly owner: string;
+    readonly name: string | null;
+  }
+  | {
+    readonly kind: "rename-script";
+    readonly scope: ScriptScope;
+    readonly owner: string;
+    readonly from: string;
+    readonly to: string;
+  }
+  | {
+    readonly kind: "remove-script";
+    readonly scope: ScriptScope;
+    readonly owner: string;
+    readonly name: string;
+  }
   | { readonly kind: "put-token"; readonly token: TokenRow }
   | { readonly kind: "remove-token"; readonly id: string };
 
@@ -416,6 +448,7 @@ export type WriteFault =
   | "no-such-domain"
   | "no-such-alias"
   | "no-such-token"
+  | "no-such-script"
   | "no-such-key"
   | "no-such-recipient"
   | "already-exists"

@@ -8,6 +8,7 @@
 import type { ChangeListener } from "./changes.ts";
 import type { AuthReports } from "./auth_reports.ts";
 import type { PolicyState } from "./policy_state.ts";
+import type { Scripts } from "./scripts.ts";
 import type {
   BlobAddress,
   DkimKeyInput,
@@ -29,6 +30,7 @@ export interface Store {
   readonly queue: Queue;
   readonly policy: PolicyState;
   readonly reports: AuthReports;
+  readonly scripts: Scripts;
   readonly blobs: BlobReader;
 
   /** Sends one operation to the writer; resolves after its commit. Rejects only when the writer is gone. */

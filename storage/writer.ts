@@ -17,7 +17,7 @@ import type { Change } from "./changes.ts";
 import { openWriterConnection } from "./database.ts";
 import { type Connection, isSqliteError } from "./libsql.ts";
 import { migrate } from "./migrate.ts";
-import { OperationContext, refuse } from "./operations/context.ts";
+import { DONE, OperationContext, refuse } from "./operations/context.ts";
 import * as addresses from "./operations/addresses.ts";
 import * as annotations from "./operations/annotations.ts";
 import { copy } from "./operations/copy.ts";
@@ -29,6 +29,7 @@ import { storeFlags } from "./operations/flags.ts";
 import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
 import * as policyState from "./operations/policy_state.ts";
+import * as scripts from "./operations/scripts.ts";
 import * as senderDomains from "./operations/sender_domains.ts";
 import * as queue from "./operations/queue.ts";
 import { countDead, relocate } from "./operations/relocate.ts";
@@ -311,6 +312,16 @@ export class Writer implements WriterPort {
         return policyState.removeState(context, op);
       case "sweep-state":
         return policyState.sweepState(context, op);
+      case "once":
+        return policyState.claim(context, op.row) ? this.#run({ kind: "batch", ops: op.ops }) : DONE;
+      case "put-script":
+        return scripts.putScript(context, op);
+      case "activate-script":
+        return scripts.activateScript(context, op);
+      case "rename-script":
+        return scripts.renameScript(context, op);
+      case "remove-script":
+        return scripts.removeScript(context, op);
       case "put-token":
         return directory.putToken(context, op);
       case "remove-token":
@@ -440,6 +451,7 @@ function removes(op: WriteOp): boolean {
     case "remove-certificate":
     case "remove-domain":
     case "remove-group":
+    case "remove-script":
     case "remove-state":
     case "remove-token":
     case "sweep-state":

@@ -81,6 +81,7 @@ const STATUS_OF: Readonly<Record<WriteFault, ProblemStatus>> = {
   "no-such-account": 404,
   "no-such-domain": 404,
   "no-such-alias": 404,
+  "no-such-script": 404,
   "no-such-token": 404,
   "no-such-key": 404,
   "no-such-recipient": 404,

@@ -30,6 +30,7 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
     case "no-such-group":
     case "no-such-domain":
     case "no-such-alias":
+    case "no-such-script":
     case "no-such-token":
     case "no-such-key":
     case "no-such-recipient":

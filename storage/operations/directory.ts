@@ -63,6 +63,7 @@ export function removeDomain(context: OperationContext, op: Op<"remove-domain">)
   const removed = context.sql("DELETE FROM domains WHERE name = ?").run(op.name).changes;
   if (removed === 0) return refuse("no-such-domain", op.name);
   context.sql("DELETE FROM dkim_keys WHERE domain = ?").run(op.name);
+  context.sql("DELETE FROM sieve_scripts WHERE scope = 'domain' AND owner = ?").run(op.name);
   context.changes.push({ kind: "directory", accountId: null });
   return DONE;
 }
@@ -133,6 +134,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
   ) {
     context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(id);
   }
+  context.sql("DELETE FROM sieve_scripts WHERE scope = 'user' AND owner = ?").run(String(id));
   context.sql("DELETE FROM accounts WHERE id = ?").run(id);
   context.changes.push({ kind: "mailboxes", accountId: id, deleted: mailboxes }, {
     kind: "directory",

@@ -1,5 +1,5 @@
 /** What the checks of incoming mail remember. Announces nothing: whoever reads it reads the table. */
-import type { WriteOp, WriteResult } from "../ops.ts";
+import type { PolicyRow, WriteOp, WriteResult } from "../ops.ts";
 import { DONE, type OperationContext } from "./context.ts";
 
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
@@ -33,4 +33,13 @@ export function sweepState(context: OperationContext, { at }: Op<"sweep-state">)
       "(SELECT kind, key FROM policy_state WHERE expires_at < ? LIMIT ?)",
   ).run(at, SWEPT_ROWS);
   return DONE;
+}
+
+/** Notes the row; false where it is there and has not ended. */
+export function claim(context: OperationContext, row: PolicyRow): boolean {
+  const known = context.rows("SELECT 1 FROM policy_state WHERE kind = ? AND key = ? AND expires_at > ?")
+    .get(row.kind, row.key, context.clock());
+  if (known !== undefined) return false;
+  putState(context, { kind: "put-state", rows: [row], add: false });
+  return true;
 }
