@@ -20,14 +20,17 @@ export class MockResolver implements Resolver {
   readonly entries: Map<string, MockEntry>;
   readonly queries: string[];
   ttlSeconds: number;
-  /** Of all answers. */
+  /** Of all answers but those of {@linkcode securityOf}. */
   security: Security;
+  /** By name, lower case. */
+  readonly securityOf: Map<string, Security>;
 
   constructor(entries: Readonly<Record<string, MockEntry>> = {}) {
     this.entries = new Map(Object.entries(entries));
     this.queries = [];
     this.ttlSeconds = 300;
     this.security = "insecure";
+    this.securityOf = new Map();
   }
 
   async resolve<T extends RecordType>(name: string, type: T): Promise<Answer<T>> {
@@ -36,7 +39,8 @@ export class MockResolver implements Resolver {
     let canonicalName = asked;
     for (let links = 0; links < 8; links++) {
       const entry = this.entries.get(`${canonicalName} ${type}`);
-      const { ttlSeconds, security } = this;
+      const { ttlSeconds } = this;
+      const security = this.securityOf.get(canonicalName) ?? this.security;
       const found = { name: asked, type, canonicalName, ttlSeconds, security, reason: null };
       if (entry === "no-data" || entry === "no-such-domain") return { ...found, status: entry, records: [] };
       if (typeof entry === "string") throw new ResolveError(entry, `${asked} ${type}: ${entry}`);
