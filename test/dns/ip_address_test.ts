@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { canonicalAddress, formatIpv6, parseIpv4, parseIpv6 } from "../../dns/ip_address.ts";
+import { canonicalAddress, formatIpv6, isPublicAddress, parseIpv4, parseIpv6 } from "../../dns/ip_address.ts";
 
 Deno.test("addresses come into one form or are refused", () => {
   const cases: [string, string | null][] = [
@@ -50,4 +50,54 @@ Deno.test("IPv6 is written as URLs write it, and read back", () => {
     { seed: 1, numRuns: 500 },
   );
   assert.equal(parseIpv4("::1"), null);
+});
+
+Deno.test("addresses of the public Internet", () => {
+  for (
+    const address of [
+      "1.1.1.1",
+      "100.63.255.255",
+      "172.15.0.1",
+      "172.32.0.1",
+      "223.255.255.1",
+      "2a00::1",
+      "2003::1",
+    ]
+  ) {
+    assert.ok(isPublicAddress(address), address);
+  }
+  for (
+    const address of [
+      ...[
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+      ],
+      ...[
+        "192.0.0.1",
+        "192.0.2.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "203.0.113.9",
+        "224.0.0.1",
+      ],
+      ...[
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:1.1.1.1",
+        "fe80::1",
+        "fc00::1",
+        "fd00::1",
+        "ff02::1",
+        "2002::1",
+      ],
+      ...["2001:db8::1", "64:ff9b::1", "3fff::1", "not an address", ""],
+    ]
+  ) assert.ok(!isPublicAddress(address), address);
 });
