@@ -6,6 +6,7 @@
  */
 import type { FetchItem } from "./fetch_plan.ts";
 import type { FlagList } from "./lexer.ts";
+import type { PartialRange } from "./partial_range.ts";
 import type { SearchKey, SearchReturn } from "./search_program.ts";
 import type { SequenceSet } from "./sequence_set.ts";
 import type { MetadataOptions } from "./commands/metadata.ts";
@@ -96,6 +97,8 @@ export type Command =
     readonly changedSince: number | null;
     /** Also name what was expunged since (RFC 7162 3.2.6). */
     readonly vanished: boolean;
+    /** Only these of the messages named (RFC 9394 3.3). */
+    readonly partial: PartialRange | null;
   }
   | {
     readonly name: "STORE";

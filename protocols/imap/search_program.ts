@@ -4,6 +4,7 @@
  * RFC 3501 6.4.4. Dates are midnight UTC of the day named; a message's own date is compared by its day. Costs order
  * the work: flags and numbers come from the index, dates and sizes from rows, text from the octets. Pure.
  */
+import type { PartialRange } from "./partial_range.ts";
 import type { SequenceSet } from "./sequence_set.ts";
 
 export const MAX_SEARCH_KEYS = 1_000;
@@ -46,6 +47,7 @@ export interface SearchReturn {
   readonly all: boolean;
   readonly count: boolean;
   readonly save: boolean;
+  readonly partial: PartialRange | null;
 }
 
 /** What deciding a key costs: 0 the index, 1 a row, 2 the header octets, 3 all octets. */

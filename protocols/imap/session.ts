@@ -30,7 +30,14 @@ const LITERAL_MINUS_OCTETS = 4_096;
 type Mode = "command" | "append-data" | "append-tail" | "sasl" | "idle";
 type Waiting = "" | "answer" | "append";
 
-const RETURN_ALL: SearchReturn = { min: false, max: false, all: true, count: false, save: false };
+const RETURN_ALL: SearchReturn = {
+  min: false,
+  max: false,
+  all: true,
+  count: false,
+  save: false,
+  partial: null,
+};
 const NONE: ReadonlySet<string> = new Set();
 
 const NEED_INPUT: ImapEvent = { kind: "need-input" };

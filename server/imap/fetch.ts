@@ -12,6 +12,7 @@ import { compileFetch, type FetchPlan, type SectionItem } from "../../protocols/
 import { formatDateTime } from "../../protocols/imap/format/date.ts";
 import { formatString } from "../../protocols/imap/format/string.ts";
 import { formatFlags } from "../../protocols/imap/format/flags.ts";
+import { partOfRanges } from "../../protocols/imap/partial_range.ts";
 import { type Ranges, rangesOf, resolve, SAVED_RESULT } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
@@ -72,6 +73,7 @@ export async function fetch(
     const among = resolve(command.set, selected.index.uidNext - 1);
     writeVanished(context, selected, { since: changedSince, among });
   }
+  if (command.partial !== null) ranges = partOfRanges(ranges, command.partial);
   if (changedSince !== null) ranges = changedAfter(selected, ranges, changedSince);
   const plan = compileFetch(command.items, { uid, changedSince: changedSince !== null });
   const run: FetchRun = {

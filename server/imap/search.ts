@@ -8,15 +8,8 @@
  * (search_candidates.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
-import { formatEsearch, formatSearch } from "../../protocols/imap/format/search.ts";
-import {
-  asksFacts,
-  asksModSeq,
-  searchCost,
-  type SearchKey,
-  type SearchReturn,
-} from "../../protocols/imap/search_program.ts";
-import { contains, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
+import { asksFacts, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
+import { contains, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
@@ -24,6 +17,7 @@ import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./cont
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
+import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
@@ -49,22 +43,18 @@ interface Evidence {
 
 type Judge = (evidence: Evidence) => Verdict;
 
-export interface Candidate {
-  readonly sequence: number;
-  readonly uid: number;
-}
-
 export async function search(
   context: ImapContext,
   command: Extract<Command, { name: "SEARCH" }>,
 ): Promise<Reply> {
+  const selected = selectedOf(context);
   const found = await findMessages(context, command);
   if (found === null) return OUT_OF_RANGE;
   if ("status" in found) return found;
   const { hits, broken } = found;
   const { returns } = command;
-  await answerSearch(context, command, hits);
-  if (returns?.save === true) selectedOf(context).saved = broken ? [] : saved(returns, hits);
+  await answerFound(context, selected, command, hits);
+  if (returns?.save === true) selected.saved = broken ? [] : savedOf(returns, hits);
   return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
 }
 
@@ -106,56 +96,6 @@ export async function findMessages(
   undecided = [];
   hits.sort((a, b) => a.sequence - b.sequence);
   return { hits, broken: state.broken };
-}
-
-/** SEARCH, or ESEARCH where RETURN was given. */
-async function answerSearch(
-  context: ImapContext,
-  command: Extract<Command, { name: "SEARCH" }>,
-  hits: readonly Candidate[],
-): Promise<void> {
-  const { index } = selectedOf(context);
-  const { returns, uid, key } = command;
-  const numbers = hits.map((hit) => uid ? hit.uid : hit.sequence);
-  const modSeqOf = (hit: Candidate) => index.modSeqAt(index.positionOf(hit.uid));
-  const withModSeq = hits.length > 0 && asksModSeq(key);
-  let pieces: Iterable<string>;
-  if (returns === null) {
-    pieces = formatSearch(numbers, { modSeq: withModSeq ? largest(hits.map(modSeqOf)) : null });
-  } else {
-    const { min, max, all, count, save } = returns;
-    // RFC 5182 2.2: SAVE alone is answered by the tagged OK only.
-    if (save && !min && !max && !all && !count) return;
-    const first = hits[0], last = hits.at(-1);
-    // RFC 4731 3.2: with MIN or MAX alone it is the MODSEQ of what is named.
-    const named = all || count ? hits : [...(min && first ? [first] : []), ...(max && last ? [last] : [])];
-    pieces = formatEsearch({
-      tag: context.session.tag,
-      uid,
-      min: min ? numbers[0] ?? null : null,
-      max: max ? numbers.at(-1) ?? null : null,
-      all: all ? rangesOf(numbers) : null,
-      count: count ? numbers.length : null,
-      modSeq: withModSeq ? largest(named.map(modSeqOf)) : null,
-    });
-  }
-  for (const piece of pieces) {
-    context.out.text(piece);
-    await context.drain();
-  }
-}
-
-/** What `$` stands for afterwards: with only MIN or MAX, those (RFC 5182 2.1). */
-function saved(returns: SearchReturn, hits: readonly Candidate[]): Ranges {
-  const { min, max, all, count } = returns;
-  const uids = hits.map(({ uid }) => uid);
-  if (all || count || (!min && !max)) return rangesOf(uids);
-  const ends = [...(min ? uids.slice(0, 1) : []), ...(max ? uids.slice(-1) : [])];
-  return rangesOf(new Set(ends));
-}
-
-function largest(numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /** Judges all messages, or those `among` which it is, by what is in memory; returns those that cannot be decided so. */

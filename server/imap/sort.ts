@@ -7,20 +7,19 @@
 import { baseSubject, casemap } from "../../protocols/imap/base_subject.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import type { SortKey } from "../../protocols/imap/commands/sort.ts";
-import { formatEsearch } from "../../protocols/imap/format/search.ts";
 import { rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
 import { type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";
-import { type Candidate, findMessages } from "./search.ts";
+import { findMessages } from "./search.ts";
+import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 import { OUT_OF_RANGE } from "./store.ts";
 
 const PAGE = 5_000;
 const ENVELOPES = 500;
 const SLICE = 8_192;
 const MERGE_STEPS = 20_000;
-const NUMBERS_PER_PIECE = 4_000;
 
 type Value = number | string;
 
@@ -28,6 +27,7 @@ export async function sort(
   context: ImapContext,
   command: Extract<Command, { name: "SORT" }>,
 ): Promise<Reply> {
+  const selected = selectedOf(context);
   const found = await findMessages(context, command);
   if (found === null) return OUT_OF_RANGE;
   if ("status" in found) return found;
@@ -43,57 +43,10 @@ export async function sort(
     }
     return a - b; // RFC 5256 3: sequence numbers are the last key
   });
-  const numbers = Array.from(places, (at) => command.uid ? hits[at]!.uid : hits[at]!.sequence);
-  await answer(context, command, numbers);
-  if (command.returns?.save === true) {
-    selectedOf(context).saved = broken ? [] : rangesOf(hits.map(({ uid }) => uid));
-  }
+  const sorted = Array.from(places, (at) => hits[at]!);
+  await answerFound(context, selected, command, sorted);
+  if (command.returns?.save === true) selected.saved = broken ? [] : savedOf(command.returns, sorted);
   return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Sort completed");
-}
-
-async function answer(
-  context: ImapContext,
-  command: Extract<Command, { name: "SORT" }>,
-  numbers: readonly number[],
-): Promise<void> {
-  const { out, session } = context;
-  const { returns, uid } = command;
-  if (returns === null) {
-    out.text("* SORT");
-    for (let at = 0; at < numbers.length; at += NUMBERS_PER_PIECE) {
-      out.text(` ${numbers.slice(at, at + NUMBERS_PER_PIECE).join(" ")}`);
-      await context.drain();
-    }
-    out.text("\r\n");
-    return;
-  }
-  const { min, max, all, count, save } = returns;
-  if (save && !min && !max && !all && !count) return;
-  const pieces = formatEsearch({
-    tag: session.tag,
-    uid,
-    // RFC 5267 3.1: the first and the last in sort order.
-    min: min ? numbers[0] ?? null : null,
-    max: max ? numbers.at(-1) ?? null : null,
-    all: all && numbers.length > 0 ? inOrder(numbers) : null,
-    count: count ? numbers.length : null,
-    modSeq: null,
-  });
-  for (const piece of pieces) {
-    out.text(piece);
-    await context.drain();
-  }
-}
-
-/** Ascending runs as ranges, in the order given. */
-function inOrder(numbers: readonly number[]): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const number of numbers) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last[1] === number - 1) last[1] = number;
-    else ranges.push([number, number]);
-  }
-  return ranges;
 }
 
 async function valuesOf(context: ImapContext, hits: readonly Candidate[], { by }: SortKey): Promise<Value[]> {

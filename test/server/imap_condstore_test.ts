@@ -102,3 +102,63 @@ imapTest("SEARCH answers what was asked for, and keeps it under $", async (h) =>
   assert.match(await client.command("SEARCH OLDER 3600"), /^\* SEARCH 1 2 3\r$/m);
   assert.match(await client.command("SEARCH YOUNGER 3600"), /^\* SEARCH\r$/m);
 });
+
+imapTest("PARTIAL gives a part of what SEARCH, SORT and UID FETCH found (RFC 9394)", async (h) => {
+  for (let at = 1; at <= 9; at++) await h.deliver(letter(at % 3 === 0 ? `third ${at}` : `other ${at}`));
+  const client = await h.login();
+  await client.ok("SELECT INBOX");
+  const other = await h.selected();
+  await other.ok("STORE 1,5 +FLAGS.SILENT (\\Deleted)");
+  await other.ok("EXPUNGE");
+  await client.ok("NOOP"); // left: 2 3 4 6 7 8 9
+  for (
+    const [returns, answer] of [
+      ["PARTIAL 1:2", "PARTIAL (1:2 2:3)"],
+      ["PARTIAL 2:1", "PARTIAL (2:1 2:3)"],
+      ["PARTIAL 3:4", "PARTIAL (3:4 4,6)"],
+      ["PARTIAL 6:100", "PARTIAL (6:100 8:9)"],
+      ["PARTIAL 8:9", "PARTIAL (8:9 NIL)"],
+      ["PARTIAL -1:-2", "PARTIAL (-1:-2 8:9)"],
+      ["PARTIAL -100:-6", "PARTIAL (-100:-6 2:3)"],
+      ["PARTIAL -8:-9", "PARTIAL (-8:-9 NIL)"],
+      ["COUNT PARTIAL -1:-1 MIN", "MIN 2 COUNT 7 PARTIAL (-1:-1 9)"],
+    ] as const
+  ) {
+    const reply = await client.ok(`UID SEARCH RETURN (${returns}) ALL`);
+    assert.ok(reply.includes(` UID ${answer}\r\n`), `${returns}: ${reply}`);
+  }
+  assert.match(
+    await client.ok("UID SORT RETURN (PARTIAL 1:3) (REVERSE ARRIVAL REVERSE SUBJECT) UTF-8 ALL"),
+    /UID PARTIAL \(1:3 9,6,3\)\r/, // "third" is above "other"
+  );
+  // What $ keeps (3.2, table 1).
+  const found = async () =>
+    [...(await client.ok("UID FETCH $ (UID)")).matchAll(/UID (\d+)\)/g)].map(([, uid]) => Number(uid));
+  for (
+    const [returns, uids] of [
+      ["SAVE PARTIAL 2:3", [3, 4]],
+      ["SAVE PARTIAL 2:3 MIN", [2, 3, 4]],
+      ["SAVE PARTIAL 2:3 MAX", [3, 4, 9]],
+      ["SAVE PARTIAL 2:3 MIN MAX", [2, 3, 4, 9]],
+      ["SAVE PARTIAL 2:3 COUNT MIN", [2, 3, 4, 6, 7, 8, 9]],
+    ] as const
+  ) {
+    await client.ok(`UID SEARCH RETURN (${returns}) ALL`);
+    assert.deepEqual(await found(), uids, returns);
+  }
+  await client.ok("UID SORT RETURN (SAVE MIN MAX) (REVERSE ARRIVAL REVERSE SUBJECT) UTF-8 ALL");
+  assert.deepEqual(await found(), [2, 9], "the first and the last in sort order");
+  assert.deepEqual(
+    [...(await client.ok("UID FETCH 3:8 (UID) (PARTIAL -1:-3)")).matchAll(/UID (\d+)\)/g)].map(([, uid]) =>
+      uid
+    ),
+    ["6", "7", "8"],
+  );
+  const modSeq = /HIGHESTMODSEQ (\d+)/.exec(await client.ok("STATUS INBOX (HIGHESTMODSEQ)"))![1];
+  await other.ok("UID STORE 2,8 +FLAGS.SILENT (\\Flagged)");
+  await client.ok("NOOP");
+  // The part is chosen first (3.4).
+  const changed = await client.ok(`UID FETCH 1:* (FLAGS) (CHANGEDSINCE ${modSeq} PARTIAL -1:-3)`);
+  assert.deepEqual([...changed.matchAll(/UID (\d+) FLAGS/g)].map(([, uid]) => uid), ["8"]);
+  assert.match(await client.ok("UID SORT (ARRIVAL) UTF-8 MODSEQ 1"), /^\* SORT [\d ]+ \(MODSEQ \d+\)\r$/m);
+});

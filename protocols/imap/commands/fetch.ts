@@ -1,6 +1,6 @@
 /**
  * FETCH and UID FETCH (RFC 3501 6.4.5): macros, attributes, sections and partial ranges; MODSEQ, CHANGEDSINCE and
- * VANISHED (RFC 7162 3.1.4, 3.2.6).
+ * VANISHED (RFC 7162 3.1.4, 3.2.6), PARTIAL (RFC 9394 3.3).
  *
  * Pure. Limits: {@linkcode MAX_ITEMS} attributes, {@linkcode MAX_FIELDS} header fields, {@linkcode MAX_PART_DEPTH}
  * part numbers in a section.
@@ -12,6 +12,7 @@ import type { Command } from "../command.ts";
 import type { BinaryItem, FetchItem, Section, SectionItem, SimpleItem } from "../fetch_plan.ts";
 import { formatAstring } from "../format/string.ts";
 import { astringOctets, type CommandCursor, list, modSequence } from "../lexer.ts";
+import { parsePartialRange, type PartialRange } from "../partial_range.ts";
 import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
 
 export const MAX_ITEMS = 100;
@@ -50,26 +51,31 @@ export function parseFetch(uid: boolean): (cursor: CommandCursor) => Command {
     const set = sequenceSet(cursor);
     cursor.space();
     const items = fetchItems(cursor);
-    return { name: "FETCH", uid, set, items, ...modifiers(cursor) };
+    return { name: "FETCH", uid, set, items, ...modifiers(cursor, uid) };
   };
 }
 
 /** fetch-modifiers (RFC 4466 2.4). */
-function modifiers(cursor: CommandCursor): { changedSince: number | null; vanished: boolean } {
+function modifiers(
+  cursor: CommandCursor,
+  uid: boolean,
+): { changedSince: number | null; vanished: boolean; partial: PartialRange | null } {
   let changedSince: number | null = null;
   let vanished = false;
+  let partial: PartialRange | null = null;
   if (cursor.take(SP)) {
     cursor.expect(LPAREN, "fetch modifiers");
     do {
       if (cursor.word("changedsince ") && changedSince === null) changedSince = modSequence(cursor);
       else if (cursor.word("vanished")) vanished = true;
-      else cursor.fail("CHANGEDSINCE or VANISHED");
+      else if (uid && partial === null && cursor.word("partial ")) partial = parsePartialRange(cursor);
+      else cursor.fail(uid ? "CHANGEDSINCE, VANISHED or PARTIAL" : "CHANGEDSINCE or VANISHED");
     } while (cursor.take(SP));
     cursor.expect(RPAREN, ")");
     // RFC 7162 3.2.6: VANISHED without CHANGEDSINCE means nothing.
     if (vanished && changedSince === null) cursor.fail("CHANGEDSINCE beside VANISHED");
   }
-  return { changedSince, vanished };
+  return { changedSince, vanished, partial };
 }
 
 function fetchItems(cursor: CommandCursor): readonly FetchItem[] {

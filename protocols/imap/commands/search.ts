@@ -17,6 +17,7 @@ import {
   modSequence,
   string,
 } from "../lexer.ts";
+import { parsePartialRange, type PartialRange } from "../partial_range.ts";
 import { MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, type SearchKey, type SearchReturn } from "../search_program.ts";
 import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
 
@@ -70,21 +71,30 @@ export function searchTree(cursor: CommandCursor): SearchKey {
   return keys(cursor, { keys: MAX_SEARCH_KEYS }, 0);
 }
 
+const RETURN_OPTIONS = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"];
+
 /** search-return-opts (RFC 4466 2.6.1). None at all is ALL (RFC 4731 3.1). */
 export function searchReturn(cursor: CommandCursor): SearchReturn {
-  const words = list(cursor, () => atom(cursor, "a return option").toUpperCase(), {
-    least: 0,
-    most: 16,
-    expected: "return options",
-  });
-  const known = ["MIN", "MAX", "ALL", "COUNT", "SAVE"];
-  if (words.some((word) => !known.includes(word))) cursor.fail(`one of ${known.join(", ")}`);
+  let partial: PartialRange | null = null;
+  const words = list(cursor, () => {
+    const word = atom(cursor, "a return option").toUpperCase();
+    if (!RETURN_OPTIONS.includes(word)) cursor.fail(`one of ${RETURN_OPTIONS.join(", ")}`);
+    if (word === "PARTIAL") {
+      if (partial !== null) cursor.fail("one PARTIAL");
+      cursor.space();
+      partial = parsePartialRange(cursor);
+    }
+    return word;
+  }, { least: 0, most: 16, expected: "return options" });
+  // RFC 9394 3.1.
+  if (partial !== null && words.includes("ALL")) cursor.fail("PARTIAL without ALL");
   return {
     min: words.includes("MIN"),
     max: words.includes("MAX"),
     all: words.includes("ALL") || words.length === 0,
     count: words.includes("COUNT"),
     save: words.includes("SAVE"),
+    partial,
   };
 }
 

@@ -1,15 +1,16 @@
-/** SEARCH responses (RFC 3501 7.2.5; MODSEQ: RFC 7162 3.1.6): numbers on one line, and ESEARCH (RFC 4731). Pure. */
+/** SEARCH and SORT responses (RFC 3501 7.2.5, RFC 5256 4; MODSEQ: RFC 7162 3.1.6, 7) and ESEARCH (RFC 4731). Pure. */
 import { formatRanges, type Ranges } from "../sequence_set.ts";
 
 const RANGES_PER_PIECE = 2_000;
 
 /** The line in pieces of bounded size, so that a million hits are never one string. */
-export function* formatSearch(
+export function* formatFound(
+  name: "SEARCH" | "SORT",
   numbers: readonly number[],
   options: { readonly modSeq?: number | null; readonly perPiece?: number } = {},
 ): Generator<string> {
   const { modSeq = null, perPiece = 4_000 } = options;
-  yield "* SEARCH";
+  yield `* ${name}`;
   for (let i = 0; i < numbers.length; i += perPiece) yield " " + numbers.slice(i, i + perPiece).join(" ");
   yield modSeq === null || numbers.length === 0 ? "\r\n" : ` (MODSEQ ${modSeq})\r\n`;
 }
@@ -20,23 +21,36 @@ export interface EsearchResult {
   readonly uid: boolean;
   readonly min: number | null;
   readonly max: number | null;
-  /** Ascending; null leaves ALL out. */
+  /** In the order of the result; null leaves ALL out. */
   readonly all: Ranges | null;
   readonly count: number | null;
+  /** The range as it was asked for, and what it holds (RFC 9394 3.1). */
+  readonly partial: { readonly range: string; readonly numbers: Ranges } | null;
   readonly modSeq: number | null;
 }
 
 /** ESEARCH (RFC 4731 3.1). MIN, MAX and ALL stand only where something was found. */
 export function* formatEsearch(result: EsearchResult): Generator<string> {
-  const { tag, uid, min, max, all, count, modSeq } = result;
+  const { tag, uid, min, max, all, count, partial, modSeq } = result;
   let head = `* ESEARCH (TAG "${tag}")${uid ? " UID" : ""}`;
   if (min !== null) head += ` MIN ${min}`;
   if (max !== null) head += ` MAX ${max}`;
   if (count !== null) head += ` COUNT ${count}`;
   if (modSeq !== null) head += ` MODSEQ ${modSeq}`;
   yield head;
-  for (let at = 0; all !== null && at < all.length; at += RANGES_PER_PIECE) {
-    yield `${at === 0 ? " ALL " : ","}${formatRanges(all.slice(at, at + RANGES_PER_PIECE))}`;
+  if (all !== null && all.length > 0) yield* formatSet(" ALL ", all);
+  if (partial !== null) {
+    if (partial.numbers.length === 0) yield ` PARTIAL (${partial.range} NIL)`;
+    else {
+      yield* formatSet(` PARTIAL (${partial.range} `, partial.numbers);
+      yield ")";
+    }
   }
   yield "\r\n";
+}
+
+function* formatSet(before: string, ranges: Ranges): Generator<string> {
+  for (let at = 0; at < ranges.length; at += RANGES_PER_PIECE) {
+    yield `${at === 0 ? before : ","}${formatRanges(ranges.slice(at, at + RANGES_PER_PIECE))}`;
+  }
 }

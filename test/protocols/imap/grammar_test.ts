@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { encode, utf8 } from "../../../bytes/decode.ts";
 import { formatDateTime } from "../../../protocols/imap/format/date.ts";
 import { formatFlags } from "../../../protocols/imap/format/flags.ts";
-import { formatSearch } from "../../../protocols/imap/format/search.ts";
+import { formatFound } from "../../../protocols/imap/format/search.ts";
 import { formatAstring, formatString } from "../../../protocols/imap/format/string.ts";
 import { astring, CommandCursor, date, dateTime, nstring } from "../../../protocols/imap/lexer.ts";
 import { ancestors, joinPattern, listMatches } from "../../../protocols/imap/list_match.ts";
@@ -259,8 +259,8 @@ Deno.test("flags and search lines", () => {
   assert.equal(formatFlags(31, "", true), "(\\Seen \\Answered \\Flagged \\Deleted \\Draft \\Recent)");
   assert.equal(formatFlags(1, "$Junk a", false), "(\\Seen $Junk a)");
   assert.equal(formatFlags(0, "a", false), "(a)");
-  assert.equal([...formatSearch([], { perPiece: 2 })].join(""), "* SEARCH\r\n");
-  assert.equal([...formatSearch([1, 2, 3], { perPiece: 2 })].join(""), "* SEARCH 1 2 3\r\n");
+  assert.equal([...formatFound("SEARCH", [], { perPiece: 2 })].join(""), "* SEARCH\r\n");
+  assert.equal([...formatFound("SEARCH", [1, 2, 3], { perPiece: 2 })].join(""), "* SEARCH 1 2 3\r\n");
 });
 
 Deno.test("a FETCH plan asks for no more than it needs", () => {
