@@ -1,5 +1,7 @@
 /** What administration needs, taken from a server that runs in this process. */
 import { HashWork } from "../auth/hash_work.ts";
+import { IndexFolder } from "../search/index_folder.ts";
+import { IndexReader } from "../search/index_reader.ts";
 import type { Server } from "../server/run.ts";
 import { openStore } from "../storage/open_store.ts";
 import { logSettings } from "../telemetry/log.ts";
@@ -19,6 +21,8 @@ export function runningServices(
     minFreeOctets: server.config.limits.minFreeOctets,
   });
   const hashes = new HashWork();
+  const { rebuildIndex } = server;
+  const indexes = new IndexReader(new IndexFolder(server.folder.indexes));
   return {
     store,
     clock: Date.now,
@@ -29,6 +33,10 @@ export function runningServices(
     bans: server.bans(store),
     traceFolder: server.folder.trace,
     sessions: { list: () => server.sessions(), end: (id) => server.endSession(id) },
+    indexes: rebuildIndex === null ? null : {
+      state: (accountId) => indexes.state(accountId),
+      rebuild: rebuildIndex,
+    },
     logs: { levels: logSettings, set: (area, level) => server.setLogLevel(area, level) },
     queryDns: (question) => server.queryDns(question),
     reload: options.reload,
@@ -36,6 +44,7 @@ export function runningServices(
     trouble: () => server.trouble(),
     close: async () => {
       hashes.close();
+      indexes.close();
       await store.close();
     },
   };

@@ -5,6 +5,7 @@
 import type { DnsReport } from "../dns/report.ts";
 import type { PlacedSession } from "../server/threads/shape.ts";
 import type { Ban } from "../server/bans.ts";
+import type { IndexState } from "../search/index_reader.ts";
 import type { Store } from "../storage/store.ts";
 import type { LogArea, LogLevel } from "../telemetry/log.ts";
 
@@ -31,6 +32,14 @@ export interface BanControl {
   lift(address: string): Promise<boolean>;
 }
 
+/** The full-text indexes. */
+export interface IndexControl {
+  /** Null where an account has none yet. */
+  state(accountId: number): Promise<IndexState | null>;
+  /** Begins to make one anew. */
+  rebuild(accountId: number): Promise<void>;
+}
+
 /** Gives up on recipients now, as after the last attempt; returns how many there were. */
 export type FailRecipients = (recipientIds: readonly number[], reason: string) => Promise<number>;
 
@@ -55,6 +64,8 @@ export interface AdminServices {
   /** Null: no server, hence no sessions. */
   readonly sessions: SessionControl | null;
   readonly logs: LogControl | null;
+  /** Null: none are kept. */
+  readonly indexes: IndexControl | null;
   /** Null: no server, hence no resolver. */
   readonly queryDns: QueryDns | null;
   /** Reads the configuration again and names the keys that need a restart; null: there is none to read. */

@@ -157,7 +157,10 @@ export class IndexFile {
     this.#run("DELETE FROM mailboxes WHERE id = ?", [mailboxId]);
   }
 
+  /** Writes the log into the file unless somebody reads just now. */
   close(): void {
+    this.#connection.exec("PRAGMA busy_timeout = 0");
+    this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
     this.#connection.close();
     this.#statements.clear();
   }

@@ -91,13 +91,10 @@ export class Indexer {
     this.#work(() => this.#lookAtAll());
   }
 
-  /** Makes the index of an account anew; done when it is. */
-  async rebuild(accountId: number): Promise<void> {
-    await this.#working;
-    this.#close(accountId);
+  /** The index of an account goes at once, and is made anew behind what is done just now. */
+  rebuild(accountId: number): void {
     this.#options.folder.remove(accountId);
-    this.#due.set(accountId, performance.now());
-    await this.settle();
+    this.#note(accountId);
   }
 
   /** Waits until nothing is left to do, not even what just changed. */
@@ -374,8 +371,14 @@ export class Indexer {
   }
 
   #close(accountId: number): void {
-    this.#open.get(accountId)?.file.close();
+    const known = this.#open.get(accountId);
     this.#open.delete(accountId);
+    try {
+      known?.file.close();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      log.debug("closing a damaged index: {error}", { error }); // whoever uses it next meets it again
+    }
   }
 }
 

@@ -41,9 +41,7 @@ export class IndexerPart implements ThreadPart {
 
   /** Begins; how far it is stands in the file itself. */
   rebuildIndex(accountId: number): void {
-    this.#indexer.rebuild(accountId).catch((error) => {
-      log.error("the index of account {accountId} could not be made again: {error}", { accountId, error });
-    });
+    this.#indexer.rebuild(accountId);
   }
 
   sessions(): SessionInfo[] {

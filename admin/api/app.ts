@@ -23,6 +23,7 @@ import { aliasRoutes } from "./routes/aliases.ts";
 import { domainRoutes } from "./routes/domains.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { indexRoutes } from "./routes/indexes.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { policyRoutes } from "./routes/policy.ts";
@@ -105,6 +106,7 @@ function api(context: RouteContext): Router {
     accountRoutes,
     addressRoutes,
     certificateRoutes,
+    indexRoutes,
     aliasRoutes,
     groupRoutes,
     queueRoutes,

@@ -3,14 +3,19 @@
  * and the same routes answer.
  */
 import { HashWork } from "../../auth/hash_work.ts";
+import { IndexFolder } from "../../search/index_folder.ts";
+import { Indexer } from "../../search/indexer.ts";
+import { IndexReader } from "../../search/index_reader.ts";
+import { ALONE } from "../../search/pace.ts";
 import type { DataFolder } from "../../storage/data_folder.ts";
 import { DataLock } from "../../storage/lock.ts";
 import { openStore } from "../../storage/open_store.ts";
+import type { Store } from "../../storage/store.ts";
 import { Writer } from "../../storage/writer.ts";
 import { configureLogs } from "../../telemetry/log.ts";
 import { exposition, metricsAsJson } from "../../telemetry/metrics.ts";
 import { adminApp, API_PREFIX } from "../api/app.ts";
-import type { AdminServices } from "../services.ts";
+import type { AdminServices, IndexControl } from "../services.ts";
 import { type AdminClient, type AdminRequest, succeeded } from "./client.ts";
 
 /** Throws DataFolderLocked. */
@@ -38,6 +43,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
   });
   const store = openStore({ folder, writer });
   const hashes = new HashWork();
+  const indexes = directIndexes(folder, store);
   const services: AdminServices = {
     store,
     clock: Date.now,
@@ -49,6 +55,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     bans: null,
     traceFolder: null,
     logs: null,
+    indexes,
     queryDns: null,
     reload: null,
     metrics: async () => await exposition([await metricsAsJson()]),
@@ -69,9 +76,29 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     },
     async close(): Promise<void> {
       hashes.close();
+      await indexes.close();
       await store.close();
       await writer.close();
       held.lock.release();
+    },
+  };
+}
+
+/** Indexes are made by an indexer of our own, which ends with the command; the server catches up with what is left. */
+function directIndexes(folder: DataFolder, store: Store): IndexControl & { close(): Promise<void> } {
+  const indexes = new IndexFolder(folder.indexes);
+  const reader = new IndexReader(indexes);
+  let indexer: Indexer | null = null;
+  return {
+    state: (accountId) => reader.state(accountId),
+    rebuild(accountId) {
+      indexer ??= new Indexer({ store, folder: indexes, pace: ALONE, settleMs: 0 });
+      indexer.rebuild(accountId);
+      return Promise.resolve();
+    },
+    async close() {
+      await indexer?.stop();
+      reader.close();
     },
   };
 }

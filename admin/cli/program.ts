@@ -12,6 +12,7 @@ import { domainCommands } from "./commands/domain.ts";
 import { groupCommands } from "./commands/group.ts";
 import { dkimCommands } from "./commands/dkim.ts";
 import { dnsCommands } from "./commands/dns.ts";
+import { indexCommands } from "./commands/index.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { runningCommands } from "./commands/running.ts";
@@ -27,6 +28,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   addressCommands(commands);
   certificateCommands(commands);
   aliasCommands(commands);
+  indexCommands(commands);
   groupCommands(commands);
   queueCommands(commands);
   policyCommands(commands);

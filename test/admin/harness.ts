@@ -18,6 +18,8 @@ export class Harness {
   readonly sessions: PlacedSession[] = [];
   readonly ended: string[] = [];
   readonly failed: { ids: readonly number[]; reason: string }[] = [];
+  /** Full-text indexes by account id. */
+  readonly indexed = new Map<number, { messages: number; octets: number }>();
   readonly levels: { level: LogLevel; areas: Partial<Record<LogArea, LogLevel>> } = {
     level: "info",
     areas: {},
@@ -31,7 +33,7 @@ export class Harness {
     this.test = test;
     const server: Pick<
       AdminServices,
-      "bans" | "traceFolder" | "failRecipients" | "sessions" | "logs" | "reload" | "queryDns"
+      "bans" | "indexes" | "traceFolder" | "failRecipients" | "sessions" | "logs" | "reload" | "queryDns"
     > = {
       failRecipients: (ids, reason) => {
         this.failed.push({ ids, reason });
@@ -67,6 +69,13 @@ export class Harness {
           steps: [],
         }),
       bans: null,
+      indexes: {
+        state: (accountId) => Promise.resolve(this.indexed.get(accountId) ?? null),
+        rebuild: (accountId) => {
+          this.indexed.delete(accountId);
+          return Promise.resolve();
+        },
+      },
       traceFolder: null,
       reload: () => this.reload(),
     };
@@ -74,6 +83,7 @@ export class Harness {
       failRecipients: null,
       sessions: null,
       bans: null,
+      indexes: null,
       traceFolder: null,
       logs: null,
       queryDns: null,

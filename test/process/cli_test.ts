@@ -92,6 +92,8 @@ Deno.test("without a server the commands work on the data, one after the other",
     await shell.ok("alias remove sales@example.org");
     assert.match(await shell.ok("alias list"), /no aliases/);
     assert.deepEqual(await shell.json("queue list"), []);
+    assert.deepEqual(await shell.json("index show ann@example.org"), { messages: 0, total: 0, octets: 0 });
+    assert.match(await shell.ok("index rebuild ann@example.org"), /^messages +0 of 0$/m);
     assert.equal((await shell.json("health")).trouble, "no server runs on this data folder");
     assert.match(await shell.ok("verify"), /\n0 problems/);
     assert.equal((await shell.json("verify --fix")).ok, true);
@@ -174,6 +176,8 @@ Deno.test("with a server the commands go by its socket, and it knows at once", (
 
     await shell.ok("account add ann@example.test --password-stdin", "first\n");
     const ann = await ImapClient.connect(143 + offset, { login: "ann@example.test", password: "first" });
+    const index = await shell.json("index rebuild ann@example.test");
+    assert.equal(index.messages, index.total);
     const sessions = await shell.json("session list --account ann@example.test");
     assert.equal(sessions.length, 1);
     assert.equal(sessions[0].protocol, "imap");

@@ -1,0 +1,71 @@
+/** The full-text index of an account: how far it is, and the way to make it anew. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { IndexControl } from "../../services.ts";
+import { needs } from "../access.ts";
+import { notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
+import { jsonResponse, localAddress, newRouter, type RouteContext, type Router } from "../router.ts";
+
+const indexSchema = z.object({
+  messages: z.int().openapi({ description: "messages it holds" }),
+  total: z.int().openapi({
+    description: "messages of the account; searches read those that are not in the index",
+  }),
+  octets: z.int(),
+}).openapi("Index");
+const params = z.object({ address: localAddress });
+const tags = ["Accounts"];
+
+export function indexRoutes({ services }: RouteContext): Router {
+  const router = newRouter();
+
+  router.openapi(
+    createRoute({
+      method: "get",
+      path: "/accounts/{address}/index",
+      tags,
+      summary: "Show how far the full-text index is",
+      middleware: [needs("accounts:read")],
+      request: { params },
+      responses: { 200: jsonResponse(indexSchema, "The index"), default: PROBLEM_RESPONSE },
+    }),
+    async (c) => c.json(await stateOf(accountId(c.req.valid("param").address)), 200),
+  );
+
+  router.openapi(
+    createRoute({
+      method: "post",
+      path: "/accounts/{address}/index/rebuild",
+      tags,
+      summary: "Make the full-text index anew",
+      description: "Begins; meanwhile searches work without it.",
+      middleware: [needs("maintenance:write")],
+      request: { params },
+      responses: { 202: jsonResponse(indexSchema, "It has begun"), default: PROBLEM_RESPONSE },
+    }),
+    async (c) => {
+      const id = accountId(c.req.valid("param").address);
+      await control().rebuild(id);
+      return c.json(await stateOf(id), 202);
+    },
+  );
+
+  function control(): IndexControl {
+    if (services.indexes !== null) return services.indexes;
+    const detail = "no full-text indexes are kept: search.index in the configuration is false";
+    throw new Problem(501, { fault: "no-index", detail });
+  }
+
+  function accountId(address: string): number {
+    const account = services.store.directory.account(address);
+    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
+    return account.id;
+  }
+
+  async function stateOf(id: number) {
+    const { messages = 0, octets = 0 } = await control().state(id) ?? {};
+    const total = services.store.mailboxes.list(id).reduce((sum, mailbox) => sum + mailbox.messages, 0);
+    return { messages, total, octets };
+  }
+
+  return router;
+}

@@ -1,0 +1,81 @@
+/** The indexer in the whole server, in each shape: behind deliveries, across a restart, anew on request. */
+import assert from "node:assert/strict";
+import { IndexFolder } from "../../search/index_folder.ts";
+import { IndexReader } from "../../search/index_reader.ts";
+import { RunningServer } from "../lib/running_server.ts";
+
+const ALICE = "alice@example.test";
+
+/** Waits until the index of the first account holds so many messages. */
+async function indexed(server: RunningServer, messages: number): Promise<number> {
+  const reader = new IndexReader(new IndexFolder(server.server.folder.indexes));
+  try {
+    for (let wait = 0; wait < 300; wait++) {
+      for (const accountId of new IndexFolder(server.server.folder.indexes).accounts().files) {
+        if ((await reader.state(accountId))?.messages === messages) return accountId;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no index of ${messages} messages`);
+  } finally {
+    reader.close();
+  }
+}
+
+async function deliver(server: RunningServer, words: readonly string[]): Promise<void> {
+  const client = await server.smtp();
+  for (const word of words) {
+    const { code } = await client.send(
+      "x@elsewhere.test",
+      [ALICE],
+      `Subject: s\r\n\r\nsome ${word} text\r\n`,
+    );
+    assert.equal(code, 250);
+  }
+  await client.quit();
+}
+
+async function search(server: RunningServer, keys: string): Promise<string> {
+  const client = await server.imap();
+  await client.ok("SELECT INBOX");
+  const { untagged } = await client.ok(`SEARCH ${keys}`);
+  await client.logout();
+  return untagged.map(({ line }) => line).find((line) => line.includes("SEARCH")) ?? "";
+}
+
+for (const threads of [0, 1, 2]) {
+  Deno.test(`searches are narrowed by an index that keeps up by itself (threads: ${threads})`, async () => {
+    let server = await RunningServer.start({ threads });
+    const words = Array.from({ length: 20 }, (_, i) => i === 4 ? "kettle" : `w${i}`);
+    await deliver(server, words);
+    const accountId = await indexed(server, 20);
+    assert.match(await search(server, "BODY kettle"), /SEARCH 5$/);
+    assert.match(
+      await server.server.metricsText(),
+      /veredus_search_lookups_total\{outcome="answered"\} [1-9]/,
+    );
+    assert.match(await server.server.metricsText(), /veredus_search_index_octets [1-9]/);
+    await server.stop({ keep: true });
+
+    server = await RunningServer.start({ threads, data: server.data, config: { search: { index: false } } });
+    assert.equal(server.server.rebuildIndex, null);
+    await deliver(server, ["kettle"]);
+    assert.match(await search(server, "TEXT ettl"), /SEARCH 5 21$/);
+    await server.stop({ keep: true });
+
+    server = await RunningServer.start({ threads, data: server.data });
+    await indexed(server, 21);
+    const folder = new IndexFolder(server.server.folder.indexes);
+    const before = folder.identity(accountId);
+    await server.server.rebuildIndex!(accountId);
+    await indexed(server, 21);
+    assert.notEqual(folder.identity(accountId), before);
+    Deno.writeTextFileSync(folder.file(accountId), "no database ".repeat(2_000));
+    assert.match(await search(server, "BODY kettle"), /SEARCH 5 21$/);
+    await deliver(server, ["teapot"]);
+    await indexed(server, 22);
+    assert.match(await search(server, "BODY kettle"), /SEARCH 5 21$/);
+    assert.deepEqual(server.fatal, []);
+    await server.stop();
+  });
+}

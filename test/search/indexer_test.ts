@@ -1,0 +1,285 @@
+/** The indexer: catches up by itself, whatever happened before. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { encodeLatin1 } from "../../bytes/decode.ts";
+import { FactsBuilder } from "../../message/facts.ts";
+import { IndexFile } from "../../search/index_file.ts";
+import { IndexFolder } from "../../search/index_folder.ts";
+import { type Candidates, IndexReader } from "../../search/index_reader.ts";
+import { Indexer, MAX_INDEXED_CHARACTERS } from "../../search/indexer.ts";
+import { ALONE } from "../../search/pace.ts";
+import { substringQuery } from "../../search/query.ts";
+import { TestStore } from "../lib/test_store.ts";
+import { message, needleOf, Random } from "./messages.ts";
+
+const MORTAL = fileURLToPath(new URL("mortal_indexer.ts", import.meta.url));
+
+class Bed {
+  readonly test: TestStore;
+  readonly folder: IndexFolder;
+  readonly reader: IndexReader;
+  #ids = 0;
+
+  private constructor(test: TestStore) {
+    this.test = test;
+    this.folder = new IndexFolder(test.folder.indexes);
+    this.reader = new IndexReader(this.folder);
+  }
+
+  static async open(): Promise<Bed> {
+    return new Bed(await TestStore.open());
+  }
+
+  async deliver(text: string, mailbox = "INBOX"): Promise<number> {
+    const octets = encodeLatin1(text);
+    const builder = new FactsBuilder();
+    builder.push(octets);
+    const { headerOctets, imap } = builder.finish();
+    const content = await this.test.content("");
+    const spool = this.test.store.spool();
+    await spool.write(octets, 0, octets.length);
+    const salvage = { accounts: [], mailbox, internalDate: 0, traceId: "t", sender: "", recipients: [] };
+    const result = await this.test.ok({
+      kind: "deliver",
+      content: {
+        ...content,
+        blob: await spool.store(salvage),
+        headerOctets,
+        imap,
+        traceId: `t${++this.#ids}`,
+      },
+      targets: [{
+        mailboxId: this.test.mailboxId("alice", mailbox),
+        flags: 0,
+        keywords: "",
+        internalDate: 0,
+        prefix: new Uint8Array(0),
+      }],
+      queue: null,
+    });
+    return result.kind === "delivered" ? result.uids[0]!.uid : 0;
+  }
+
+  indexer(): Indexer {
+    return new Indexer({
+      store: this.test.store,
+      folder: this.folder,
+      pace: ALONE,
+      settleMs: 5,
+      sweepMs: 30,
+    });
+  }
+
+  /** Runs one until everything is in. */
+  async index(): Promise<void> {
+    const indexer = this.indexer();
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+  }
+
+  /** What is left of a mailbox of alice for a needle; null without an answer. */
+  async candidates(needle: string, mailbox = "INBOX", reader = this.reader): Promise<Candidates | null> {
+    const accountId = this.test.accountId("alice");
+    const { id, uidNext } = this.test.store.mailboxes.byName(accountId, mailbox)!;
+    return await reader.candidates(
+      { accountId, mailboxId: id, uidNext },
+      { tables: ["head", "body"], match: substringQuery(needle)! },
+      () => Promise.resolve(),
+    );
+  }
+
+  async uids(needle: string, mailbox = "INBOX"): Promise<number[] | null> {
+    const found = await this.candidates(needle, mailbox);
+    return found === null ? null : [...found.uids].sort((a, b) => a - b);
+  }
+
+  async close(): Promise<void> {
+    this.reader.close();
+    await this.test.close();
+  }
+}
+
+Deno.test("what came and went while no indexer ran is caught up", async () => {
+  const bed = await Bed.open();
+  try {
+    assert.equal(await bed.uids("kettle"), null);
+    for (const word of ["kettle", "teapot", "kettle"]) {
+      await bed.deliver(`Subject: a\r\n\r\none ${word} more\r\n`);
+    }
+    await bed.index();
+    assert.deepEqual(await bed.uids("kettle"), [1, 3]);
+    assert.deepEqual(await bed.uids("subject: a"), [1, 2, 3]);
+    const mailboxId = bed.test.mailboxId("alice", "INBOX");
+    const to = bed.test.mailboxId("alice", "Archive");
+    await bed.test.ok({ kind: "expunge", mailboxId, uids: [[1, 1]], onlyDeleted: false });
+    await bed.test.ok({ kind: "copy", from: mailboxId, to, uids: [[3, 3]], move: true });
+    await bed.deliver("Subject: b\r\n\r\nkettles\r\n");
+    assert.deepEqual((await bed.candidates("kettle"))?.through, 3); // behind, and says so
+    await bed.index();
+    assert.deepEqual(await bed.uids("kettle"), [4]);
+    assert.deepEqual(await bed.uids("kettle", "Archive"), [1]);
+    assert.deepEqual((await bed.reader.state(bed.test.accountId("alice")))?.messages, 3);
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("a running indexer follows the changes; a copy is not read again", async () => {
+  const bed = await Bed.open();
+  try {
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    const indexer = bed.indexer();
+    indexer.start();
+    await indexer.settle();
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await indexer.settle();
+    assert.deepEqual(await bed.uids("kettle"), [1, 2]);
+    const { blobs } = bed.test.store;
+    const { readSync } = blobs;
+    blobs.readSync = () => {
+      throw new Error("read again");
+    };
+    const from = bed.test.mailboxId("alice", "INBOX"), to = bed.test.mailboxId("alice", "Archive");
+    await bed.test.ok({ kind: "copy", from, to, uids: [[1, 2]], move: true });
+    await indexer.settle();
+    blobs.readSync = readSync;
+    assert.deepEqual(await bed.uids("kettle"), []);
+    assert.deepEqual(await bed.uids("kettle", "Archive"), [1, 2]);
+    await indexer.stop();
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("mailboxes and accounts that are gone leave nothing behind", async () => {
+  const bed = await Bed.open();
+  try {
+    const accountId = bed.test.accountId("alice");
+    await bed.test.ok({ kind: "create-mailbox", accountId, name: "Work", specialUse: null });
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n", "Work");
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await bed.index();
+    assert.equal((await bed.reader.state(accountId))?.messages, 2);
+    await bed.test.ok({ kind: "delete-mailbox", accountId, name: "Work" });
+    await bed.index();
+    assert.equal((await bed.reader.state(accountId))?.messages, 1);
+    await bed.test.ok({ kind: "remove-account", address: "alice@example.test" });
+    await bed.index();
+    assert.deepEqual(
+      [...Deno.readDirSync(bed.folder.path)].filter(({ name }) => name.startsWith(`${accountId}.`)),
+      [],
+    );
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("killed in the middle, again and again, it ends where one run ends", async () => {
+  const bed = await Bed.open();
+  try {
+    const random = new Random(3);
+    for (let i = 0; i < 400; i++) await bed.deliver(message(random));
+    let kills = 0;
+    for (let done = false; !done;) {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "--unstable-net", MORTAL, bed.test.folder.path],
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (let part = await lines.read(); !part.done; part = await lines.read()) {
+        text += part.value;
+        if (!text.includes("started")) continue;
+        if (kills < 6) {
+          await new Promise((resolve) => setTimeout(resolve, 10 + random.below(150)));
+          child.kill("SIGKILL");
+          kills++;
+        }
+      }
+      await child.status;
+      done = text.includes("done");
+    }
+    const fresh = new IndexFolder(`${bed.test.folder.path}/fresh`);
+    const indexer = new Indexer({ store: bed.test.store, folder: fresh, pace: ALONE });
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+    const reader = new IndexReader(fresh);
+    for (let i = 0; i < 100; i++) {
+      const needle = needleOf(random);
+      if (substringQuery(needle) === null) continue;
+      assert.deepEqual(await bed.candidates(needle), await bed.candidates(needle, "INBOX", reader), needle);
+    }
+    reader.close();
+    assert.equal(kills, 6);
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("an index of a database that was put back is done again", async () => {
+  const bed = await Bed.open();
+  try {
+    for (let i = 0; i < 3; i++) await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await bed.index();
+    const accountId = bed.test.accountId("alice"), mailboxId = bed.test.mailboxId("alice", "INBOX");
+    const file = new IndexFile(bed.folder.file(accountId));
+    const { modSeq } = file.progress(mailboxId);
+    file.begin();
+    file.setProgress(mailboxId, { through: 99, modSeq });
+    file.commit();
+    file.close();
+    assert.equal(await bed.candidates("kettle"), null); // it speaks of messages that there never were
+    await bed.deliver("Subject: a\r\n\r\nteapot\r\n");
+    await bed.index();
+    assert.deepEqual([await bed.uids("kettle"), await bed.uids("teapot")], [[1, 2, 3], [4]]);
+    assert.equal((await bed.reader.state(accountId))?.messages, 4);
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("a text that is too large is left to be looked at by every search", async () => {
+  const bed = await Bed.open();
+  try {
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await bed.deliver(`Subject: a\r\n\r\n${"teapot ".repeat(MAX_INDEXED_CHARACTERS / 7 + 1)}\r\n`);
+    await bed.index();
+    assert.deepEqual(await bed.uids("kettle"), [1, 2]);
+    assert.deepEqual(await bed.uids("nothing"), [2]);
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("rebuild makes it anew; a file of another version too", async () => {
+  const bed = await Bed.open();
+  try {
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await bed.index();
+    const accountId = bed.test.accountId("alice");
+    const before = bed.folder.identity(accountId);
+    const indexer = bed.indexer();
+    indexer.start();
+    await indexer.settle();
+    assert.equal(bed.folder.identity(accountId), before);
+    indexer.rebuild(accountId);
+    assert.equal(bed.folder.identity(accountId), null);
+    assert.equal(await bed.uids("kettle"), null); // as without one
+    await indexer.settle();
+    assert.deepEqual(await bed.uids("kettle"), [1]);
+    await indexer.stop();
+    bed.reader.close(); // or it would keep the log, which hides what is written below
+    await bed.index();
+    using file = Deno.openSync(bed.folder.file(accountId), { write: true });
+    file.seekSync(60, Deno.SeekMode.Start); // user_version
+    file.writeSync(new Uint8Array([0, 0, 0, 9]));
+    assert.equal(await new IndexReader(bed.folder).state(accountId), null);
+    await bed.index();
+    assert.deepEqual(await bed.uids("kettle"), [1]);
+  } finally {
+    await bed.close();
+  }
+});
