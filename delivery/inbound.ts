@@ -191,6 +191,13 @@ function settingOf(options: InboundOptions, config: InboundConfig): Setting {
   return { options, config, resolver, post, quotaNotices: new QuotaNotices(post, hostname) };
 }
 
+/** A recipient as LMTP gave it, and what is said to it behind the data; null: what the message is told. */
+interface LmtpRecipient {
+  readonly path: Path;
+  readonly parameters: RcptParameters;
+  refusal: Reply | null;
+}
+
 /** A recipient whose success is ours to report. */
 interface Report {
   readonly address: string;
@@ -213,6 +220,8 @@ class InboundTransaction implements Transaction {
   #filing: Filing;
   #recipients: number;
   #firstRecipient: Path | null;
+  /** LMTP: each has a reply of its own. */
+  #lmtpRecipients: LmtpRecipient[] | null;
   #spool: Spool | null;
   #facts: FactsBuilder | null;
   /** Octets of the message as the client sent them. */
@@ -255,6 +264,7 @@ class InboundTransaction implements Transaction {
     this.#filing = new Filing({ held: this.#holdUntil !== null });
     this.#recipients = 0;
     this.#firstRecipient = null;
+    this.#lmtpRecipients = client.service === "lmtp" ? [] : null;
     this.#spool = null;
     this.#facts = null;
     this.#octets = 0;
@@ -316,17 +326,9 @@ class InboundTransaction implements Transaction {
     path: Path,
     { parameters, targets }: { parameters: RcptParameters; targets: readonly RecipientTarget[] },
   ): Reply {
-    const duty = dsnDuty(parameters, formatPath(path), { targets, held: this.#holdUntil !== null });
-    if (!this.#filing.add(targets, duty.request)) {
+    if (!this.#enlist(path, { parameters, targets })) {
       countRecipient("too-many");
       return TOO_MANY_RECIPIENTS;
-    }
-    if (duty.report !== null && this.#sender !== "") {
-      this.#reports.push({
-        address: formatPath(path),
-        action: duty.report,
-        originalRecipient: parameters.originalRecipient,
-      });
     }
     const [first] = targets;
     countRecipient(
@@ -334,7 +336,49 @@ class InboundTransaction implements Transaction {
     );
     this.#recipients++;
     this.#firstRecipient ??= path;
+    this.#lmtpRecipients?.push({ path, parameters, refusal: null });
     return RECIPIENT_OK;
+  }
+
+  /** False when there are too many targets: nothing was added then. */
+  #enlist(
+    path: Path,
+    { parameters, targets }: { parameters: RcptParameters; targets: readonly RecipientTarget[] },
+  ): boolean {
+    const duty = dsnDuty(parameters, formatPath(path), { targets, held: this.#holdUntil !== null });
+    if (!this.#filing.add(targets, duty.request)) return false;
+    if (duty.report !== null && this.#sender !== "") {
+      this.#reports.push({
+        address: formatPath(path),
+        action: duty.report,
+        originalRecipient: parameters.originalRecipient,
+      });
+    }
+    return true;
+  }
+
+  /**
+   * LMTP: asks for each recipient again, now that size and header are known, and leaves out what has no room, leads round
+   * in a circle, or has gone meanwhile (RFC 2033 4.2). What the first is refused with when nobody is left, else null.
+   */
+  #settleRecipients(recipients: readonly LmtpRecipient[], { deliveredTo }: MessageFacts): Reply | null {
+    this.#filing = new Filing({ held: this.#holdUntil !== null });
+    this.#reports = [];
+    const facts = { ...this.#rcptFacts, octets: this.#octets };
+    for (const recipient of recipients) {
+      const { path, parameters } = recipient;
+      const resolution = this.#setting.resolver.resolve(path, facts);
+      if (resolution.kind === "refused") {
+        for (const account of resolution.full ?? NOBODY) this.#setting.quotaNotices.look(account, true);
+        recipient.refusal = REFUSALS[resolution.reason];
+      } else if (leadsBack(resolution.targets, deliveredTo)) recipient.refusal = MAIL_LOOP;
+      else if (!this.#enlist(path, { parameters, targets: resolution.targets })) {
+        recipient.refusal = TOO_MANY_RECIPIENTS;
+      }
+      if (recipient.refusal === null) continue;
+      this.#traced("refused", { to: [formatPath(path)], reply: textOf(recipient.refusal) });
+    }
+    return recipients.some(({ refusal }) => refusal === null) ? null : recipients[0]!.refusal;
   }
 
   begin(): Reply | null | Promise<Reply | null> {
@@ -408,7 +452,7 @@ class InboundTransaction implements Transaction {
 
   async finishEach(): Promise<readonly Reply[]> {
     const answer = await this.finish();
-    return Array.from({ length: this.#recipients }, () => answer);
+    return (this.#lmtpRecipients ?? []).map(({ refusal }) => refusal ?? answer);
   }
 
   discard(): void {
@@ -432,7 +476,11 @@ class InboundTransaction implements Transaction {
     if (this.#refusal !== null) return this.#refusal;
     if (this.#spool === null || this.#facts === null) return LOCAL_ERROR;
     let message = this.#facts.finish();
-    if (message.receivedCount - 1 > MAX_RECEIVED || this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
+    if (message.receivedCount - 1 > MAX_RECEIVED) return MAIL_LOOP;
+    if (this.#lmtpRecipients !== null) {
+      const refusal = this.#settleRecipients(this.#lmtpRecipients, message);
+      if (refusal !== null) return refusal;
+    } else if (this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
     this.#messageId = message.messageId ?? "";
     if (this.#senderCheck !== null) {
       const authenticated = await this.#authenticate(this.#spool, { check: this.#senderCheck, message });
@@ -791,6 +839,13 @@ class InboundTransaction implements Transaction {
       ...(outcome !== "accepted" && { reply: `${answer.code} ${answer.enhanced} ${answer.text}` }),
     });
   }
+}
+
+/** A Delivered-To of ours for one of these targets stands in the message already. */
+function leadsBack(targets: readonly RecipientTarget[], deliveredTo: readonly string[]): boolean {
+  const filing = new Filing();
+  filing.add(targets);
+  return filing.loops(deliveredTo);
 }
 
 function textOf({ code, enhanced, text }: Reply): string {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { Account } from "../../storage/store.ts";
 import { isReply } from "../../delivery/reception.ts";
-import { line, NOW, ReceptionBed, STRANGER } from "./reception_bed.ts";
+import { NO_MAIL_PARAMETERS, NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
+import { line, NOW, pathOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
 const DOMAIN = {
   name: "example.test",
@@ -208,6 +209,56 @@ Deno.test("VRFY and EXPN answer nobody, logins, or everybody, as configured", as
   const list = asked("EXPN", "both@example.test");
   assert.deepEqual([list.text, ...list.more!], ["<bob@example.test>", "<x@far.example>"]);
   assert.equal(line(asked("EXPN", "bob@example.test")), "550 5.1.1");
+});
+
+const BOB = "bob@example.test";
+
+/** One LMTP message to these; what each of RCPT and the end of data is answered. */
+async function lmtp(
+  t: ReceptionBed,
+  mail: { to: string[]; message: string; meanwhile?: () => Promise<void> },
+) {
+  const transaction = t.reception.mail({ ...STRANGER, service: "lmtp" }, {
+    reversePath: null,
+    parameters: NO_MAIL_PARAMETERS,
+  });
+  assert.ok(!isReply(transaction));
+  const rcpt: string[] = [];
+  for (const to of mail.to) rcpt.push(line(await transaction.rcpt(pathOf(to), NO_RCPT_PARAMETERS)));
+  assert.equal(transaction.begin(), null);
+  await mail.meanwhile?.();
+  const octets = new TextEncoder().encode(mail.message);
+  await transaction.write(octets, 0, octets.length);
+  return { rcpt, data: (await transaction.finishEach()).map(line) };
+}
+
+Deno.test("LMTP: full, gone and circling recipients are refused behind the data, the others get it", async () => {
+  await using t = await bed();
+  const { to, message } = {
+    to: ["alice@example.test", BOB, "gone@example.test", "loop@example.test", "both@example.test"],
+    message: `Delivered-To: loop@example.test\r\n${MESSAGE}${"x".repeat(70)}\r\n`,
+  };
+  await t.ok(
+    { kind: "put-account", account: { address: "alice@example.test", quotaOctets: 100 } },
+    { kind: "put-account", account: { address: "carol@example.test", quotaOctets: 100 } },
+    { kind: "put-account", account: { address: "gone@example.test" } },
+    { kind: "put-account", account: { address: "loop@example.test" } },
+  );
+  // A notice to who is full is none.
+  const copies = (name: string) => t.stored(name).filter((text) => text.includes("hello")).length;
+  const meanwhile = () => t.ok({ kind: "remove-account", address: "gone@example.test" });
+  const { rcpt, data } = await lmtp(t, { to, message, meanwhile });
+  assert.deepEqual(rcpt, Array.from(to, () => "250 2.1.5"));
+  assert.deepEqual(data, ["452 4.2.2", "250 2.6.0", "550 5.1.1", "554 5.4.6", "250 2.6.0"]);
+  assert.deepEqual(["alice", "bob", "loop"].map(copies), [0, 1, 0]);
+  assert.deepEqual(t.queued().map(({ recipient }) => recipient), ["x@far.example"]);
+  // Nobody left: each hears its own, and nothing is stored.
+  const none = await lmtp(t, { to: ["loop@example.test", "carol@example.test"], message });
+  assert.deepEqual(none.data, ["554 5.4.6", "452 4.2.2"]);
+  // What concerns the message concerns all.
+  const huge = await lmtp(t, { to: [BOB, BOB], message: "Received: x\r\n".repeat(101) + MESSAGE });
+  assert.deepEqual(huge.data, ["554 5.4.6", "554 5.4.6"]);
+  assert.equal(copies("bob"), 1);
 });
 
 Deno.test("LMTP: a reply for each recipient that was accepted", async () => {
