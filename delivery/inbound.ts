@@ -455,11 +455,12 @@ class InboundTransaction implements Transaction {
     return (this.#lmtpRecipients ?? []).map(({ refusal }) => refusal ?? answer);
   }
 
-  discard(): void {
+  discard(refusal?: Reply): void {
     // A client that is lost while its message is made durable does not take the octets away: it is stored or not, whole.
     if (this.#finishing) return;
     this.#screen?.aborted();
     this.#forget();
+    if (refusal !== undefined) this.#logAnswer(refusal);
   }
 
   #forget(): void {
@@ -808,7 +809,7 @@ class InboundTransaction implements Transaction {
 
   /** The one line about this message. */
   #logAnswer(answer: Reply): void {
-    const tookMs = performance.now() - this.#beganMs;
+    const tookMs = this.#beganMs === 0 ? 0 : performance.now() - this.#beganMs;
     const outcome = answer.code < 300 ? "accepted" : answer.code < 500 ? "deferred" : "refused";
     countMessage(outcome, this.#client.service);
     if (outcome === "accepted") observeAccepted(tookMs);

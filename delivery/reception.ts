@@ -63,8 +63,8 @@ export interface Transaction {
   finish(): Promise<Reply>;
   /** The same for LMTP: a reply for each accepted recipient, in order (RFC 2033 4.2). */
   finishEach(): Promise<readonly Reply[]>;
-  /** Forgets everything; safe at any time and more than once, also after `finish`. */
-  discard(): void;
+  /** Forgets everything; safe at any time and more than once, also after `finish`. `refusal` is what the message was told. */
+  discard(refusal?: Reply): void;
 }
 
 /** Tells a refusal from a transaction. */

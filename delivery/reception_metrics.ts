@@ -15,10 +15,11 @@ export type RecipientOutcome =
   | "needs-smtputf8"
   | RefusalReason;
 
-const messages = counter("veredus_messages_received_total", "Messages received, by outcome and service", [
-  "outcome",
-  "service",
-]);
+const messages = counter(
+  "veredus_messages_received_total",
+  "Messages that were begun, by outcome of the whole and service",
+  ["outcome", "service"],
+);
 const recipients = counter("veredus_recipients_total", "Recipients asked for, by outcome", ["outcome"]);
 const seconds = histogram("veredus_reception_seconds", "From the first octet of a message to its reply", {
   buckets: SECONDS_BUCKETS,

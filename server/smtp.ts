@@ -39,7 +39,7 @@ import { busyBuffers, idleBuffers } from "./buffers.ts";
 import { DEFAULT_LIMITS } from "./config/config.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
-import { countCommand, countLimit, countMessage, faults, messageOctets, sessions } from "./smtp/metrics.ts";
+import { countCommand, countLimit, faults, messageOctets, sessions } from "./smtp/metrics.ts";
 import type { PeerFacts, Transport } from "./transport.ts";
 import { clientOf } from "./xclient.ts";
 
@@ -416,7 +416,6 @@ class Connection {
     const { service } = this.#options;
     const answer = service === "lmtp" ? await transaction.finishEach() : await transaction.finish(); // which log it
     const replies: readonly Reply[] = "code" in answer ? [answer] : answer;
-    for (const { code } of replies) countMessage(service, code);
     if (replies.some(({ code }) => code < 300)) messageOctets.inc(octets);
     this.#messageEnds = Infinity;
     this.#transaction = null;
@@ -459,20 +458,8 @@ class Connection {
     const transaction = this.#transaction;
     this.#messageEnds = Infinity;
     if (transaction === null) return;
-    if (reply !== null) this.#refused(reply, transaction);
     this.#transaction = null;
-    transaction.discard();
-  }
-
-  /** The log line of a message that never came to its end. */
-  #refused(reply: Reply, transaction: Transaction): void {
-    countMessage(this.#options.service, reply.code);
-    this.log.info("message refused", {
-      trace: transaction.traceId,
-      account: this.#account?.address,
-      from: formatPath(this.#reversePath),
-      reply: textOf(reply),
-    });
+    transaction.discard(reply ?? undefined);
   }
 
   #client(): ClientFacts {

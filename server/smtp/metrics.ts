@@ -7,10 +7,6 @@ const commands = counter("veredus_smtp_commands_total", "SMTP commands by verb a
   "reply",
 ]);
 const limits = counter("veredus_smtp_limits_total", "Limits hit by SMTP clients", ["limit"]);
-const messages = counter("veredus_smtp_messages_total", "Messages received, by class of the last reply", [
-  "service",
-  "reply",
-]);
 export const messageOctets = counter("veredus_smtp_message_octets_total", "Octets of accepted messages");
 export const sessions = gauge("veredus_smtp_sessions", "SMTP sessions open now");
 export const faults = counter("veredus_smtp_faults_total", "SMTP sessions ended by a fault of the server");
@@ -19,7 +15,6 @@ type Child = { inc(): void };
 
 /** Looking a label set up costs more than counting, so each is looked up once: by verb, then by class. */
 const children = new Map<string, (Child | undefined)[]>();
-const messageChildren = new Map<string, (Child | undefined)[]>();
 
 export function countCommand(verb: string, code: number): void {
   const reply = Math.floor(code / 100);
@@ -31,11 +26,4 @@ export function countCommand(verb: string, code: number): void {
 /** `time` is a deadline that passed. */
 export function countLimit(limit: LimitName | "time" | "logins"): void {
   limits.inc({ limit });
-}
-
-export function countMessage(service: "mx" | "submission" | "lmtp", code: number): void {
-  const reply = Math.floor(code / 100);
-  let byClass = messageChildren.get(service);
-  if (byClass === undefined) messageChildren.set(service, byClass = []);
-  (byClass[reply] ??= messages.labels({ service, reply: `${reply}xx` })).inc();
 }

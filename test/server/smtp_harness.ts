@@ -20,6 +20,8 @@ export class FakeTransaction implements Transaction {
   octets = 0;
   finished = 0;
   discarded = 0;
+  /** What the message was told that was refused while it came. */
+  refusal: Reply | undefined;
   #reception: FakeReception;
 
   constructor(reception: FakeReception, facts: { traceId: string; client: ClientFacts; from: string }) {
@@ -56,8 +58,9 @@ export class FakeTransaction implements Transaction {
     return this.to.map(() => answer);
   }
 
-  discard(): void {
+  discard(refusal?: Reply): void {
     this.discarded++;
+    this.refusal ??= refusal;
   }
 }
 
