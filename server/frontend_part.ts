@@ -31,7 +31,7 @@ import type { LoginOutcome, SessionMechanismsOf } from "./login.ts";
 import { Listener } from "./listener.ts";
 import { MaildropLocks } from "./maildrop_locks.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
-import { Bans } from "./bans.ts";
+import { Bans, type Offence } from "./bans.ts";
 import { buildChains, greetingDelayMs, patternsOf } from "./filter_chains.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
@@ -123,6 +123,7 @@ export class FrontendPart implements ThreadPart {
     this.#tokens = tokenVerifier(config);
     const ids = new IdSource();
     this.#indexes = config.search.index ? new IndexReader(new IndexFolder(folder.indexes)) : null;
+    const offence = (address: string, what: Offence) => this.#bans.offence(address, what);
     this.#imap = new ImapServer({
       store: this.store,
       indexes: this.#indexes,
@@ -132,6 +133,7 @@ export class FrontendPart implements ThreadPart {
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
+      offence,
     });
     this.#resolver = createResolver({
       ...config.resolver,
@@ -164,7 +166,7 @@ export class FrontendPart implements ThreadPart {
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
-      offence: (address, offence) => this.#bans.offence(address, offence),
+      offence,
     });
     this.#trusted = new TrustedNetworks(config.trustedNetworks);
     this.#pop3 = new Pop3Server({
@@ -176,6 +178,7 @@ export class FrontendPart implements ThreadPart {
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
+      offence,
     });
     this.#proxies = new TrustedNetworks(config.proxyNetworks);
     this.#xclients = new TrustedNetworks(config.xclientNetworks);

@@ -18,7 +18,7 @@ import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
 import type { MaildropLocks } from "./maildrop_locks.ts";
 import { HeldMessages, type Readable } from "./pop3/held_messages.ts";
-import { countReply, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
+import { countLimit, countReply, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
 import { retrieve, type RetrieveContext, top } from "./pop3/retrieve.ts";
 import type { Transport } from "./transport.ts";
 
@@ -33,6 +33,8 @@ export interface Pop3Services {
   readonly now: () => number;
   /** A new id for a session. */
   readonly newId: () => string;
+  /** What bans count, of clients without a login; left out: nothing. */
+  readonly offence?: (address: string, offence: "protocol") => void;
 }
 
 export interface Pop3Timeouts {
@@ -183,6 +185,10 @@ class Connection implements RetrieveContext {
       mechanisms: services.mechanisms(() => this.#transport.tls),
       limits: options.limits,
       onReply: countReply,
+      onLimit: (limit) => {
+        countLimit(limit);
+        if (this.#opened === null) services.offence?.(transport.peer.address, "protocol");
+      },
     });
     this.#transport = transport;
     this.#services = services;

@@ -144,6 +144,7 @@ export class ImapSession {
           const voided = this.#mode === "append-tail";
           if (this.#mode === "command") this.#readTag(this.#cursor());
           this.#refusal = { status: "BAD", text: "The command is too long" };
+          this.#options.onLimit?.("command");
           if (this.#mode !== "idle") this.#mode = "command";
           if (voided) return APPEND_VOID;
           break;
@@ -160,6 +161,7 @@ export class ImapSession {
           break;
         }
         case "overrun":
+          this.#options.onLimit?.("overrun");
           this.bye("Too much of that");
           break;
         default:
@@ -536,7 +538,10 @@ export class ImapSession {
         ? `${this.#tag} ${status} ${text}\r\n`
         : `${this.#tag} ${status} [${code}] ${text}\r\n`,
     );
-    if (status === "BAD" && ++this.#errors >= this.#options.limits.errors) this.bye("Too many errors");
+    if (status === "BAD" && ++this.#errors >= this.#options.limits.errors) {
+      this.#options.onLimit?.("errors");
+      this.bye("Too many errors");
+    }
     return null;
   }
 }

@@ -19,6 +19,9 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   errors: 20,
 };
 
+/** What a client ran into: an overlong command, more octets than are dropped in patience, errors in a row. */
+export type SessionLimit = "command" | "overrun" | "errors";
+
 export interface SessionOptions {
   readonly out: Out;
   readonly hostName: string;
@@ -32,4 +35,6 @@ export interface SessionOptions {
   /** Fields of our ID response (RFC 2971). */
   readonly serverId: ReadonlyMap<string, string>;
   readonly limits: SessionLimits;
+  /** Told of each limit that was hit; left out: nobody is. */
+  readonly onLimit?: (limit: SessionLimit) => void;
 }

@@ -43,7 +43,12 @@ export interface Pop3SessionOptions {
   readonly limits: Pop3Limits;
   /** Hears of every reply the session writes; `verb` is "" where there was no known one. */
   readonly onReply: (verb: Verb | "", ok: boolean) => void;
+  /** Told of each limit that was hit; left out: nobody is. */
+  readonly onLimit?: (limit: Pop3Limit) => void;
 }
+
+/** What a client ran into: an overlong line, commands without a login, errors in a row. */
+export type Pop3Limit = "line" | "commands" | "errors";
 
 /** RFC 2449 8.1, RFC 3206, RFC 6856 5; "" is none. */
 export type ResponseCode = "" | "IN-USE" | "AUTH" | "SYS/TEMP" | "SYS/PERM" | "UTF8";
@@ -148,6 +153,7 @@ export class Pop3Session {
         case "too-long":
           this.#sasl = null;
           this.#refusedLogin = null;
+          this.#options.onLimit?.("line");
           this.#fault("The line is too long");
           break;
         case "line": {
@@ -218,6 +224,7 @@ export class Pop3Session {
     const { bytes, start, end } = this.#framer;
     const parsed = parseCommand(bytes, start, end);
     if (this.state === "authorization" && ++this.#commands > this.#options.limits.commandsBeforeLogin) {
+      this.#options.onLimit?.("commands");
       this.end("Too many commands without a login");
       return null;
     }
@@ -468,7 +475,10 @@ export class Pop3Session {
   /** A malformed or misplaced command: too many in a row end the session. */
   #fault(text: string): null {
     this.#error("", text);
-    if (++this.#errors >= this.#options.limits.errors) this.end("Too many errors");
+    if (++this.#errors >= this.#options.limits.errors) {
+      this.#options.onLimit?.("errors");
+      this.end("Too many errors");
+    }
     return null;
   }
 }

@@ -21,7 +21,7 @@ import { Appending, beginAppend } from "./append.ts";
 import { bad, type ImapContext, no, ok, type Selected } from "./context.ts";
 import { runCommand } from "./dispatch.ts";
 import { Idling } from "./idle.ts";
-import { countCommand, faults } from "./metrics.ts";
+import { countCommand, countLimit, faults } from "./metrics.ts";
 import type { ImapOptions, ImapServices } from "./options.ts";
 import { leave, tell } from "./select.ts";
 
@@ -87,6 +87,10 @@ export class Connection implements ImapContext {
       mechanisms: services.mechanisms(() => this.#transport.tls),
       serverId: new Map([["name", "Veredus"]]),
       limits: options.limits,
+      onLimit: (limit) => {
+        countLimit(limit);
+        if (this.account === null) services.offence?.(transport.peer.address, "protocol");
+      },
     });
     this.#transport = transport;
     this.#services = services;

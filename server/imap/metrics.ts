@@ -1,10 +1,12 @@
 /** Metrics of the IMAP front end. Labels are command names and reply words: a closed set. */
+import type { SessionLimit } from "../../protocols/imap/session_options.ts";
 import { counter, gauge } from "../../telemetry/metrics.ts";
 
 const commands = counter("veredus_imap_commands_total", "IMAP commands by name and tagged reply", [
   "command",
   "reply",
 ]);
+const limits = counter("veredus_imap_limits_total", "Limits hit by IMAP clients", ["limit"]);
 export const sessions = gauge("veredus_imap_sessions", "IMAP sessions open now");
 export const fetchOctets = counter("veredus_imap_fetch_octets_total", "Octets of message data sent by FETCH");
 export const faults = counter("veredus_imap_faults_total", "Sessions ended by a fault of the server");
@@ -20,4 +22,8 @@ export function countCommand(command: string, reply: string): void {
     children.set(key, child);
   }
   child.inc();
+}
+
+export function countLimit(limit: SessionLimit): void {
+  limits.inc({ limit });
 }

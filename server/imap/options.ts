@@ -18,6 +18,8 @@ export interface ImapServices {
   readonly now: () => number;
   /** A new id for a session or a message. */
   readonly newId: () => string;
+  /** What bans count, of clients without a login; left out: nothing. */
+  readonly offence?: (address: string, offence: "protocol") => void;
 }
 
 export interface ImapTimeouts {

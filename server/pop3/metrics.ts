@@ -1,10 +1,12 @@
 /** Metrics of the POP3 front end. Labels are verbs and reply words: a closed set. */
+import type { Pop3Limit } from "../../protocols/pop3/session.ts";
 import { counter, gauge } from "../../telemetry/metrics.ts";
 
 const commands = counter("veredus_pop3_commands_total", "POP3 commands by verb and reply", [
   "command",
   "reply",
 ]);
+const limits = counter("veredus_pop3_limits_total", "Limits hit by POP3 clients", ["limit"]);
 export const sessions = gauge("veredus_pop3_sessions", "POP3 sessions open now");
 export const retrievedOctets = counter(
   "veredus_pop3_retrieved_octets_total",
@@ -29,4 +31,8 @@ export function countReply(verb: string, ok: boolean): void {
     children.set(verb, child);
   }
   child.inc();
+}
+
+export function countLimit(limit: Pop3Limit): void {
+  limits.inc({ limit });
 }

@@ -383,6 +383,32 @@ smtpTest("sessions, commands, messages and limits are counted", async (h) => {
   assert.deepEqual(h.reception.transactions.map(({ refusal }) => refusal?.code), [undefined, 554]);
 });
 
+smtpTest("a refused recipient of a stranger waits, all others do not", async (h) => {
+  h.reception.rcpt = (to) =>
+    reply(to.startsWith("no") ? 550 : 250, to.startsWith("no") ? "5.1.1" : "2.1.5", "x");
+  const took = async (options: Partial<SmtpOptions>, to: string) => {
+    const client = await h.connect({ tarpitMs: 150, ...options });
+    for (const line of ["EHLO a.example", "MAIL FROM:<>"]) await client.command(line);
+    const began = performance.now();
+    await client.command(`RCPT TO:<${to}>`);
+    return performance.now() - began;
+  };
+  assert.ok(await took({}, "no@example.test") >= 149);
+  // Two that are refused in one group wait twice: a list of guesses is slow however it is sent.
+  const client = await h.connect({ tarpitMs: 100 });
+  const began = performance.now();
+  client.send(
+    "EHLO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<no@example.test>\r\nRCPT TO:<none@example.test>\r\n",
+  );
+  for (let at = 0; at < 4; at++) await client.reply();
+  assert.ok(performance.now() - began >= 199);
+  // Other sessions of the same thread go on meanwhile.
+  const slow = took({ tarpitMs: 3_000 }, "no@example.test");
+  slow.catch(() => {}); // its connection is closed at the end
+  assert.ok(await took({ tarpitMs: 3_000 }, "bob@example.test") < 2_000);
+  assert.ok(await took({ tarpitMs: 3_000, trusted: true }, "no@example.test") < 2_000);
+});
+
 smtpTest("one session is ended by its id", async (h) => {
   const first = await h.connect();
   const second = await h.connect();
