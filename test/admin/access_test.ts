@@ -43,6 +43,8 @@ const NEEDS: Record<string, string> = {
   "get /accounts": "accounts:read",
   "post /accounts": "accounts:write",
   "get /accounts/{address}": "accounts:read",
+  "get /accounts/{address}/index": "accounts:read",
+  "post /accounts/{address}/index/rebuild": "maintenance:write",
   "patch /accounts/{address}": "accounts:write",
   "delete /accounts/{address}": "accounts:write",
   "get /aliases": "aliases:read",
