@@ -11,6 +11,13 @@
 export const HIGH_WATER_OCTETS = 64 * 1024;
 const KEEP_OCTETS = 4 * 1024;
 const START_LIMIT_OCTETS = 2 * HIGH_WATER_OCTETS;
+/** Where longer output begins: room for what passes the high-water mark. */
+const LONG_OCTETS = HIGH_WATER_OCTETS + 16 * 1024;
+/** Memory of outputs that are written, for those that come: fresh memory costs as much as what is put into it. */
+const spareShort: Uint8Array<ArrayBuffer>[] = [];
+const spareLong: Uint8Array<ArrayBuffer>[] = [];
+const MAX_SPARE_SHORT = 64;
+const MAX_SPARE_LONG = 8;
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -71,10 +78,16 @@ export class Out {
 
   /**
    * Takes back what {@linkcode take} gave, once it is written and nobody looks at it any more: the next output uses
-   * its memory. For sessions that answer many short commands; the others hold no memory while they are idle.
+   * its memory. Below {@linkcode KEEP_OCTETS} it stays with this session, else any of the thread may have it, so that idle
+   * sessions hold none.
    */
   give(written: Uint8Array<ArrayBuffer>): void {
-    if (this.#buffer === EMPTY && written.buffer.byteLength <= this.#leastOctets) {
+    const size = written.buffer.byteLength;
+    if (size === KEEP_OCTETS) {
+      if (spareShort.length < MAX_SPARE_SHORT) spareShort.push(new Uint8Array(written.buffer));
+    } else if (size === LONG_OCTETS) {
+      if (spareLong.length < MAX_SPARE_LONG) spareLong.push(new Uint8Array(written.buffer));
+    } else if (this.#buffer === EMPTY && size <= this.#leastOctets) {
       this.#buffer = new Uint8Array(written.buffer);
     }
   }
@@ -99,8 +112,18 @@ export class Out {
   #reserve(size: number): void {
     const wanted = this.#length + size;
     if (wanted <= this.#buffer.length) return;
-    const grown = new Uint8Array(Math.max(wanted, this.#buffer.length * 2, this.#initialOctets));
-    grown.set(this.#buffer.subarray(0, this.#length));
+    const grown = room(Math.max(wanted, this.#buffer.length * 2, this.#initialOctets));
+    if (this.#length > 0) {
+      grown.set(this.#buffer.subarray(0, this.#length));
+      this.give(this.#buffer);
+    }
     this.#buffer = grown;
   }
+}
+
+/** Memory for at least so many octets; what it holds is from an earlier output. */
+function room(octets: number): Uint8Array<ArrayBuffer> {
+  if (octets === KEEP_OCTETS) return spareShort.pop() ?? new Uint8Array(KEEP_OCTETS);
+  if (octets > KEEP_OCTETS && octets <= LONG_OCTETS) return spareLong.pop() ?? new Uint8Array(LONG_OCTETS);
+  return new Uint8Array(octets);
 }

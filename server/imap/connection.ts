@@ -112,14 +112,16 @@ export class Connection implements ImapContext {
     else if (this.#reading && this.session.ended) this.#leaveRead();
   }
 
-  async drain(): Promise<void> {
-    if (this.out.pending > HIGH_WATER_OCTETS) {
-      await this.#flush();
-      this.#turn = performance.now();
-    } else if (performance.now() - this.#turn > MAX_TURN_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      this.#turn = performance.now();
-    }
+  drain(): Promise<void> | undefined {
+    const full = this.out.pending > HIGH_WATER_OCTETS;
+    if (!full && performance.now() - this.#turn <= MAX_TURN_MS) return undefined;
+    return this.#breathe(full);
+  }
+
+  async #breathe(full: boolean): Promise<void> {
+    if (full) await this.#flush();
+    else await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#turn = performance.now();
   }
 
   info(): ImapSessionInfo {
@@ -390,10 +392,11 @@ export class Connection implements ImapContext {
     await this.#writing;
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     try {
       if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
       await this.#transport.write(bytes);
+      this.out.give(bytes);
     } catch (error) {
       throw new PeerGone("writing failed", { cause: error });
     } finally {

@@ -46,9 +46,9 @@ export interface ImapContext {
   changed(): void;
   /**
    * Writes what is waiting when it is above the high-water mark, and lets other sessions run when this one has had
-   * the thread for long. To be awaited between batches; the index may have changed afterwards.
+   * the thread for long; undefined when there is nothing to wait for. To be awaited between batches; the index may have changed afterwards.
    */
-  drain(): Promise<void>;
+  drain(): Promise<void> | undefined;
 }
 
 /** Account and selection are there by the command table; anything else is a fault of ours. */

@@ -36,7 +36,7 @@ export async function askIndex(
   let questions = 0;
   for (const [one, question] of questionsOf(key)) {
     if (++questions > MAX_QUESTIONS) return;
-    const candidates = await indexes.candidates(where, question, () => context.drain());
+    const candidates = await indexes.candidates(where, question, async () => await context.drain());
     if (candidates !== null) answers.set(one, candidates);
   }
 }
