@@ -43,7 +43,7 @@ export function scanFields(bytes: Uint8Array, start: number, end: number): Field
 }
 
 /** Offset behind the last line of the field that starts at `at`. */
-function endOfField(bytes: Uint8Array, at: number, end: number): number {
+export function endOfField(bytes: Uint8Array, at: number, end: number): number {
   for (;;) {
     const lf = bytes.indexOf(LF, at);
     if (lf < 0 || lf >= end) return end;
