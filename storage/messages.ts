@@ -1,4 +1,5 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
+import { KnownRows } from "./known_rows.ts";
 import type { UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 import type { IndexedRow, MaildropColumns, MessageRow, Messages, ObjectFacts, SortColumns } from "./store.ts";
@@ -11,6 +12,7 @@ const FROM = "FROM messages AS m JOIN contents AS c ON c.id = m.content_id";
 
 export class SqlMessages implements Messages {
   #statements: Statements;
+  #known = new KnownRows(() => performance.now());
 
   constructor(statements: Statements) {
     this.#statements = statements;
@@ -44,6 +46,64 @@ export class SqlMessages implements Messages {
       `SELECT ${WIDE}, c.id, c.trace_id ${FROM} WHERE m.mailbox_id = ? AND m.uid > ? ORDER BY m.uid LIMIT ?`,
     ).all(mailboxId, page.after, page.limit);
     return rows.map((row) => ({ ...toRow(row), contentId: row[10] as number, traceId: row[11] as string }));
+  }
+
+  known(mailboxId: number, uids: readonly number[]): (MessageRow | null)[] {
+    this.#known.age();
+    const rows: (MessageRow | null)[] = [];
+    const missing: number[] = [];
+    for (const uid of uids) {
+      const row = this.#known.get(mailboxId, uid);
+      rows.push(row);
+      if (row === null) missing.push(uid);
+    }
+    if (missing.length === 0) return rows;
+    const [only] = missing;
+    if (missing.length === 1 && only !== undefined) {
+      const row = this.row(mailboxId, only, { withImap: false });
+      if (row !== null) this.#known.put(mailboxId, row);
+      rows[uids.indexOf(only)] = row;
+      return rows;
+    }
+    let at = 0;
+    for (const row of this.#listed(mailboxId, missing)) {
+      while (uids[at] !== row.uid) at++;
+      rows[at] = row;
+      this.#known.put(mailboxId, row);
+    }
+    return rows;
+  }
+
+  /** Those of the messages that are there. One row of JSON and hexadecimal digits: a quarter of the time. */
+  #listed(mailboxId: number, uids: readonly number[]): MessageRow[] {
+    const row = this.#statements.rows(
+      "SELECT json_group_array(uid), json_group_array(internal_date), json_group_array(size_octets), " +
+        "json_group_array(sent_at), json_group_array(segment), json_group_array(offset), json_group_array(length), " +
+        `json_group_array(header_octets), group_concat(hex(prefix), '') FROM (SELECT ${NARROW} ` +
+        "FROM json_each(?) AS r CROSS JOIN messages AS m ON m.mailbox_id = ? AND m.uid = r.value " +
+        "JOIN contents AS c ON c.id = m.content_id)",
+    ).get(JSON.stringify(uids), mailboxId) ?? [];
+    const column = <T>(index: number) => JSON.parse(String(row[index] ?? "[]")) as T[];
+    const internalDates = column<number>(1), sizes = column<number>(2), sentAts = column<number | null>(3);
+    const segments = column<number>(4), offsets = column<number>(5), lengths = column<number>(6);
+    const headerOctets = column<number>(7);
+    const prefixes = Uint8Array.fromHex(String(row[8] ?? ""));
+    let prefixEnd = 0;
+    return column<number>(0).map((uid, i) => {
+      const prefixStart = prefixEnd;
+      const length = lengths[i]!;
+      prefixEnd += sizes[i]! - length;
+      return {
+        uid,
+        internalDate: internalDates[i]!,
+        sizeOctets: sizes[i]!,
+        sentAt: sentAts[i]!,
+        blob: { segment: segments[i]!, offset: offsets[i]!, length },
+        headerOctets: headerOctets[i]!,
+        prefix: prefixEnd === prefixStart ? EMPTY : prefixes.slice(prefixStart, prefixEnd),
+        imap: EMPTY,
+      };
+    });
   }
 
   maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns {

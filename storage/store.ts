@@ -343,6 +343,11 @@ export interface Messages {
   ): MessageRow[];
   /** The hot path of a single FETCH. */
   row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null;
+  /**
+   * The rows of these messages without `imap`, null for each that is gone: from memory where they were read lately.
+   * `uids` ascend and come from the mailbox's index: what was expunged may still be in memory.
+   */
+  known(mailboxId: number, uids: readonly number[]): (MessageRow | null)[];
   /** Up to `limit` messages with UIDs above `after`, ascending, with `imap`. */
   toIndex(mailboxId: number, page: { after: number; limit: number }): IndexedRow[];
   /** Up to `limit` messages with UIDs above `after`, ascending, for POP3: cheaper by the row than `rows`. */

@@ -198,6 +198,17 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
     const facts = messages.facts(mailboxId, rangesOf(wanted.map(({ uid }) => uid)), wanted.length);
     run.facts = new Map(facts.map((one) => [one.uid, one]));
   }
+  if (!plan.needsImap) {
+    const rows = messages.known(mailboxId, wanted.map(({ uid }) => uid));
+    for (const [at, row] of rows.entries()) {
+      if (row === null) run.gone = true;
+      else {
+        const pending = fetchOne(run, wanted[at]!.sequence, row);
+        if (pending !== undefined) await pending;
+      }
+    }
+    return;
+  }
   if (wanted.length === 1 && only !== undefined) {
     const row = messages.row(mailboxId, only.uid, options);
     if (row === null) run.gone = true;
