@@ -65,6 +65,13 @@ export type Command =
   | { readonly name: "RENAME"; readonly mailbox: string; readonly to: string }
   | ListCommand
   | { readonly name: "STATUS"; readonly mailbox: string; readonly items: readonly StatusItem[] }
+  | {
+    readonly name: "UIDBATCHES";
+    /** Messages of one batch. */
+    readonly size: number;
+    /** Which batches, counted from the newest; null: all. As given, also the wrong way round. */
+    readonly range: { readonly from: number; readonly to: number } | null;
+  }
   | { readonly name: "EXPUNGE"; readonly uids: SequenceSet | null }
   | {
     readonly name: "SEARCH";
@@ -142,6 +149,8 @@ export interface ListCommand {
 
 /** What a client knew when it last saw the mailbox (RFC 7162 3.2.5). */
 export interface QresyncParameter {
+  /** Sequence match data was given, which UIDONLY forbids; it is of no other use to us (RFC 7162 3.2.5.2). */
+  readonly matchData: boolean;
   readonly uidValidity: number;
   readonly modSeq: number;
   /** UIDs it has; null: all. */

@@ -22,6 +22,7 @@ import { parseSearch } from "./commands/search.ts";
 import { parseSelect } from "./commands/select.ts";
 import { parseSort, parseThread } from "./commands/sort.ts";
 import { parseStatus } from "./commands/status.ts";
+import { parseUidBatches } from "./commands/uid_batches.ts";
 import { parseStore } from "./commands/store.ts";
 
 export type SessionState = "not-authenticated" | "authenticated" | "selected" | "logout";
@@ -102,6 +103,7 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["CHECK", rule(SELECTED, bare("CHECK"), "breaks")],
   ["CLOSE", rule(SELECTED, bare("CLOSE"), "breaks")],
   ["UNSELECT", rule(SELECTED, bare("UNSELECT"), "breaks")],
+  ["UIDBATCHES", rule(SELECTED, parseUidBatches, "uses")],
   ["EXPUNGE", rule(SELECTED, parseExpunge, "breaks")],
   ["UID EXPUNGE", rule(SELECTED, parseUidExpunge, "breaks")],
   ["SEARCH", rule(SELECTED, parseSearch(false), "uses")],
@@ -118,6 +120,18 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["UID COPY", rule(SELECTED, parseCopyMove("COPY", true), "breaks")],
   ["MOVE", rule(SELECTED, parseCopyMove("MOVE", false), "breaks")],
   ["UID MOVE", rule(SELECTED, parseCopyMove("MOVE", true), "breaks")],
+]);
+
+/** Commands that name messages by number: not for a client with UIDONLY (RFC 9586 3.2, 3.8). */
+export const BY_NUMBER: ReadonlySet<string> = new Set([
+  "FETCH",
+  "STORE",
+  "SEARCH",
+  "SORT",
+  "THREAD",
+  "COPY",
+  "MOVE",
+  "REPLACE",
 ]);
 
 /** States that allow the commands that bring messages as literals. */

@@ -11,6 +11,7 @@ const CAN_ENABLE: ReadonlySet<string> = new Set([
   "UTF8=ACCEPT",
   "IMAP4REV2",
   "METADATA",
+  "UIDONLY",
 ]);
 
 export class Enabled {
@@ -21,7 +22,6 @@ export class Enabled {
     return this.#names.has("CONDSTORE");
   }
 
-  /** The client is told of expunges by VANISHED (RFC 7162 3.2.10). */
   get qresync(): boolean {
     return this.#names.has("QRESYNC");
   }
@@ -34,6 +34,16 @@ export class Enabled {
   /** Names and quoted strings are UTF-8 both ways (RFC 6855 3, RFC 9051 5.1). */
   get utf8(): boolean {
     return this.#names.has("UTF8=ACCEPT") || this.rev2;
+  }
+
+  /** Message numbers are neither taken nor told (RFC 9586 3). */
+  get uidOnly(): boolean {
+    return this.#names.has("UIDONLY");
+  }
+
+  /** Expunges are told by VANISHED (RFC 7162 3.2.10, RFC 9586 3.4). */
+  get vanished(): boolean {
+    return this.qresync || this.uidOnly;
   }
 
   get metadata(): boolean {

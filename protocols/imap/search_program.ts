@@ -5,7 +5,7 @@
  * the work: flags and numbers come from the index, dates and sizes from rows, text from the octets. Pure.
  */
 import type { PartialRange } from "./partial_range.ts";
-import type { SequenceSet } from "./sequence_set.ts";
+import { SAVED_RESULT, type SequenceSet } from "./sequence_set.ts";
 
 export const MAX_SEARCH_KEYS = 1_000;
 export const MAX_SEARCH_DEPTH = 50;
@@ -97,6 +97,22 @@ export function asksModSeq(key: SearchKey): boolean {
       return asksModSeq(key.left) || asksModSeq(key.right);
     case "not":
       return asksModSeq(key.key);
+    default:
+      return false;
+  }
+}
+
+/** True when some key names messages by number. */
+export function asksNumbers(key: SearchKey): boolean {
+  switch (key.kind) {
+    case "sequence":
+      return key.set !== SAVED_RESULT;
+    case "and":
+      return key.keys.some(asksNumbers);
+    case "or":
+      return asksNumbers(key.left) || asksNumbers(key.right);
+    case "not":
+      return asksNumbers(key.key);
     default:
       return false;
   }

@@ -13,7 +13,7 @@ import { equalsFolded, RPAREN, SP } from "../../bytes/ascii.ts";
 import { Authentication, type AuthenticationStep } from "./authentication.ts";
 import { capabilities } from "./capability.ts";
 import type { AppendMessage, Command } from "./command.ts";
-import { APPENDING, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
+import { APPENDING, BY_NUMBER, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
 import { parseAppendNext, parseAppendStart } from "./commands/append.ts";
 import { Enabled } from "./enabled.ts";
 import type { ImapEvent } from "./event.ts";
@@ -21,7 +21,7 @@ import { formatNstring } from "./format/string.ts";
 import { Framer } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
 import { BAD_NAME, fault, type Reply } from "./reply.ts";
-import type { SearchReturn } from "./search_program.ts";
+import { asksNumbers, type SearchReturn } from "./search_program.ts";
 import type { SessionOptions } from "./session_options.ts";
 
 /** RFC 7888 5: the largest non-synchronizing literal under LITERAL-. */
@@ -299,7 +299,7 @@ export class ImapSession {
     if ((name === "LOGIN" || name === "AUTHENTICATE") && this.#loginDisabled()) {
       return { status: "NO", code: "PRIVACYREQUIRED", text: "Start TLS first" };
     }
-    return null;
+    return this.enabled.uidOnly && BY_NUMBER.has(name) ? UID_REQUIRED : null;
   }
 
   #command(): ImapEvent | null {
@@ -389,6 +389,7 @@ export class ImapSession {
         this.out.text("+ idling\r\n");
         return { kind: "idle" };
     }
+    if (this.enabled.uidOnly && namesNumbers(command)) return this.#write(UID_REQUIRED);
     this.enabled.note(command);
     this.#waiting = "answer";
     if (command.name === "SEARCH" && command.returns === null && this.enabled.rev2) {
@@ -543,5 +544,27 @@ export class ImapSession {
       this.bye("Too many errors");
     }
     return null;
+  }
+}
+
+/** RFC 9586 3. */
+const UID_REQUIRED: Reply = {
+  status: "BAD",
+  code: "UIDREQUIRED",
+  text: "Message numbers are not allowed once UIDONLY is enabled",
+};
+
+/** True when an argument holds message numbers (RFC 9586 3.5, 3.7). */
+function namesNumbers(command: Command): boolean {
+  switch (command.name) {
+    case "SEARCH":
+    case "SORT":
+    case "THREAD":
+      return asksNumbers(command.key);
+    case "SELECT":
+    case "EXAMINE":
+      return command.qresync?.matchData === true;
+    default:
+      return false;
   }
 }

@@ -11,6 +11,7 @@ import { search } from "./search.ts";
 import { close, select } from "./select.ts";
 import { sort, threads } from "./sort.ts";
 import { expunge, storeFlags } from "./store.ts";
+import { uidBatches } from "./uid_batches.ts";
 
 export function runCommand(context: ImapContext, command: Command): Promise<Reply> | Reply {
   switch (command.name) {
@@ -49,6 +50,8 @@ export function runCommand(context: ImapContext, command: Command): Promise<Repl
       return list(context, command);
     case "STATUS":
       return status(context, command);
+    case "UIDBATCHES":
+      return uidBatches(context, command);
     case "EXPUNGE":
       return expunge(context, command);
     case "SEARCH":

@@ -10,6 +10,7 @@ import { bodyOf, bodyStructureOf, envelopeOf } from "../../message/packed.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import { compileFetch, type FetchPlan, type SectionItem } from "../../protocols/imap/fetch_plan.ts";
 import { formatDateTime } from "../../protocols/imap/format/date.ts";
+import { fetchHead } from "../../protocols/imap/format/fetch.ts";
 import { formatString } from "../../protocols/imap/format/string.ts";
 import { formatFlags } from "../../protocols/imap/format/flags.ts";
 import { partOfRanges } from "../../protocols/imap/partial_range.ts";
@@ -75,7 +76,9 @@ export async function fetch(
   }
   if (command.partial !== null) ranges = partOfRanges(ranges, command.partial);
   if (changedSince !== null) ranges = changedAfter(selected, ranges, changedSince);
-  const plan = compileFetch(command.items, { uid, changedSince: changedSince !== null });
+  const { uidOnly } = context.session.enabled;
+  // UIDFETCH begins with the UID already (RFC 9586 3.3).
+  const plan = compileFetch(command.items, { uid: uid && !uidOnly, changedSince: changedSince !== null });
   const run: FetchRun = {
     context,
     selected,
@@ -140,6 +143,7 @@ async function fetchIndex(run: FetchRun, ranges: Ranges): Promise<void> {
   const uidFirst = plan.items[0]?.kind === "UID";
   const withUid = plan.items.some(({ kind }) => kind === "UID");
   const { hasFlags, hasModSeq } = plan;
+  const { uidOnly } = context.session.enabled;
   for (const [from, to] of ranges) {
     for (let start = from; start <= to; start += INDEX_BATCH) {
       let text = "";
@@ -148,7 +152,7 @@ async function fetchIndex(run: FetchRun, ranges: Ranges): Promise<void> {
           run.gone = true;
           return;
         }
-        text += `* ${sequence} FETCH (`;
+        text += fetchHead(uidOnly, sequence, uid);
         if (uidFirst) text += hasFlags ? `UID ${uid} ` : `UID ${uid}`;
         if (hasFlags) {
           const recent = uid >= view.recentFrom;
@@ -296,7 +300,7 @@ function responseParts(
 ): Part[] {
   const { selected: { index, view }, plan } = run;
   const parts: Part[] = [];
-  let text = `* ${sequence} FETCH (`;
+  let text = fetchHead(run.context.session.enabled.uidOnly, sequence, row.uid);
   let separator = "";
   for (const item of plan.items) {
     text += separator;

@@ -5,6 +5,7 @@
  * while the mailbox is selected are recent for every session that sees them, as the RFC asks where it cannot be known
  * who was first, and are claimed when the mailbox is left.
  */
+import { fetchHead } from "../../protocols/imap/format/fetch.ts";
 import { formatFlags, formatSelectFlags } from "../../protocols/imap/format/flags.ts";
 import { formatList } from "../../protocols/imap/format/list.ts";
 import type { Command, QresyncParameter } from "../../protocols/imap/command.ts";
@@ -65,7 +66,8 @@ export async function select(
   context.session.state = "selected";
   let text = formatSelectFlags([...keywords.values()], readOnly);
   text += formatExists(view, session.enabled.rev2);
-  const unseen = session.enabled.rev2 ? -1 : firstUnseen(index);
+  // A message number: nothing for RFC 9051 and RFC 9586.
+  const unseen = session.enabled.rev2 || session.enabled.uidOnly ? -1 : firstUnseen(index);
   if (unseen >= 0) text += `* OK [UNSEEN ${unseen + 1}] First unseen message\r\n`;
   text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
   text += `* OK [UIDNEXT ${index.uidNext}] Predicted next UID\r\n`;
@@ -196,7 +198,7 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
   }
   while (view.behind && context.selected === selected) {
     if (options.expunges && view.hasExpunged) {
-      if (context.session.enabled.qresync) {
+      if (context.session.enabled.vanished) {
         out.text(`* VANISHED ${formatRanges(rangesOf(view.takeVanished()))}\r\n`);
       } else {
         let text = "";
@@ -225,7 +227,9 @@ export function writeFlags(context: ImapContext, selected: Selected, uid: number
   if (keywords !== "") announce(context, selected, keywords);
   const flags = formatFlags(index.flagsAt(position), keywords, uid >= view.recentFrom);
   const modSeq = context.session.enabled.condstore ? ` MODSEQ (${index.modSeqAt(position)})` : "";
-  context.out.text(`* ${view.sequenceOf(uid)} FETCH (UID ${uid} FLAGS ${flags}${modSeq})\r\n`);
+  const { uidOnly } = context.session.enabled;
+  const head = fetchHead(uidOnly, uidOnly ? 0 : view.sequenceOf(uid), uid);
+  context.out.text(`${head}${uidOnly ? "" : `UID ${uid} `}FLAGS ${flags}${modSeq})\r\n`);
 }
 
 function formatExists({ exists, recent }: MailboxView, rev2: boolean): string {

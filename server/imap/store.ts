@@ -1,5 +1,6 @@
 /** STORE and EXPUNGE (RFC 3501 6.4.3, 6.4.6; RFC 4315 2.1). Durable before the OK. */
 import type { Command } from "../../protocols/imap/command.ts";
+import { fetchHead } from "../../protocols/imap/format/fetch.ts";
 import {
   formatRanges,
   type Ranges,
@@ -90,6 +91,7 @@ async function answerStore(
 ): Promise<Reply> {
   const { selected, ranges, silent, skip, conditional } = stored;
   const { index } = selected;
+  const { uidOnly } = context.session.enabled;
   const onlyModSeq = silent && context.session.enabled.condstore;
   const quiet = silent && !onlyModSeq;
   let gone = false;
@@ -100,7 +102,9 @@ async function answerStore(
         else if (skip.has(uid)) return;
         else if (!silent) writeFlags(context, selected, uid);
         else if (onlyModSeq) {
-          context.out.text(`* ${sequence} FETCH (UID ${uid} MODSEQ (${index.modSeqAt(position)}))\r\n`);
+          const head = fetchHead(uidOnly, sequence, uid);
+          const named = uidOnly ? "" : `UID ${uid} `;
+          context.out.text(`${head}${named}MODSEQ (${index.modSeqAt(position)}))\r\n`);
         }
       });
       if (!quiet || start + BATCH <= to) await context.drain();

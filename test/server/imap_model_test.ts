@@ -22,7 +22,7 @@ interface Truth {
   modSeq: number;
 }
 
-type Kind = "rev1" | "rev2" | "qresync";
+type Kind = "rev1" | "rev2" | "qresync" | "uidonly";
 
 /** Small, seeded, good enough (mulberry32). */
 function random(seed: number): (below: number) => number {
@@ -79,6 +79,15 @@ class Session {
     this.name = options.name;
   }
 
+  get vanished(): boolean {
+    return this.kind === "qresync" || this.kind === "uidonly";
+  }
+
+  /** Whether a command is to name UIDs: a client with UIDONLY has nothing else. */
+  byUid(next: (below: number) => number): boolean {
+    return next(2) === 0 || this.kind === "uidonly";
+  }
+
   get truth(): Truth {
     return this.model.truth.get(this.box)!;
   }
@@ -112,14 +121,14 @@ class Session {
       }
       assert.equal(this.view.length, exists, "EXISTS counts what is there");
     } else if ((match = /^\* (\d+) EXPUNGE$/.exec(line)) !== null) {
-      assert.ok(!hidesExpunges && this.kind !== "qresync", "EXPUNGE where it is not allowed");
+      assert.ok(!hidesExpunges && !this.vanished, "EXPUNGE where it is not allowed");
       const number = Number(match[1]);
       assert.ok(number >= 1 && number <= this.view.length, "EXPUNGE of a number that exists");
       const [uid] = this.view.splice(number - 1, 1);
       assert.ok(!this.truth.messages.has(uid!), "EXPUNGE only of what is gone");
       this.known.delete(uid!);
     } else if ((match = /^\* VANISHED( \(EARLIER\))? ([\d:,]+)$/.exec(line)) !== null) {
-      assert.ok(!hidesExpunges && this.kind === "qresync", "VANISHED where it is not allowed");
+      assert.ok(!hidesExpunges && this.vanished, "VANISHED where it is not allowed");
       for (const range of match[2]!.split(",")) {
         const [from, to = from] = range.split(":").map(Number);
         for (let uid = from!; uid <= to!; uid++) {
@@ -130,7 +139,14 @@ class Session {
           this.known.delete(uid);
         }
       }
+    } else if ((match = /^\* (\d+) UIDFETCH \((.*)\)$/.exec(line)) !== null) {
+      assert.equal(this.kind, "uidonly");
+      const uid = Number(match[1]);
+      assert.ok(this.view.includes(uid), "UIDFETCH of what the client has");
+      const flags = /FLAGS \(([^)]*)\)/.exec(match[2]!)?.[1];
+      if (flags !== undefined) this.know(uid, flags);
     } else if ((match = /^\* (\d+) FETCH \((.*)\)$/.exec(line)) !== null) {
+      assert.notEqual(this.kind, "uidonly");
       const uid = /UID (\d+)/.exec(match[2]!)?.[1];
       if (uid !== undefined) {
         assert.equal(Number(uid), this.view[Number(match[1]) - 1], "the UID of a sequence number");
@@ -140,8 +156,7 @@ class Session {
       assert.ok(told !== undefined, "FETCH of a number that exists");
       if (flags !== undefined) {
         assert.ok(this.kind !== "rev2" || !flags.includes("Recent"), "no \\Recent for RFC 9051");
-        const names = flags.toLowerCase().split(" ").filter((name) => name !== "" && name !== "\\recent");
-        this.known.set(told, new Set(names));
+        this.know(told, flags);
       }
       const modSeq = /MODSEQ \((\d+)\)/.exec(match[2]!)?.[1];
       if (modSeq !== undefined) this.modSeq = Math.max(this.modSeq, Number(modSeq));
@@ -167,6 +182,11 @@ class Session {
         "nothing else is said",
       );
     }
+  }
+
+  know(uid: number, flags: string): void {
+    const names = flags.toLowerCase().split(" ").filter((name) => name !== "" && name !== "\\recent");
+    this.known.set(uid, new Set(names));
   }
 
   /** Holds what the client has against the truth. */
@@ -233,7 +253,7 @@ function flagSet(next: (below: number) => number): string[] {
 
 /** False when there was nothing to say. */
 async function store(session: Session, next: (below: number) => number): Promise<boolean> {
-  const uid = next(2) === 0;
+  const uid = session.byUid(next);
   const mode = ["+", "-", ""][next(3)]!;
   const silent = next(3) === 0;
   const numbers = someOf(session.view.map((_, at) => at + 1), next);
@@ -259,7 +279,7 @@ async function store(session: Session, next: (below: number) => number): Promise
 }
 
 async function searchFor(session: Session, next: (below: number) => number): Promise<void> {
-  const uid = next(2) === 0;
+  const uid = session.byUid(next);
   const flag = FLAGS[next(FLAGS.length)]!;
   const key = flag.startsWith("\\") ? flag.slice(1).toUpperCase() : `KEYWORD ${flag}`;
   const negated = next(2) === 0;
@@ -287,7 +307,7 @@ async function expunge(session: Session, next: (below: number) => number): Promi
 }
 
 async function copyOrMove(session: Session, next: (below: number) => number): Promise<void> {
-  const uid = next(2) === 0;
+  const uid = session.byUid(next);
   const move = next(2) === 0;
   const target = BOXES[next(BOXES.length)]!;
   const numbers = someOf(session.view.map((_, at) => at + 1), next);
@@ -333,7 +353,7 @@ async function append(session: Session, next: (below: number) => number): Promis
 
 /** RFC 8508: nothing happens where the message is gone already. */
 async function replace(session: Session, next: (below: number) => number): Promise<void> {
-  const uid = next(2) === 0;
+  const uid = session.byUid(next);
   const target = BOXES[next(BOXES.length)]!;
   const number = 1 + next(session.view.length);
   const old = session.view[number - 1]!;
@@ -371,7 +391,8 @@ async function step(session: Session, h: Harness, next: (below: number) => numbe
     case 6: {
       if (empty) return;
       const before = [...session.view];
-      await session.run("FETCH 1:* (UID FLAGS)", hides);
+      if (session.kind === "uidonly") await session.run("UID FETCH 1:* (UID FLAGS)");
+      else await session.run("FETCH 1:* (UID FLAGS)", hides);
       for (const uid of before) {
         assert.ok(session.known.has(uid) || !session.truth.messages.has(uid), "FETCH told all");
       }
@@ -408,10 +429,11 @@ async function runSeed(seed: number): Promise<void> {
     const sessions: Session[] = [];
     const opening = await h.login();
     await opening.command("CREATE Archive");
-    for (const [at, kind] of (["rev1", "rev2", "qresync", "rev1"] as const).entries()) {
+    for (const [at, kind] of (["rev1", "rev2", "qresync", "uidonly"] as const).entries()) {
       const session = new Session(await h.login(), { kind, model, log, name: `${kind}${at}` });
       if (kind === "rev2") await session.client.ok("ENABLE IMAP4rev2");
       if (kind === "qresync") await session.client.ok("ENABLE QRESYNC");
+      if (kind === "uidonly") await session.client.ok("ENABLE UIDONLY");
       await open(session, next);
       sessions.push(session);
     }

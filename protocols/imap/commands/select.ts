@@ -50,5 +50,5 @@ function qresync(cursor: CommandCursor): QresyncParameter {
     cursor.expect(RPAREN, ")");
   }
   cursor.expect(RPAREN, ")");
-  return { uidValidity, modSeq, knownUids };
+  return { uidValidity, modSeq, knownUids, matchData: pairs };
 }
