@@ -61,9 +61,14 @@ export interface FilingFacts {
 /** Destination of queue rows that are filed in mailboxes here when their time has come. */
 export const LOCAL_DESTINATION = "local:held";
 
-interface Copy {
+/** One copy in a mailbox. */
+export interface Copy {
   readonly target: MailboxTarget;
-  readonly deliveredTo: string[];
+  readonly deliveredTo: readonly string[];
+  /** As in storage/changes.ts; left out: none. */
+  readonly flags?: number;
+  /** Sorted, separated by spaces; left out: none. */
+  readonly keywords?: string;
 }
 
 type DeliverOp = Extract<WriteOp, { kind: "deliver" }>;
@@ -98,6 +103,28 @@ export class Filing {
 
   get forwards(): boolean {
     return this.#forwarded !== null;
+  }
+
+  /** Copies as they are now. */
+  copies(): Copy[] {
+    return [...this.#copies.values()];
+  }
+
+  /** Takes a copy out again: scripts of its owner say where it goes. */
+  take(copy: Copy): void {
+    for (const [key, known] of this.#copies) if (known === copy) this.#copies.delete(key);
+  }
+
+  /** Adds a copy; one that is in the mailbox already gets its flags too. */
+  put(copy: Copy): void {
+    const { mailboxId } = copy.target;
+    const known = this.#copies.get(mailboxId);
+    this.#copies.set(mailboxId, {
+      ...copy,
+      deliveredTo: known?.deliveredTo ?? copy.deliveredTo,
+      flags: (known?.flags ?? 0) | (copy.flags ?? 0),
+      keywords: joinKeywords(known?.keywords ?? "", copy.keywords ?? ""),
+    });
   }
 
   /** The mailboxes that get a copy. */
@@ -159,7 +186,10 @@ export class Filing {
       if (copy === undefined) {
         this.#copies.set(key, { target, deliveredTo: [target.deliveredTo] });
       } else if (target.captured && copy.deliveredTo.length < MAX_CAPTURED_LINES) {
-        if (!copy.deliveredTo.includes(target.deliveredTo)) copy.deliveredTo.push(target.deliveredTo);
+        const { deliveredTo } = target;
+        if (!copy.deliveredTo.includes(deliveredTo)) {
+          this.#copies.set(key, { ...copy, deliveredTo: [...copy.deliveredTo, deliveredTo] });
+        }
       }
     }
     return true;
@@ -203,7 +233,7 @@ export class Filing {
     message: MessageFacts,
     facts: FilingFacts,
   ): Promise<WriteResult> {
-    await this.#makeFolders(store);
+    await this.makeFolders(store);
     const operation = await this.operation(spool, message, facts);
     const beside = await facts.beside?.(operation.content.blob) ?? null;
     if (beside === null) return await store.write(operation);
@@ -212,7 +242,7 @@ export class Filing {
   }
 
   /** Makes the folders of sub-addresses that are missing; where that fails INBOX gets the message. */
-  async #makeFolders(store: Store): Promise<void> {
+  async makeFolders(store: Store): Promise<void> {
     for (const [key, copy] of [...this.#copies]) {
       const { newFolder, owner } = copy.target;
       if (newFolder === "") continue;
@@ -259,10 +289,10 @@ export class Filing {
         sentAt: message.sentAtMs,
         traceId,
       },
-      targets: copies.map(({ target, deliveredTo }) => ({
+      targets: copies.map(({ target, deliveredTo, flags = 0, keywords = "" }) => ({
         mailboxId: target.mailboxId,
-        flags: 0,
-        keywords: "",
+        flags,
+        keywords,
         internalDate: at,
         prefix: copyPrefix(sender, deliveredTo, facts.front),
       })),
@@ -276,8 +306,13 @@ export class Filing {
   }
 }
 
+function joinKeywords(a: string, b: string): string {
+  if (a === "" || b === "") return a + b;
+  return [...new Set([...a.split(" "), ...b.split(" ")])].sort().join(" ");
+}
+
 /** Null where it can neither be found nor made. */
-async function junkOf(store: Store, accountId: number): Promise<number | null> {
+export async function junkOf(store: Store, accountId: number): Promise<number | null> {
   const known = store.mailboxes.list(accountId).find(({ specialUse }) => specialUse === JUNK);
   if (known !== undefined) return known.id;
   const made = await store.write({ kind: "create-mailbox", accountId, name: "Junk", specialUse: JUNK });

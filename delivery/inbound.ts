@@ -21,7 +21,7 @@ import {
   TOO_BIG,
   TOO_MANY_RECIPIENTS,
 } from "../protocols/smtp/reply.ts";
-import type { BlobAddress, QueueTls, WriteOp } from "../storage/ops.ts";
+import type { BlobAddress, QueueTls, WriteOp, WriteResult } from "../storage/ops.ts";
 import type { Account, Spool, Store } from "../storage/store.ts";
 import { type Chains, type MailScreen, SessionScreen, verdictField } from "../filter/screen.ts";
 import type { MessageSource } from "../filter/message_source.ts";
@@ -42,7 +42,7 @@ import { reencodeBinaryParts } from "./binary_parts.ts";
 import { noticeOperation } from "./dsn.ts";
 import { dsnDuty } from "./dsn_request.ts";
 import { errorReply, faultReply } from "./faults.ts";
-import { Filing } from "./filing.ts";
+import { Filing, type FilingFacts } from "./filing.ts";
 import { bodyDigest, hasEightBitFrom, writeWithFields } from "./front_fields.ts";
 import { forwardedSender, freshKeys } from "./forwarding.ts";
 import { MAX_LINE_OCTETS } from "./header_fold.ts";
@@ -62,6 +62,7 @@ import {
   observeAccepted,
 } from "./reception_metrics.ts";
 import { type RcptFacts, RecipientResolver, type RecipientTarget, REFUSALS } from "./recipients.ts";
+import { fileByScripts, hasScripts, provesSender, rejection } from "./scripts/file.ts";
 import { authorKeys, sealFront, signFront } from "./signing.ts";
 import { startQueue } from "./start_queue.ts";
 import { SubmissionHeader } from "./submission.ts";
@@ -237,6 +238,8 @@ class InboundTransaction implements Transaction {
   #ownOctets: number;
   #senderCheck: SenderCheck | null;
   #findings: SenderFindings | null;
+  /** A check sent it to Junk. */
+  #junk: boolean;
   /** Header lines that copies in mailboxes get in front: what the checks found. */
   #front: string;
   #messageId: string;
@@ -276,6 +279,7 @@ class InboundTransaction implements Transaction {
     this.#ownOctets = 0;
     this.#senderCheck = null;
     this.#findings = null;
+    this.#junk = false;
     this.#front = "";
     this.#messageId = "";
     this.#screen = client.screen?.transaction(viewOf(client), {
@@ -552,7 +556,10 @@ class InboundTransaction implements Transaction {
     }
     const refusal = refusalOf(verdict);
     if (refusal !== null) return refusal;
-    if (verdict.action === "junk") await this.#filing.toJunk(store);
+    if (verdict.action === "junk") {
+      this.#junk = true;
+      await this.#filing.toJunk(store);
+    }
     const results = methodResults(findings, { sender: this.#sender });
     const field = resultsField(hostname, results);
     if (this.#filing.remote === 0) this.#front = field;
@@ -624,7 +631,7 @@ class InboundTransaction implements Transaction {
     const lifetimeMs = this.#sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
     if (this.#filing.forwards) await freshKeys(options.store, at);
     const report = await possibleReport(spool, message, this.#findings);
-    const result = await this.#filing.store({ store: options.store, spool }, message, {
+    const facts: FilingFacts = {
       traceId: this.traceId,
       sender: this.#sender,
       accountId: this.#client.account?.id ?? null,
@@ -649,7 +656,13 @@ class InboundTransaction implements Transaction {
           now: at,
           isLocal: (address) => this.#setting.resolver.isLocal(address),
         }),
-    });
+    };
+    let result: WriteResult;
+    if (hasScripts(options.store, this.#filing)) {
+      const filed = await this.#byScripts(spool, message, facts);
+      if ("code" in filed) return filed;
+      result = await options.store.write(filed);
+    } else result = await this.#filing.store({ store: options.store, spool }, message, facts);
     if (result.ok) this.#filed(at);
     if (result.ok && report !== null) {
       const sender = this.#findings?.dmarc?.authorDomain ?? "";
@@ -662,6 +675,44 @@ class InboundTransaction implements Transaction {
       detail: result.detail,
     });
     return faultReply(result.fault);
+  }
+
+  /** The operation that files a message whose recipients have scripts, or the answer where there is nothing to file. */
+  async #byScripts(spool: Spool, message: MessageFacts, facts: FilingFacts): Promise<WriteOp | Reply> {
+    const { options: { hostname }, post } = this.#setting;
+    const sealed = this.#filing.forwardingDomains().length > 0;
+    const filed = await fileByScripts({
+      post,
+      hostname,
+      frontOf: (domain, redirected, its) => this.#redirectFront(redirected, its, sealed ? null : domain),
+    }, {
+      ...{ filing: this.#filing, spool, message, traceId: this.traceId, sender: this.#sender },
+      senderProven: mayRelay(this.#client) || provesSender(this.#findings, this.#sender),
+      junk: this.#junk,
+      client: { address: this.#client.address, name: this.#client.heloName },
+      front: this.#front,
+    }, facts);
+    if (filed.trace.length > 0) this.#traced("checked", { reply: `scripts: ${filed.trace.join("; ")}` });
+    if ("rejected" in filed) return rejection(filed.rejected);
+    return filed.operation ?? reply(250, "2.6.0", `${this.traceId} Message accepted`);
+  }
+
+  /** What goes in front of redirected mail: our signature where it is ours to sign, else a seal. */
+  async #redirectFront(spool: Spool, { headerOctets }: MessageFacts, domain: string | null): Promise<string> {
+    const { store, clock, hostname } = this.#setting.options;
+    const now = clock();
+    const header = await spool.read(0, headerOctets);
+    if (mayRelay(this.#client)) {
+      const keys = authorKeys(store, header);
+      return keys.length === 0
+        ? ""
+        : await signFront(keys, { header, bodyHash: await bodyDigest(spool, headerOctets), now });
+    }
+    const chain = this.#findings?.arc ?? null;
+    if (chain === null || domain === null) return "";
+    const results = resultsValue(hostname, methodResults(this.#findings!, { sender: this.#sender }));
+    const bodyHash = await bodyDigest(spool, headerOctets);
+    return await sealFront(store, { domains: [domain], header, bodyHash, chain, results, now });
   }
 
   /** What follows a delivery; nobody waits for it. */

@@ -79,6 +79,11 @@ export class MessageView {
     return this.#root ??= this.#parse();
   }
 
+  /** A field as it stands in the message. */
+  octetsOf({ start, end }: NonNullable<HeaderField["span"]>): Uint8Array {
+    return this.#octets.subarray(start, end);
+  }
+
   /** Everything behind the header, as it is. */
   rawBody(): string {
     const { fields } = this;

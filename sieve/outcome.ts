@@ -91,6 +91,8 @@ export interface Outcome {
   /** Null where the script cancelled it. */
   readonly implicitKeep: Keep | null;
   readonly remembered: readonly Remembered[];
+  /** As the script left it, for one that follows. */
+  readonly header: Header;
   /** Why the script ended before its time; `actions` are to be forgotten then, and the message is kept. */
   readonly fault: (ScriptFault & { readonly script: string }) | null;
   /** Why each action was taken, one line each, for those who test a script. */

@@ -10,7 +10,7 @@ import { checkScript } from "./checker.ts";
 import { type ScriptFault, scriptFault } from "./fault.ts";
 import type { Host } from "./host.ts";
 import type { MessageView } from "./message_view.ts";
-import type { Action, Outcome } from "./outcome.ts";
+import type { Action, Header, Outcome } from "./outcome.ts";
 import { decodeScript, parseScript } from "./parser.ts";
 import { loadRegexEngine, type RegexEngine } from "./regex.ts";
 import { DEFAULT_RUN_LIMITS, Run, type RunLimits, ScriptError, type Step } from "./run.ts";
@@ -149,8 +149,16 @@ export class Program {
     this.needsBody = needsBody;
   }
 
-  run(message: MessageView, host: Host, limits: RunLimits = DEFAULT_RUN_LIMITS): Outcome {
-    const run = new Run(message, host, limits);
+  /** `header` is what a script before this one left. */
+  run(
+    message: MessageView,
+    host: Host,
+    { limits = DEFAULT_RUN_LIMITS, header = null }: {
+      readonly limits?: RunLimits;
+      readonly header?: Header;
+    } = {},
+  ): Outcome {
+    const run = new Run(message, host, { limits, header });
     try {
       this.#step(run);
     } catch (error) {
@@ -158,8 +166,9 @@ export class Program {
       const place = error.place ?? scriptFault(this.source, error.at ?? 0, error.message);
       return {
         actions: [],
-        implicitKeep: { kind: "keep", flags: null, header: null },
+        implicitKeep: { kind: "keep", flags: null, header },
         remembered: [],
+        header,
         fault: { ...place, script: error.script ?? this.name },
         trace: run.trace,
       };
@@ -168,6 +177,7 @@ export class Program {
       actions: withoutRepeats(run.actions),
       implicitKeep: run.implicitKeep ? run.keep() : null,
       remembered: run.remembered,
+      header: run.header,
       fault: null,
       trace: run.implicitKeep ? [...run.trace, "implicit keep"] : run.trace,
     };

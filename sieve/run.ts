@@ -76,14 +76,18 @@ export class Run implements Variables {
   flags: readonly string[] | null;
   implicitKeep: boolean;
   /** Null: as it came. */
-  header: HeaderField[] | null;
+  header: readonly HeaderField[] | null;
   addedFields: number;
   /** Parts that the loops around are at, innermost last. */
   readonly parts: PartView[];
   #shared: Map<string, string>;
   #steps: number;
 
-  constructor(message: MessageView, host: Host, limits: RunLimits = DEFAULT_RUN_LIMITS) {
+  constructor(
+    message: MessageView,
+    host: Host,
+    { limits, header }: { readonly limits: RunLimits; readonly header: Run["header"] },
+  ) {
     this.message = message;
     this.host = host;
     this.limits = limits;
@@ -95,7 +99,7 @@ export class Run implements Variables {
     this.matched = [];
     this.flags = null;
     this.implicitKeep = true;
-    this.header = null;
+    this.header = header;
     this.addedFields = 0;
     this.parts = [];
     this.#shared = new Map();

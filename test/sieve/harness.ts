@@ -33,8 +33,7 @@ export async function outcomeOf(script: string, given: Given = {}): Promise<Outc
   if ("faults" in compiled) assert.fail(compiled.faults.map(faultText).join("\n"));
   const view = new MessageView(crlf(given.message ?? MESSAGE));
   return compiled.program.run(view, { ...EMPTY_HOST, ...given.host }, {
-    ...DEFAULT_RUN_LIMITS,
-    ...given.limits,
+    limits: { ...DEFAULT_RUN_LIMITS, ...given.limits },
   });
 }
 

@@ -1,0 +1,613 @@
+/**
+ * Carries out what filter scripts decided: copies, flags, redirects and mail of their own, as parts of one delivery.
+ *
+ * `decide` runs the scripts of every recipient that has some before anything happens, and moves the copies of a filing
+ * accordingly; `operations` makes what goes beside it durable and returns it for the delivery's own transaction: copies
+ * with a changed header, redirected mail, answers, and what is remembered of them. A redirect leads through the
+ * directory like any recipient, so mail sent on to a mailbox here runs through the scripts of its owner too, each
+ * mailbox once. Where nobody has a script nothing is read and nothing awaited.
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { CRLF } from "../../bytes/ascii.ts";
+import { encode, encodeLatin1, isAscii } from "../../bytes/decode.ts";
+import { addressesOf } from "../../message/address.ts";
+import { FactsBuilder, type MessageFacts } from "../../message/facts.ts";
+import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
+import { parseMailto } from "../../sieve/mailto.ts";
+import { MessageView } from "../../sieve/message_view.ts";
+import type { Header, Notify, Redirect, Vacation } from "../../sieve/outcome.ts";
+import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../../storage/changes.ts";
+import type { PolicyKind, PolicyRow, WriteOp } from "../../storage/ops.ts";
+import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
+import type { Account, Spool, Store } from "../../storage/store.ts";
+import { counter } from "../../telemetry/metrics.ts";
+import { type Copy, Filing, type FilingFacts, junkOf } from "../filing.ts";
+import { freshKeys } from "../forwarding.ts";
+import { type PostOptions, prepareOwnMail } from "../post.ts";
+import type { MailboxTarget } from "../recipients.ts";
+import { copyPrefix } from "../trace.ts";
+import {
+  composeFaultNote,
+  composeNotification,
+  composeRejection,
+  composeVacation,
+  noVacation,
+  type Writer,
+} from "./answer.ts";
+import { type Decision, runChain } from "./chain.ts";
+import { duplicateKey, mailboxById, sameUse, scriptHost } from "./host.ts";
+
+const log = getLogger(["veredus", "sieve"]);
+const answers = counter("veredus_sieve_answers_total", "Answers of vacation, sent and left", ["outcome"]);
+
+/** Octets of a message that scripts look at. */
+export const MAX_SEEN_OCTETS = 4 * 1024 * 1024;
+/** Recipients of one message whose scripts are run, those of redirects included. */
+const MAX_RUNS = 1_000;
+const DAY_MS = 86_400_000;
+/** The same message is sent on to the same address once in this time. */
+const REDIRECT_MS = DAY_MS;
+const FAULT_MS = 30 * DAY_MS;
+const PIECE_OCTETS = 64 * 1024;
+
+export interface ScriptedMessage {
+  readonly filing: Filing;
+  readonly spool: Spool;
+  readonly message: MessageFacts;
+  readonly traceId: string;
+  /** "" is the null path. */
+  readonly sender: string;
+  /** SPF or DKIM vouch for the sender, or it is a login: a notice to it reaches who wrote. */
+  readonly senderProven: boolean;
+  /** A check sent it to Junk. */
+  readonly junk: boolean;
+  readonly client: { readonly address: string; readonly name: string };
+  /** Header lines that copies get in front. */
+  readonly front: string;
+}
+
+/** What is put in front of redirected mail: seals and signatures, which cover all that follows. */
+export type RedirectFront = (domain: string, spool: Spool, message: MessageFacts) => Promise<string>;
+
+interface Run {
+  readonly copy: Copy;
+  readonly view: (needsBody: boolean) => Promise<MessageView>;
+  /** Octets of the view that are trace lines of the copy and not of the message. */
+  readonly traceOctets: number;
+  readonly decision: Decision;
+}
+
+interface SentOn {
+  readonly run: Run;
+  readonly redirect: Redirect;
+}
+
+export class ScriptDelivery {
+  readonly #post: PostOptions;
+  readonly #hostname: string;
+  readonly #given: ScriptedMessage;
+  readonly #now: number;
+  readonly #runs: Run[];
+  readonly #sentOn: SentOn[];
+  /** Copies whose header a script changed. */
+  readonly #edited: { readonly run: Run; readonly copy: Copy; readonly header: NonNullable<Header> }[];
+  readonly #rejections: { readonly run: Run; readonly reason: string }[];
+
+  constructor(post: PostOptions, hostname: string, given: ScriptedMessage) {
+    this.#post = post;
+    this.#hostname = hostname;
+    this.#given = given;
+    this.#now = post.clock();
+    this.#runs = [];
+    this.#sentOn = [];
+    this.#edited = [];
+    this.#rejections = [];
+  }
+
+  /** One line for each thing that was decided, for log and trace. */
+  get trace(): string[] {
+    return this.#runs.flatMap(({ copy, decision }) =>
+      decision.trace.map((line) => `${copy.target.account}: ${line}`)
+    );
+  }
+
+  /** Runs all scripts. A text is the reason of all recipients to refuse the message. */
+  async decide(): Promise<string | null> {
+    const { filing } = this.#given;
+    const { scripts } = this.#post.store;
+    const seen = new Set<string>();
+    for (;;) {
+      const next = filing.copies().find(({ target }) =>
+        !seen.has(idOf(target)) && scripts.chain(target.owner).length > 0
+      );
+      if (next === undefined || seen.size >= MAX_RUNS) break;
+      seen.add(idOf(next.target));
+      const run = await this.#run(next);
+      this.#runs.push(run);
+      await this.#place(run);
+    }
+    if (this.#rejections.length === 0) return null;
+    const others = filing.mailboxes + filing.remote + this.#sentOn.length + this.#edited.length;
+    const [first] = this.#rejections;
+    if (others === 0 && this.#rejections.length === this.#runs.length) return first!.reason;
+    // Who cannot be told gets no notice that strangers may have asked for: the message is kept aside (RFC 5429 2.1.2).
+    if (this.#given.sender === "" || !this.#given.senderProven) {
+      for (const { run } of this.#rejections.splice(0)) await this.#toJunk(run.copy);
+    }
+    return null;
+  }
+
+  async #run(copy: Copy): Promise<Run> {
+    const { store } = this.#post;
+    const { traceId, sender, client, front } = this.#given;
+    const { target } = copy;
+    const trace = copyPrefix(sender, copy.deliveredTo);
+    const view = this.#viewer(joined([trace, encode(front)]));
+    const host = scriptHost({
+      store,
+      account: target.owner,
+      envelope: { from: sender, to: target.deliveredTo },
+      hostname: this.#hostname,
+      now: this.#now,
+      client,
+    });
+    const rows = store.scripts.chain(target.owner);
+    const about = { trace: traceId, account: target.account };
+    const decision = await runChain({ rows, scripts: store.scripts, host, view, about });
+    log.debug("scripts done", () => ({ ...about, actions: decision.trace.join("; ") }));
+    return { copy, view, traceOctets: trace.length, decision };
+  }
+
+  /** The message as the recipient will have it. */
+  #viewer(prefix: Uint8Array): (needsBody: boolean) => Promise<MessageView> {
+    const { spool, message } = this.#given;
+    let known: { readonly view: MessageView; readonly whole: boolean } | null = null;
+    return async (needsBody) => {
+      if (known !== null && (known.whole || !needsBody)) return known.view;
+      const most = needsBody
+        ? Math.min(spool.octets, MAX_SEEN_OCTETS)
+        : Math.min(message.headerOctets, spool.octets);
+      const all = joined([prefix, await spool.read(0, most)]);
+      known = { view: new MessageView(all, { sizeOctets: spool.octets }), whole: needsBody };
+      return known.view;
+    };
+  }
+
+  /** Moves the copy where the scripts want it. */
+  async #place(run: Run): Promise<void> {
+    const { filing, junk } = this.#given;
+    const { copy, decision } = run;
+    filing.take(copy);
+    let kept = decision.keep !== null;
+    for (const action of decision.actions) {
+      switch (action.kind) {
+        case "fileinto": {
+          const mailboxId = await this.#mailboxFor(copy.target.owner, action);
+          if (mailboxId === null) kept = true;
+          else this.#file(run, { mailboxId, flags: action.flags, header: action.header });
+          break;
+        }
+        case "redirect":
+          if (!this.#sendOn(run, action)) kept = true;
+          break;
+        case "reject":
+          this.#rejections.push({ run, reason: action.reason });
+          break;
+        case "vacation":
+        case "notify":
+          break; // when it is known that the message is taken
+        default:
+          action satisfies never;
+      }
+    }
+    if (!kept) return;
+    const { keep, explicitKeep } = decision;
+    // A verdict of Junk replaces the implicit keep alone.
+    const inbox = explicitKeep && junk ? this.#post.store.mailboxes.inboxOf(copy.target.owner.id) : null;
+    const mailboxId = inbox ?? copy.target.mailboxId;
+    this.#file(run, { mailboxId, flags: keep?.flags ?? null, header: keep?.header ?? null });
+  }
+
+  #file(
+    run: Run,
+    { mailboxId, flags, header }: {
+      readonly mailboxId: number;
+      readonly flags: readonly string[] | null;
+      readonly header: Header;
+    },
+  ): void {
+    const { target, deliveredTo } = run.copy;
+    const copy = { target: { ...target, mailboxId, newFolder: "" }, deliveredTo, ...flagBits(flags ?? []) };
+    if (header === null) this.#given.filing.put(copy);
+    else this.#edited.push({ run, copy, header });
+  }
+
+  /** Where a copy goes; null where there is no such mailbox, and the message is kept instead (RFC 5228 4.1). */
+  async #mailboxFor(
+    account: Account,
+    { mailbox, create, specialUse, mailboxId }: Pick<
+      Extract<Decision["actions"][number], { kind: "fileinto" }>,
+      "mailbox" | "create" | "specialUse" | "mailboxId"
+    >,
+  ): Promise<number | null> {
+    const { store } = this.#post;
+    const byId = mailboxId === null ? null : mailboxById(store, account, mailboxId);
+    if (byId !== null) return byId.id;
+    const byUse = specialUse === null
+      ? undefined
+      : store.mailboxes.list(account.id).find((one) => sameUse(one.specialUse, specialUse) && one.selectable);
+    if (byUse !== undefined) return byUse.id;
+    const named = store.mailboxes.byName(account.id, mailbox);
+    if (named?.selectable) return named.id;
+    if (!create) return null;
+    const made = await store.write({
+      kind: "create-mailbox",
+      accountId: account.id,
+      name: mailbox,
+      specialUse: byUse === undefined && specialUse !== null ? specialUse : null,
+    });
+    if (!made.ok || made.kind !== "mailbox") return store.mailboxes.byName(account.id, mailbox)?.id ?? null;
+    await store.write({ kind: "subscribe", accountId: account.id, name: mailbox, subscribed: true });
+    return made.mailboxId;
+  }
+
+  async #toJunk(copy: Copy): Promise<void> {
+    const { target } = copy;
+    const mailboxId = await junkOf(this.#post.store, target.owner.id) ?? target.mailboxId;
+    this.#given.filing.put({ ...copy, target: { ...target, mailboxId, newFolder: "" } });
+  }
+
+  /** False where it is not sent on, and the message is kept: Junk, a loop, an address that takes no mail. */
+  #sendOn(run: Run, redirect: Redirect): boolean {
+    const { resolver, store } = this.#post;
+    const { junk, traceId, message, filing } = this.#given;
+    const { target } = run.copy;
+    const refuse = (why: string) => {
+      log.info("a redirect was not done: {why}", {
+        trace: traceId,
+        account: target.account,
+        to: redirect.address,
+        why,
+      });
+      return false;
+    };
+    const local = resolver.isLocal(redirect.address);
+    if (junk && !local) return refuse("the message is junk");
+    if (normalizeAddress(redirect.address) === target.account) return refuse("it leads back to its owner");
+    if (message.messageId !== null) {
+      const known = store.policy.get("duplicate", this.#redirectKey(run, redirect), this.#now);
+      if (known !== null) return refuse("it was sent there before");
+    }
+    const resolution = resolver.resolveAddress(redirect.address);
+    if (resolution.kind === "refused") return refuse(resolution.reason);
+    const here = resolution.targets.filter((one): one is MailboxTarget => one.kind === "mailbox");
+    for (const one of here) filing.put({ target: one, deliveredTo: [one.deliveredTo] });
+    if (here.length < resolution.targets.length) this.#sentOn.push({ run, redirect });
+    return true;
+  }
+
+  #redirectKey({ copy }: Run, { address }: Redirect): string {
+    return duplicateKey(copy.target.owner.id, `redirect ${address} ${this.#given.message.messageId}`);
+  }
+
+  /** What goes beside the filing in its transaction. Rejects with StorageError. */
+  async operations(facts: FilingFacts, frontOf: RedirectFront): Promise<WriteOp[]> {
+    const operations: WriteOp[] = [];
+    for (const { run, copy, header } of this.#edited) {
+      const filing = new Filing();
+      filing.put(copy);
+      operations.push(
+        await this.#variant({ run, header, filing, front: "" }, { ...facts, ...{ front: "" } }, null),
+      );
+    }
+    if (this.#sentOn.length > 0) await freshKeys(this.#post.store, this.#now);
+    for (const { run, redirect } of this.#sentOn) {
+      operations.push(...await this.#redirected(run, redirect, { facts, frontOf }));
+    }
+    for (const { run, reason } of this.#rejections) {
+      operations.push(...await this.#refusalNotice(run, reason));
+    }
+    for (const run of this.#runs) operations.push(...await this.#own(run));
+    return operations;
+  }
+
+  async #redirected(
+    run: Run,
+    redirect: Redirect,
+    { facts, frontOf }: { readonly facts: FilingFacts; readonly frontOf: RedirectFront },
+  ): Promise<WriteOp[]> {
+    const domain = domainOf(run.copy.target.account);
+    const resolution = this.#post.resolver.resolveAddress(redirect.address);
+    if (resolution.kind === "refused") return [];
+    const filing = new Filing();
+    filing.add(
+      resolution.targets.filter(({ kind }) => kind !== "mailbox").map((target) =>
+        target.kind === "remote" ? { ...target, forwardedBy: domain } : target
+      ),
+      // RFC 6009: the wishes of the script; without them a failure goes back to the sender as usual.
+      { ...NO_RCPT_PARAMETERS, ...(redirect.notify !== null && { notify: redirect.notify }) },
+    );
+    // Our mark by which a loop is seen (RFC 5321 6.3).
+    const front = `Delivered-To: ${run.copy.target.deliveredTo}\r\n`;
+    const operation = await this.#variant({ run, header: redirect.header, filing, front }, {
+      ...facts,
+      ...{ ret: redirect.ret ?? facts.ret ?? "", front: "" },
+    }, (spool, message) => frontOf(domain, spool, message));
+    const key = this.#redirectKey(run, redirect);
+    return [operation, remember("duplicate", key, { now: this.#now, forMs: REDIRECT_MS })];
+  }
+
+  /** The message with another header, durable, and the operation that files or queues it. */
+  async #variant(
+    { run, header, filing, front }: {
+      readonly run: Run;
+      readonly header: Header;
+      readonly filing: Filing;
+      readonly front: string;
+    },
+    facts: FilingFacts,
+    sealed: ((spool: Spool, message: MessageFacts) => Promise<string>) | null,
+  ): Promise<WriteOp> {
+    const { store } = this.#post;
+    const view = await run.view(false);
+    const octets = await this.#headerOctets(view, run, header);
+    const once = await this.#written(store, [encode(front), octets]);
+    if (sealed === null) return await finish(once, filing, facts);
+    const seal = await sealed(once.spool, once.message);
+    if (seal === "") return await finish(once, filing, facts);
+    once.spool.discard();
+    return await finish(
+      await this.#written(store, [encodeLatin1(seal), encode(front), octets]),
+      filing,
+      facts,
+    );
+  }
+
+  /** The header block of the message, with our own trace lines left out. */
+  async #headerOctets(view: MessageView, { traceOctets }: Run, header: Header): Promise<Uint8Array> {
+    const { spool, message, front } = this.#given;
+    if (header === null) {
+      return joined([encode(front), await spool.read(0, message.headerOctets)]);
+    }
+    const pieces: Uint8Array[] = [];
+    for (const field of header) {
+      if (field.span === null) pieces.push(encode(`${field.written}: ${field.value}\r\n`));
+      else if (field.span.end > traceOctets) pieces.push(view.octetsOf(field.span));
+    }
+    pieces.push(CRLF);
+    return joined(pieces);
+  }
+
+  /** New header pieces and the body as it is, in a spool of their own. */
+  async #written(
+    store: Store,
+    head: readonly Uint8Array[],
+  ): Promise<Written> {
+    const { spool: from, message } = this.#given;
+    const spool = store.spool();
+    const facts = new FactsBuilder();
+    let eightBit = false;
+    const put = async (octets: Uint8Array) => {
+      eightBit ||= !isAscii(octets);
+      facts.push(octets);
+      await spool.write(octets, 0, octets.length);
+    };
+    for (const octets of head) await put(octets);
+    for (let at = message.headerOctets; at < from.octets; at += PIECE_OCTETS) {
+      await put(await from.read(at, Math.min(from.octets, at + PIECE_OCTETS)));
+    }
+    return { spool, message: facts.finish(), eightBit };
+  }
+
+  /** Vacation, notifications, memory, and the note of a fault. */
+  async #own(run: Run): Promise<WriteOp[]> {
+    const operations: WriteOp[] = [];
+    const { copy, decision } = run;
+    const { id } = copy.target.owner;
+    for (const action of decision.actions) {
+      if (action.kind === "vacation") operations.push(...await this.#vacation(run, action));
+      else if (action.kind === "notify") operations.push(...await this.#notify(run, action));
+    }
+    for (const { id: what, seconds } of decision.remembered) {
+      const forMs = seconds * 1_000;
+      operations.push(remember("duplicate", duplicateKey(id, what), { now: this.#now, forMs }));
+    }
+    if (decision.fault !== null) operations.push(...await this.#faultNote(run, decision.fault));
+    return operations;
+  }
+
+  async #vacation(run: Run, vacation: Vacation): Promise<WriteOp[]> {
+    const { sender, junk } = this.#given;
+    const view = await run.view(false);
+    const own = this.#ownAddresses(run, vacation.addresses);
+    const left = junk ? "junk" : noVacation(view, { sender, own, now: this.#now });
+    if (left !== null) {
+      answers.inc({ outcome: left });
+      return [];
+    }
+    const key = digestKey(run, `${vacation.handle}\0${sender.toLowerCase()}`);
+    if (this.#post.store.policy.get("vacation", key, this.#now) !== null) {
+      answers.inc({ outcome: "answered-lately" });
+      return [];
+    }
+    answers.inc({ outcome: "sent" });
+    const ownFrom = vacation.from !== null && this.#isOwn(vacation.from, own);
+    const octets = composeVacation(view, vacation, { writer: this.#writer(run), sender, ownFrom });
+    const mail = await this.#mail(run, { octets, to: [sender], copyTo: vacation.copyTo });
+    if (vacation.againAfterSeconds === 0) return mail;
+    return [{
+      kind: "once",
+      row: stateRow("vacation", key, { now: this.#now, forMs: vacation.againAfterSeconds * 1_000 }),
+      ops: mail,
+    }];
+  }
+
+  async #notify(run: Run, notify: Notify): Promise<WriteOp[]> {
+    const view = await run.view(false);
+    // RFC 5436 2.7: automatic mail is notified of only where it says it is none.
+    const automatic = view.fields.find(({ name }) => name === "auto-submitted")?.value ?? "no";
+    const mailto = parseMailto(notify.method);
+    if (mailto === null || !/^\s*no\s*(?:$|[;(])/i.test(automatic)) return [];
+    const own = this.#ownAddresses(run, []);
+    const ownFrom = notify.from !== null && this.#isOwn(notify.from, own);
+    const octets = composeNotification(view, notify, { writer: this.#writer(run), mailto, ownFrom });
+    return await this.#mail(run, { octets, to: [...mailto.to, ...mailto.cc], copyTo: notify.copyTo });
+  }
+
+  async #refusalNotice(run: Run, reason: string): Promise<WriteOp[]> {
+    const { sender } = this.#given;
+    const octets = composeRejection(await run.view(false), { writer: this.#writer(run), sender, reason });
+    return await this.#mail(run, { octets, to: [sender], copyTo: null });
+  }
+
+  async #faultNote(run: Run, { script, text }: NonNullable<Decision["fault"]>): Promise<WriteOp[]> {
+    const key = digestKey(run, `${script.content}\0${text}`);
+    if (this.#post.store.policy.get("script-fault", key, this.#now) !== null) return [];
+    const octets = composeFaultNote({ writer: this.#writer(run), script: script.name, why: text });
+    const ops = await this.#mail(run, { octets, to: [run.copy.target.account], copyTo: null });
+    return [{ kind: "once", row: stateRow("script-fault", key, { now: this.#now, forMs: FAULT_MS }), ops }];
+  }
+
+  /** Mail of ours, and the copy of it that `:fcc` asks for. What has nobody to go to is left. */
+  async #mail(
+    run: Run,
+    { octets, to, copyTo }: {
+      readonly octets: Uint8Array;
+      readonly to: readonly string[];
+      readonly copyTo: Vacation["copyTo"];
+    },
+  ): Promise<WriteOp[]> {
+    const prepared = await prepareOwnMail(this.#post, { octets, sender: "", recipients: to });
+    if ("refused" in prepared) {
+      log.info("mail of a script has nobody to go to: {why}", {
+        account: run.copy.target.account,
+        why: prepared.refused,
+      });
+      return [];
+    }
+    if (copyTo === null) return [prepared.operation];
+    const { owner } = run.copy.target;
+    const mailboxId = await this.#mailboxFor(owner, copyTo) ?? this.#post.store.mailboxes.inboxOf(owner.id);
+    if (mailboxId === null) return [prepared.operation];
+    const filing = new Filing();
+    // RFC 8580 3.3: a copy for the owner, which the owner has seen.
+    filing.put({
+      ...{ target: { ...run.copy.target, mailboxId, newFolder: "" }, deliveredTo: [] },
+      ...flagBits(copyTo.flags ?? ["\\Seen"]),
+    });
+    const { store } = this.#post;
+    const spool = store.spool();
+    const facts = new FactsBuilder();
+    facts.push(octets);
+    await spool.write(octets, 0, octets.length);
+    const traceId = this.#post.newId();
+    const operation = await finish({ spool, message: facts.finish(), eightBit: false }, filing, {
+      ...{ traceId, sender: "", accountId: null, eightBit: false, smtputf8: false },
+      ...{ at: this.#now, expiresAt: this.#now, senderFor: () => "" },
+    });
+    return [prepared.operation, operation];
+  }
+
+  #writer({ copy: { target } }: Run): Writer {
+    return {
+      messageId: `<${this.#post.newId()}.sieve@${this.#hostname}>`,
+      date: this.#now,
+      hostname: this.#hostname,
+      address: target.deliveredTo,
+      displayName: target.owner.displayName,
+    };
+  }
+
+  /** Every address of the owner, in normal form. */
+  #ownAddresses({ copy: { target } }: Run, more: readonly string[]): string[] {
+    const { directory } = this.#post.store;
+    const { owner } = target;
+    return [
+      owner.address,
+      ...directory.addressesOf(owner.id, { after: "", limit: 1_000 }).map(({ address }) => address),
+      ...directory.aliasesOf(owner.address),
+      target.deliveredTo,
+      ...more,
+    ].map((address) => normalizeAddress(address) ?? address);
+  }
+
+  /** A sender that a script chose may be used where it is the owner's (RFC 5230 4.3). */
+  #isOwn(text: string, own: readonly string[]): boolean {
+    const addresses = addressesOf(text);
+    return addresses.length === 1 && own.includes(normalizeAddress(addresses[0]!) ?? "");
+  }
+}
+
+/** A recipient whose scripts run once. */
+function idOf({ owner, deliveredTo }: MailboxTarget): string {
+  return `${owner.id} ${deliveredTo}`;
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}
+
+/** Octets that are not stored yet, and what they are. */
+interface Written {
+  readonly spool: Spool;
+  readonly message: MessageFacts;
+  readonly eightBit: boolean;
+}
+
+async function finish(
+  { spool, message, eightBit }: Written,
+  filing: Filing,
+  facts: FilingFacts,
+): Promise<WriteOp> {
+  try {
+    return await filing.operation(spool, message, { ...facts, eightBit });
+  } finally {
+    spool.discard();
+  }
+}
+
+function remember(
+  kind: PolicyKind,
+  key: string,
+  time: { readonly now: number; readonly forMs: number },
+): WriteOp {
+  return { kind: "put-state", rows: [stateRow(kind, key, time)], add: false };
+}
+
+function stateRow(
+  kind: PolicyKind,
+  key: string,
+  { now, forMs }: { readonly now: number; readonly forMs: number },
+): PolicyRow {
+  return { kind, key, firstAt: now, lastAt: now, count: 1, expiresAt: now + forMs, note: "" };
+}
+
+function digestKey({ copy }: Run, text: string): string {
+  return `${copy.target.owner.id} ${createHash("sha256").update(text).digest("base64url")}`;
+}
+
+const SYSTEM_BITS: Readonly<Record<string, number>> = {
+  "\\Seen": FLAG_SEEN,
+  "\\Answered": FLAG_ANSWERED,
+  "\\Flagged": FLAG_FLAGGED,
+  "\\Deleted": FLAG_DELETED,
+  "\\Draft": FLAG_DRAFT,
+};
+
+function flagBits(flags: readonly string[]): { readonly flags: number; readonly keywords: string } {
+  let bits = 0;
+  const keywords: string[] = [];
+  for (const flag of flags) {
+    const bit = Object.hasOwn(SYSTEM_BITS, flag) ? SYSTEM_BITS[flag] : undefined;
+    if (bit === undefined) keywords.push(flag);
+    else bits |= bit;
+  }
+  return { flags: bits, keywords: keywords.sort().join(" ") };
+}

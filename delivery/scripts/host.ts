@@ -1,0 +1,107 @@
+/**
+ * What scripts can ask of this server (sieve/host.ts): the mailboxes, annotations and lists of one account.
+ *
+ * Every answer is one indexed read. Lists (RFC 6134) by name: `:addrbook:default` and `urn:veredus:known` are those the
+ * account has written to, `urn:veredus:allow` and `urn:veredus:block` the lines of its annotations
+ * `/private/vendor/veredus/allow` and `block` (addresses, or domains from "@" on).
+ */
+import { createHash } from "node:crypto";
+import { utf8 } from "../../bytes/decode.ts";
+import { EMPTY_HOST, type Host } from "../../sieve/host.ts";
+import type { Envelope } from "../../sieve/run.ts";
+import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
+import type { Account, Store } from "../../storage/store.ts";
+
+export interface HostOptions {
+  readonly store: Store;
+  readonly account: Account;
+  readonly envelope: Envelope;
+  readonly hostname: string;
+  readonly now: number;
+  /** Of the client that sent the message; "" is not known. */
+  readonly client: { readonly address: string; readonly name: string };
+}
+
+const ANNOTATION = "/private/vendor/veredus/";
+const KNOWN: ReadonlySet<string> = new Set([":addrbook:default", "urn:veredus:known"]);
+
+export function scriptHost(options: HostOptions): Host {
+  const { store, account, envelope, now } = options;
+  const { mailboxes, directory, policy } = store;
+  const mailboxNamed = (name: string) => mailboxes.byName(account.id, name);
+  const annotation = (mailboxId: number, entry: string) => {
+    const row = mailboxes.annotations(account.id, mailboxId).find((one) => one.entry === entry.toLowerCase());
+    return row === undefined ? null : utf8(row.value);
+  };
+  return {
+    ...EMPTY_HOST,
+    envelope,
+    now,
+    zoneMinutes: -new Date(now).getTimezoneOffset(),
+    separators: directory.domain(domainOf(account.address))?.subaddressSeparators ?? "",
+    environment: (item) => environment(options, item),
+    mailboxExists: (name) => mailboxNamed(name)?.selectable === true,
+    mailboxIdExists: (id) => mailboxById(store, account, id) !== null,
+    specialUseExists: (mailbox, use) =>
+      mailbox === null
+        ? mailboxes.list(account.id).some(({ specialUse }) => sameUse(specialUse, use))
+        : sameUse(mailboxNamed(mailbox)?.specialUse ?? null, use),
+    metadata: (mailbox, entry) => {
+      if (mailbox === null) return annotation(0, entry);
+      const found = mailboxNamed(mailbox);
+      return found === null ? null : annotation(found.id, entry);
+    },
+    listHas: (list, value) => {
+      const address = normalizeAddress(value) ?? value.toLowerCase();
+      if (KNOWN.has(list)) return policy.get("known", `${account.address} ${address}`, now) !== null;
+      const name = /^urn:veredus:(allow|block)$/.exec(list)?.[1];
+      if (name === undefined) return null;
+      const entries = (annotation(0, ANNOTATION + name) ?? "").toLowerCase().split(/\s+/);
+      return address !== "" && (entries.includes(address) || entries.includes(`@${domainOf(address)}`));
+    },
+    seen: (id, last) => {
+      const row = policy.get("duplicate", duplicateKey(account.id, id), now);
+      // RFC 7352 3.2: with :last the time counts from the last message, else from the first.
+      return row !== null && (last || row.expiresAt > now);
+    },
+  };
+}
+
+/** RFC 8579: special uses are compared in any case. */
+export function sameUse(use: string | null, other: string): boolean {
+  return use !== null && use.toLowerCase() === other.toLowerCase();
+}
+
+/** A mailbox by its object id (RFC 8474), of this account alone. */
+export function mailboxById({ mailboxes }: Pick<Store, "mailboxes">, account: Account, id: string) {
+  const number = /^F([1-9]\d{0,14})$/.exec(id)?.[1];
+  const mailbox = number === undefined ? null : mailboxes.byId(Number(number));
+  return mailbox?.accountId === account.id && mailbox.selectable ? mailbox : null;
+}
+
+/** What of an account is remembered under this id. */
+export function duplicateKey(accountId: number, id: string): string {
+  return `${accountId} ${createHash("sha256").update(id).digest("base64url")}`;
+}
+
+/** RFC 5183 4.1. */
+function environment({ hostname, client, account }: HostOptions, item: string): string | null {
+  switch (item) {
+    case "domain":
+      return domainOf(account.address);
+    case "host":
+      return hostname;
+    case "location":
+      return "MDA";
+    case "name":
+      return "Veredus";
+    case "phase":
+      return "during";
+    case "remote-host":
+      return client.name === "" ? null : client.name;
+    case "remote-ip":
+      return client.address === "" ? null : client.address;
+    default:
+      return null;
+  }
+}
