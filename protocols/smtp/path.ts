@@ -43,7 +43,7 @@ export interface Path {
   readonly localPart: string;
   /** As given; "[127.0.0.1]" for literals, "" for `<Postmaster>`. */
   readonly domain: string;
-  /** True when some octet is not ASCII: SMTPUTF8 is needed. */
+  /** True when some octet is not ASCII: SMTPUTF8 is needed. A source route, which nobody sends on, does not count. */
   readonly international: boolean;
 }
 
@@ -70,7 +70,6 @@ export function formatPath(path: Path | null): string {
 }
 
 function path(cursor: Cursor, postmasterAllowed: boolean): Path | null {
-  const start = cursor.at;
   if (cursor.peek() === AT) sourceRoute(cursor);
   const from = cursor.at - 1;
   const localPart = local(cursor);
@@ -80,7 +79,7 @@ function path(cursor: Cursor, postmasterAllowed: boolean): Path | null {
   cursor.expect(GREATER, ">");
   if (cursor.at - from > MAX_PATH) cursor.fail(`a path of at most ${MAX_PATH} octets`);
   if (!cursor.ok) return null;
-  return { localPart, domain, international: !isAscii(cursor.bytes, start, cursor.at) };
+  return { localPart, domain, international: !isAscii(cursor.bytes, from, cursor.at) };
 }
 
 /** A-d-l ":" is read and forgotten (4.1.2, appendix C). */

@@ -1,7 +1,7 @@
 /**
- * The fuzz task: all targets, or one, for a time or a number of runs.
+ * The fuzz task: all targets, or some, for a time or a number of inputs each.
  *
- *     deno task fuzz [--quick] [--target NAME] [--seed N] [--runs N] [--seconds N]
+ *     deno task fuzz [--quick] [--target NAME]... [--seed N] [--inputs N] [--seconds N]
  *
  * Without limits each target runs for 60 seconds from a seed of the hour; `--quick` shares 25 seconds out among all and
  * begins with seed 1, for CI. A finding ends its target and is kept in `corpus/<target>/`, where the test run replays
@@ -20,7 +20,7 @@ const SLICE_MS = 500;
 interface Budget {
   readonly seed: number;
   /** Infinity when only time counts. */
-  readonly runs: number;
+  readonly inputs: number;
   readonly ms: number;
 }
 
@@ -35,8 +35,8 @@ async function run(target: FuzzTarget, budget: Budget): Promise<Outcome> {
   const begin = performance.now();
   let done = 0;
   let runs = 20;
-  for (let seed = budget.seed; done < budget.runs && performance.now() - begin < budget.ms; seed++) {
-    const slice = Math.min(runs, budget.runs - done);
+  for (let seed = budget.seed; done < budget.inputs && performance.now() - begin < budget.ms; seed++) {
+    const slice = Math.min(runs, budget.inputs - done);
     const sliceBegin = performance.now();
     try {
       await target.fuzz(seed, slice);
@@ -71,25 +71,26 @@ const { values } = parseArgs({
   args: Deno.args,
   options: {
     quick: { type: "boolean", default: false },
-    target: { type: "string" },
+    target: { type: "string", multiple: true, default: [] },
     seed: { type: "string" },
-    runs: { type: "string" },
+    inputs: { type: "string" },
     seconds: { type: "string" },
   },
 });
 const all = await fuzzTargets();
-const targets = all.filter(({ name }) => values.target === undefined || name === values.target);
-if (targets.length === 0) {
-  throw new Error(`no target ${values.target}; there are ${all.map(({ name }) => name).join(", ")}`);
+const unknown = values.target.find((wanted) => all.every(({ name }) => name !== wanted));
+if (unknown !== undefined) {
+  throw new Error(`no target ${unknown}; there are ${all.map(({ name }) => name).join(", ")}`);
 }
+const targets = all.filter(({ name }) => values.target.length === 0 || values.target.includes(name));
 const defaultMs = values.quick
   ? QUICK_MS / targets.length
-  : values.runs === undefined
+  : values.inputs === undefined
   ? DEFAULT_MS
   : Infinity;
 const budget: Budget = {
   seed: number("seed", values.seed, values.quick ? 1 : Math.floor(Date.now() / 3_600_000) * 1_000),
-  runs: number("runs", values.runs, Infinity),
+  inputs: number("inputs", values.inputs, Infinity),
   ms: values.seconds === undefined ? defaultMs : number("seconds", values.seconds, 0) * 1_000,
 };
 let passed = 0;
@@ -97,7 +98,7 @@ for (const target of targets) {
   const { runs, ms, failure } = await run(target, budget);
   const rate = Math.round(runs / Math.max(ms, 1) * 1_000);
   console.log(
-    `${target.name.padEnd(10)} ${String(runs).padStart(9)} runs ${String(rate).padStart(7)}/s  ` +
+    `${target.name.padEnd(10)} ${String(runs).padStart(9)} inputs ${String(rate).padStart(7)}/s  ` +
       `from seed ${budget.seed}  ${failure === null ? "ok" : "FAILED"}`,
   );
   if (failure === null) passed++;
