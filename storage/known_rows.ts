@@ -1,18 +1,29 @@
 /**
- * Rows of messages that were read lately, in memory: most of what clients fetch was fetched before, by the same client
+ * Rows of messages that were read lately, and headers that were asked for in part, in memory: most of what clients fetch was fetched before, by the same client
  * or by another of its owner. Hot: a row from here costs a fortieth of one from the database.
  *
  * What is kept never changes while its message exists, but for its address, and compaction leaves the octets at an old
  * address for two hours (the grace of compaction.ts), longer than a row is kept ({@linkcode TURN_MS}). UIDs and mailbox ids are never used twice. Two
- * generations: when the younger is full or old it becomes the elder, and the elder goes. Limit: {@linkcode MAX_ROWS}.
+ * generations: when the younger is full or old it becomes the elder, and the elder goes. Limit: {@linkcode MAX_ROWS}; headers count by their size.
  */
 import type { MessageRow } from "./store.ts";
 
 export const MAX_ROWS = 16_384;
+/** Longer headers are read again each time. */
+const MAX_HEADER_OCTETS = 16 * 1024;
 /** A generation is the younger for twice this at most, then the elder for once: no row is older than 45 minutes. */
 export const TURN_MS = 15 * 60_000;
 
-type Generation = Map<number, Map<number, MessageRow>>;
+/** Octets of header that count as one row more. */
+const ROW_OCTETS = 256;
+
+/** A row in memory. */
+export interface KnownRow extends MessageRow {
+  /** The whole header, prefix included, once somebody read it. */
+  header: Uint8Array | null;
+}
+
+type Generation = Map<number, Map<number, KnownRow>>;
 
 export class KnownRows {
   #now: () => number;
@@ -36,16 +47,29 @@ export class KnownRows {
     this.#turn(now);
   }
 
-  get(mailboxId: number, uid: number): MessageRow | null {
+  get(mailboxId: number, uid: number): KnownRow | null {
     return this.#young.get(mailboxId)?.get(uid) ?? this.#old.get(mailboxId)?.get(uid) ?? null;
   }
 
-  put(mailboxId: number, row: MessageRow): void {
-    if (this.#count >= MAX_ROWS / 2) this.#turn(this.#now());
+  put(mailboxId: number, row: MessageRow): KnownRow {
+    const known: KnownRow = { ...row, header: null };
+    this.#make(1);
     const rows = this.#young.get(mailboxId);
-    if (rows === undefined) this.#young.set(mailboxId, new Map([[row.uid, row]]));
-    else rows.set(row.uid, row);
-    this.#count++;
+    if (rows === undefined) this.#young.set(mailboxId, new Map([[row.uid, known]]));
+    else rows.set(row.uid, known);
+    return known;
+  }
+
+  /** Keeps a header with its row, for as long as that stays. */
+  keepHeader(row: KnownRow, header: Uint8Array): void {
+    if (header.length > MAX_HEADER_OCTETS) return;
+    this.#make(Math.ceil(header.length / ROW_OCTETS));
+    row.header = header;
+  }
+
+  #make(room: number): void {
+    if (this.#count + room > MAX_ROWS / 2) this.#turn(this.#now());
+    this.#count += room;
   }
 
   #turn(now: number): void {

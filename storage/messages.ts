@@ -1,5 +1,5 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
-import { KnownRows } from "./known_rows.ts";
+import { type KnownRow, KnownRows } from "./known_rows.ts";
 import type { UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 import type { IndexedRow, MaildropColumns, MessageRow, Messages, ObjectFacts, SortColumns } from "./store.ts";
@@ -48,9 +48,9 @@ export class SqlMessages implements Messages {
     return rows.map((row) => ({ ...toRow(row), contentId: row[10] as number, traceId: row[11] as string }));
   }
 
-  known(mailboxId: number, uids: readonly number[]): (MessageRow | null)[] {
+  known(mailboxId: number, uids: readonly number[]): (KnownRow | null)[] {
     this.#known.age();
-    const rows: (MessageRow | null)[] = [];
+    const rows: (KnownRow | null)[] = [];
     const missing: number[] = [];
     for (const uid of uids) {
       const row = this.#known.get(mailboxId, uid);
@@ -61,17 +61,19 @@ export class SqlMessages implements Messages {
     const [only] = missing;
     if (missing.length === 1 && only !== undefined) {
       const row = this.row(mailboxId, only, { withImap: false });
-      if (row !== null) this.#known.put(mailboxId, row);
-      rows[uids.indexOf(only)] = row;
+      if (row !== null) rows[uids.indexOf(only)] = this.#known.put(mailboxId, row);
       return rows;
     }
     let at = 0;
     for (const row of this.#listed(mailboxId, missing)) {
       while (uids[at] !== row.uid) at++;
-      rows[at] = row;
-      this.#known.put(mailboxId, row);
+      rows[at] = this.#known.put(mailboxId, row);
     }
     return rows;
+  }
+
+  keepHeader(row: KnownRow, header: Uint8Array): void {
+    this.#known.keepHeader(row, header);
   }
 
   /** Those of the messages that are there. One row of JSON and hexadecimal digits: a quarter of the time. */

@@ -7,6 +7,7 @@
  */
 import type { ChangeListener } from "./changes.ts";
 import type { AuthReports } from "./auth_reports.ts";
+import type { KnownRow } from "./known_rows.ts";
 import type { PolicyState } from "./policy_state.ts";
 import type { Scripts } from "./scripts.ts";
 import type {
@@ -347,7 +348,9 @@ export interface Messages {
    * The rows of these messages without `imap`, null for each that is gone: from memory where they were read lately.
    * `uids` ascend and come from the mailbox's index: what was expunged may still be in memory.
    */
-  known(mailboxId: number, uids: readonly number[]): (MessageRow | null)[];
+  known(mailboxId: number, uids: readonly number[]): (KnownRow | null)[];
+  /** Keeps the whole header (prefix included) of a known row that was read. Nobody may write to it any more. */
+  keepHeader(row: KnownRow, header: Uint8Array): void;
   /** Up to `limit` messages with UIDs above `after`, ascending, with `imap`. */
   toIndex(mailboxId: number, page: { after: number; limit: number }): IndexedRow[];
   /** Up to `limit` messages with UIDs above `after`, ascending, for POP3: cheaper by the row than `rows`. */

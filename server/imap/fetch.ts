@@ -389,7 +389,7 @@ function pushSection(
   row: MessageRow,
   { item, text, parts }: { item: SectionItem; text: string; parts: Part[] },
 ): string {
-  const content = clip(sectionParts(run.context.store.blobs, row, item.section), item.partial);
+  const content = clip(sectionParts(run.context.store, row, item.section), item.partial);
   if (content === null) return `${text}${item.label} NIL`;
   let octets = 0;
   for (const part of content) octets += "start" in part ? part.end - part.start : part.length;

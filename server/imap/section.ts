@@ -7,7 +7,8 @@
 import { headerFields } from "../../message/header_section.ts";
 import { partsOf, type PartSpan } from "../../message/packed.ts";
 import type { Section } from "../../protocols/imap/fetch_plan.ts";
-import type { BlobReader, MessageRow } from "../../storage/store.ts";
+import type { KnownRow } from "../../storage/known_rows.ts";
+import type { MessageRow, Store } from "../../storage/store.ts";
 
 /** Octets `[start, end)` of the stored record. */
 export interface Span {
@@ -18,14 +19,15 @@ export interface Span {
 /** A piece of a response: text, octets at hand, or octets still on disk. */
 export type Part = string | Uint8Array | Span;
 
+type Readers = Pick<Store, "blobs" | "messages">;
 type Content = readonly (Uint8Array | Span)[];
 
 /**
  * The content of a section; null (NIL) when the message has no such part. An empty list is an empty string.
  * Throws StorageError when a header that must be filtered cannot be read.
  */
-export function sectionParts(blobs: BlobReader, row: MessageRow, section: Section): Content | null {
-  if (section.part.length === 0) return wholeMessage(blobs, row, section);
+export function sectionParts(store: Readers, row: MessageRow | KnownRow, section: Section): Content | null {
+  if (section.part.length === 0) return wholeMessage(store, row, section);
   const part = findPart(partsOf(row.imap), section.part);
   if (part === null) return null;
   const { message } = part;
@@ -42,7 +44,7 @@ export function sectionParts(blobs: BlobReader, row: MessageRow, section: Sectio
     case "HEADER.FIELDS":
     case "HEADER.FIELDS.NOT": {
       if (message === null) return null;
-      const block = blobs.readSync(row.blob, message.headerStart, message.headerEnd);
+      const block = store.blobs.readSync(row.blob, message.headerStart, message.headerEnd);
       return [headerFields(block, section.fields, { not: section.text === "HEADER.FIELDS.NOT" })];
     }
     default:
@@ -50,7 +52,7 @@ export function sectionParts(blobs: BlobReader, row: MessageRow, section: Sectio
   }
 }
 
-function wholeMessage(blobs: BlobReader, row: MessageRow, section: Section): Content | null {
+function wholeMessage(store: Readers, row: MessageRow | KnownRow, section: Section): Content | null {
   const { length } = row.blob;
   switch (section.text) {
     case "":
@@ -62,7 +64,7 @@ function wholeMessage(blobs: BlobReader, row: MessageRow, section: Section): Con
       return [{ start: row.headerOctets, end: length }];
     case "HEADER.FIELDS":
     case "HEADER.FIELDS.NOT": {
-      const block = headerBlock(blobs, row);
+      const block = headerBlock(store, row);
       return [headerFields(block, section.fields, { not: section.text === "HEADER.FIELDS.NOT" })];
     }
     default:
@@ -78,13 +80,14 @@ function withPrefix(row: MessageRow, span: Span): Content {
   return row.prefix.length === 0 ? [span] : [row.prefix, span];
 }
 
-/** The whole header of a message, prefix included, in memory. */
-export function headerBlock(blobs: BlobReader, row: MessageRow): Uint8Array {
+/** The whole header of a message, prefix included, in memory. Not to be written to. */
+function headerBlock({ blobs, messages }: Readers, row: MessageRow | KnownRow): Uint8Array {
+  if ("header" in row && row.header !== null) return row.header;
   const { prefix, headerOctets } = row;
-  if (prefix.length === 0) return blobs.readSync(row.blob, 0, headerOctets);
   const block = new Uint8Array(prefix.length + headerOctets);
   block.set(prefix);
   blobs.readIntoSync(row.blob, { start: 0, end: headerOctets }, block, prefix.length);
+  if ("header" in row) messages.keepHeader(row, block);
   return block;
 }
 
