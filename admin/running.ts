@@ -38,6 +38,8 @@ export function runningServices(
       rebuild: rebuildIndex,
     },
     logs: { levels: logSettings, set: (area, level) => server.setLogLevel(area, level) },
+    own: () => server.own(),
+    stsPolicy: () => server.stsPolicy(),
     queryDns: (question) => server.queryDns(question),
     reload: options.reload,
     metrics: () => server.metricsText(),

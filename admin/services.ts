@@ -2,6 +2,8 @@
  * What administration needs from the server around it. The running server gives all of it (running.ts); the command
  * line on a folder without a server gives what it can (cli/direct.ts).
  */
+import type { OwnServer } from "../delivery/domain_records.ts";
+import type { OwnPolicy } from "../delivery/security/own_policy.ts";
 import type { DnsReport } from "../dns/report.ts";
 import type { PlacedSession } from "../server/threads/shape.ts";
 import type { Ban } from "../server/bans.ts";
@@ -66,6 +68,10 @@ export interface AdminServices {
   readonly logs: LogControl | null;
   /** Null: none are kept. */
   readonly indexes: IndexControl | null;
+  /** What our domains should show of this server; null: no server. */
+  readonly own: (() => OwnServer) | null;
+  /** The MTA-STS policy of our domains; null: none is published. */
+  readonly stsPolicy: (() => OwnPolicy | null) | null;
   /** Null: no server, hence no resolver. */
   readonly queryDns: QueryDns | null;
   /** Reads the configuration again and names the keys that need a restart; null: there is none to read. */

@@ -5,7 +5,7 @@
  * (P-256, {@linkcode SELF_SIGNED_DAYS} days) lives in the data folder, its key readable by the owner only, and is
  * made again when it has ended or its names changed.
  */
-import { X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 
 export interface Certificate {
@@ -40,6 +40,25 @@ export function loadCertificate(certificateFile: string, keyFile: string): Certi
     throw new CertificateError(`${certificateFile}: ${error instanceof Error ? error.message : error}`);
   }
   return { names: namesOf(leaf), certificatePem, keyPem, notAfter: Date.parse(leaf.validTo) };
+}
+
+/** SHA-256 of the public key of a certificate, or of a key file: what a TLSA record 3 1 1 holds (RFC 6698 2.1). */
+export function certificateDigest({ certificatePem }: Certificate): string {
+  return spkiDigest(new X509Certificate(certificatePem).publicKey);
+}
+
+/** Throws {@linkcode CertificateError}. */
+export function keyDigest(keyFile: string): string {
+  const pem = readPem(keyFile);
+  try {
+    return spkiDigest(createPublicKey(pem));
+  } catch (error) {
+    throw new CertificateError(`${keyFile}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function spkiDigest(key: KeyObject): string {
+  return createHash("sha256").update(key.export({ format: "der", type: "spki" })).digest("hex");
 }
 
 /** The self-signed certificate kept in `directory`, made when it is missing, stale or for other names. */

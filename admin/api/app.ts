@@ -64,6 +64,13 @@ export function adminApp(services: AdminServices, options: AdminAppOptions): Rou
     // Strangers may ask: why it is ill stands in /api/v1/health.
     return trouble === null ? c.json({ status: "ok" }, 200) : c.json({ status: "trouble" }, 503);
   });
+  root.get("/.well-known/mta-sts.txt", (c) => {
+    const policy = services.stsPolicy?.() ?? null;
+    const host = (c.req.header("host") ?? "").toLowerCase().replace(/:\d+$/, "");
+    const domain = host.startsWith("mta-sts.") ? host.slice("mta-sts.".length) : "";
+    if (policy === null || services.store.directory.domain(domain) === null) return c.notFound();
+    return c.body(policy.text, 200, { "content-type": "text/plain; charset=utf-8" });
+  });
   const metrics = async () => {
     const text = await services.metrics();
     return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });

@@ -57,6 +57,8 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     logs: null,
     indexes,
     queryDns: null,
+    own: null,
+    stsPolicy: null,
     reload: null,
     metrics: async () => await exposition([await metricsAsJson()]),
     trouble: () => Promise.resolve("no server runs on this data folder"),

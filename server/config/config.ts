@@ -68,6 +68,8 @@ export interface ListenerConfig {
 export interface CertificateConfig {
   readonly certificate: string;
   readonly key: string;
+  /** Key of the next certificate, so that its TLSA record can be published before; "" for none. */
+  readonly nextKey: string;
 }
 
 export interface LimitsConfig {
@@ -102,6 +104,12 @@ export interface QueueConfig {
   readonly connections: number;
   readonly connectionsPerDestination: number;
   readonly recipientsPerTransaction: number;
+}
+
+/** The MTA-STS policy that our domains publish (RFC 8461). */
+export interface PublishedStsConfig {
+  readonly mode: "off" | "none" | "testing" | "enforce";
+  readonly maxAgeMs: number;
 }
 
 /** How much TLS other servers must offer (delivery/security/transport_security.ts). */
@@ -317,6 +325,7 @@ export interface Config {
   readonly limits: LimitsConfig;
   readonly queue: QueueConfig;
   readonly outboundTls: OutboundTlsConfig;
+  readonly publishedSts: PublishedStsConfig;
   readonly relay: readonly RelayRule[];
   readonly commands: readonly CommandConfig[];
   readonly hooks: readonly HookConfig[];
@@ -389,6 +398,8 @@ export const DEFAULT_OUTBOUND_TLS: OutboundTlsConfig = {
   reports: true,
   rules: [],
 };
+
+export const DEFAULT_PUBLISHED_STS: PublishedStsConfig = { mode: "off", maxAgeMs: 7 * DAY };
 
 export const DEFAULT_RESOLVER: ResolverConfig = {
   mode: "auto",
@@ -475,6 +486,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   limits: DEFAULT_LIMITS,
   queue: DEFAULT_QUEUE,
   outboundTls: DEFAULT_OUTBOUND_TLS,
+  publishedSts: DEFAULT_PUBLISHED_STS,
   relay: [],
   commands: [],
   hooks: [],

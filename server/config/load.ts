@@ -6,7 +6,7 @@
 import { dirname, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { CertificateError, loadCertificate } from "../certificate.ts";
+import { CertificateError, keyDigest, loadCertificate } from "../certificate.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, type ConfigFault, type ConfigPath, faultsOf, Source } from "./faults.ts";
 import { configSchema } from "./schema.ts";
@@ -54,9 +54,10 @@ export function parseConfig(text: string, file: string): Config {
 /** What `config check` looks at besides: files the configuration names. */
 export function checkFiles(config: Config): string[] {
   const problems: string[] = [];
-  for (const { certificate, key } of config.certificates) {
+  for (const { certificate, key, nextKey } of config.certificates) {
     try {
       const loaded = loadCertificate(certificate, key);
+      if (nextKey !== "") keyDigest(nextKey);
       if (loaded.notAfter < Date.now()) problems.push(`${certificate}: has ended`);
     } catch (error) {
       if (!(error instanceof CertificateError)) throw error;
@@ -88,9 +89,10 @@ function withAbsolutePaths(config: Config, base: string): Config {
   return {
     ...config,
     data: resolve(base, config.data),
-    certificates: config.certificates.map(({ certificate, key }) => ({
+    certificates: config.certificates.map(({ certificate, key, nextKey }) => ({
       certificate: resolve(base, certificate),
       key: resolve(base, key),
+      nextKey: nextKey === "" ? "" : resolve(base, nextKey),
     })),
     relay: config.relay.map((rule) => ({
       ...rule,

@@ -4,9 +4,11 @@ import { z } from "zod";
 import { parseDs } from "../../dns/dnssec/anchors.ts";
 import {
   DEFAULT_OUTBOUND_TLS,
+  DEFAULT_PUBLISHED_STS,
   DEFAULT_QUEUE,
   DEFAULT_RESOLVER,
   type OutboundTlsConfig,
+  type PublishedStsConfig,
   type QueueConfig,
   type RelayRule,
   type ResolverConfig,
@@ -88,6 +90,18 @@ export const outboundTls = z.strictObject({
   reports: value.reports,
   rules: value.rules,
 }));
+
+export const publishedSts = z.strictObject({
+  mode: about(
+    z.enum(["off", "none", "testing", "enforce"]).default(DEFAULT_PUBLISHED_STS.mode),
+    "off: no policy; testing: others tell of trouble only; enforce: they deliver by verified TLS or not at all; none:\n" +
+      "takes a policy back. An https listener serves it; its certificate needs the name mta-sts.DOMAIN of each domain",
+  ),
+  max_age: about(
+    duration(DEFAULT_PUBLISHED_STS.maxAgeMs, "1d", "366d"),
+    "how long others keep to it",
+  ),
+}).transform((value): PublishedStsConfig => ({ mode: value.mode, maxAgeMs: value.max_age }));
 
 export const relayRule = z.strictObject({
   senders: about(z.array(domain).default([]), "domains of senders it is for; left out: all", ["example.org"]),

@@ -10,6 +10,7 @@ import { z } from "zod";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel } from "../../telemetry/log.ts";
 import {
   type AuthConfig,
+  type CertificateConfig,
   type CommandConfig,
   type Config,
   DEFAULT_CONFIG,
@@ -32,7 +33,7 @@ import {
 } from "./config.ts";
 import { bans, filter, senderChecks } from "./filter_keys.ts";
 import { about, domain, duration, lower, network, path, port, size, text, whole } from "./keys.ts";
-import { outboundTls, queue, relayRule, resolver } from "./outbound_keys.ts";
+import { outboundTls, publishedSts, queue, relayRule, resolver } from "./outbound_keys.ts";
 
 const listener = z.strictObject({
   protocol: about(
@@ -303,7 +304,16 @@ const logging = z.strictObject({
 const certificate = z.strictObject({
   certificate: about(path, "PEM file, leaf first", "/etc/veredus/tls/fullchain.pem"),
   key: about(path, "PEM file with its private key", "/etc/veredus/tls/privkey.pem"),
-});
+  next_key: about(
+    z.string().default(""),
+    "PEM file with the key of the next certificate, for its TLSA record (veredus dns records)",
+    "/etc/veredus/tls/next.pem",
+  ),
+}).transform((value): CertificateConfig => ({
+  certificate: value.certificate,
+  key: value.key,
+  nextKey: value.next_key,
+}));
 
 /** Lists the values that may repeat a message's octets; kept with the schema so that nothing is forgotten. */
 export const configSchema = z.strictObject({
@@ -355,6 +365,7 @@ export const configSchema = z.strictObject({
   limits: about(limits.prefault({}), "limits against misuse and mistakes"),
   queue: about(queue.prefault({}), "sending to other servers"),
   outbound_tls: about(outboundTls.prefault({}), "TLS towards other servers"),
+  mta_sts: about(publishedSts.prefault({}), "the policy that our own domains publish (RFC 8461)"),
   relay: about(
     z.array(relayRule).default([]),
     "next hops in place of MX records; the first rule that fits is used",
@@ -396,6 +407,7 @@ export const configSchema = z.strictObject({
   limits: value.limits,
   queue: value.queue,
   outboundTls: value.outbound_tls,
+  publishedSts: value.mta_sts,
   relay: value.relay,
   commands: value.commands,
   hooks: value.hooks,

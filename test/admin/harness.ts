@@ -31,9 +31,9 @@ export class Harness {
 
   private constructor(test: TestStore, options: AdminAppOptions & { alone?: boolean }) {
     this.test = test;
-    const server: Pick<
+    const server: Omit<
       AdminServices,
-      "bans" | "indexes" | "traceFolder" | "failRecipients" | "sessions" | "logs" | "reload" | "queryDns"
+      "store" | "clock" | "version" | "startedAt" | "hashPassword" | "metrics" | "trouble"
     > = {
       failRecipients: (ids, reason) => {
         this.failed.push({ ids, reason });
@@ -68,6 +68,12 @@ export class Harness {
           elapsedMs: 1,
           steps: [],
         }),
+      own: () => ({
+        hostname: "mx.test",
+        keys: [{ sha256: "ab".repeat(32), when: "now" as const }],
+        stsPolicyId: "1",
+      }),
+      stsPolicy: () => ({ text: "version: STSv1\r\n", id: "1" }),
       bans: null,
       indexes: {
         state: (accountId) => Promise.resolve(this.indexed.get(accountId) ?? null),
@@ -87,6 +93,8 @@ export class Harness {
       traceFolder: null,
       logs: null,
       queryDns: null,
+      own: null,
+      stsPolicy: null,
       reload: null,
     };
     this.services = {
@@ -140,6 +148,11 @@ export class Harness {
   }
 
   /** Queues a message; returns its queue id. */
+  /** Any path, with headers and no token. */
+  raw(path: string, headers: Readonly<Record<string, string>>): Response | Promise<Response> {
+    return this.#app.request(path, { headers });
+  }
+
   async queue(
     sender: string,
     recipients: readonly string[],

@@ -25,7 +25,7 @@ Deno.test("https serves the API, and the certificate of the last reload", async 
     const other = await selfSignedCertificate(folder, { names: ["127.0.0.1"], now: Date.now() });
     Deno.writeTextFileSync(`${folder}/a.pem`, other.certificatePem);
     Deno.writeTextFileSync(`${folder}/a.key`, other.keyPem);
-    const certificates = [{ certificate: `${folder}/a.pem`, key: `${folder}/a.key` }];
+    const certificates = [{ certificate: `${folder}/a.pem`, key: `${folder}/a.key`, nextKey: "" }];
     await server.reload({ ...server.config, certificates });
     // A connection that the closing listener still had in its queue is reset: clients try again.
     await until("the new certificate", () => health(port, other.certificatePem).catch(() => null));

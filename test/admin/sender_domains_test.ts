@@ -41,13 +41,20 @@ Deno.test("records that a domain should have", () =>
   withHarness(async (h) => {
     await h.send("POST", "/dkim/example.test", { body: {} });
     const { body } = await h.get("/dns/records/example.test");
-    const names = body.items.map(({ name }: { name: string }) => name.replace(/^\d+-/, ""));
+    const names = body.items.map(({ kind, name }: { kind: string; name: string }) =>
+      `${kind} ${name.replace(/^\d+-/, "")}`
+    );
     assert.deepEqual(names.sort(), [
       ...[
-        "_dmarc.example.test",
-        "ed25519._domainkey.example.test",
-        "example.test",
-        "rsa._domainkey.example.test",
+        "dkim ed25519._domainkey.example.test",
+        "dkim rsa._domainkey.example.test",
+        "dmarc _dmarc.example.test",
+        "mta-sts _mta-sts.example.test",
+        "mta-sts-host mta-sts.example.test",
+        "mx example.test",
+        "spf example.test",
+        "tls-rpt _smtp._tls.example.test",
+        "tlsa _25._tcp.mx.test",
       ],
     ]);
     assert.equal((await h.get("/dns/records/other.test")).status, 404);
@@ -77,4 +84,17 @@ Deno.test("reports in pages, by what they say", () =>
     ]);
     assert.equal((await h.get("/reports?result=fail")).body.items.length, 1);
     assert.equal((await h.get("/reports?domain=other.test")).body.items.length, 0);
+  }));
+
+Deno.test("the MTA-STS policy is served to anybody, under the name of a domain of ours", () =>
+  withHarness(async (h) => {
+    const ask = async (host: string) => {
+      const response = await h.raw("/.well-known/mta-sts.txt", { host });
+      return [response.status, await response.text()];
+    };
+    assert.deepEqual(await ask("mta-sts.example.test"), [200, "version: STSv1\r\n"]);
+    assert.deepEqual(await ask("MTA-STS.example.test:443"), [200, "version: STSv1\r\n"]);
+    for (const host of ["example.test", "mta-sts.other.test", "mta-sts."]) {
+      assert.equal((await ask(host))[0], 404, host);
+    }
   }));

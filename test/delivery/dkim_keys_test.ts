@@ -1,7 +1,7 @@
 /** DKIM keys from their making to an empty p=, and the records of a domain. */
 import assert from "node:assert/strict";
 import { advanceKeys, keyName, keyRecord, newKeyPair, retirementMs } from "../../delivery/dkim_keys.ts";
-import { checkRecord, wantedRecords } from "../../delivery/domain_records.ts";
+import { checkRecord, type RecordKind, wantedRecords } from "../../delivery/domain_records.ts";
 import { parseKey } from "../../mailauth/dkim_key.ts";
 import { MockResolver, txt } from "../lib/mock_resolver.ts";
 import { TestStore } from "../lib/test_store.ts";
@@ -67,19 +67,58 @@ Deno.test("records that a verifier can use, and what a check says of those found
   const keys = await newKeyPair("a.test", { known: [], now: 0, state: "signing" });
   for (const key of keys) assert.ok("key" in parseKey(keyRecord(key)), key.kind);
   const rows = keys.map((key) => ({ ...key, createdAt: 0, changedAt: 0 }));
-  const wanted = wantedRecords("a.test", rows);
-  assert.deepEqual(wanted.map(({ name }) => name), [
-    ...["a.test", "19700101-rsa._domainkey.a.test", "19700101-ed25519._domainkey.a.test", "_dmarc.a.test"],
+  const own = {
+    hostname: "mx.test",
+    keys: [{ sha256: "ab".repeat(32), when: "now" }],
+    stsPolicyId: "1",
+  } as const;
+  const wanted = wantedRecords("a.test", { keys: rows, own });
+  const record = (kind: RecordKind) => wanted.find((one) => one.kind === kind)!;
+  assert.deepEqual(wanted.map(({ kind, type, value }) => `${kind} ${type} ${value.slice(0, 12)}`), [
+    "mx MX 10 mx.test.",
+    "spf TXT v=spf1 mx -a",
+    "dkim TXT v=DKIM1; k=r",
+    "dkim TXT v=DKIM1; k=e",
+    "dmarc TXT v=DMARC1; p=",
+    "tls-rpt TXT v=TLSRPTv1; ",
+    "tlsa TLSA 3 1 1 ababab",
+    "mta-sts TXT v=STSv1; id=",
+    "mta-sts-host CNAME mx.test.",
   ]);
-  const [spf, rsa, , dmarc] = wanted;
-  const state = (one: typeof spf, found: string[] | null) => checkRecord(one!, found).state;
+  assert.deepEqual(
+    wantedRecords("a.test", { keys: [], own: null }).map(({ kind }) => kind),
+    ["spf", "dmarc", "tls-rpt"],
+  );
+  const [spf, rsa, dmarc] = [record("spf"), record("dkim"), record("dmarc")];
+  const state = (one: typeof spf, found: string[] | null) => checkRecord(one, found).state;
   assert.equal(state(spf, ["v=spf1 ip4:192.0.2.1 -all", "something else"]), "ok");
   assert.equal(state(spf, ["v=spf1 mx -all", "v=spf1 -all"]), "different");
   assert.equal(state(spf, ["v=spf1 ip4:nonsense"]), "different");
   assert.equal(state(spf, []), "missing");
   assert.equal(state(spf, null), "unknown");
-  assert.equal(state(rsa, [rsa!.value.replace("; p=", ";p=")]), "ok");
+  assert.equal(state(rsa, [rsa.value.replace("; p=", ";p=")]), "ok");
   assert.equal(state(rsa, ["v=DKIM1; p=AAAA"]), "different");
   assert.equal(state(dmarc, ["v=DMARC1; p=reject"]), "ok");
   assert.equal(state(dmarc, ["v=DMARC1; p=maybe"]), "different");
+  const cases: [RecordKind, string[], string][] = [
+    ["mx", ["10 MX.test."], "ok"],
+    ["mx", ["10 provider.test.", "20 mx.test."], "ok"],
+    ["mx", ["10 provider.test."], "different"],
+    ["mx", [], "missing"],
+    ["tlsa", [`3 1 1 ${"AB".repeat(32)}`, `3 1 1 ${"cd".repeat(32)}`], "ok"],
+    ["tlsa", [`3 1 1 ${"cd".repeat(32)}`], "different"],
+    ["tlsa", [], "missing"],
+    ["mta-sts", ["v=STSv1; id=1;"], "ok"],
+    ["mta-sts", ["v=STSv1; id=2"], "different"],
+    ["mta-sts", ["v=STSv1"], "different"],
+    ["mta-sts", [], "missing"],
+    ["mta-sts-host", ["192.0.2.1"], "ok"],
+    ["mta-sts-host", [], "missing"],
+    ["tls-rpt", ["v=TLSRPTv1; rua=mailto:a@b.test"], "ok"],
+    ["tls-rpt", ["v=TLSRPTv1; rua=ftp:x"], "different"],
+    ["tls-rpt", [], "missing"],
+  ];
+  for (const [kind, found, expected] of cases) {
+    assert.equal(state(record(kind), found), expected, `${kind} ${found.join()}`);
+  }
 });

@@ -1,7 +1,8 @@
 /** What our domains need to be believed: DKIM keys, DNS records, and the reports of others about them. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { keyName, keyRecord, newKeyPair, startSigning } from "../../../delivery/dkim_keys.ts";
-import { checkRecord, wantedRecords } from "../../../delivery/domain_records.ts";
+import { askedType, checkRecord, RECORD_KINDS, wantedRecords } from "../../../delivery/domain_records.ts";
+import { TYPE_CODES } from "../../../dns/rdata.ts";
 import type { DkimKeyRow } from "../../../storage/store.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
@@ -17,7 +18,6 @@ import {
   timeText,
 } from "../router.ts";
 
-const TXT = 16;
 const selector = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
 const keySchema = z.object({
   domain: z.string(),
@@ -29,6 +29,7 @@ const keySchema = z.object({
   record: z.string().openapi({ description: "text of the TXT record to publish" }),
 }).openapi("DkimKey");
 const recordSchema = z.object({
+  kind: z.enum(RECORD_KINDS),
   ...{ name: z.string(), type: z.string(), value: z.string(), purpose: z.string() },
 }).openapi("WantedRecord");
 const checkSchema = recordSchema.extend({
@@ -128,7 +129,7 @@ export function senderDomainRoutes({ services, directory }: RouteContext): Route
       method: "get",
       path: "/dns/records/{domain}",
       tags: ["DNS"],
-      summary: "Records that a domain should have for SPF, DKIM and DMARC",
+      summary: "Records that a domain should have",
       middleware: [needs("dns:read")],
       request: { params: domainParam },
       responses: {
@@ -139,7 +140,7 @@ export function senderDomainRoutes({ services, directory }: RouteContext): Route
     (c) => {
       const { domain } = c.req.valid("param");
       existing(domain);
-      return c.json({ items: wantedRecords(domain, store.directory.dkimKeys(domain)) }, 200);
+      return c.json({ items: wanted(domain) }, 200);
     },
   );
 
@@ -164,10 +165,12 @@ export function senderDomainRoutes({ services, directory }: RouteContext): Route
         throw new Problem(501, { fault: "no-server", detail: "only a running server has a resolver" });
       }
       const items = await Promise.all(
-        wantedRecords(domain, store.directory.dkimKeys(domain)).map(async (wanted) => {
-          const report = await queryDns({ name: wanted.name, type: TXT, trace: false });
+        wanted(domain).map(async (record) => {
+          const type = askedType(record);
+          const report = await queryDns({ name: record.name, type: TYPE_CODES[type], trace: false });
           const known = ["found", "no-data", "no-such-domain"].includes(report.result);
-          return checkRecord(wanted, known ? report.records.map(textOfRecord) : null);
+          const found = type === "TXT" ? report.records.map(textOfRecord) : report.records;
+          return checkRecord(record, known ? found : null);
         }),
       );
       return c.json({ items }, 200);
@@ -220,6 +223,11 @@ export function senderDomainRoutes({ services, directory }: RouteContext): Route
       );
     },
   );
+
+  function wanted(domain: string) {
+    const own = services.own === null ? null : services.own();
+    return wantedRecords(domain, { keys: store.directory.dkimKeys(domain), own });
+  }
 
   function existing(domain: string): void {
     if (store.directory.domain(domain) === null) {

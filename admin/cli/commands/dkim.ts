@@ -118,7 +118,7 @@ export function dkimCommands(commands: Commands): void {
 export function domainRecordCommands(commands: Commands, dns: Command): void {
   commands.leaf(dns, {
     usage: "records <domain>",
-    about: "records for SPF, DKIM and DMARC that the domain should have",
+    about: "records that the domain should have: MX, SPF, DKIM, DMARC, TLSA, MTA-STS, TLS reports",
     work: async (shell, domain = "") => {
       const { items: records } = await shell.get(`/dns/records/${segment(domain)}`) as { items: Wanted[] };
       shell.print(records, records.map((one) => `; ${cell(one.purpose)}\n${zoneLine(one)}`).join("\n"));
@@ -131,7 +131,14 @@ export function domainRecordCommands(commands: Commands, dns: Command): void {
       const { items: checks } = await shell.get(`/dns/check/${segment(domain)}`) as { items: Checked[] };
       shell.print(
         checks,
-        checks.map(({ state, name, text }) => `${state.padEnd(10)} ${cell(name)}  ${cell(text)}`).join("\n"),
+        checks.map((check) => {
+          const line = `${check.state.padEnd(10)} ${check.type.padEnd(5)} ${cell(check.name)}  ${
+            cell(check.text)
+          }`;
+          return check.state === "missing" || check.state === "different"
+            ? `${line}\n           publish: ${zoneLine(check)}`
+            : line;
+        }).join("\n"),
       );
     },
   });
@@ -143,7 +150,8 @@ function keysText(keys: readonly Key[]): string {
   ).join("\n");
 }
 
-/** Strings of a TXT record hold 255 octets (RFC 1035 3.3). */
+/** As in a zone file; strings of a TXT record hold 255 octets (RFC 1035 3.3). */
 function zoneLine({ name, type, value }: Pick<Wanted, "name" | "type" | "value">): string {
+  if (type !== "TXT") return `${name}. ${type} ${value}`;
   return `${name}. ${type} ${(value.match(/.{1,255}/g) ?? [""]).map((part) => `"${part}"`).join(" ")}`;
 }
