@@ -50,7 +50,7 @@ export class Conversation {
     const reply = await conversation.#reply();
     if (reply.kind !== "options") throw new MilterFault(`${reply.kind} to the negotiation`);
     if (reply.version < 2) throw new MilterFault(`protocol version ${reply.version}`);
-    if ((reply.actions & ~ACTIONS) !== 0) throw new MilterFault("it wants to do what is not offered");
+    // Some (rspamd) name every action they know, whatever was offered: what they then do is looked at.
     conversation.#steps = reply.steps & ALL_STEPS;
     return conversation;
   }
@@ -91,6 +91,8 @@ export class Conversation {
         case "quarantine":
           change(reply);
           break;
+        case "envelope":
+          throw new MilterFault("it changes sender or recipients, which was not offered");
         case "options":
         case "skip":
           throw new MilterFault(`${reply.kind} at the end of the message`);

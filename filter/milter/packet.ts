@@ -104,7 +104,9 @@ export type MilterReply =
   | { readonly kind: "insert-header"; readonly index: number; readonly name: string; readonly value: string }
   | { readonly kind: "change-header"; readonly index: number; readonly name: string; readonly value: string }
   | { readonly kind: "body"; readonly octets: Uint8Array }
-  | { readonly kind: "quarantine"; readonly reason: string };
+  | { readonly kind: "quarantine"; readonly reason: string }
+  /** Sender or recipients are to be changed: not one of {@linkcode ACTIONS}. */
+  | { readonly kind: "envelope" };
 
 const PLAIN: Readonly<
   Record<string, "continue" | "accept" | "reject" | "tempfail" | "discard" | "progress" | "skip">
@@ -142,6 +144,11 @@ export function parseReply({ command, data }: Packet): MilterReply | null {
     }
     case "b":
       return { kind: "body", octets: data };
+    case "+":
+    case "2":
+    case "-":
+    case "e":
+      return { kind: "envelope" };
     case "q":
       return { kind: "quarantine", reason: textOf(data) };
     default:

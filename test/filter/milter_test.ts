@@ -16,10 +16,12 @@ class Played {
   readonly heard: string[] = [];
   #play: Play;
   #steps: number;
+  #actions: number;
 
-  constructor(play: Play, steps = 0) {
+  constructor(play: Play, steps = 0, actions = 0x33) {
     this.#play = play;
     this.#steps = steps;
+    this.#actions = actions;
   }
 
   connect = (): Promise<MilterStream> => {
@@ -39,7 +41,7 @@ class Played {
           if (command !== "D" && command !== "O") {
             this.heard.push(`${command} ${text.replaceAll("\0", "|")}`.trim());
           }
-          if (command === "O") out.push(encodePacket("O", uint32(6, 0x33, this.#steps)));
+          if (command === "O") out.push(encodePacket("O", uint32(6, this.#actions, this.#steps)));
           else if (command !== "D") out.push(...this.#play(command, text));
         }
         wake();
@@ -185,6 +187,18 @@ Deno.test("a milter that is silent, gone or mad is on_failure, and never a fault
   for (const play of plays) {
     const one = check(new Played(play), "defer");
     assert.equal((await one.run(facts("mail"))).action, "defer");
+    one.close!();
+  }
+});
+
+Deno.test("a milter may name actions that were not offered, and fails when it takes one", async () => {
+  for (
+    const [reply, action] of [["c", "continue"], ["+", "defer"], ["-", "defer"], ["e", "defer"]] as const
+  ) {
+    const play: Play = (said) => said === "E" ? [say(reply, strings("<x@y.example>")), say("c")] : [say("c")];
+    const one = check(new Played(play, 0, 0x1ff), "defer");
+    await one.run(facts("mail"));
+    assert.equal((await one.run(facts("message"))).action, action, reply);
     one.close!();
   }
 });

@@ -1,8 +1,9 @@
-/** Debian's opendkim as a milter: it sees a message through the whole server and signs it. */
+/** Debian's opendkim and rspamd as milters: they see messages through the whole server, sign, mark, hold and refuse them. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
 import { literalText } from "../lib/imap_client.ts";
-import { runOk } from "../lib/program.ts";
+import { openStore } from "../../storage/open_store.ts";
+import { runOk, until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
 const OPENDKIM = "/usr/sbin/opendkim";
@@ -66,6 +67,92 @@ Deno.test("opendkim signs what passes, over one connection a session", async () 
     await server.stop();
     milter.kill("SIGTERM");
     await milter.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Texts that rspamd knows and answers with an action, whatever its rules. */
+const gtube = (first: "X" | "Y" | "Z") =>
+  `${first}JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X`;
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+Deno.test("rspamd refuses, marks, changes the subject, and quarantines", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "veredus-rspamd-" });
+  const ports = { refuses: freePort(), holds: freePort() };
+  const worker = (port: number, more: string) =>
+    `worker "rspamd_proxy" { bind_socket = "127.0.0.1:${port}"; milter = yes; timeout = 20s; count = 1; ${more}
+      upstream "local" { default = yes; self_scan = yes; } }\n`;
+  await Deno.writeTextFile(`${folder}/tld`, "example\ntest\n");
+  await Deno.writeTextFile(
+    `${folder}/rspamd.conf`,
+    `options { pidfile = "${folder}/pid"; filters = ""; url_tld = "${folder}/tld"; tempdir = "${folder}";
+      enable_test_patterns = true; control_socket = "${folder}/control mode=0600";
+      dns { nameserver = ["127.0.0.1:1"]; timeout = 0.1s; retransmits = 1; } }
+    logging { type = "console"; level = "error"; }
+    actions { reject = 15; add_header = 6; rewrite_subject = 8; subject = "[marked] %s"; }
+    ${worker(ports.refuses, "")}${worker(ports.holds, "quarantine_on_reject = true;")}`,
+  );
+  const rspamd = new Deno.Command("/usr/bin/rspamd", {
+    args: ["-f", "-i", "-c", `${folder}/rspamd.conf`],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const serve = (port: number) =>
+    RunningServer.start({
+      threads: 0,
+      config: {
+        filter: parseConfig(
+          `hostname: mx.example.test\nfilter: { checks: [{ check: milter, at: "127.0.0.1:${port}", timeout: 20s, on_failure: defer }] }`,
+          "/veredus.yaml",
+        ).filter,
+      },
+    });
+  const send = async (server: RunningServer, text: string) => {
+    const client = await server.smtp();
+    const message = "From: x@elsewhere.test\r\nTo: alice@example.test\r\nSubject: hello\r\n" +
+      `Date: Mon, 23 Nov 2026 20:09:29 +0000\r\nMessage-ID: <a@elsewhere.test>\r\n\r\n${text}\r\n`;
+    const { code } = await client.send("x@elsewhere.test", ["alice@example.test"], message);
+    await client.quit();
+    return code;
+  };
+  const inbox = async (server: RunningServer) => {
+    const reader = await server.imap("alice");
+    await reader.ok("SELECT INBOX");
+    const { untagged } = await reader.ok("UID FETCH 1:* (BODY.PEEK[])");
+    await reader.logout();
+    return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
+  };
+  const [refuses, holds] = [await serve(ports.refuses), await serve(ports.holds)];
+  try {
+    for (const port of Object.values(ports)) {
+      await until("rspamd listens", async () => {
+        const conn = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => null);
+        conn?.close();
+        return conn === null ? null : true;
+      }, 60_000);
+    }
+    assert.equal(await send(refuses, gtube("X")), 554);
+    for (const text of ["plain", gtube("Y"), gtube("Z")]) assert.equal(await send(refuses, text), 250, text);
+    const [plain = "", marked = "", renamed = ""] = await inbox(refuses);
+    assert.doesNotMatch(plain, /^X-Spam/m);
+    assert.match(marked, /^X-Spam: Yes\r$/m);
+    assert.match(renamed, /^Subject: \[marked\] hello\r$/m);
+    assert.doesNotMatch(renamed, /^Subject: hello\r$/m);
+    assert.equal(await send(holds, gtube("X")), 250);
+    assert.deepEqual(await inbox(holds), []);
+    const store = openStore({ folder: holds.server.folder, writer: holds.server.writer });
+    const [row] = store.queue.list({ state: "held" }, { afterRecipientId: 0, limit: 5 });
+    assert.match(row!.lastReply, /^quarantine: milter: /);
+    await store.close();
+  } finally {
+    await Promise.all([refuses.stop(), holds.stop()]);
+    rspamd.kill("SIGTERM");
+    await rspamd.status;
     await Deno.remove(folder, { recursive: true });
   }
 });
