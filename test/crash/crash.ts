@@ -4,26 +4,28 @@
  *
  *   deno task crash [--kills 20] [--seed N] [--threads N] [--keep]
  *
- * Load: SMTP deliveries to one and to two recipients, IMAP changes in folders of their own (imap_worker.ts),
- * submissions that the queue sends on to a counting sink. The shapes of threads take turns, and some kills come while
- * it starts. After every kill `verify` reads the dead server's data.
+ * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
+ * a group, and by LMTP; IMAP changes in folders of their own (imap_worker.ts); submissions. What leaves goes by the queue to a
+ * counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
+ * dead server's data.
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { FactsBuilder } from "../../message/facts.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
 import { verify } from "../../storage/verify.ts";
-import { ImapClient, literalText } from "../lib/imap_client.ts";
+import { ImapClient } from "../lib/imap_client.ts";
 import { freeOffset, type ServerOptions, ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
+import { ALICE, BOB, EVERYONE, LMTP_PORT, MIXED, PASSWORD, TEAM } from "./addresses.ts";
 import { GrowingCounters } from "./counters.ts";
 import { ImapWorker } from "./imap_worker.ts";
-import { markerOf, messageOf } from "./messages.ts";
+import { GROUP_MARK, Inbox } from "./inbox.ts";
+import { messageOf } from "./messages.ts";
 import { Random } from "./random.ts";
 import { Sink } from "./sink.ts";
 
-const ALICE = "alice@example.test";
-const BOB = "bob@example.test";
-const PASSWORD = "secret";
+const SERVER = fileURLToPath(import.meta.resolve("./server.ts"));
 /** Of the server's log, shown with a finding. */
 const MAX_OUTPUT = 5_000;
 /** A message the sink accepted this long before a kill is off the queue for good. */
@@ -38,13 +40,6 @@ const { values } = parseArgs({
   },
 });
 
-/** One INBOX: what was acknowledged for it, and what was checked and expunged. */
-interface Inbox {
-  readonly login: string;
-  readonly acknowledged: Set<string>;
-  readonly removed: Set<string>;
-}
-
 class CrashRun {
   readonly random: Random;
   readonly findings: string[] = [];
@@ -56,7 +51,8 @@ class CrashRun {
   /** When each process was killed, by its number. */
   #deaths = new Map<number, number>();
   delivered = 0;
-  #inboxes: Inbox[] = [ALICE, BOB].map((login) => ({ login, acknowledged: new Set(), removed: new Set() }));
+  readonly #alice = new Inbox(ALICE);
+  readonly #bob = new Inbox(BOB);
   #counters = new GrowingCounters(this.dataDir);
   #offset = freeOffset();
   #serial = 0;
@@ -84,6 +80,7 @@ class CrashRun {
       dataDir: this.dataDir,
       offset: this.#offset,
       password: PASSWORD,
+      command: [Deno.execPath(), "run", "-A", SERVER],
       args: ["--relay", `127.0.0.1:${this.sink.port}`, "--threads", threads],
     };
   }
@@ -99,6 +96,7 @@ class CrashRun {
     let dead = false;
     const work = [
       ...Array.from({ length: 4 }, () => this.#deliver(server)),
+      this.#deliverByLmtp(server),
       ...Array.from({ length: 2 }, () => this.#submit(server)),
       ...this.imapWorkers.map(async (worker) =>
         worker.run(await ImapClient.connect(server.port(143), { login: BOB, password: PASSWORD }))
@@ -124,15 +122,49 @@ class CrashRun {
   async #deliver(server: ServerProcess): Promise<never> {
     const client = await SmtpClient.connect(server.port(25));
     for (;;) {
-      const inboxes = this.random.chance(0.25) ? this.#inboxes : this.#inboxes.slice(0, 1);
-      const marker = `${inboxes.length === 1 ? "d" : "both"}-${++this.#serial}`;
-      const reply = await client.send(
-        "sender@other.test",
-        inboxes.map(({ login }) => login),
-        messageOf(marker),
-      );
+      const { mark, to, acknowledge } = this.#anyDelivery();
+      const marker = `${mark}${++this.#serial}`;
+      const reply = await client.send("sender@other.test", to, messageOf(marker));
       if (reply.code !== 250) throw new Error(`delivery: ${reply.code} ${reply.lines.join(" ")}`);
-      for (const { acknowledged } of inboxes) acknowledged.add(marker);
+      acknowledge(marker);
+    }
+  }
+
+  /** To whom, how its markers begin, and what an acknowledged one promises. */
+  #anyDelivery(): { mark: string; to: string[]; acknowledge: (marker: string) => void } {
+    const [alice, bob] = [this.#alice, this.#bob];
+    const toBoth = (marker: string) => [alice, bob].forEach(({ acknowledged }) => acknowledged.add(marker));
+    const kind = this.random.between(0, 99);
+    if (kind < 15) return { mark: "both-", to: [ALICE, BOB], acknowledge: toBoth };
+    if (kind < 30) return { mark: "both-", to: [EVERYONE], acknowledge: toBoth };
+    if (kind < 40) {
+      const acknowledge = (marker: string) => {
+        bob.acknowledged.add(marker);
+        this.submitted.add(marker);
+      };
+      return { mark: "mixed-", to: [MIXED], acknowledge };
+    }
+    if (kind < 50) {
+      const acknowledge = (marker: string) => {
+        for (const { awaited } of [alice, bob]) awaited.add(marker);
+        this.submitted.add(marker);
+      };
+      return { mark: GROUP_MARK, to: [TEAM], acknowledge };
+    }
+    return { mark: "d-", to: [ALICE], acknowledge: (marker) => alice.acknowledged.add(marker) };
+  }
+
+  /** A reply for each recipient; all of them or none are filed. */
+  async #deliverByLmtp(server: ServerProcess): Promise<never> {
+    const client = await SmtpClient.connect(server.port(LMTP_PORT), { greeting: "LHLO" });
+    for (;;) {
+      const marker = `both-lmtp-${++this.#serial}`;
+      const first = await client.send("sender@other.test", [ALICE, BOB], messageOf(marker));
+      for (const { code, lines } of [first, await client.reply()]) {
+        if (code !== 250) throw new Error(`LMTP: ${code} ${lines.join(" ")}`);
+      }
+      for (const { acknowledged } of [this.#alice, this.#bob]) acknowledged.add(marker);
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
 
@@ -150,42 +182,17 @@ class CrashRun {
 
   /** Both INBOXes against what was acknowledged; a message to both is in both or in none. */
   async checkDeliveries(server: ServerProcess): Promise<void> {
-    const [alice, bob] = [await this.#checkInbox(server, 0), await this.#checkInbox(server, 1)];
+    const alice = await this.#alice.check(server, this.findings);
+    const bob = await this.#bob.check(server, this.findings);
+    this.delivered += alice.size + bob.size;
     const half = alice.symmetricDifference(bob);
     for (const marker of half) {
       if (marker.startsWith("both-")) this.findings.push(`${marker} reached one of its two recipients`);
     }
   }
 
-  /** Reads an INBOX, checks it, and expunges what was checked. */
-  async #checkInbox(server: ServerProcess, which: 0 | 1): Promise<Set<string>> {
-    const { login, acknowledged, removed } = this.#inboxes[which]!;
-    const client = await ImapClient.connect(server.port(143), { login, password: PASSWORD });
-    await client.ok("SELECT INBOX");
-    const seen = new Set<string>();
-    for (const response of (await client.ok("UID FETCH 1:* (UID BODY.PEEK[])")).untagged) {
-      if (response.literals.length === 0) continue;
-      const marker = markerOf(literalText(response));
-      const where = `INBOX of ${login}`;
-      if (marker === null) this.findings.push(`${where}: octets differ in ${response.line.slice(0, 60)}`);
-      else if (removed.has(marker)) this.findings.push(`${where}: ${marker} was expunged and is back`);
-      else if (seen.has(marker)) this.findings.push(`${where}: ${marker} is there twice`);
-      else seen.add(marker);
-    }
-    for (const marker of acknowledged) {
-      if (!seen.has(marker)) {
-        this.findings.push(`INBOX of ${login}: ${marker} was acknowledged and is missing`);
-      }
-    }
-    this.delivered += seen.size;
-    acknowledged.clear();
-    if (seen.size > 0) {
-      await client.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)");
-      await client.ok("EXPUNGE");
-      for (const marker of seen) removed.add(marker);
-    }
-    await client.logout();
-    return seen;
+  get groupCopiesAgain(): number {
+    return this.#alice.again + this.#bob.again;
   }
 
   async checkFolders(server: ServerProcess): Promise<void> {
@@ -194,14 +201,25 @@ class CrashRun {
     await client.logout();
   }
 
-  /** Waits until the sink has every submission; what stays away is a finding. */
-  async checkQueue(): Promise<void> {
+  /** Waits until sink and INBOXes have all that goes by the queue; what stays away is a finding. */
+  async checkQueue(server: ServerProcess): Promise<void> {
     const deadline = Date.now() + 60_000;
     const missing = () => [...this.submitted].filter((marker) => !this.sink.received.has(marker));
-    while (missing().length > 0 && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
+    const awaited = () =>
+      [this.#alice, this.#bob].flatMap(({ login, awaited }) =>
+        [...awaited].map((marker) => `${marker} of ${login}`)
+      );
+    while (missing().length + awaited().length > 0 && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await this.checkDeliveries(server);
     }
     for (const marker of missing()) this.findings.push(`queue: ${marker} was acknowledged and never sent on`);
+    for (const copy of awaited()) this.findings.push(`group: ${copy} was acknowledged and never filed`);
+    // Both legs of an alias are one transaction, acknowledged or not.
+    const mixed = (markers: Iterable<string>) =>
+      new Set([...markers].filter((marker) => marker.startsWith("mixed-")));
+    const halves = mixed(this.#bob.removed).symmetricDifference(mixed(this.sink.received.keys()));
+    for (const marker of halves) this.findings.push(`alias: ${marker} reached one of its two targets`);
     this.checkDuplicates();
   }
 
@@ -262,7 +280,7 @@ try {
       );
     }
   }
-  await run.checkQueue();
+  await run.checkQueue(server);
 } finally {
   await run.end();
 }
@@ -271,7 +289,8 @@ const twice = [...run.sink.received.values()].reduce((sum, times) => sum + times
 for (const finding of run.findings) console.error(finding);
 console.log(
   `${run.kills} kills in ${Math.round((Date.now() - begin) / 1000)} s: ${run.delivered} deliveries, ` +
-    `${operations} IMAP changes, ${run.submitted.size} submissions acknowledged; ${twice} sent on twice; ` +
+    `${operations} IMAP changes, ${run.submitted.size} submissions acknowledged; ${twice} sent on twice, ` +
+    `${run.groupCopiesAgain} copies of a group filed again; ` +
     `${run.findings.length} findings`,
 );
 const failed = run.findings.length > 0 ? 1 : 0;

@@ -14,14 +14,14 @@ export class SmtpClient {
     this.wire = wire;
   }
 
-  /** Connects, reads the greeting and says EHLO. */
+  /** Connects, reads the greeting and says EHLO, or LHLO (RFC 2033). */
   static async connect(
     port: number,
-    options: { hostname?: string; timeoutMs?: number } = {},
+    options: { hostname?: string; timeoutMs?: number; greeting?: "EHLO" | "LHLO" } = {},
   ): Promise<SmtpClient> {
     const client = new SmtpClient(await Wire.connect(port, options));
     await client.expect(220);
-    await client.command("EHLO client.example", 250);
+    await client.command(`${options.greeting ?? "EHLO"} client.example`, 250);
     return client;
   }
 
