@@ -38,7 +38,9 @@ export type SearchKey =
   | { readonly kind: "body" | "text"; readonly needle: Uint8Array }
   | { readonly kind: "and"; readonly keys: readonly SearchKey[] }
   | { readonly kind: "or"; readonly left: SearchKey; readonly right: SearchKey }
-  | { readonly kind: "not"; readonly key: SearchKey };
+  | { readonly kind: "not"; readonly key: SearchKey }
+  /** RFC 6203. */
+  | { readonly kind: "fuzzy"; readonly key: SearchKey };
 
 /** What SEARCH RETURN asks for (RFC 4731, SAVE: RFC 5182); null is the plain SEARCH response. */
 export interface SearchReturn {
@@ -48,6 +50,8 @@ export interface SearchReturn {
   readonly count: boolean;
   readonly save: boolean;
   readonly partial: PartialRange | null;
+  /** RFC 6203 4. */
+  readonly relevancy: boolean;
 }
 
 /** What deciding a key costs: 0 the index, 1 a row, 2 the header octets, 3 all octets. */
@@ -80,6 +84,7 @@ export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
     case "or":
       return max(searchCost(key.left), searchCost(key.right));
     case "not":
+    case "fuzzy":
       return searchCost(key.key);
     default:
       return key satisfies never;
@@ -96,6 +101,7 @@ export function asksModSeq(key: SearchKey): boolean {
     case "or":
       return asksModSeq(key.left) || asksModSeq(key.right);
     case "not":
+    case "fuzzy":
       return asksModSeq(key.key);
     default:
       return false;
@@ -129,7 +135,24 @@ export function asksFacts(key: SearchKey): boolean {
     case "or":
       return asksFacts(key.left) || asksFacts(key.right);
     case "not":
+    case "fuzzy":
       return asksFacts(key.key);
+    default:
+      return false;
+  }
+}
+
+/** True when some key is FUZZY: only then there is a relevancy (RFC 6203 4). */
+export function asksFuzzy(key: SearchKey): boolean {
+  switch (key.kind) {
+    case "fuzzy":
+      return true;
+    case "and":
+      return key.keys.some(asksFuzzy);
+    case "or":
+      return asksFuzzy(key.left) || asksFuzzy(key.right);
+    case "not":
+      return asksFuzzy(key.key);
     default:
       return false;
   }

@@ -37,6 +37,7 @@ const RETURN_ALL: SearchReturn = {
   count: false,
   save: false,
   partial: null,
+  relevancy: false,
 };
 const NONE: ReadonlySet<string> = new Set();
 

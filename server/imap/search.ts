@@ -17,12 +17,15 @@ import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./cont
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
+import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
 import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
 const DAY = 86_400_000;
+/** Relevancy of what was found without its text. */
+const UNREAD = 1;
 
 /** True, false, or null when the evidence at hand does not decide. */
 type Verdict = boolean | null;
@@ -76,7 +79,8 @@ export async function findMessages(
     return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   }
   const ruledOut: RuledOut = new Map();
-  const judge = compile(command.key, { selected, now: context.now(), ruledOut });
+  const scores: FuzzyScore[] = [];
+  const judge = compile(command.key, { selected, now: context.now(), ruledOut, fuzzy: false, scores });
   if (judge === null) return null;
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
@@ -90,7 +94,7 @@ export async function findMessages(
   const progress = new Progress(context, undecided.length);
   for (let at = 0; at < undecided.length; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
-    await byRows(context, { selected, judge, hits, batch, cost, withFacts, state });
+    await byRows(context, { selected, judge, hits, batch, cost, withFacts, state, scores });
     progress.add(batch.length);
   }
   undecided = [];
@@ -123,7 +127,7 @@ async function byIndex(
       text: null,
       facts: null,
     });
-    if (verdict === true) hits.push({ sequence, uid });
+    if (verdict === true) hits.push({ sequence, uid, relevancy: UNREAD });
     else if (verdict === null) undecided.push({ sequence, uid });
   };
   const last = among === undefined ? view.exists : among.length;
@@ -146,9 +150,10 @@ async function byRows(
     readonly cost: number;
     readonly withFacts: boolean;
     readonly state: { broken: boolean };
+    readonly scores: readonly FuzzyScore[];
   },
 ): Promise<void> {
-  const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state } = search;
+  const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state, scores } = search;
   const { messages } = context.store;
   const uids = rangesOf(batch.map(({ uid }) => uid));
   const rows = messages.rows(mailbox.id, uids, { limit: batch.length, withImap: cost === 3 });
@@ -172,14 +177,17 @@ async function byRows(
       facts: facts.get(uid) ?? null,
     };
     try {
+      let text: MessageText | null = null;
       let verdict = judge(evidence);
       if (verdict === null) {
-        verdict = judge({ ...evidence, text: await readMessageText(context.store.blobs, row, "header") });
+        text = await readMessageText(context.store.blobs, row, "header");
+        verdict = judge({ ...evidence, text });
       }
       if (verdict === null) {
-        verdict = judge({ ...evidence, text: await readMessageText(context.store.blobs, row, "all") });
+        text = await readMessageText(context.store.blobs, row, "all");
+        verdict = judge({ ...evidence, text });
       }
-      if (verdict === true) hits.push({ sequence, uid });
+      if (verdict === true) hits.push({ sequence, uid, relevancy: relevancyOf(scores, text) });
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       state.broken = true;
@@ -197,6 +205,10 @@ interface Scene {
   readonly now: number;
   /** Filled while the search runs. */
   readonly ruledOut: RuledOut;
+  /** Inside of FUZZY. */
+  readonly fuzzy: boolean;
+  /** Filled with one for each fuzzy text key. */
+  readonly scores: FuzzyScore[];
 }
 
 /** The tree as a function; null when a sequence number is out of range. */
@@ -243,6 +255,8 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
           ? null
           : facts !== null && (key.of === "EMAILID" ? emailId(facts) : threadId(facts)) === key.id;
     case "header": {
+      const fuzzy = scene.fuzzy ? compileFuzzy(key, scene) : null;
+      if (fuzzy !== null) return fuzzy;
       const needle = decodeNeedle(key.needle);
       if (needle === null) return () => false;
       return ({ uid, text }) => {
@@ -252,6 +266,8 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
     }
     case "body":
     case "text": {
+      const fuzzy = scene.fuzzy ? compileFuzzy(key, scene) : null;
+      if (fuzzy !== null) return fuzzy;
       const needle = decodeNeedle(key.needle);
       if (needle === null) return () => false;
       const whole = key.kind === "text";
@@ -294,9 +310,24 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
         return verdict === null ? null : !verdict;
       };
     }
+    case "fuzzy":
+      return compile(key.key, { ...scene, fuzzy: true });
     default:
       return key satisfies never;
   }
+}
+
+/** Null for a key without words, which is matched exactly. */
+function compileFuzzy(key: TextKey, { ruledOut, scores }: Scene): Judge | null {
+  const wanted = wantedOf(key);
+  if (wanted === null) return null;
+  const score = fuzzyScore(key, wanted);
+  scores.push(score);
+  return ({ uid, text }) => {
+    if (text === null) return isRuledOut(ruledOut, key, uid) ? false : null;
+    const found = score(text);
+    return found === null ? null : found > 0;
+  };
 }
 
 /** Dates compare by day, without time and zone (RFC 3501 6.4.4). */

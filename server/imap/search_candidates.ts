@@ -6,9 +6,10 @@
  */
 import type { SearchKey } from "../../protocols/imap/search_program.ts";
 import type { Candidates, IndexQuestion } from "../../search/index_reader.ts";
-import { decodeNeedle } from "../../search/message_text.ts";
-import { substringQuery } from "../../search/query.ts";
+import { decodeNeedle, WORD_FIELDS } from "../../search/message_text.ts";
+import { substringQuery, wordsQuery } from "../../search/query.ts";
 import { type ImapContext, selectedOf } from "./context.ts";
+import { wantedOf } from "./search_fuzzy.ts";
 
 const WORTH_ASKING = 10;
 /** Keys of one search that are looked up; what the others would rule out is read. */
@@ -41,21 +42,31 @@ export async function askIndex(
   }
 }
 
-function* questionsOf(key: SearchKey): Generator<[SearchKey, IndexQuestion]> {
+function* questionsOf(key: SearchKey, fuzzy = false): Generator<[SearchKey, IndexQuestion]> {
   switch (key.kind) {
     case "and":
-      for (const part of key.keys) yield* questionsOf(part);
+      for (const part of key.keys) yield* questionsOf(part, fuzzy);
       return;
     case "or":
-      yield* questionsOf(key.left);
-      yield* questionsOf(key.right);
+      yield* questionsOf(key.left, fuzzy);
+      yield* questionsOf(key.right, fuzzy);
       return;
     case "not":
-      yield* questionsOf(key.key);
+      yield* questionsOf(key.key, fuzzy);
+      return;
+    case "fuzzy":
+      yield* questionsOf(key.key, true);
       return;
     case "header":
     case "body":
     case "text": {
+      const wanted = fuzzy ? wantedOf(key) : null;
+      if (wanted !== null) {
+        if (key.kind === "header" && !WORD_FIELDS.has(key.field)) return;
+        const match = wordsQuery(wanted);
+        if (match !== null) yield [key, { tables: ["words"], match }];
+        return;
+      }
       const needle = decodeNeedle(key.needle);
       const match = needle === null ? null : substringQuery(needle);
       if (match !== null) yield [key, { tables: TABLES[key.kind], match }];

@@ -13,6 +13,8 @@ import type { ImapContext, Selected } from "./context.ts";
 export interface Candidate {
   readonly sequence: number;
   readonly uid: number;
+  /** 1 to 100 (RFC 6203); of hits only. */
+  readonly relevancy?: number;
 }
 
 export interface SearchRequest {
@@ -39,9 +41,9 @@ export async function answerFound(
   if (returns === null) {
     pieces = formatFound(name, numbersOf(hits), { modSeq: modSeqOf(hits) });
   } else {
-    const { min, max, all, count, partial } = returns;
+    const { min, max, all, count, partial, relevancy } = returns;
     // RFC 5182 2.2: SAVE alone is answered by the tagged OK only.
-    if (!min && !max && !all && !count && partial === null) return;
+    if (!min && !max && !all && !count && partial === null && !relevancy) return;
     const first = hits.slice(0, 1), last = hits.slice(-1);
     const part = partial === null ? [] : partOf(hits, partial);
     // RFC 4731 3.2: with MIN or MAX alone it is the MODSEQ of what is named.
@@ -57,6 +59,9 @@ export async function answerFound(
         ? null
         : { range: formatPartialRange(partial), numbers: rangesOf(numbersOf(part)) },
       modSeq: modSeqOf(named),
+      relevancies: relevancy
+        ? (all || partial === null ? hits : part).map((hit) => hit.relevancy ?? 1)
+        : null,
     });
   }
   for (const piece of pieces) {

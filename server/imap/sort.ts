@@ -70,6 +70,7 @@ async function valuesOf(context: ImapContext, hits: readonly Candidate[], { by }
     }
     return values;
   }
+  if (by === "RELEVANCY") return hits.map(({ relevancy = 1 }) => -relevancy); // RFC 6203 6: the highest first
   const wanted = { dates: by !== "SUBJECT", subjects: by === "SUBJECT", threads: false };
   await eachPage(context, hits, wanted, (place, columns, at) => {
     if (by === "SUBJECT") values[place] = casemap(baseSubject(columns.subjects[at]!).base);

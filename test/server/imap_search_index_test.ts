@@ -20,7 +20,7 @@ function literal(text: string): string {
 
 function key(random: Random, depth = 0): string {
   const needle = literal(needleOf(random));
-  switch (random.below(depth > 2 ? 5 : 10)) {
+  switch (random.below(depth > 2 ? 7 : 12)) {
     case 0:
       return `SUBJECT ${needle}`;
     case 1:
@@ -31,12 +31,16 @@ function key(random: Random, depth = 0): string {
     case 4:
       return `TEXT ${needle}`;
     case 5:
-      return `NOT ${key(random, depth + 1)}`;
+      return `FUZZY TEXT ${needle}`;
     case 6:
-      return `OR ${key(random, depth + 1)} ${key(random, depth + 1)}`;
+      return `FUZZY (OR SUBJECT ${needle} OR BODY ${needle} HEADER X-Word ${needle})`;
     case 7:
-      return `(SEEN ${key(random, depth + 1)})`;
+      return `NOT ${key(random, depth + 1)}`;
     case 8:
+      return `OR ${key(random, depth + 1)} ${key(random, depth + 1)}`;
+    case 9:
+      return `(SEEN ${key(random, depth + 1)})`;
+    case 10:
       return `(${key(random, depth + 1)} ${key(random, depth + 1)})`;
     default:
       return `(OR UNSEEN ${key(random, depth + 1)} TEXT ${needle})`;

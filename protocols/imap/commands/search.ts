@@ -1,5 +1,5 @@
 /**
- * SEARCH and UID SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, RFC 5182; OLDER, YOUNGER: RFC 5032; MODSEQ: RFC 7162): keys to a tree.
+ * SEARCH and UID SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, RFC 5182; OLDER, YOUNGER: RFC 5032; MODSEQ: RFC 7162; FUZZY: RFC 6203): keys to a tree.
  *
  * Strings stay octets in the charset of the command; who runs the search decodes them. Pure. Limits:
  * `MAX_SEARCH_KEYS` keys, `MAX_SEARCH_DEPTH` levels of parentheses, NOT and OR (search_program.ts).
@@ -18,7 +18,13 @@ import {
   string,
 } from "../lexer.ts";
 import { parsePartialRange, type PartialRange } from "../partial_range.ts";
-import { MAX_SEARCH_DEPTH, MAX_SEARCH_KEYS, type SearchKey, type SearchReturn } from "../search_program.ts";
+import {
+  asksFuzzy,
+  MAX_SEARCH_DEPTH,
+  MAX_SEARCH_KEYS,
+  type SearchKey,
+  type SearchReturn,
+} from "../search_program.ts";
 import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
 
 const DAY = 86_400_000;
@@ -62,7 +68,9 @@ export function parseSearch(uid: boolean): (cursor: CommandCursor) => Command {
       charset = astring(cursor, "a charset").toUpperCase();
       cursor.space();
     }
-    return { name: "SEARCH", uid, returns, charset, key: searchTree(cursor) };
+    const key = searchTree(cursor);
+    if (returns?.relevancy && !asksFuzzy(key)) cursor.fail("FUZZY with RELEVANCY");
+    return { name: "SEARCH", uid, returns, charset, key };
   };
 }
 
@@ -71,7 +79,7 @@ export function searchTree(cursor: CommandCursor): SearchKey {
   return keys(cursor, { keys: MAX_SEARCH_KEYS }, 0);
 }
 
-const RETURN_OPTIONS = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"];
+const RETURN_OPTIONS = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY"];
 
 /** search-return-opts (RFC 4466 2.6.1). None at all is ALL (RFC 4731 3.1). */
 export function searchReturn(cursor: CommandCursor): SearchReturn {
@@ -95,6 +103,7 @@ export function searchReturn(cursor: CommandCursor): SearchReturn {
     count: words.includes("COUNT"),
     save: words.includes("SAVE"),
     partial,
+    relevancy: words.includes("RELEVANCY"),
   };
 }
 
@@ -127,6 +136,10 @@ function searchKey(cursor: CommandCursor, budget: { keys: number }, depth: numbe
   if (word === "NOT") {
     cursor.space();
     return not(searchKey(cursor, budget, depth + 1));
+  }
+  if (word === "FUZZY") {
+    cursor.space();
+    return { kind: "fuzzy", key: searchKey(cursor, budget, depth + 1) };
   }
   if (word === "OR") {
     cursor.space();

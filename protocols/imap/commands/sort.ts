@@ -2,9 +2,21 @@
 import { SP } from "../../../bytes/ascii.ts";
 import type { Command } from "../command.ts";
 import { astring, atom, type CommandCursor, list } from "../lexer.ts";
+import { asksFuzzy } from "../search_program.ts";
 import { searchReturn, searchTree } from "./search.ts";
 
-const KEYS = ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"] as const;
+const KEYS = [
+  "ARRIVAL",
+  "CC",
+  "DATE",
+  "FROM",
+  "SIZE",
+  "SUBJECT",
+  "TO",
+  "DISPLAYFROM",
+  "DISPLAYTO",
+  "RELEVANCY",
+] as const;
 const MAX_SORT_KEYS = 16;
 
 export interface SortKey {
@@ -25,7 +37,12 @@ export function parseSort(uid: boolean): (cursor: CommandCursor) => Command {
     cursor.space();
     const charset = astring(cursor, "a charset").toUpperCase();
     cursor.space();
-    return { name: "SORT", uid, returns, order, charset, key: searchTree(cursor) };
+    const key = searchTree(cursor);
+    // RFC 6203 6.
+    if ((returns?.relevancy || order.some(({ by }) => by === "RELEVANCY")) && !asksFuzzy(key)) {
+      cursor.fail("FUZZY with RELEVANCY");
+    }
+    return { name: "SORT", uid, returns, order, charset, key };
   };
 }
 

@@ -2,6 +2,7 @@
 import { formatRanges, type Ranges } from "../sequence_set.ts";
 
 const RANGES_PER_PIECE = 2_000;
+const SCORES_PER_PIECE = 8_000;
 
 /** The line in pieces of bounded size, so that a million hits are never one string. */
 export function* formatFound(
@@ -27,11 +28,13 @@ export interface EsearchResult {
   /** The range as it was asked for, and what it holds (RFC 9394 3.1). */
   readonly partial: { readonly range: string; readonly numbers: Ranges } | null;
   readonly modSeq: number | null;
+  /** Of the messages in ALL or PARTIAL, in their order (RFC 6203 4). */
+  readonly relevancies: readonly number[] | null;
 }
 
 /** ESEARCH (RFC 4731 3.1). MIN, MAX and ALL stand only where something was found. */
 export function* formatEsearch(result: EsearchResult): Generator<string> {
-  const { tag, uid, min, max, all, count, partial, modSeq } = result;
+  const { tag, uid, min, max, all, count, partial, modSeq, relevancies } = result;
   let head = `* ESEARCH (TAG "${tag}")${uid ? " UID" : ""}`;
   if (min !== null) head += ` MIN ${min}`;
   if (max !== null) head += ` MAX ${max}`;
@@ -45,6 +48,13 @@ export function* formatEsearch(result: EsearchResult): Generator<string> {
       yield* formatSet(` PARTIAL (${partial.range} `, partial.numbers);
       yield ")";
     }
+  }
+  if (relevancies !== null) {
+    yield " RELEVANCY (";
+    for (let at = 0; at < relevancies.length; at += SCORES_PER_PIECE) {
+      yield (at === 0 ? "" : " ") + relevancies.slice(at, at + SCORES_PER_PIECE).join(" ");
+    }
+    yield ")";
   }
   yield "\r\n";
 }

@@ -1,0 +1,55 @@
+/**
+ * FUZZY (RFC 6203): a text key is met by words in any order, each there or the beginning of one that is; how well gives
+ * the relevancy.
+ *
+ * Words are as search/words.ts has them: without case and marks. TEXT looks at the fields people read and at the body
+ * as a reader sees it. A key without a word in it is matched exactly, as are keys that are not about text (RFC 6203 5).
+ */
+import type { SearchKey } from "../../protocols/imap/search_program.ts";
+import { decodeNeedle, type MessageText } from "../../search/message_text.ts";
+import { type WantedWord, wantedWords, wordMatch } from "../../search/words.ts";
+
+export type TextKey = Extract<SearchKey, { kind: "header" | "body" | "text" }>;
+
+/** What a place counts: a subject says more of a message than a word somewhere in it. */
+const SUBJECT = 1, FIELDS = 0.8, BODY = 0.6, TOGETHER = 0.4;
+
+/** Between 0 (not met) and 1; null when the body is needed and was not read. */
+export type FuzzyScore = (text: MessageText) => number | null;
+
+/** The words of a key; null when it has none, or is not in UTF-8. */
+export function wantedOf(key: TextKey): readonly WantedWord[] | null {
+  const needle = decodeNeedle(key.needle);
+  const wanted = needle === null ? [] : wantedWords(needle);
+  return wanted.length === 0 ? null : wanted;
+}
+
+export function fuzzyScore(key: TextKey, wanted: readonly WantedWord[]): FuzzyScore {
+  switch (key.kind) {
+    case "header":
+      return (text) => wordMatch(text.fieldWords(key.field), wanted);
+    case "body":
+      return (text) => text.body === null ? null : wordMatch(text.bodyWords(), wanted);
+    case "text":
+      return (text) => {
+        if (text.body === null) return null;
+        const fields = text.fieldWords(null), body = text.bodyWords();
+        return Math.max(
+          SUBJECT * wordMatch(text.fieldWords("subject"), wanted),
+          FIELDS * wordMatch(fields, wanted),
+          BODY * wordMatch(body, wanted),
+          TOGETHER * wordMatch(fields.union(body), wanted),
+        );
+      };
+    default:
+      return key satisfies never;
+  }
+}
+
+/** 1 to 100, over all fuzzy text keys of a search; 100 where there is none, 1 where the text did not matter. */
+export function relevancyOf(scores: readonly FuzzyScore[], text: MessageText | null): number {
+  if (scores.length === 0) return 100;
+  const met = text === null ? [] : scores.map((score) => score(text) ?? 0).filter((score) => score > 0);
+  const mean = met.reduce((sum, score) => sum + score, 0) / Math.max(1, met.length);
+  return Math.max(1, Math.round(100 * mean));
+}
