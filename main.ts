@@ -10,6 +10,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { EXIT } from "./server/exit_codes.ts";
 import type { Hooks } from "./server/process/foreground.ts";
 import { frontEnds } from "./server/config/config.ts";
+import { later } from "./server/later.ts";
 import { startEarly } from "./server/threads/early.ts";
 
 const VERSION = denoJson.version;
@@ -26,14 +27,21 @@ if (
 
 const hooks: Hooks = {
   administer: async (server, options) =>
-    await (await import("./admin/serve.ts")).administer(server, { version: VERSION, ...options }),
+    await (await later<typeof import("./admin/serve.ts")>(new URL("./admin/serve.ts", import.meta.url)))
+      .administer(server, { version: VERSION, ...options }),
 };
 
 const context: CliContext = {
   version: VERSION,
   defaultConfigFile: DEFAULT_CONFIG_FILE,
-  dataOf: async (file) => (await import("./server/config/load.ts")).loadConfig(file).data,
-  becomeOwner: async (ids) => (await import("./server/process/become.ts")).becomeOwner(ids),
+  dataOf: async (file) =>
+    (await later<typeof import("./server/config/load.ts")>(
+      new URL("./server/config/load.ts", import.meta.url),
+    )).loadConfig(file).data,
+  becomeOwner: async (ids) =>
+    (await later<typeof import("./server/process/become.ts")>(
+      new URL("./server/process/become.ts", import.meta.url),
+    )).becomeOwner(ids),
 };
 
 const program = new Command("veredus")
@@ -59,10 +67,16 @@ program.command("start")
   .option("--supervise", "start the server again when it dies")
   .action(async ({ supervise, ...options }) => {
     if (supervise) {
-      const { supervise } = await import("./server/process/supervise.ts");
+      const { supervise } = await later<typeof import("./server/process/supervise.ts")>(
+        new URL("./server/process/supervise.ts", import.meta.url),
+      );
       Deno.exit(await supervise(Deno.args.filter((arg) => arg !== "--supervise")));
     }
-    Deno.exit(await (await import("./server/process/start.ts")).start(options, hooks));
+    Deno.exit(
+      await (await later<typeof import("./server/process/start.ts")>(
+        new URL("./server/process/start.ts", import.meta.url),
+      )).start(options, hooks),
+    );
   });
 
 program.command("serve")
@@ -70,7 +84,11 @@ program.command("serve")
   .option("--config <FILE>", "configuration file", DEFAULT_CONFIG_FILE)
   .option("--supervise", "start the server again when it dies, where no systemd does it")
   .action(async (options) =>
-    Deno.exit(await (await import("./server/process/serve.ts")).serve(options, hooks))
+    Deno.exit(
+      await (await later<typeof import("./server/process/serve.ts")>(
+        new URL("./server/process/serve.ts", import.meta.url),
+      )).serve(options, hooks),
+    )
   );
 
 program.command("service")
@@ -78,8 +96,12 @@ program.command("service")
   .option("--config <FILE>", "configuration file", DEFAULT_CONFIG_FILE)
   .action(async ({ config }) => {
     const [{ printServiceUnit }, { ownCommand }] = await Promise.all([
-      import("./server/process/service_unit.ts"),
-      import("./server/process/own_command.ts"),
+      later<typeof import("./server/process/service_unit.ts")>(
+        new URL("./server/process/service_unit.ts", import.meta.url),
+      ),
+      later<typeof import("./server/process/own_command.ts")>(
+        new URL("./server/process/own_command.ts", import.meta.url),
+      ),
     ]);
     Deno.exit(printServiceUnit(config, ownCommand()));
   });
@@ -88,14 +110,18 @@ const config = program.command("config").description("the configuration file");
 config.command("example")
   .description("print a commented configuration with every key")
   .action(async () => {
-    const { exampleConfig } = await import("./server/config/example.ts");
+    const { exampleConfig } = await later<typeof import("./server/config/example.ts")>(
+      new URL("./server/config/example.ts", import.meta.url),
+    );
     Deno.stdout.writeSync(new TextEncoder().encode(exampleConfig()));
   });
 config.command("check <file>")
   .description("say what is wrong with a configuration: file, line, column, key, value, what is allowed")
   .option("--json", "print JSON")
   .action(async (file, { json }) => {
-    const { checkConfig } = await import("./server/process/serve.ts");
+    const { checkConfig } = await later<typeof import("./server/process/serve.ts")>(
+      new URL("./server/process/serve.ts", import.meta.url),
+    );
     Deno.exit(checkConfig(file, { json: json === true }));
   });
 
@@ -113,7 +139,9 @@ program.command("version")
 
 async function run(): Promise<number> {
   const name = Deno.args[0] ?? "--help";
-  const cli = OWN.has(name) ? null : await import("./admin/cli/program.ts");
+  const cli = OWN.has(name) ? null : await later<typeof import("./admin/cli/program.ts")>(
+    new URL("./admin/cli/program.ts", import.meta.url),
+  );
   cli?.registerCommands(program, context);
   try {
     await program.parseAsync(Deno.args.length === 0 ? ["--help"] : Deno.args, { from: "user" });

@@ -2,8 +2,8 @@
  * `deno task compile`: one executable, `dist/veredus`, with the workers, the migrations and the native library of the
  * database inside.
  *
- * Everything main.ts can import is found by `deno compile` itself; entries of Workers are named here, found by reading
- * the sources. DENO_FOR_COMPILE names another Deno to compile with, where the one that runs this cannot download the
+ * What main.ts imports is found by `deno compile` itself; entries of Workers and modules imported later (later.ts) are
+ * named here, found by reading the sources. DENO_FOR_COMPILE names another Deno to compile with, where the one that runs this cannot download the
  * runtime it puts under the program (.ci/denort.sh).
  */
 import denoJson from "../deno.json" with { type: "json" };
@@ -42,7 +42,7 @@ export function compileArguments(output: string): string[] {
     "--allow-all",
     ENGINE_FLAGS,
     "--unstable-net", // reusePort and datagrams
-    ...workerEntries().flatMap((entry) => ["--include", entry]),
+    ...[...workerEntries(), ...laterEntries()].flatMap((entry) => ["--include", entry]),
     "--output",
     output,
     "main.ts",
@@ -90,6 +90,19 @@ export function workerEntries(): string[] {
     .filter((file) => file.endsWith("_worker.ts"))
     .map((file) => relative(ROOT, file))
     .sort();
+}
+
+/** Modules whose import the compiler does not foresee, by the types of {@linkcode later}. */
+export function laterEntries(): string[] {
+  const files = [
+    join(ROOT, "main.ts"),
+    ...SOURCE_FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))]),
+  ];
+  const entries = files.filter((file) => file.endsWith(".ts")).flatMap((file) =>
+    [...Deno.readTextFileSync(file).matchAll(/\blater<\s*typeof import\(\s*"([^"]+)"/g)]
+      .map((match) => relative(ROOT, join(dirname(file), match[1]!)))
+  );
+  return [...new Set(entries)].sort();
 }
 
 function* sources(folder: string): Generator<string> {

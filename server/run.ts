@@ -26,6 +26,7 @@ import {
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
 import { type DnsReport, reportQuery } from "../dns/report.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
+import { later } from "./later.ts";
 import { claimPort } from "./bind.ts";
 import { endEarly } from "./threads/early.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
@@ -250,8 +251,12 @@ async function startShape(settings: PartSettings, options: ServerOptions): Promi
   // Main of the threaded shape never loads the protocol drivers: they cost time and memory.
   try {
     return shape.frontEnds === 0
-      ? await (await import("./threads/single.ts")).startSingle(shape)
-      : await (await import("./threads/threaded.ts")).startThreaded(shape);
+      ? await (await later<typeof import("./threads/single.ts")>(
+        new URL("./threads/single.ts", import.meta.url),
+      )).startSingle(shape)
+      : await (await later<typeof import("./threads/threaded.ts")>(
+        new URL("./threads/threaded.ts", import.meta.url),
+      )).startThreaded(shape);
   } finally {
     endEarly();
   }

@@ -8,6 +8,7 @@ import { DataFolder } from "../../storage/data_folder.ts";
 import { LOG_LEVELS, type LogLevel } from "../../telemetry/log.ts";
 import { type Config, DEFAULT_LOGGING, isImplicitTls, type Protocol } from "../config/config.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
+import { later } from "../later.ts";
 import {
   DEFAULT_PORT_OFFSET,
   LOCAL_ACCOUNTS,
@@ -112,9 +113,13 @@ function relayOf(text: string): { host: string; port: number } | "bad" {
 
 async function hasPassword(data: string): Promise<boolean> {
   const [{ openReaderConnection }, { SqlDirectory }, { Statements }] = await Promise.all([
-    import("../../storage/database.ts"),
-    import("../../storage/directory.ts"),
-    import("../../storage/statements.ts"),
+    later<typeof import("../../storage/database.ts")>(new URL("../../storage/database.ts", import.meta.url)),
+    later<typeof import("../../storage/directory.ts")>(
+      new URL("../../storage/directory.ts", import.meta.url),
+    ),
+    later<typeof import("../../storage/statements.ts")>(
+      new URL("../../storage/statements.ts", import.meta.url),
+    ),
   ]);
   const connection = openReaderConnection(new DataFolder(data).database);
   try {

@@ -4,6 +4,7 @@ import { FrontendPart } from "../frontend_part.ts";
 import { MaildropLocks } from "../maildrop_locks.ts";
 import { Bans } from "../bans.ts";
 import { SharedBuckets } from "../shared_buckets.ts";
+import { later } from "../later.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import { WriterPart } from "../writer_part.ts";
 import type { IndexerPart } from "../indexer_part.ts";
@@ -43,17 +44,21 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
     throw error;
   }
   // Its modules are loaded when the ports are open: nobody waits for the queue.
-  queue = import("../queue_part.ts").then(({ QueuePart }) => {
-    const part = QueuePart.open(settings, writer.writer);
-    parts.push(part);
-    return part;
-  });
+  queue = later<typeof import("../queue_part.ts")>(new URL("../queue_part.ts", import.meta.url)).then(
+    ({ QueuePart }) => {
+      const part = QueuePart.open(settings, writer.writer);
+      parts.push(part);
+      return part;
+    },
+  );
   queue.catch((error) => {
     log.fatal("the queue cannot start: {error}", { error });
     options.onFatal(error instanceof Error ? error.message : String(error));
   });
   if (settings.config.search.index) {
-    indexer = queue.catch(() => {}).then(() => import("../indexer_part.ts")).then(({ IndexerPart }) => {
+    indexer = queue.catch(() => {}).then(() =>
+      later<typeof import("../indexer_part.ts")>(new URL("../indexer_part.ts", import.meta.url))
+    ).then(({ IndexerPart }) => {
       const part = IndexerPart.open(settings, writer.writer, { ownThread: false });
       parts.push(part);
       return part;

@@ -1,7 +1,8 @@
 /** What main of a threaded server loads: no protocol driver, no database, no web framework, no reader of YAML. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
+import { laterEntries } from "../../server/compile.ts";
 import { runOk } from "../lib/program.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -19,8 +20,11 @@ interface Graph {
   }[];
 }
 
-/** Modules and packages that are imported when the entry is, without what is imported on demand. */
-async function loadedBy(entry: string): Promise<Set<string>> {
+/**
+ * Modules and packages that are imported when the entry is; with `foreseen` also what an `import()` names there, which
+ * the runtime reads all the same.
+ */
+async function loadedBy(entry: string, { foreseen = false } = {}): Promise<Set<string>> {
   const { stdout } = await runOk(Deno.execPath(), ["info", "--json", entry], { cwd: ROOT });
   const graph = JSON.parse(stdout) as Graph;
   const modules = new Map(graph.modules.map((module) => [module.specifier, module]));
@@ -28,7 +32,7 @@ async function loadedBy(entry: string): Promise<Set<string>> {
   const seen = new Set(open);
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (const { specifier, code, isDynamic } of modules.get(next)?.dependencies ?? []) {
-      if (isDynamic || code === undefined) continue;
+      if ((isDynamic && !foreseen) || code === undefined) continue;
       const target = code.specifier ?? specifier;
       if (!seen.has(target)) open.push(target);
       seen.add(target);
@@ -48,4 +52,27 @@ Deno.test("main of a threaded server loads neither drivers nor the database nor 
     /libsql|drizzle|hono|zod|yaml|x509|clack|cli-progress|hash-wasm/.test(name)
   );
   assert.deepEqual(heavy, []);
+});
+
+Deno.test("the runtime foresees nothing of the administration, the drivers or the database when it starts main", async () => {
+  const read = new Set<string>();
+  for (const entry of STEPS.slice(0, 3)) {
+    for (const name of await loadedBy(entry, { foreseen: true })) read.add(name);
+  }
+  assert.ok(read.has("server/later.ts") && read.has("server/run.ts"), "the graph was not read");
+  const heavy = [...read].filter((name) =>
+    /^admin\/|^protocols\/(?!sasl\/)|^delivery\/|^message\/|^storage\/(libsql|database|writer|open_store)\.ts$/
+      .test(name) ||
+    /^server\/(imap|smtp|pop3|frontend_part|queue_part|indexer_part|writer_part)/.test(name) ||
+    /libsql|drizzle|hono|zod|yaml|clack|cli-progress|hash-wasm/.test(name)
+  );
+  assert.deepEqual(heavy, []);
+});
+
+Deno.test("what is imported later goes into the executable", () => {
+  const entries = laterEntries();
+  for (const name of ["admin/serve.ts", "server/process/start.ts", "server/threads/threaded.ts"]) {
+    assert.ok(entries.includes(name), name);
+  }
+  for (const name of entries) assert.ok(Deno.statSync(join(ROOT, name)).isFile, name);
 });
