@@ -2,7 +2,7 @@
  * Write operations: plain data that a thread sends to the one writer, and the results that come back.
  *
  * A result arrives only after the transaction that holds the operation is on stable storage. Each operation is
- * atomic (one SAVEPOINT inside the group): it happens whole or, on a fault, not at all. Everything here can be
+ * atomic (its group is run again around it): it happens whole or, on a fault, not at all. Everything here can be
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
 import type { FlagState } from "./changes.ts";

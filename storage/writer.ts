@@ -1,11 +1,12 @@
 /**
  * The one writer: group commit over the only connection that writes or checkpoints.
  *
- * What arrives while one group commits goes into the next. Each operation runs in a SAVEPOINT of its group, so that a
- * refused one leaves the others whole; results and changes go out only after COMMIT (synchronous=FULL) returned. A
- * group is bounded in operations and time. Trouble of the disk fails the whole group. SQLITE_FULL gives up the reserve:
- * what removes mail is run again in its room, everything else is answered "disk-full" until the reserve is back.
- * Anything else (I/O errors above all) is reported to `onFatal` and nothing is retried on the connection that failed.
+ * What arrives while one group commits goes into the next. When an operation of it is refused the group is rolled back
+ * and run again with a SAVEPOINT for each, so that the refused one leaves the others whole; results and changes go out
+ * only after COMMIT (synchronous=FULL) returned. A group is bounded in operations and time. Trouble of the disk fails the
+ * whole group. SQLITE_FULL gives up the reserve: what removes mail is run again in its room, everything else is answered
+ * "disk-full" until the reserve is back. Anything else (I/O errors above all) is reported to `onFatal` and nothing is
+ * retried on the connection that failed.
  *
  * Checkpoints: PASSIVE once the WAL is past {@linkcode CHECKPOINT_OCTETS}, after the replies are out; TRUNCATE at
  * open. No other connection checkpoints (SQLite 3.45.1 lacks the fix of the WAL-reset race of two checkpointers).
@@ -60,6 +61,7 @@ const operations = counter("veredus_write_operations_total", "Write operations b
   "kind",
   "result",
 ]);
+const counted = new Map<string, { inc(): void }>();
 let walOctets = 0;
 gauge("veredus_wal_octets", "Size of the write-ahead log", { collect: (g) => g.set(walOctets) });
 const walAlarm = gauge("veredus_wal_alarm", "1 while the write-ahead log is far too large");
@@ -166,48 +168,79 @@ export class Writer implements WriterPort {
   }
 
   #group(): void {
-    const done: { waiting: Waiting; result: WriteResult }[] = [];
-    const { changes } = this.#context;
-    const begin = performance.now();
+    const { changes, usage } = this.#context;
+    const group = this.#waiting.slice(0, MAX_GROUP);
+    let results: WriteResult[] | null;
     try {
       this.#connection.exec("BEGIN IMMEDIATE");
-      while (done.length < MAX_GROUP && performance.now() - begin < MAX_GROUP_MS) {
-        const waiting = this.#waiting.shift();
-        if (waiting === undefined) break;
-        done.push({ waiting, result: refuse("unavailable", "the group failed") });
-        done[done.length - 1]!.result = this.#guarded(waiting.op);
+      results = this.#runTogether(group);
+      if (results === null) {
+        this.#connection.exec("ROLLBACK");
+        changes.length = usage.length = 0;
+        this.#connection.exec("BEGIN IMMEDIATE");
+        results = this.#runApart(group);
       }
       settleUsage(this.#context);
       const commit = performance.now();
       this.#connection.exec("COMMIT");
       commitSeconds.observe((performance.now() - commit) / 1000);
     } catch (error) {
-      this.#failed(error, done.map(({ waiting }) => waiting));
+      this.#waiting.splice(0, group.length);
+      this.#failed(error, group);
       return;
     }
+    const done = this.#waiting.splice(0, results.length);
     groupSize.observe(done.length);
     this.#operationsSince += done.length;
     const announced = changes.splice(0);
     if (announced.length > 0) { for (const listener of this.#listeners) listener(announced); }
-    for (const { waiting, result } of done) {
-      operations.inc({ kind: waiting.op.kind, result: result.ok ? "ok" : result.fault });
-      waiting.resolve(result);
+    for (const [at, { op, resolve }] of done.entries()) {
+      const result = results[at]!;
+      countOperation(op.kind, result.ok ? "ok" : result.fault);
+      resolve(result);
     }
     this.#checkpoint();
   }
 
+  /** Without savepoints, which cost as much as a small operation. Null when one is refused: what it wrote must go. */
+  #runTogether(group: readonly Waiting[]): WriteResult[] | null {
+    const end = performance.now() + MAX_GROUP_MS;
+    const results: WriteResult[] = [];
+    for (const { op } of group) {
+      try {
+        const result = this.#attempted(op);
+        if (!result.ok) return null;
+        results.push(result);
+      } catch (error) {
+        if (!ofOneOperation(error)) throw error;
+        return null;
+      }
+      if (performance.now() >= end) break;
+    }
+    return results;
+  }
+
+  /** Each in a savepoint of its own: those that are refused leave the others whole. */
+  #runApart(group: readonly Waiting[]): WriteResult[] {
+    const end = performance.now() + MAX_GROUP_MS;
+    const results: WriteResult[] = [];
+    for (const { op } of group) {
+      results.push(this.#guarded(op));
+      if (performance.now() >= end) break;
+    }
+    return results;
+  }
+
   /** Runs one operation in its savepoint. Throws only what ends the group. */
   #guarded(op: WriteOp): WriteResult {
-    if (this.#full && !removes(op)) return refuse("disk-full", "the disk is full");
     const mark = this.#context.changes.length;
     const usageMark = this.#context.usage.length;
     this.#connection.exec("SAVEPOINT operation");
     let result: WriteResult;
     try {
-      result = this.#run(op);
+      result = this.#attempted(op);
     } catch (error) {
-      if (isSqliteError(error) && !error.code.startsWith("SQLITE_CONSTRAINT")) throw error;
-      if (!isSqliteError(error) && !(error instanceof TypeError)) throw error;
+      if (!ofOneOperation(error)) throw error;
       log.error("a write operation failed: {kind}: {error}", { kind: op.kind, error: String(error) });
       result = refuse("not-permitted", "the operation was refused by the database");
     }
@@ -218,6 +251,11 @@ export class Writer implements WriterPort {
     }
     this.#connection.exec("RELEASE operation");
     return result;
+  }
+
+  /** One operation; what it wrote stays when it is refused. */
+  #attempted(op: WriteOp): WriteResult {
+    return this.#full && !removes(op) ? refuse("disk-full", "the disk is full") : this.#run(op);
   }
 
   #run(op: WriteOp): WriteResult {
@@ -430,6 +468,18 @@ export class Writer implements WriterPort {
     }
     this.#reaper = setTimeout(() => this.#reap(), more ? 50 : this.#options.reapEveryMs ?? REAP_EVERY_MS);
   }
+}
+
+/** The fault of one operation, and not of the disk or of the group. */
+function ofOneOperation(error: unknown): boolean {
+  return isSqliteError(error) ? error.code.startsWith("SQLITE_CONSTRAINT") : error instanceof TypeError;
+}
+
+function countOperation(kind: WriteOp["kind"], result: string): void {
+  const key = `${kind} ${result}`;
+  let child = counted.get(key);
+  if (child === undefined) counted.set(key, child = operations.labels({ kind, result }));
+  child.inc();
 }
 
 /** What still runs on a full disk: it removes mail, or a client cannot remove mail without it. */
