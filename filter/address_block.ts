@@ -12,9 +12,13 @@ export function networkOf(address: string): string {
   return `${groups.join(":")}::/64`;
 }
 
-/** Blocks as `address/bits` or single addresses, checked by the configuration. */
+/** Answers kept: a lookup costs as much as the round trip of a command, and each message asks. */
+const MAX_KNOWN = 1_000;
+
+/** Blocks as `address/bits` or single addresses, checked by the configuration. IPv4 mapped into IPv6 is asked as IPv4. */
 export class Blocks {
   #blocks: BlockList | null;
+  #known = new Map<string, boolean>();
 
   constructor(blocks: readonly string[]) {
     this.#blocks = blocks.length === 0 ? null : new BlockList();
@@ -26,7 +30,14 @@ export class Blocks {
   }
 
   includes(address: string): boolean {
-    return this.#blocks?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false;
+    if (this.#blocks === null) return false;
+    let answer = this.#known.get(address);
+    if (answer === undefined) {
+      answer = this.#blocks.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      this.#known.set(address, answer);
+    }
+    return answer;
   }
 }
 

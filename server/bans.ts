@@ -14,7 +14,7 @@ import type { PolicyRow } from "../storage/ops.ts";
 import type { Store } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
 import type { BansConfig } from "./config/config.ts";
-import { TrustedNetworks } from "./trusted_networks.ts";
+import { Blocks } from "../filter/address_block.ts";
 
 const log = getLogger(["veredus", "server"]);
 const bans = counter("veredus_bans_total", "Addresses banned, by what they did", ["offence"]);
@@ -52,7 +52,7 @@ export class Bans {
   readonly #store: Store;
   readonly #clock: () => number;
   #config: BansConfig;
-  #allowed: TrustedNetworks;
+  #allowed: Blocks;
 
   /** `epoch` is common to all threads. */
   constructor(
@@ -69,7 +69,7 @@ export class Bans {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#config = parts.config;
-    this.#allowed = new TrustedNetworks(parts.config.allow);
+    this.#allowed = new Blocks(parts.config.allow);
   }
 
   static buffer(): SharedArrayBuffer {
@@ -78,7 +78,7 @@ export class Bans {
 
   configure(config: BansConfig): void {
     this.#config = config;
-    this.#allowed = new TrustedNetworks(config.allow);
+    this.#allowed = new Blocks(config.allow);
   }
 
   /** Takes the bans of the last run over. */

@@ -45,7 +45,6 @@ import { type SmtpOptions, SmtpServer } from "./smtp.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
-import { TrustedNetworks } from "./trusted_networks.ts";
 
 const log = getLogger(["veredus", "server"]);
 
@@ -72,9 +71,9 @@ export class FrontendPart implements ThreadPart {
   #reception: InboundReception;
   #smtp: SmtpServer;
   #tokens: TokenVerifier | null;
-  #trusted: TrustedNetworks;
-  #proxies: TrustedNetworks;
-  #xclients: TrustedNetworks;
+  #trusted: Blocks;
+  #proxies: Blocks;
+  #xclients: Blocks;
   #listeners: Listener[];
   #bans: Bans;
   #chains: Chains;
@@ -168,7 +167,7 @@ export class FrontendPart implements ThreadPart {
       newId: () => ids.next(),
       offence,
     });
-    this.#trusted = new TrustedNetworks(config.trustedNetworks);
+    this.#trusted = new Blocks(config.trustedNetworks);
     this.#pop3 = new Pop3Server({
       store: this.store,
       deadlines: this.#deadlines,
@@ -180,8 +179,8 @@ export class FrontendPart implements ThreadPart {
       newId: () => ids.next(),
       offence,
     });
-    this.#proxies = new TrustedNetworks(config.proxyNetworks);
-    this.#xclients = new TrustedNetworks(config.xclientNetworks);
+    this.#proxies = new Blocks(config.proxyNetworks);
+    this.#xclients = new Blocks(config.xclientNetworks);
     const mine = config.listeners.filter(({ protocol, address }) =>
       !isHttp(protocol) && (sharing.column === 0 || !address.startsWith("unix:"))
     );
@@ -261,9 +260,9 @@ export class FrontendPart implements ThreadPart {
     this.#settings = settings;
     this.#limits.configure(limitOptions(settings.config));
     this.#bans.configure(settings.config.bans);
-    this.#trusted = new TrustedNetworks(settings.config.trustedNetworks);
-    this.#proxies = new TrustedNetworks(settings.config.proxyNetworks);
-    this.#xclients = new TrustedNetworks(settings.config.xclientNetworks);
+    this.#trusted = new Blocks(settings.config.trustedNetworks);
+    this.#proxies = new Blocks(settings.config.proxyNetworks);
+    this.#xclients = new Blocks(settings.config.xclientNetworks);
     this.#reception.configure(inboundConfig(settings.config));
     const [first] = settings.certificates;
     if (!changed || first === undefined) return;
