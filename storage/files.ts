@@ -7,7 +7,7 @@
 export interface SegmentFile {
   /** Writes all octets at `at`, on the event loop: into preallocated space a 4 kB write costs microseconds. */
   writeSync(bytes: Uint8Array, at: number): void;
-  /** The same off the event loop, for long runs of octets. */
+  /** The same off the event loop, for long runs of octets; a sync may run beside it, `writeSync` may not. */
   write(bytes: Uint8Array, at: number): Promise<void>;
   /** fdatasync: octets and size are on stable storage when it resolves. */
   sync(): Promise<void>;
@@ -41,9 +41,9 @@ class DenoSegmentFile implements SegmentFile {
   }
 
   async write(bytes: Uint8Array, at: number): Promise<void> {
-    await this.#background.seek(at, Deno.SeekMode.Start);
+    await this.#file.seek(at, Deno.SeekMode.Start);
     for (let done = 0; done < bytes.length;) {
-      done += await this.#background.write(done === 0 ? bytes : bytes.subarray(done));
+      done += await this.#file.write(done === 0 ? bytes : bytes.subarray(done));
     }
   }
 

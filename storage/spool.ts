@@ -3,7 +3,8 @@
  *
  * Up to {@linkcode MEMORY_OCTETS} they stay in memory and become one record of the shared segment at `store`. A larger
  * message is written through, in pieces, into a segment of its own whose header makes it valid only at the end:
- * memory stays bounded whatever its size, and a crash before leaves a file without a record.
+ * memory stays bounded whatever its size, and a crash before leaves a file without a record. The disk is set to work on it
+ * while it comes in, every {@linkcode AHEAD_OCTETS}: several large messages that end together would wait for it together.
  */
 import { crc32 } from "node:zlib";
 import type { SegmentFile } from "./files.ts";
@@ -23,6 +24,7 @@ import { type SalvageFacts, type Spool, StorageError } from "./store.ts";
 
 export const MEMORY_OCTETS = 256 * 1024;
 const PIECE_OCTETS = 1024 * 1024;
+const AHEAD_OCTETS = 8 * 1024 * 1024;
 const START_OCTETS = 8 * 1024;
 const EMPTY = new Uint8Array(0);
 /** Buffers of stored messages for the next ones: allocating them anew is what garbage collection costs most. */
@@ -36,6 +38,8 @@ interface LargeFile {
   readonly file: SegmentFile;
   written: number;
   crc: number;
+  /** Where the last sync ahead began. */
+  ahead: number;
 }
 
 export class SegmentSpool implements Spool {
@@ -46,6 +50,8 @@ export class SegmentSpool implements Spool {
   #used = 0;
   #large: LargeFile | null = null;
   #writing: Promise<void> | null = null;
+  /** A sync ahead that runs; it never rejects. */
+  #syncing: Promise<void> | null = null;
   #failure: StorageError | null = null;
   #state: "open" | "stored" | "discarded" = "open";
 
@@ -101,8 +107,11 @@ export class SegmentSpool implements Spool {
     try {
       await this.#writing;
       await this.#flush();
+      await this.#syncing;
+      if (this.#failure !== null) throw this.#failure;
       return await this.#finishLarge(salvageOctets);
     } catch (error) {
+      await this.#syncing;
       this.#drop();
       throw error;
     }
@@ -113,7 +122,9 @@ export class SegmentSpool implements Spool {
     const removable = this.#state === "open";
     this.#state = "discarded";
     this.#release();
-    if (removable) Promise.resolve(this.#writing).catch(() => {}).finally(() => this.#drop()); // told by its write
+    if (!removable) return;
+    const running = [this.#writing, this.#syncing];
+    Promise.allSettled(running).then(() => this.#drop()); // told by its write
   }
 
   /** Writes what makes the file of its own a segment: first the octets become durable, then the headers. */
@@ -162,7 +173,7 @@ export class SegmentSpool implements Spool {
     this.#used = 0;
     try {
       if (this.#large === null) {
-        this.#large = { ...this.#segments.create(), written: 0, crc: 0 };
+        this.#large = { ...this.#segments.create(), written: 0, crc: 0, ahead: 0 };
         this.#buffer = new Uint8Array(PIECE_OCTETS + 64 * 1024);
       }
     } catch (error) {
@@ -173,11 +184,20 @@ export class SegmentSpool implements Spool {
     const at = large.written;
     large.crc = crc32(piece, large.crc);
     large.written += piece.length;
-    const writing = large.file.write(piece, PAYLOAD_AT + at).catch((cause) => {
+    const writing = large.file.write(piece, PAYLOAD_AT + at).then(() => this.#syncAhead(large), (cause) => {
       throw this.#failure = storageError("write", segmentName(large.number), cause);
     }).finally(() => this.#writing = null);
     this.#writing = writing;
     return writing;
+  }
+
+  /** Nobody waits for it, but a failure is told once only, and never by a later sync: it is the message's. */
+  #syncAhead(large: LargeFile): void {
+    if (this.#syncing !== null || large.written - large.ahead < AHEAD_OCTETS) return;
+    large.ahead = large.written;
+    this.#syncing = large.file.sync().catch((cause) => {
+      this.#failure ??= storageError("sync", segmentName(large.number), cause);
+    }).finally(() => this.#syncing = null);
   }
 
   #grow(wanted: number): void {

@@ -155,6 +155,29 @@ Deno.test("a large message that cannot be stored leaves no file and no open hand
   }
 });
 
+Deno.test("a sync of a large message while it comes in fails: it is refused, though all later syncs work", async () => {
+  const files = new FaultyFiles();
+  const t = await TestStore.open({ files, segment: SEGMENT });
+  await fileMessage(t.store, t.mailboxId("alice", "INBOX"), textOf(1));
+  const before = [...Deno.readDirSync(t.folder.segments)].length;
+  const spool = t.store.spool();
+  const piece = new Uint8Array(1024 * 1024).fill(0x61);
+  files.set({ calls: ["sync"], nth: 1, error: "EIO" });
+  const finished = async () => {
+    for (let i = 0; i < 10; i++) await spool.write(piece, 0, piece.length);
+    await spool.store({
+      ...{ accounts: [], mailbox: "", internalDate: 0, traceId: "", sender: "", recipients: [] },
+    });
+  };
+  await assert.rejects(finished, StorageError);
+  assert.equal(files.hits, 1);
+  files.set(null);
+  spool.discard();
+  const gone = () => [...Deno.readDirSync(t.folder.segments)].length === before;
+  await until("its file is gone", gone, 2_000);
+  await checkAfterRestart(t, new Map([[1, textOf(1)]]));
+});
+
 Deno.test("a segment cut at every octet of its last record keeps all records before", async () => {
   const t = await TestStore.open({ segment: { maxOctets: 1024 * 1024, preallocateOctets: 0 } });
   const inbox = t.mailboxId("alice", "INBOX");
