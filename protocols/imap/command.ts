@@ -6,6 +6,7 @@
  */
 import type { FetchItem } from "./fetch_plan.ts";
 import type { FlagList } from "./lexer.ts";
+import type { MailboxFilter } from "./mailbox_filter.ts";
 import type { PartialRange } from "./partial_range.ts";
 import type { SearchKey, SearchReturn } from "./search_program.ts";
 import type { SequenceSet } from "./sequence_set.ts";
@@ -80,6 +81,15 @@ export type Command =
     readonly charset: string | null;
     readonly key: SearchKey;
   }
+  | {
+    readonly name: "ESEARCH";
+    /** Null: the selected mailbox. */
+    readonly sources: readonly MailboxFilter[] | null;
+    readonly returns: SearchReturn;
+    readonly charset: string | null;
+    readonly key: SearchKey;
+  }
+  | { readonly name: "CANCELUPDATE"; readonly tags: readonly string[] }
   | {
     readonly name: "SORT";
     readonly uid: boolean;

@@ -10,6 +10,7 @@ import { parseAuthenticate } from "./commands/authenticate.ts";
 import { parseCompress } from "./commands/compress.ts";
 import { parseCopyMove } from "./commands/copy_move.ts";
 import { parseEnable } from "./commands/enable.ts";
+import { parseCancelUpdate, parseEsearch } from "./commands/esearch.ts";
 import { parseExpunge, parseUidExpunge } from "./commands/expunge.ts";
 import { parseFetch } from "./commands/fetch.ts";
 import { parseId } from "./commands/id.ts";
@@ -108,6 +109,8 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["UID EXPUNGE", rule(SELECTED, parseUidExpunge, "breaks")],
   ["SEARCH", rule(SELECTED, parseSearch(false), "uses")],
   ["UID SEARCH", rule(SELECTED, parseSearch(true), "breaks")],
+  ["ESEARCH", rule(AUTHENTICATED, parseEsearch, "breaks")],
+  ["CANCELUPDATE", rule(SELECTED, parseCancelUpdate, "uses")],
   ["SORT", rule(SELECTED, parseSort(false), "uses")],
   ["UID SORT", rule(SELECTED, parseSort(true), "breaks")],
   ["THREAD", rule(SELECTED, parseThread(false), "uses")],

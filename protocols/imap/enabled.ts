@@ -86,6 +86,7 @@ function enablesCondstore(command: Command): boolean {
     case "STORE":
       return command.unchangedSince !== null;
     case "SEARCH":
+    case "ESEARCH":
     case "SORT":
     case "THREAD":
       return asksModSeq(command.key);

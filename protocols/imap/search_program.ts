@@ -52,6 +52,8 @@ export interface SearchReturn {
   readonly partial: PartialRange | null;
   /** RFC 6203 4. */
   readonly relevancy: boolean;
+  /** Changes of the result are told from here on (RFC 5267 4.3). */
+  readonly update: boolean;
 }
 
 /** What deciding a key costs: 0 the index, 1 a row, 2 the header octets, 3 all octets. */
@@ -118,7 +120,45 @@ export function asksNumbers(key: SearchKey): boolean {
     case "or":
       return asksNumbers(key.left) || asksNumbers(key.right);
     case "not":
+    case "fuzzy":
       return asksNumbers(key.key);
+    default:
+      return false;
+  }
+}
+
+/** The tree with message numbers, and what `$` stands for, put as UIDs: both are those of now (RFC 5267 4.3). */
+export function freezeNumbers(key: SearchKey, toUids: (set: SequenceSet) => SequenceSet): SearchKey {
+  switch (key.kind) {
+    case "sequence":
+      return { kind: "uid", set: toUids(key.set) };
+    case "uid":
+      return key.set === SAVED_RESULT ? { kind: "uid", set: toUids(key.set) } : key;
+    case "and":
+      return { kind: "and", keys: key.keys.map((part) => freezeNumbers(part, toUids)) };
+    case "or":
+      return { kind: "or", left: freezeNumbers(key.left, toUids), right: freezeNumbers(key.right, toUids) };
+    case "not":
+    case "fuzzy":
+      return { kind: key.kind, key: freezeNumbers(key.key, toUids) };
+    default:
+      return key;
+  }
+}
+
+/** True when the result changes while no message does (RFC 5032). */
+export function movesWithTime(key: SearchKey): boolean {
+  switch (key.kind) {
+    case "older":
+    case "younger":
+      return true;
+    case "and":
+      return key.keys.some(movesWithTime);
+    case "or":
+      return movesWithTime(key.left) || movesWithTime(key.right);
+    case "not":
+    case "fuzzy":
+      return movesWithTime(key.key);
     default:
       return false;
   }

@@ -38,6 +38,7 @@ const RETURN_ALL: SearchReturn = {
   save: false,
   partial: null,
   relevancy: false,
+  update: false,
 };
 const NONE: ReadonlySet<string> = new Set();
 
@@ -561,6 +562,7 @@ function namesNumbers(command: Command): boolean {
     case "SEARCH":
     case "SORT":
     case "THREAD":
+    case "ESEARCH":
       return asksNumbers(command.key);
     case "SELECT":
     case "EXAMINE":

@@ -88,6 +88,18 @@ export class MailboxView {
     return joinRanges(ranges);
   }
 
+  /** The same for searching, where numbers beyond the end match nothing (RFC 7377 2). */
+  clipSequence(set: SequenceSet): Ranges {
+    const ranges: [number, number][] = [];
+    for (const [a, b] of set) {
+      const x = a === LARGEST ? this.exists : a;
+      const y = b === LARGEST ? this.exists : b;
+      const from = Math.max(1, Math.min(x, y)), to = Math.min(this.exists, Math.max(x, y));
+      if (from <= to) ranges.push([from, to]);
+    }
+    return joinRanges(ranges);
+  }
+
   /** Sequence ranges of a set of UIDs; unknown UIDs are left out (RFC 3501 6.4.8). */
   resolveUids(set: SequenceSet): Ranges {
     const ranges: [number, number][] = [];
@@ -170,6 +182,11 @@ export class MailboxView {
 
   get hasExpunged(): boolean {
     return this.#gone.length > 0;
+  }
+
+  /** UIDs whose EXPUNGE is still to be told. */
+  get gone(): readonly number[] {
+    return this.#gone;
   }
 
   /** True when there is anything to tell. */

@@ -12,6 +12,7 @@ import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";
+import type { SearchContext } from "./search_context.ts";
 
 /** The selected mailbox as this session has it. */
 export interface Selected {
@@ -23,6 +24,8 @@ export interface Selected {
   readonly keywords: Map<string, string>;
   /** UIDs that the last SEARCH with SAVE found: what `$` stands for (RFC 5182). */
   saved: SequenceSet;
+  /** Searches whose changes are told, by the tag of their command (RFC 5267). */
+  readonly searches: Map<string, SearchContext>;
   /** Ends the subscription to the index. */
   readonly stop: () => void;
 }

@@ -1,11 +1,12 @@
 /** From each command to the handler that carries it out. */
 import type { Command } from "../../protocols/imap/command.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import { type ImapContext, ok } from "./context.ts";
+import { type ImapContext, ok, selectedOf } from "./context.ts";
 import { copyOrMove } from "./copy_move.ts";
 import { fetch } from "./fetch.ts";
 import { create, list, remove, rename, status, subscribe } from "./mailbox.ts";
 import { getMetadata, setMetadata } from "./metadata.ts";
+import { multiSearch } from "./multi_search.ts";
 import { getQuota, getQuotaRoot, setQuota } from "./quota.ts";
 import { search } from "./search.ts";
 import { close, select } from "./select.ts";
@@ -56,6 +57,11 @@ export function runCommand(context: ImapContext, command: Command): Promise<Repl
       return expunge(context, command);
     case "SEARCH":
       return search(context, command);
+    case "ESEARCH":
+      return multiSearch(context, command);
+    case "CANCELUPDATE":
+      for (const tag of command.tags) selectedOf(context).searches.delete(tag);
+      return ok("No further updates");
     case "SORT":
       return sort(context, command);
     case "THREAD":

@@ -9,7 +9,13 @@
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import { asksFacts, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
-import { contains, rangesOf } from "../../protocols/imap/sequence_set.ts";
+import {
+  contains,
+  type Ranges,
+  rangesOf,
+  SAVED_RESULT,
+  type SequenceSet,
+} from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
@@ -17,9 +23,10 @@ import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./cont
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
+import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
 import { answerFound, type Candidate, savedOf } from "./search_result.ts";
-import { OUT_OF_RANGE, resolveSet } from "./store.ts";
+import { resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
@@ -51,43 +58,49 @@ export async function search(
   command: Extract<Command, { name: "SEARCH" }>,
 ): Promise<Reply> {
   const selected = selectedOf(context);
-  const found = await findMessages(context, command);
-  if (found === null) return OUT_OF_RANGE;
-  if ("status" in found) return found;
-  const { hits, broken } = found;
   const { returns } = command;
+  const updates = returns?.update === true ? beginUpdates(context, selected, command) : NO_UPDATES;
+  if ("status" in updates) return updates;
+  const found = await findMessages(context, selected, command);
+  if ("status" in found) {
+    updates.cancel();
+    return found;
+  }
+  const { hits, broken } = found;
   await answerFound(context, selected, command, hits);
+  updates.start(hits);
   if (returns?.save === true) selected.saved = broken ? [] : savedOf(returns, hits);
   return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
 }
 
-/** The messages a key finds, ascending; null when a number is out of range. SORT and THREAD order them further. */
+/** The messages a key finds, ascending, of all or of some. SORT and THREAD order them further. */
 export async function findMessages(
   context: ImapContext,
+  selected: Selected,
   command: {
     readonly charset: string | null;
     readonly key: SearchKey;
-    readonly name: "SEARCH" | "SORT" | "THREAD";
+    /** CONTEXT: a search that was answered before and is kept up to date. */
+    readonly name: "SEARCH" | "ESEARCH" | "SORT" | "THREAD" | "CONTEXT";
   },
-): Promise<{ readonly hits: Candidate[]; readonly broken: boolean } | Reply | null> {
-  const selected = selectedOf(context);
-  const { charset } = command;
+  among: readonly Candidate[] | null = null,
+): Promise<{ readonly hits: Candidate[]; readonly broken: boolean } | Reply> {
+  const { charset, name } = command;
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
   }
-  if (command.name === "SEARCH" && charset !== null && context.session.enabled.utf8) {
+  if ((name === "SEARCH" || name === "ESEARCH") && charset !== null && context.session.enabled.utf8) {
     return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   }
   const ruledOut: RuledOut = new Map();
   const scores: FuzzyScore[] = [];
   const judge = compile(command.key, { selected, now: context.now(), ruledOut, fuzzy: false, scores });
-  if (judge === null) return null;
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
   const hits: Candidate[] = [];
-  let undecided = await byIndex(context, { selected, judge, hits });
+  let undecided = await byIndex(context, { selected, judge, hits, ...(among !== null && { among }) });
   if (cost >= 2) {
-    await askIndex(context, { key: command.key, undecided: undecided.length, answers: ruledOut });
+    await askIndex(context, selected, { key: command.key, undecided: undecided.length, answers: ruledOut });
     if (ruledOut.size > 0) undecided = await byIndex(context, { selected, judge, hits, among: undecided });
   }
   const state = { broken: false };
@@ -100,6 +113,11 @@ export async function findMessages(
   undecided = [];
   hits.sort((a, b) => a.sequence - b.sequence);
   return { hits, broken: state.broken };
+}
+
+/** What message numbers in a search stand for, and `$`. */
+export function resolveSearchSet(selected: Selected, set: SequenceSet): Ranges {
+  return set === SAVED_RESULT ? selected.view.resolveUids(selected.saved) : selected.view.clipSequence(set);
 }
 
 /** Judges all messages, or those `among` which it is, by what is in memory; returns those that cannot be decided so. */
@@ -211,15 +229,15 @@ interface Scene {
   readonly scores: FuzzyScore[];
 }
 
-/** The tree as a function; null when a sequence number is out of range. */
-function compile(key: SearchKey, scene: Scene): Judge | null {
+/** The tree as a function. */
+function compile(key: SearchKey, scene: Scene): Judge {
   const { selected } = scene;
   switch (key.kind) {
     case "all":
       return () => true;
     case "sequence": {
-      const ranges = resolveSet(selected, { uid: false, set: key.set });
-      return ranges === null ? null : ({ sequence }) => contains(ranges, sequence);
+      const ranges = resolveSearchSet(selected, key.set);
+      return ({ sequence }) => contains(ranges, sequence);
     }
     case "uid": {
       const ranges = resolveSet(selected, { uid: true, set: key.set }) ?? [];
@@ -280,7 +298,6 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
     }
     case "and": {
       const judges = key.keys.map((part) => compile(part, scene));
-      if (!judges.every((judge) => judge !== null)) return null;
       return (evidence) => {
         let verdict: Verdict = true;
         for (const judge of judges) {
@@ -294,7 +311,6 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
     case "or": {
       const left = compile(key.left, scene);
       const right = compile(key.right, scene);
-      if (left === null || right === null) return null;
       return (evidence) => {
         const one = left(evidence);
         if (one === true) return true;
@@ -304,7 +320,6 @@ function compile(key: SearchKey, scene: Scene): Judge | null {
     }
     case "not": {
       const judge = compile(key.key, scene);
-      if (judge === null) return null;
       return (evidence) => {
         const verdict = judge(evidence);
         return verdict === null ? null : !verdict;

@@ -8,7 +8,7 @@ import type { SearchKey } from "../../protocols/imap/search_program.ts";
 import type { Candidates, IndexQuestion } from "../../search/index_reader.ts";
 import { decodeNeedle, WORD_FIELDS } from "../../search/message_text.ts";
 import { substringQuery, wordsQuery } from "../../search/query.ts";
-import { type ImapContext, selectedOf } from "./context.ts";
+import type { ImapContext, Selected } from "./context.ts";
 import { wantedOf } from "./search_fuzzy.ts";
 
 const WORTH_ASKING = 10;
@@ -27,12 +27,13 @@ export function isRuledOut(answers: RuledOut, key: SearchKey, uid: number): bool
 /** Asks for each key of the tree and puts the answers into `answers`. */
 export async function askIndex(
   context: ImapContext,
+  selected: Selected,
   search: { readonly key: SearchKey; readonly undecided: number; readonly answers: RuledOut },
 ): Promise<void> {
   const { indexes } = context;
   const { key, undecided, answers } = search;
   if (indexes === null || undecided <= WORTH_ASKING) return;
-  const { mailbox, index } = selectedOf(context);
+  const { mailbox, index } = selected;
   const where = { accountId: mailbox.accountId, mailboxId: mailbox.id, uidNext: index.uidNext };
   let questions = 0;
   for (const [one, question] of questionsOf(key)) {

@@ -4,7 +4,7 @@
  * RFC 3501 7.2.5, RFC 5256 4; RETURN: RFC 4731, RFC 5267 3.1, PARTIAL: RFC 9394 3.1; what `$` keeps: RFC 5182 2.1,
  * RFC 9394 3.2.
  */
-import { formatEsearch, formatFound } from "../../protocols/imap/format/search.ts";
+import { formatEsearch, formatFound, type SearchedMailbox } from "../../protocols/imap/format/search.ts";
 import { formatPartialRange, partOf } from "../../protocols/imap/partial_range.ts";
 import { asksModSeq, type SearchKey, type SearchReturn } from "../../protocols/imap/search_program.ts";
 import { type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
@@ -30,6 +30,7 @@ export async function answerFound(
   selected: Selected,
   { name, uid, returns, key }: SearchRequest,
   hits: readonly Candidate[],
+  where?: SearchedMailbox,
 ): Promise<void> {
   const { index } = selected;
   const numbersOf = (some: readonly Candidate[]) => some.map((hit) => uid ? hit.uid : hit.sequence);
@@ -41,15 +42,16 @@ export async function answerFound(
   if (returns === null) {
     pieces = formatFound(name, numbersOf(hits), { modSeq: modSeqOf(hits) });
   } else {
-    const { min, max, all, count, partial, relevancy } = returns;
+    const { min, max, all, count, partial, save, relevancy } = returns;
     // RFC 5182 2.2: SAVE alone is answered by the tagged OK only.
-    if (!min && !max && !all && !count && partial === null && !relevancy) return;
+    if (save && !min && !max && !all && !count && partial === null && !relevancy) return;
     const first = hits.slice(0, 1), last = hits.slice(-1);
     const part = partial === null ? [] : partOf(hits, partial);
     // RFC 4731 3.2: with MIN or MAX alone it is the MODSEQ of what is named.
     const named = all || count ? hits : [...(min ? first : []), ...(max ? last : []), ...part];
     pieces = formatEsearch({
       tag: context.session.tag,
+      ...(where !== undefined && { where }),
       uid,
       min: min ? numbersOf(first)[0] ?? null : null,
       max: max ? numbersOf(last)[0] ?? null : null,

@@ -62,7 +62,7 @@ export async function select(
   const view = new MailboxView(index, recentFrom);
   const stop = index.subscribe((change) => note(context, change));
   const keywords = keywordsOf(index);
-  context.selected = { mailbox, index, view, readOnly, keywords, saved: [], stop };
+  context.selected = { mailbox, index, view, readOnly, keywords, saved: [], searches: new Map(), stop };
   context.session.state = "selected";
   let text = formatSelectFlags([...keywords.values()], readOnly);
   text += formatExists(view, session.enabled.rev2);
@@ -157,8 +157,9 @@ export async function leave(context: ImapContext): Promise<void> {
 }
 
 function note(context: ImapContext, change: Change): void {
-  const view = context.selected?.view;
-  if (view === undefined) return;
+  if (context.selected === null) return;
+  const { view, searches } = context.selected;
+  if (searches.size > 0) { for (const search of searches.values()) search.note(change); }
   switch (change.kind) {
     case "flags":
       view.noteFlags(change.messages.map(({ uid }) => uid), change.modSeq);
@@ -198,6 +199,7 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
   }
   while (view.behind && context.selected === selected) {
     if (options.expunges && view.hasExpunged) {
+      for (const search of selected.searches.values()) search.tellGone(context, selected, view.gone);
       if (context.session.enabled.vanished) {
         out.text(`* VANISHED ${formatRanges(rangesOf(view.takeVanished()))}\r\n`);
       } else {
@@ -210,8 +212,11 @@ export async function tell(context: ImapContext, options: { expunges: boolean })
     if (exists !== null) out.text(formatExists(view, context.session.enabled.rev2));
     const uids = view.takeFlags(TELL_BATCH);
     for (const uid of uids) writeFlags(context, selected, uid);
-    if (uids.length < TELL_BATCH) return;
+    if (uids.length < TELL_BATCH) break;
     await context.drain();
+  }
+  for (const search of selected.searches.values()) {
+    if (context.selected === selected) await search.tell(context, selected);
   }
 }
 

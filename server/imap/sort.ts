@@ -10,11 +10,12 @@ import type { SortKey } from "../../protocols/imap/commands/sort.ts";
 import { rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
-import { type ImapContext, no, ok, selectedOf } from "./context.ts";
+import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";
+import { Progress } from "./progress.ts";
 import { findMessages } from "./search.ts";
+import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { answerFound, type Candidate, savedOf } from "./search_result.ts";
-import { OUT_OF_RANGE } from "./store.ts";
 
 const PAGE = 5_000;
 const ENVELOPES = 500;
@@ -28,13 +29,36 @@ export async function sort(
   command: Extract<Command, { name: "SORT" }>,
 ): Promise<Reply> {
   const selected = selectedOf(context);
-  const found = await findMessages(context, command);
-  if (found === null) return OUT_OF_RANGE;
-  if ("status" in found) return found;
+  const { returns } = command;
+  const updates = returns?.update === true ? beginUpdates(context, selected, command) : NO_UPDATES;
+  if ("status" in updates) return updates;
+  const found = await findMessages(context, selected, command);
+  if ("status" in found) {
+    updates.cancel();
+    return found;
+  }
   const { hits, broken } = found;
+  const sorted = await sortHits(context, selected, hits, command.order);
+  await answerFound(context, selected, command, sorted);
+  updates.start(sorted);
+  if (returns?.save === true) selected.saved = broken ? [] : savedOf(returns, sorted);
+  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Sort completed");
+}
+
+/** Messages in another order than that of the mailbox. */
+export async function sortHits(
+  context: ImapContext,
+  selected: Selected,
+  hits: readonly Candidate[],
+  order: readonly SortKey[],
+): Promise<Candidate[]> {
   const columns: { values: Value[]; reverse: boolean }[] = [];
-  for (const key of command.order) {
-    columns.push({ values: await valuesOf(context, hits, key), reverse: key.reverse });
+  const progress = new Progress(context, hits.length * order.length);
+  for (const key of order) {
+    columns.push({
+      values: await valuesOf(context, selected, hits, { key, progress }),
+      reverse: key.reverse,
+    });
   }
   const places = await mergeSort(context, hits.length, (a, b) => {
     for (const { values, reverse } of columns) {
@@ -43,17 +67,19 @@ export async function sort(
     }
     return a - b; // RFC 5256 3: sequence numbers are the last key
   });
-  const sorted = Array.from(places, (at) => hits[at]!);
-  await answerFound(context, selected, command, sorted);
-  if (command.returns?.save === true) selected.saved = broken ? [] : savedOf(command.returns, sorted);
-  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Sort completed");
+  return Array.from(places, (at) => hits[at]!);
 }
 
-async function valuesOf(context: ImapContext, hits: readonly Candidate[], { by }: SortKey): Promise<Value[]> {
+async function valuesOf(
+  context: ImapContext,
+  selected: Selected,
+  hits: readonly Candidate[],
+  { key: { by }, progress }: { readonly key: SortKey; readonly progress: Progress },
+): Promise<Value[]> {
   const textual = by !== "ARRIVAL" && by !== "DATE" && by !== "SIZE";
   const values: Value[] = new Array(hits.length).fill(textual ? "" : 0);
   const { messages } = context.store;
-  const mailboxId = selectedOf(context).mailbox.id;
+  const mailboxId = selected.mailbox.id;
   if (by === "CC" || by === "FROM" || by === "TO" || by === "DISPLAYFROM" || by === "DISPLAYTO") {
     const field = by.endsWith("FROM") ? "from" : by.endsWith("TO") ? "to" : "cc";
     const display = by.startsWith("DISPLAY");
@@ -66,13 +92,14 @@ async function valuesOf(context: ImapContext, hits: readonly Candidate[], { by }
         const place = placeOf.get(row.uid);
         if (place !== undefined) values[place] = casemap(firstAddress(row.imap, field, display));
       }
+      progress.add(batch.length);
       await context.drain();
     }
     return values;
   }
   if (by === "RELEVANCY") return hits.map(({ relevancy = 1 }) => -relevancy); // RFC 6203 6: the highest first
   const wanted = { dates: by !== "SUBJECT", subjects: by === "SUBJECT", threads: false };
-  await eachPage(context, hits, wanted, (place, columns, at) => {
+  await eachPage(context, selected, { hits, progress }, wanted, (place, columns, at) => {
     if (by === "SUBJECT") values[place] = casemap(baseSubject(columns.subjects[at]!).base);
     else if (by === "SIZE") values[place] = columns.sizeOctets[at]!;
     else if (by === "ARRIVAL") values[place] = columns.internalDates[at]!;
@@ -87,12 +114,13 @@ type Columns = ReturnType<ImapContext["store"]["messages"]["sortColumns"]>;
 /** Visits the hits that are still there, with their columns. */
 async function eachPage(
   context: ImapContext,
-  hits: readonly Candidate[],
+  selected: Selected,
+  { hits, progress }: { readonly hits: readonly Candidate[]; readonly progress: Progress },
   wanted: { dates: boolean; subjects: boolean; threads: boolean },
   visit: (place: number, columns: Columns, at: number) => void,
 ): Promise<void> {
   const { messages } = context.store;
-  const mailboxId = selectedOf(context).mailbox.id;
+  const mailboxId = selected.mailbox.id;
   for (let place = 0; place < hits.length;) {
     const columns = messages.sortColumns(mailboxId, { after: hits[place]!.uid - 1, limit: PAGE }, wanted);
     const { uids } = columns;
@@ -103,6 +131,7 @@ async function eachPage(
       if (at === uids.length) break;
       if (uids[at] === uid) visit(place, columns, at);
     }
+    progress.add(uids.length);
     if (uids.length < PAGE) return;
     await context.drain();
   }
@@ -140,13 +169,14 @@ export async function threads(
   context: ImapContext,
   command: Extract<Command, { name: "THREAD" }>,
 ): Promise<Reply> {
-  const found = await findMessages(context, command);
-  if (found === null) return OUT_OF_RANGE;
+  const selected = selectedOf(context);
+  const found = await findMessages(context, selected, command);
   if ("status" in found) return found;
   const { hits, broken } = found;
   const { algorithm, uid } = command;
   const all: ThreadMessage[] = [];
-  await eachPage(context, hits, {
+  const progress = new Progress(context, hits.length);
+  await eachPage(context, selected, { hits, progress }, {
     dates: true,
     subjects: algorithm !== "REFS",
     threads: algorithm !== "ORDEREDSUBJECT",

@@ -79,7 +79,7 @@ export function searchTree(cursor: CommandCursor): SearchKey {
   return keys(cursor, { keys: MAX_SEARCH_KEYS }, 0);
 }
 
-const RETURN_OPTIONS = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY"];
+const RETURN_OPTIONS = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY", "UPDATE", "CONTEXT"];
 
 /** search-return-opts (RFC 4466 2.6.1). None at all is ALL (RFC 4731 3.1). */
 export function searchReturn(cursor: CommandCursor): SearchReturn {
@@ -104,6 +104,7 @@ export function searchReturn(cursor: CommandCursor): SearchReturn {
     save: words.includes("SAVE"),
     partial,
     relevancy: words.includes("RELEVANCY"),
+    update: words.includes("UPDATE"), // CONTEXT is a hint that we have no use for (RFC 5267 4.2)
   };
 }
 

@@ -16,9 +16,18 @@ export function* formatFound(
   yield modSeq === null || numbers.length === 0 ? "\r\n" : ` (MODSEQ ${modSeq})\r\n`;
 }
 
+/** The mailbox that an ESEARCH response is about. */
+export interface SearchedMailbox {
+  /** As on the wire. */
+  readonly mailbox: string;
+  readonly uidValidity: number;
+}
+
 /** What an ESEARCH response holds; null leaves an item out. */
 export interface EsearchResult {
   readonly tag: string;
+  /** Of a search in other mailboxes (RFC 7377 2.1). */
+  readonly where?: SearchedMailbox;
   readonly uid: boolean;
   readonly min: number | null;
   readonly max: number | null;
@@ -34,8 +43,9 @@ export interface EsearchResult {
 
 /** ESEARCH (RFC 4731 3.1). MIN, MAX and ALL stand only where something was found. */
 export function* formatEsearch(result: EsearchResult): Generator<string> {
-  const { tag, uid, min, max, all, count, partial, modSeq, relevancies } = result;
-  let head = `* ESEARCH (TAG "${tag}")${uid ? " UID" : ""}`;
+  const { tag, where, uid, min, max, all, count, partial, modSeq, relevancies } = result;
+  const place = where === undefined ? "" : ` MAILBOX ${where.mailbox} UIDVALIDITY ${where.uidValidity}`;
+  let head = `* ESEARCH (TAG "${tag}"${place})${uid ? " UID" : ""}`;
   if (min !== null) head += ` MIN ${min}`;
   if (max !== null) head += ` MAX ${max}`;
   if (count !== null) head += ` COUNT ${count}`;

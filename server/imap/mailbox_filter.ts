@@ -1,0 +1,52 @@
+/** The mailboxes that a filter of NOTIFY or ESEARCH names (RFC 5465 6, RFC 7377 2.2), each once. */
+import type { MailboxFilter } from "../../protocols/imap/mailbox_filter.ts";
+import { SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
+import type { Mailbox } from "../../storage/store.ts";
+import { accountOf, type ImapContext } from "./context.ts";
+
+/** Selectable mailboxes that exist, in name order. The selected one is here only where it is named otherwise. */
+export function filteredMailboxes(context: ImapContext, filters: readonly MailboxFilter[]): Mailbox[] {
+  const matches = mailboxMatcher(context, filters);
+  return context.store.mailboxes.list(accountOf(context).id)
+    .filter((mailbox) => mailbox.selectable && matches(mailbox.name));
+}
+
+/** Whether a name is meant; subscriptions are those of now. */
+export function mailboxMatcher(
+  context: ImapContext,
+  filters: readonly MailboxFilter[],
+): (name: string) => boolean {
+  const tests = filters.map((filter) => matcher(context, filter));
+  return (name) => tests.some((test) => test(name));
+}
+
+function matcher(context: ImapContext, filter: MailboxFilter): (name: string) => boolean {
+  switch (filter.kind) {
+    case "selected":
+    case "selected-delayed":
+      return () => false;
+    case "inboxes": // RFC 5465 6.3: rules may deliver anywhere
+    case "personal":
+      return () => true;
+    case "subscribed": {
+      const names = new Set(context.store.mailboxes.subscriptions(accountOf(context).id));
+      return (name) => names.has(name);
+    }
+    case "mailboxes": {
+      const names = new Set(filter.names);
+      return (name) => names.has(name);
+    }
+    case "subtree":
+    case "subtree-one": {
+      const deep = filter.kind === "subtree";
+      return (name) =>
+        filter.names.some((root) => {
+          if (name === root) return true;
+          if (!name.startsWith(root + SEPARATOR)) return false;
+          return deep || !name.slice(root.length + 1).includes(SEPARATOR);
+        });
+    }
+    default:
+      return filter satisfies never;
+  }
+}
