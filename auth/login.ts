@@ -26,7 +26,7 @@ import { DEFAULT_CACHE_TTL_MS, LoginCache } from "./login_cache.ts";
 import { accountOfLogin } from "./login_name.ts";
 import { makeScram } from "./scram.ts";
 
-export type LoginProtocol = "smtp" | "imap" | "pop3" | "admin";
+export type LoginProtocol = "smtp" | "imap" | "pop3" | "managesieve" | "admin";
 
 export interface LoginAttempt {
   readonly login: string;

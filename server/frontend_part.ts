@@ -30,6 +30,11 @@ import { DEFAULT_IMAP_OPTIONS, type ImapOptions } from "./imap/options.ts";
 import type { LoginOutcome, SessionMechanismsOf } from "./login.ts";
 import { Listener } from "./listener.ts";
 import { MaildropLocks } from "./maildrop_locks.ts";
+import {
+  DEFAULT_MANAGESIEVE_OPTIONS,
+  ManageSieveServer,
+  type ManageSieveServerOptions,
+} from "./managesieve.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options, Pop3Server } from "./pop3.ts";
 import { Bans, type Offence } from "./bans.ts";
 import { buildChains, greetingDelayMs, patternsOf } from "./filter_chains.ts";
@@ -68,6 +73,7 @@ export class FrontendPart implements ThreadPart {
   #tls: TlsServer | null;
   #imap: ImapServer;
   #pop3: Pop3Server;
+  #manageSieve: ManageSieveServer;
   #reception: InboundReception;
   #smtp: SmtpServer;
   #tokens: TokenVerifier | null;
@@ -179,6 +185,16 @@ export class FrontendPart implements ThreadPart {
       newId: () => ids.next(),
       offence,
     });
+    this.#manageSieve = new ManageSieveServer({
+      store: this.store,
+      deadlines: this.#deadlines,
+      login: (credentials, peer, tls) => this.#login(credentials, { peer, tls, protocol: "managesieve" }),
+      mechanisms: this.#mechanisms(MAILBOX_MECHANISMS),
+      implementation: "Veredus",
+      now: Date.now,
+      newId: () => ids.next(),
+      offence,
+    });
     this.#proxies = new Blocks(config.proxyNetworks);
     this.#xclients = new Blocks(config.xclientNetworks);
     const mine = config.listeners.filter(({ protocol, address }) =>
@@ -240,6 +256,11 @@ export class FrontendPart implements ThreadPart {
         protocol: "pop3",
         doing: command,
       })),
+      ...this.#manageSieve.sessions().map(({ command, ...session }): SessionInfo => ({
+        ...session,
+        protocol: "managesieve",
+        doing: command,
+      })),
       ...this.#smtp.sessions().map(({ command, heloName, ...session }): SessionInfo => ({
         ...session,
         protocol: "smtp",
@@ -249,7 +270,8 @@ export class FrontendPart implements ThreadPart {
   }
 
   endSession(id: string): boolean {
-    return this.#imap.end(id) || this.#smtp.end(id) || this.#pop3.end(id);
+    return this.#imap.end(id) || this.#smtp.end(id) || this.#pop3.end(id) ||
+      this.#manageSieve.end(id);
   }
 
   reload(settings: PartSettings): void {
@@ -274,6 +296,7 @@ export class FrontendPart implements ThreadPart {
     for (const listener of this.#listeners) listener.stop();
     this.#imap.shutdown();
     this.#pop3.shutdown();
+    this.#manageSieve.shutdown();
     this.#smtp.shutdown();
     const drained = Promise.all(this.#listeners.map((listener) => listener.drained()));
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -309,6 +332,8 @@ export class FrontendPart implements ThreadPart {
       case "pop3":
       case "pop3s":
         return await this.#pop3.serve(transport, this.#pop3Options(listener, transport.peer));
+      case "managesieve":
+        return await this.#manageSieve.serve(transport, this.#manageSieveOptions(listener, transport.peer));
       default:
         transport.close();
     }
@@ -370,6 +395,14 @@ export class FrontendPart implements ThreadPart {
         messageMs: limits.messageTimeoutMs,
         loginMs: limits.loginTimeoutMs,
       },
+    };
+  }
+
+  #manageSieveOptions(listener: ListenerConfig, peer: PeerFacts): Partial<ManageSieveServerOptions> {
+    const { loginTimeoutMs } = this.#settings.config.limits;
+    return {
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      timeouts: { ...DEFAULT_MANAGESIEVE_OPTIONS.timeouts, beforeLoginMs: loginTimeoutMs },
     };
   }
 

@@ -309,6 +309,8 @@ export function busyLine(protocol: Protocol, hostname: string): string {
     case "pop3":
     case "pop3s":
       return "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
+    case "managesieve":
+      return 'BYE (TRYLATER) "Too many connections, try again later"\r\n';
     case "http":
     case "https":
       return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

@@ -27,10 +27,12 @@ export const LOG_AREAS = [
   "dns",
   "filter",
   "imap",
+  "managesieve",
   "pop3",
   "queue",
   "search",
   "server",
+  "sieve",
   "smtp",
   "storage",
 ] as const;

@@ -18,12 +18,13 @@ export const PROTOCOLS = [
   "imaps",
   "pop3",
   "pop3s",
+  "managesieve",
   "http",
   "https",
 ] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** Registered ports (RFC 6409, 8314, 9051, 1939); 24 is for private mail systems (RFC 2033 5). */
+/** Registered ports (RFC 6409, 8314, 9051, 1939, 5804); 24 is for private mail systems (RFC 2033 5). */
 export const STANDARD_PORTS: Readonly<Record<Protocol, number>> = {
   smtp: 25,
   submission: 587,
@@ -33,6 +34,7 @@ export const STANDARD_PORTS: Readonly<Record<Protocol, number>> = {
   imaps: 993,
   pop3: 110,
   pop3s: 995,
+  managesieve: 4190,
   http: 80,
   https: 443,
 };

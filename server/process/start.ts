@@ -6,7 +6,13 @@ import { hashPassword } from "../../auth/password_hash.ts";
 import type { WriterPort } from "../../storage/writer.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
 import { LOG_LEVELS, type LogLevel } from "../../telemetry/log.ts";
-import { type Config, DEFAULT_LOGGING, isImplicitTls, type Protocol } from "../config/config.ts";
+import {
+  type Config,
+  DEFAULT_LOGGING,
+  isImplicitTls,
+  type Protocol,
+  STANDARD_PORTS,
+} from "../config/config.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import { later } from "../later.ts";
 import {
@@ -41,8 +47,8 @@ export const START_DEFAULTS = {
   logLevel: "info",
 } as const;
 
-/** The highest port that is moved is 8080-free: 995 + offset must stay a port. */
-const MAX_OFFSET = 65_535 - 995;
+/** The highest port that is moved is that of ManageSieve: with the offset it must stay a port. */
+const MAX_OFFSET = 65_535 - STANDARD_PORTS.managesieve;
 const MAX_THREADS = 64;
 
 export async function start(args: StartArguments, hooks: Hooks): Promise<ExitCode> {
@@ -139,6 +145,7 @@ const WHAT: Readonly<Record<Protocol, string>> = {
   imaps: "IMAP, implicit TLS",
   pop3: "POP3, STLS",
   pop3s: "POP3, implicit TLS",
+  managesieve: "ManageSieve, STARTTLS: filter scripts",
   http: "admin API: /docs, /metrics, /healthz",
   https: "the same over TLS",
 };

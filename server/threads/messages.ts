@@ -21,7 +21,7 @@ export interface PartSettings {
 /** A session as administration lists it. */
 export interface SessionInfo {
   readonly id: string;
-  readonly protocol: "smtp" | "imap" | "pop3";
+  readonly protocol: "smtp" | "imap" | "pop3" | "managesieve";
   readonly address: string;
   /** Milliseconds since the epoch. */
   readonly since: number;

@@ -75,7 +75,7 @@ Deno.test("a second start says who holds the lock; a taken port and a foreign fo
 
 const WRONG: [string[], string][] = [
   [["--port-offset", "x"], "--port-offset x"],
-  [["--port-offset", "64541"], "0 to 64540"],
+  [["--port-offset", "64541"], "0 to 61345"],
   [["--threads", "many"], "--threads many"],
   [["--address", "0.0.0.0"], "only loopback"],
   [["--relay", "nowhere"], "HOST:PORT"],

@@ -16,7 +16,7 @@ import {
 
 const sessionSchema = z.object({
   id: z.string().openapi({ description: "as in every log line of the session" }),
-  protocol: z.enum(["smtp", "imap", "pop3"]),
+  protocol: z.enum(["smtp", "imap", "pop3", "managesieve"]),
   address: z.string().openapi({ description: "of the client" }),
   account: z.string().nullable().openapi({ description: "null before a login" }),
   tls: z.boolean(),

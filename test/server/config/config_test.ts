@@ -78,7 +78,7 @@ Deno.test("faults name file, line, column, key, value, what is allowed and the n
     ]],
     ["hostname: a.example\nlisteners:\n  - protocol: smpt\n", [
       `${FILE}:3:5: listeners[0].protocol: "smpt": must be one of smtp, submission, submissions, lmtp, imap, imaps, ` +
-      `pop3, pop3s, http, https`,
+      `pop3, pop3s, managesieve, http, https`,
     ]],
     ["hostname: a.example\nlisteners:\n  - { protocol: imap, adress: '*' }\n", [
       `${FILE}:3:23: listeners[0].adress: unknown key; did you mean "address"?`,
