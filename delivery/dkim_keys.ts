@@ -9,6 +9,7 @@ import { generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { getLogger } from "@logtape/logtape";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
+import { txtTexts } from "../dns/txt.ts";
 import type { DkimKeyInput } from "../storage/ops.ts";
 import type { DkimKeyRow, Store } from "../storage/store.ts";
 
@@ -113,10 +114,7 @@ async function setState(store: Store, key: DkimKeyRow, state: DkimKeyRow["state"
 
 async function isPublished(resolver: Resolver, key: DkimKeyRow): Promise<boolean> {
   try {
-    const { records } = await resolver.resolve(keyName(key), "TXT");
-    const texts = records.map(({ strings }) =>
-      strings.map((octets) => String.fromCharCode(...octets)).join("")
-    );
+    const texts = txtTexts(await resolver.resolve(keyName(key), "TXT"));
     return texts.length === 1 && texts[0]!.replace(/\s+/g, "") === keyRecord(key).replace(/\s+/g, "");
   } catch (error) {
     if (error instanceof ResolveError) return false;

@@ -9,7 +9,7 @@ import { isSpfRecord, parseSpfRecord } from "../mailauth/spf_record.ts";
 import type { DkimKeyRow } from "../storage/store.ts";
 import { keyName, keyRecord } from "./dkim_keys.ts";
 import { stsId } from "./security/mta_sts.ts";
-import { reportTargets } from "./security/tls_report.ts";
+import { reportTargets } from "./reports/tls_report.ts";
 
 export const RECORD_KINDS = [
   "mx",

@@ -36,9 +36,11 @@ import {
   finishCheck,
   mayDefer,
   refusalOf,
+  type SenderVerdict,
   startCheck,
 } from "./authentication.ts";
 import { reencodeBinaryParts } from "./binary_parts.ts";
+import { dmarcObservation } from "./dmarc_observation.ts";
 import { noticeOperation } from "./dsn.ts";
 import { dsnDuty } from "./dsn_request.ts";
 import { errorReply, faultReply } from "./faults.ts";
@@ -52,6 +54,7 @@ import { type LookupPolicy, lookupReply } from "./lookup.ts";
 import { MAIL_LOOP, mailRefusal, mayRelay } from "./policy.ts";
 import { type OwnMail, type PostOptions, prepareOwnMail } from "./post.ts";
 import { possibleReport, takeReport } from "./report_intake.ts";
+import type { Observations } from "./reports/observations.ts";
 import { QuotaNotices } from "./quota_notice.ts";
 import { type ClientFacts, type Reception, type Transaction, viewOf } from "./reception.ts";
 import {
@@ -108,6 +111,8 @@ export interface InboundOptions {
   readonly resolver?: Resolver;
   /** The life of each message is told here; left out: nowhere. */
   readonly tracer?: Tracer;
+  /** What was seen of strangers' domains, for the reports to them; left out: none are sent. */
+  readonly observations?: Observations;
 }
 
 /** What one reception and its transactions share; replaced as a whole by a reload. */
@@ -540,6 +545,18 @@ class InboundTransaction implements Transaction {
     return await this.#rewrite(signed, (from, to) => writeWithFields({ from, to }, { front, removed: [] }));
   }
 
+  /** For the report to the owner of the domain. */
+  #observe(
+    facts: { readonly findings: SenderFindings; readonly verdict: SenderVerdict; readonly subject: string },
+  ): void {
+    const { options: { observations }, config } = this.#setting;
+    // What is put off comes again.
+    if (observations === undefined || facts.verdict.action === "defer") return;
+    const method = config.authentication!.dmarc === "rfc7489" ? "psl" : "treewalk";
+    const found = dmarcObservation({ ...facts, sender: this.#sender, method });
+    if (found !== null) observations.add(found.policyDomain, found.seen);
+  }
+
   /** Who sent it: a refusal, or the facts of the message as it is now. */
   async #authenticate(
     spool: Spool,
@@ -550,6 +567,7 @@ class InboundTransaction implements Transaction {
     this.#findings = findings;
     const attempt = { store, address: this.#client.address, sender: this.#sender, now: clock() };
     const verdict = decide(findings, config.authentication!, () => mayDefer(attempt));
+    this.#observe({ findings, verdict, subject: message.subject });
     if (verdict.reason !== "") {
       log.info("sender: {action}, {reason}", { ...verdict, trace: this.traceId });
       this.#traced("checked", { reply: `${verdict.action}: ${verdict.reason}` });

@@ -21,7 +21,7 @@ import {
 import { type Route, routeName } from "./routes.ts";
 import { certificateProblem, type TlsProblem } from "./security/certificate_check.ts";
 import type { HostQuestion, TlsPlan, TransportSecurity } from "./security/transport_security.ts";
-import { NO_POLICY } from "./security/tls_observations.ts";
+import { NO_POLICY } from "./security/tls_observation.ts";
 
 const log = getLogger(["veredus", "queue"]);
 

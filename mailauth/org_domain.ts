@@ -8,6 +8,7 @@
 import { getDomain } from "tldts";
 import { canonicalName, labelCount, lastLabels, parentName } from "../dns/name.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
+import { txtTexts } from "../dns/txt.ts";
 import { type DmarcRecord, isDmarcRecord, parseDmarcRecord } from "./dmarc_record.ts";
 
 /** RFC 9989 4.10. */
@@ -59,10 +60,7 @@ export class TreeWalker {
   async #ask(domain: string): Promise<DmarcRecord | null> {
     const name = `_dmarc.${domain}`;
     try {
-      const { records } = await this.#resolver.resolve(name, "TXT");
-      const texts = records.map(({ strings }) =>
-        strings.map((octets) => String.fromCharCode(...octets)).join("")
-      ).filter(isDmarcRecord);
+      const texts = txtTexts(await this.#resolver.resolve(name, "TXT")).filter(isDmarcRecord);
       // RFC 9989 4.10: several are none.
       return texts.length === 1 ? parseDmarcRecord(texts[0]!) : null;
     } catch (error) {

@@ -12,6 +12,7 @@ import { accountOfLogin } from "../auth/login_name.ts";
 import { TokenVerifier } from "../auth/oauth.ts";
 import { scramOf } from "../auth/scram.ts";
 import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
+import { Observations } from "../delivery/reports/observations.ts";
 import { MAILBOX_MECHANISMS, SessionMechanisms, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
 import type { PatternEngine } from "../filter/patterns.ts";
@@ -23,6 +24,7 @@ import type { Account, Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { type Config, isHttp, type ListenerConfig } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
+import { DENO_TIMERS } from "./deno_timers.ts";
 import { plainAddress } from "./deno_transport.ts";
 import { IdSource } from "./ids.ts";
 import { ImapServer } from "./imap.ts";
@@ -83,6 +85,7 @@ export class FrontendPart implements ThreadPart {
   #listeners: Listener[];
   #bans: Bans;
   #chains: Chains;
+  readonly #observations: Observations;
   #resolver: ThreadResolver;
   #trace: TraceLog | null;
   #indexes: IndexReader | null;
@@ -153,8 +156,10 @@ export class FrontendPart implements ThreadPart {
       clock: Date.now,
       notify: (login, reason) => this.#reception.noticed(stolenNotice(config, { login, reason })),
     });
+    this.#observations = new Observations("dmarc", { store: this.store, timers: DENO_TIMERS });
     this.#reception = new InboundReception({
       store: this.store,
+      ...(config.senderChecks.reports && { observations: this.#observations }),
       chains: this.#chains,
       resolver: this.#resolver,
       ...(this.#trace !== null && { tracer: this.#trace }),
@@ -313,6 +318,7 @@ export class FrontendPart implements ThreadPart {
     this.#chains.strangers.close();
     this.#chains.logins.close();
     this.#resolver.close();
+    await this.#observations.flush();
     await this.#trace?.close();
     this.#deadlines.close();
     this.#indexes?.close();

@@ -1,6 +1,6 @@
 /** What mail asks of the web: policies (RFC 8461 3.3) and places for reports (RFC 8460 5.4). */
 import { utf8 } from "../bytes/decode.ts";
-import type { PostReport } from "../delivery/security/report_sender.ts";
+import type { PostReport } from "../delivery/reports/sender.ts";
 import { type FetchPolicy, StsFetchError } from "../delivery/security/sts_policies.ts";
 import { HttpsError, type HttpsParts, httpsRequest } from "./https_client.ts";
 

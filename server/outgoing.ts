@@ -6,7 +6,7 @@
  * {@linkcode HANDSHAKE_TIMEOUT_MS}, everything after that by the timers of the session.
  */
 import tls from "node:tls";
-import type { Connector, OutgoingConnection, OutgoingTls, Timers } from "../delivery/connector.ts";
+import type { Connector, OutgoingConnection, OutgoingTls } from "../delivery/connector.ts";
 import { MAX_CHAIN, type PeerCertificates } from "../delivery/security/certificate_check.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
 import { ConnStream, HANDSHAKE_TIMEOUT_MS, TlsTransport } from "./tls_transport.ts";
@@ -30,14 +30,6 @@ export function denoConnector(options: OutgoingOptions = {}): Connector {
     },
   };
 }
-
-export const DENO_TIMERS: Timers = {
-  now: Date.now,
-  after(ms, callback) {
-    const id = setTimeout(callback, ms);
-    return () => clearTimeout(id);
-  },
-};
 
 class PlainConnection implements OutgoingConnection {
   readonly remote: string;

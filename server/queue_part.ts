@@ -14,9 +14,11 @@ import { GroupAgent } from "../delivery/group.ts";
 import { DEFAULT_TIMEOUTS } from "../delivery/outbound_connection.ts";
 import { watchQueue } from "../delivery/queue_metrics.ts";
 import { RecipientResolver } from "../delivery/recipients.ts";
-import { sendTlsReports } from "../delivery/security/report_sender.ts";
+import { DMARC_REPORT } from "../delivery/reports/dmarc_report.ts";
+import { Observations } from "../delivery/reports/observations.ts";
+import { sendReports } from "../delivery/reports/sender.ts";
+import { TLS_REPORT } from "../delivery/reports/tls_report.ts";
 import { StsPolicies } from "../delivery/security/sts_policies.ts";
-import { TlsObservations } from "../delivery/security/tls_observations.ts";
 import { TransportSecurity } from "../delivery/security/transport_security.ts";
 import { QueueRunner } from "../delivery/runner.ts";
 import { DataFolder } from "../storage/data_folder.ts";
@@ -29,7 +31,8 @@ import { STANDARD_PORTS } from "./config/config.ts";
 import { plainAddress } from "./deno_transport.ts";
 import type { HttpsParts } from "./https_client.ts";
 import { IdSource } from "./ids.ts";
-import { DENO_TIMERS, denoConnector } from "./outgoing.ts";
+import { DENO_TIMERS } from "./deno_timers.ts";
+import { denoConnector } from "./outgoing.ts";
 import { stsFetch, tlsReportPost } from "./mail_web.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { traceLog } from "./trace.ts";
@@ -47,7 +50,7 @@ export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
   readonly #trace: TraceLog | null;
-  readonly #observations: TlsObservations;
+  readonly #observations: Observations;
   readonly #resolver: ThreadResolver;
   readonly #upkeep: ReturnType<typeof setInterval>;
 
@@ -86,7 +89,7 @@ export class QueuePart implements ThreadPart {
       random: Math.random,
     };
     const policies = new StsPolicies({ store, resolver, clock: Date.now, fetch: stsFetch(web) });
-    const observations = this.#observations = new TlsObservations(store, DENO_TIMERS);
+    const observations = this.#observations = new Observations("tls", { store, timers: DENO_TIMERS });
     const security = new TransportSecurity({
       options: config.outboundTls,
       ...{ resolver, store, policies, observations, clock: Date.now },
@@ -125,9 +128,10 @@ export class QueuePart implements ThreadPart {
         advanceKeys({ store, resolver, now: Date.now(), queueLifetimeMs: queue.lifetimeMs }),
       );
       if (config.outboundTls.mtaSts) upkeep("MTA-STS policies", policies.refresh());
-      if (!config.outboundTls.reports) return;
       const sender = { store, resolver, post, hostname: config.hostname, clock: Date.now };
-      upkeep("TLS reports", sendTlsReports({ ...sender, postReport: tlsReportPost(web) }));
+      const parts = { ...sender, postReport: tlsReportPost(web) };
+      if (config.outboundTls.reports) upkeep("TLS reports", sendReports(TLS_REPORT, parts));
+      if (config.senderChecks.reports) upkeep("DMARC reports", sendReports(DMARC_REPORT, parts));
     }, UPKEEP_MS);
     Deno.unrefTimer(this.#upkeep as unknown as number);
   }

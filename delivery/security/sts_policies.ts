@@ -7,6 +7,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { ResolveError, type Resolver } from "../../dns/resolver.ts";
+import { txtTexts } from "../../dns/txt.ts";
 import type { PolicyRow } from "../../storage/ops.ts";
 import type { Store } from "../../storage/store.ts";
 import { counter } from "../../telemetry/metrics.ts";
@@ -104,10 +105,7 @@ export class StsPolicies {
   /** Null where there is no record, or none can be had. */
   async #publishedId(domain: string): Promise<string | null> {
     try {
-      const { records } = await this.#resolver.resolve(`_mta-sts.${domain}`, "TXT");
-      return stsId(
-        records.map(({ strings }) => strings.map((octets) => String.fromCharCode(...octets)).join("")),
-      );
+      return stsId(txtTexts(await this.#resolver.resolve(`_mta-sts.${domain}`, "TXT")));
     } catch (error) {
       if (error instanceof ResolveError) return null;
       throw error;

@@ -9,13 +9,14 @@
 import { getLogger } from "@logtape/logtape";
 import type { Resolver } from "../../dns/resolver.ts";
 import type { QueueTls } from "../../storage/ops.ts";
+import type { Observations } from "../reports/observations.ts";
 import type { Store } from "../../storage/store.ts";
 import { counter } from "../../telemetry/metrics.ts";
 import type { CertificateCheck, TlsProblem } from "./certificate_check.ts";
 import { lookupDane, tlsaText } from "./dane.ts";
 import { allowsHost, stsLines } from "./mta_sts.ts";
 import type { KnownPolicy, StsPolicies } from "./sts_policies.ts";
-import { type AppliedPolicy, NO_POLICY, type TlsObservations } from "./tls_observations.ts";
+import { type AppliedPolicy, NO_POLICY, tlsObservation } from "./tls_observation.ts";
 
 const log = getLogger(["veredus", "queue"]);
 const sessions = counter(
@@ -99,7 +100,7 @@ export class TransportSecurity {
   readonly #resolver: Resolver;
   readonly #store: Store;
   readonly #policies: StsPolicies;
-  readonly #observations: TlsObservations;
+  readonly #observations: Observations;
   readonly #clock: () => number;
   #learnedToday: Map<string, number>;
 
@@ -108,7 +109,7 @@ export class TransportSecurity {
     resolver: Resolver;
     store: Store;
     policies: StsPolicies;
-    observations: TlsObservations;
+    observations: Observations;
     clock: () => number;
   }) {
     this.#options = parts.options;
@@ -284,13 +285,14 @@ export class TransportSecurity {
     failure: { readonly problem: TlsProblem; readonly host?: string; readonly address?: string } | null,
   ): void {
     sessions.inc({ policy: policy.type, result: failure?.problem.result ?? "ok" });
-    this.#observations.add(domain, {
+    const seen = tlsObservation({
       policy,
       result: failure?.problem.result ?? null,
       reason: failure?.problem.text ?? "",
       host: failure?.host ?? "",
       address: failure?.address ?? "",
     });
+    this.#observations.add(domain, seen);
   }
 
   #learn(domain: string): void {

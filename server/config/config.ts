@@ -293,6 +293,8 @@ export interface SenderChecksConfig {
   readonly skip: readonly string[];
   readonly onDnsTrouble: "deliver" | "defer";
   readonly timeoutMs: number;
+  /** Sends DMARC reports (RFC 9990). */
+  readonly reports: boolean;
 }
 
 export interface SearchConfig {
@@ -449,7 +451,7 @@ export const DEFAULT_FILTER: FilterConfig = {
 export const DEFAULT_SENDER_CHECKS: SenderChecksConfig = {
   ...{ iprev: true, spf: true, dkim: true, arc: true, dmarc: "rfc9989", refuse: "agreed" },
   ...{ trustedSealers: [], knownLists: [], relays: [], skip: ["127.0.0.0/8", "::1/128"] },
-  ...{ onDnsTrouble: "deliver", timeoutMs: 30_000 },
+  ...{ onDnsTrouble: "deliver", timeoutMs: 30_000, reports: true },
 };
 
 export const NO_SENDER_CHECKS: SenderChecksConfig = {

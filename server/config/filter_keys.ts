@@ -255,6 +255,10 @@ export const senderChecks = z.strictObject({
     duration(DEFAULT_SENDER_CHECKS.timeoutMs, "1s", "2m"),
     "for all these checks of a message together",
   ),
+  reports: about(
+    z.boolean().default(DEFAULT_SENDER_CHECKS.reports),
+    "send daily DMARC reports to the domains that ask for them (RFC 9990)",
+  ),
 }).transform((value): SenderChecksConfig => ({
   iprev: value.iprev,
   spf: value.spf,
@@ -268,6 +272,7 @@ export const senderChecks = z.strictObject({
   skip: value.skip,
   onDnsTrouble: value.dns_trouble,
   timeoutMs: value.timeout,
+  reports: value.reports,
 }));
 
 export const bans = z.strictObject({

@@ -6,14 +6,15 @@ import { GroupAgent } from "../../delivery/group.ts";
 import type { OutboundParts } from "../../delivery/outbound.ts";
 import { DEFAULT_TIMEOUTS } from "../../delivery/outbound_connection.ts";
 import { StsFetchError, StsPolicies } from "../../delivery/security/sts_policies.ts";
-import { TlsObservations } from "../../delivery/security/tls_observations.ts";
+import { Observations } from "../../delivery/reports/observations.ts";
 import { type SecurityOptions, TransportSecurity } from "../../delivery/security/transport_security.ts";
 import { ResolveError } from "../../dns/resolver.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import type { RelayRule } from "../../delivery/routes.ts";
 import { QueueRunner, type RunnerOptions } from "../../delivery/runner.ts";
 import { DEFAULT_QUEUE } from "../../server/config/config.ts";
-import { DENO_TIMERS, denoConnector } from "../../server/outgoing.ts";
+import { DENO_TIMERS } from "../../server/deno_timers.ts";
+import { denoConnector } from "../../server/outgoing.ts";
 import type { QueueEntry } from "../../storage/ops.ts";
 import type { QueueListRow } from "../../storage/store.ts";
 import { until } from "../lib/program.ts";
@@ -56,7 +57,7 @@ export function relayRule(port: number, parts: Partial<RelayRule> = {}): RelayRu
 
 export class QueueHarness {
   readonly t: TestStore;
-  observations!: TlsObservations;
+  observations!: Observations;
   #options: HarnessOptions;
   #runner: QueueRunner | null = null;
 
@@ -95,7 +96,7 @@ export class QueueHarness {
     const groups = new GroupAgent(post);
     const resolver = options.outbound?.resolver ??
       { resolve: () => Promise.reject(new ResolveError("timeout", "no DNS in this test")) };
-    this.observations = new TlsObservations(store, DENO_TIMERS);
+    this.observations = new Observations("tls", { store, timers: DENO_TIMERS });
     const policies = new StsPolicies({
       store,
       resolver,

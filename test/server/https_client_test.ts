@@ -1,6 +1,7 @@
 /** HTTPS requests of our own: who is talked to, what is taken, and when it ends. */
 import assert from "node:assert/strict";
-import { DENO_TIMERS, denoConnector } from "../../server/outgoing.ts";
+import { DENO_TIMERS } from "../../server/deno_timers.ts";
+import { denoConnector } from "../../server/outgoing.ts";
 import { type HttpsParts, httpsRequest } from "../../server/https_client.ts";
 import { stsFetch, tlsReportPost } from "../../server/mail_web.ts";
 import { a, type MockEntry, MockResolver } from "../lib/mock_resolver.ts";

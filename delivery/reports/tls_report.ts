@@ -1,28 +1,27 @@
 /**
  * The daily report of TLS towards one domain: whom to send it to, and its text (RFC 8460 3, 4 and 5.3).
  *
- * Pure. From the rows that tls_observations.ts wrote; of more than {@linkcode MAX_DETAILS} kinds of failure the most
+ * From the rows that security/tls_observation.ts describes; of more than {@linkcode MAX_DETAILS} kinds of failure the most
  * frequent stand in the report.
  */
-import type { ObservedRow } from "../../storage/ops.ts";
-import { type AppliedPolicy, DAY_MS, type TlsObservation } from "./tls_observations.ts";
+import { txtTexts } from "../../dns/txt.ts";
+import type { AppliedPolicy, TlsObservation } from "../security/tls_observation.ts";
+import type { ReportFacts, ReportForm, ReportMail, ReportTarget } from "./form.ts";
+import { DAY_MS } from "./observations.ts";
 
-export const MAX_DETAILS = 1_000;
+const MAX_DETAILS = 1_000;
 /** Places one domain may want its reports sent to. */
 const MAX_TARGETS = 5;
 
-export type ReportTarget =
-  | { readonly kind: "mail"; readonly address: string }
-  | { readonly kind: "https"; readonly host: string; readonly path: string };
-
-export interface TlsReportFacts {
-  readonly policyDomain: string;
-  /** Milliseconds of the beginning of the day. */
-  readonly day: number;
-  /** Our name, and the domain of the contact. */
-  readonly hostname: string;
-  readonly rows: readonly ObservedRow[];
-}
+export const TLS_REPORT: ReportForm = {
+  kind: "tls",
+  wants: "one",
+  targets: async (resolver, domain) =>
+    reportTargets(txtTexts(await resolver.resolve(`_smtp._tls.${domain}`, "TXT"))),
+  fileName: reportFileName,
+  text: reportJson,
+  mail: reportMail,
+};
 
 /** Of the TXT records at `_smtp._tls.DOMAIN`; empty where no report is wanted. */
 export function reportTargets(records: readonly string[]): ReportTarget[] {
@@ -50,17 +49,17 @@ function decode(text: string): string {
   }
 }
 
-export function reportId({ policyDomain, day }: Pick<TlsReportFacts, "policyDomain" | "day">): string {
+function reportId({ policyDomain, day }: Pick<ReportFacts, "policyDomain" | "day">): string {
   return `${new Date(day).toISOString().slice(0, 10)}.${policyDomain}`;
 }
 
 /** RFC 8460 5.1. */
-export function reportFileName({ policyDomain, day, hostname }: TlsReportFacts): string {
+function reportFileName({ policyDomain, day, hostname }: ReportFacts): string {
   return `${hostname}!${policyDomain}!${day / 1_000}!${(day + DAY_MS) / 1_000 - 1}.json.gz`;
 }
 
 /** RFC 8460 4.4. */
-export function reportJson(facts: TlsReportFacts): string {
+export function reportJson(facts: ReportFacts): string {
   const { policyDomain, day, hostname } = facts;
   const byPolicy = new Map<
     string,
@@ -109,16 +108,10 @@ export function reportJson(facts: TlsReportFacts): string {
   });
 }
 
-/** The message that carries it (RFC 8460 5.3); `gzip` is the report compressed. */
-export function reportMail(
-  facts: TlsReportFacts,
-  { to, date, id, gzip }: {
-    readonly to: string;
-    /** As in a Date field. */
-    readonly date: string;
-    readonly id: string;
-    readonly gzip: Uint8Array;
-  },
+/** The message that carries it (RFC 8460 5.3). */
+function reportMail(
+  facts: ReportFacts,
+  { to, date, id, gzip }: ReportMail,
 ): string {
   const { policyDomain, hostname } = facts;
   const boundary = `=_${id}.tlsrpt`;

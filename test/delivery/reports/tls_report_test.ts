@@ -1,14 +1,12 @@
 /** TLS reports to other domains (RFC 8460): who wants one, what it says, and that each is sent once. */
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
-import { type PostReport, sendTlsReports } from "../../../delivery/security/report_sender.ts";
-import { reportJson, reportTargets } from "../../../delivery/security/tls_report.ts";
-import { DAY_MS, NO_POLICY, type TlsObservation } from "../../../delivery/security/tls_observations.ts";
-import { RecipientResolver } from "../../../delivery/recipients.ts";
-import { type MockEntry, MockResolver, txt } from "../../lib/mock_resolver.ts";
-import { TestStore } from "../../lib/test_store.ts";
-
-const DAY = Date.UTC(2026, 10, 1);
+import { DAY_MS } from "../../../delivery/reports/observations.ts";
+import type { PostReport } from "../../../delivery/reports/sender.ts";
+import { reportJson, reportTargets, TLS_REPORT } from "../../../delivery/reports/tls_report.ts";
+import { NO_POLICY, type TlsObservation } from "../../../delivery/security/tls_observation.ts";
+import { type MockEntry, txt } from "../../lib/mock_resolver.ts";
+import { attachmentOf, DAY, reportBed } from "./report_bed.ts";
 
 function seen(parts: Partial<TlsObservation>, count: number) {
   const observation = { policy: NO_POLICY, result: null, reason: "", host: "", address: "", ...parts };
@@ -85,51 +83,22 @@ Deno.test("what a report says", () => {
   });
 });
 
-/** A store that has seen one.test on {@linkcode DAY}, asked a day later. */
-async function bed(record: MockEntry | null, postReport: PostReport = () => Promise.resolve(true)) {
-  const test = await TestStore.open();
-  const { store } = test;
-  await test.ok({ kind: "observe", of: "tls", rows: ROWS });
-  const resolver = new MockResolver(record === null ? {} : { "_smtp._tls.one.test TXT": record });
-  const time = { now: DAY + DAY_MS + 3_600_000 };
-  const clock = () => time.now;
-  let id = 0;
-  const post = {
-    store,
-    clock,
-    newId: () => `report${String(++id).padStart(10, "0")}`,
-    resolver: new RecipientResolver({
-      directory: store.directory,
-      mailboxes: store.mailboxes,
-      hostname: "mx.test",
-      ownAddresses: [],
-      captureOutbound: "",
-      clock,
-    }),
-    queueLifetimeMs: DAY_MS,
-    bounceLifetimeMs: DAY_MS,
-  };
-  const left = () => store.reports.observedBefore("tls", DAY + 9 * DAY_MS, 10).length;
-  return {
-    ...{ test, resolver, time, left },
-    send: () => sendTlsReports({ store, resolver, post, hostname: "mx.test", postReport, clock }),
-    queued: () => store.queue.list({}, { afterRecipientId: 0, limit: 10 }),
-    [Symbol.asyncDispose]: () => test.close(),
-  };
-}
+const bed = (record: MockEntry | null, postReport?: PostReport) =>
+  reportBed(TLS_REPORT, {
+    rows: ROWS,
+    dns: record === null ? {} : { "_smtp._tls.one.test TXT": record },
+    ...(postReport !== undefined && { postReport }),
+  });
 
 Deno.test("by mail: queued once, signed for nobody but marked, past broken TLS", async () => {
   await using t = await bed([txt("v=TLSRPTv1; rua=mailto:tls@one.test")]);
   await t.send();
   await t.send();
-  const [row, more] = t.queued();
-  assert.equal(more, undefined);
-  assert.equal(row!.recipient, "tls@one.test");
+  const queued = t.queued();
+  assert.equal(queued.length, 1);
+  const { recipient, tls, text } = queued[0]!;
   assert.equal(t.left(), 0);
-  const { store } = t.test;
-  const message = store.queue.message(row!.queueId)!;
-  assert.equal(message.tls, "optional");
-  const text = new TextDecoder().decode(store.blobs.readSync(message.blob, 0, message.blob.length));
+  assert.deepEqual([recipient, tls], ["tls@one.test", "optional"]);
   assert.match(text, /^TLS-Report-Domain: one\.test\r$/m);
   assert.match(text, /^TLS-Report-Submitter: mx\.test\r$/m);
   assert.match(
@@ -137,8 +106,7 @@ Deno.test("by mail: queued once, signed for nobody but marked, past broken TLS",
     /^Subject: Report Domain: one\.test\r\n Submitter: mx\.test\r\n Report-ID: <2026-11-01\.one\.test@mx\.test>\r$/m,
   );
   assert.match(text, /filename="mx\.test!one\.test!1793491200!1793577599\.json\.gz"/);
-  const base64 = /json\.gz"\r\n\r\n([\s\S]+?)\r\n--/.exec(text)![1]!;
-  const report = JSON.parse(gunzipSync(Uint8Array.fromBase64(base64.replaceAll("\r\n", ""))).toString());
+  const report = JSON.parse(gunzipSync(attachmentOf(text)).toString());
   assert.equal(report.policies[0].summary["total-failure-session-count"], 2);
 });
 
