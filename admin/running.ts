@@ -2,6 +2,9 @@
 import { HashWork } from "../auth/hash_work.ts";
 import { IndexFolder } from "../search/index_folder.ts";
 import { IndexReader } from "../search/index_reader.ts";
+import type { OwnServer } from "../delivery/domain_records.ts";
+import { type OwnPolicy, ownPolicy } from "../delivery/security/own_policy.ts";
+import { certificateDigest, keyDigest } from "../server/certificate.ts";
 import type { Server } from "../server/run.ts";
 import { openStore } from "../storage/open_store.ts";
 import { logSettings } from "../telemetry/log.ts";
@@ -38,8 +41,8 @@ export function runningServices(
       rebuild: rebuildIndex,
     },
     logs: { levels: logSettings, set: (area, level) => server.setLogLevel(area, level) },
-    own: () => server.own(),
-    stsPolicy: () => server.stsPolicy(),
+    own: () => ownServer(server),
+    stsPolicy: () => publishedPolicy(server),
     queryDns: (question) => server.queryDns(question),
     reload: options.reload,
     metrics: () => server.metricsText(),
@@ -50,4 +53,23 @@ export function runningServices(
       await store.close();
     },
   };
+}
+
+/** What our domains should show of this server in DNS. */
+function ownServer(server: Server): OwnServer {
+  const digests = new Map<string, "now" | "next">();
+  for (const { nextKey } of server.config.certificates) {
+    if (nextKey !== "") digests.set(keyDigest(nextKey), "next");
+  }
+  for (const certificate of server.certificates) digests.set(certificateDigest(certificate), "now");
+  return {
+    hostname: server.config.hostname,
+    keys: [...digests].map(([sha256, when]) => ({ sha256, when })),
+    stsPolicyId: publishedPolicy(server)?.id ?? null,
+  };
+}
+
+function publishedPolicy({ config: { hostname, publishedSts } }: Server): OwnPolicy | null {
+  const { mode, maxAgeMs } = publishedSts;
+  return mode === "off" ? null : ownPolicy({ mode, maxAgeMs, hostname });
 }

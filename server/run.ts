@@ -7,8 +7,6 @@
  * `onFatal`, whose caller must end the process.
  */
 import { getLogger } from "@logtape/logtape";
-import type { OwnServer } from "../delivery/domain_records.ts";
-import { type OwnPolicy, ownPolicy } from "../delivery/security/own_policy.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import type { Store } from "../storage/store.ts";
 import { DataLock } from "../storage/lock.ts";
@@ -16,13 +14,7 @@ import type { WriterPort } from "../storage/writer.ts";
 import { flushLogs, type LogArea, type LogLevel, type LogSettings, setLogLevel } from "../telemetry/log.ts";
 import { exposition, metricsAsJson, type ThreadMetrics } from "../telemetry/metrics.ts";
 import { Bans } from "./bans.ts";
-import {
-  type Certificate,
-  certificateDigest,
-  keyDigest,
-  loadCertificate,
-  selfSignedCertificate,
-} from "./certificate.ts";
+import { type Certificate, loadCertificate, selfSignedCertificate } from "./certificate.ts";
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
 import { type DnsReport, reportQuery } from "../dns/report.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
@@ -152,26 +144,6 @@ export class Server {
   /** Begins to make the full-text index of an account anew; null where none are kept. */
   get rebuildIndex(): ((accountId: number) => Promise<void>) | null {
     return this.config.search.index ? (accountId) => this.#shape.rebuildIndex(accountId) : null;
-  }
-
-  /** What our domains should show of this server in DNS. */
-  own(): OwnServer {
-    const digests = new Map<string, "now" | "next">();
-    for (const { nextKey } of this.config.certificates) {
-      if (nextKey !== "") digests.set(keyDigest(nextKey), "next");
-    }
-    for (const certificate of this.certificates) digests.set(certificateDigest(certificate), "now");
-    return {
-      hostname: this.config.hostname,
-      keys: [...digests].map(([sha256, when]) => ({ sha256, when })),
-      stsPolicyId: this.stsPolicy()?.id ?? null,
-    };
-  }
-
-  /** The MTA-STS policy of our domains; null: none is published. */
-  stsPolicy(): OwnPolicy | null {
-    const { mode, maxAgeMs } = this.config.publishedSts;
-    return mode === "off" ? null : ownPolicy({ mode, maxAgeMs, hostname: this.config.hostname });
   }
 
   /** As the threads of the server look names up, with a cache of its own. */
