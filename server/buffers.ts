@@ -3,7 +3,8 @@
  *
  * Thousands of idle sessions must not hold 64 kB each, and a message must not arrive 4 kB at a time. A session
  * borrows a busy buffer for DATA, BDAT and APPEND and gives it back after. The pool keeps
- * {@linkcode KEPT_BUFFERS} at most; more are made when needed and dropped when given back.
+ * {@linkcode KEPT_BUFFERS} at most; more are made when needed and dropped when given back. Thousands of senders that begin a
+ * message and send little of it must not hold 64 kB each either: who finds {@linkcode LENT_BUFFERS} lent makes do with its own.
  */
 
 /** Octets of a session's own buffer. */
@@ -12,24 +13,35 @@ export const IDLE_OCTETS = 4_096;
 export const BUSY_OCTETS = 65_536;
 /** Spare buffers a pool holds on to. */
 export const KEPT_BUFFERS = 64;
+/** Buffers lent at one time by {@linkcode BufferPool.borrow}: 16 MB a thread. */
+export const LENT_BUFFERS = 256;
 
 export class BufferPool {
   readonly #octets: number;
   readonly #kept: number;
   #free: Uint8Array[];
+  #lent: number;
 
   constructor(options: { octets?: number; kept?: number } = {}) {
     this.#octets = options.octets ?? BUSY_OCTETS;
     this.#kept = options.kept ?? KEPT_BUFFERS;
     this.#free = [];
+    this.#lent = 0;
   }
 
   take(): Uint8Array {
+    this.#lent++;
     return this.#free.pop() ?? new Uint8Array(this.#octets);
+  }
+
+  /** Null when too many are lent already. */
+  borrow(): Uint8Array | null {
+    return this.#lent < LENT_BUFFERS ? this.take() : null;
   }
 
   /** The caller must not touch the buffer afterwards, and no read into it may be outstanding. */
   give(buffer: Uint8Array): void {
+    this.#lent--;
     if (buffer.length === this.#octets && this.#free.length < this.#kept) this.#free.push(buffer);
   }
 }

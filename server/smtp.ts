@@ -200,6 +200,8 @@ class Connection {
   #reversePath: Path | null = null;
   #buffer = idleBuffers.take();
   #busy: Uint8Array | null = null;
+  /** The last read of this message brought so little that the next needs no large buffer. */
+  #trickling = false;
   #failures = 0;
   #stopReply: Reply | null = null;
   /** What is being waited for; `work` is our own, and never the peer's fault. */
@@ -571,6 +573,7 @@ class Connection {
       return true;
     }
     if (session.ended) return true;
+    const { streaming } = session;
     const buffer = this.#readBuffer();
     let count: number | null;
     this.#phase = "read";
@@ -584,6 +587,7 @@ class Connection {
     }
     this.#phase = "work";
     if (count === null) return false;
+    if (streaming) this.#trickling = this.#trickling ? count < this.#buffer.length : count < TRICKLE_OCTETS;
     session.feed(buffer.subarray(0, count));
     return true;
   }
@@ -605,9 +609,13 @@ class Connection {
     this.#deadline.extend(Math.max(0, Math.min(commandMs, last)));
   }
 
-  /** A large one while a message streams in, the session's own otherwise. */
+  /** A large one while a message streams in, the session's own otherwise, and while it comes in drops. */
   #readBuffer(): Uint8Array {
-    if (this.session.streaming) return this.#busy ??= busyBuffers.take();
+    if (!this.session.streaming) this.#trickling = false;
+    else if (!this.#trickling) {
+      this.#busy ??= busyBuffers.borrow();
+      if (this.#busy !== null) return this.#busy;
+    }
     this.#giveBusy();
     return this.#buffer;
   }
@@ -679,6 +687,9 @@ class Connection {
     await this.#flush().catch((late) => this.log.debug("421 was not taken", { error: late }));
   }
 }
+
+/** A read that brings less does not deserve 64 kB for the next. */
+const TRICKLE_OCTETS = 512;
 
 /** Room for the replies to a pipelined group or to EHLO: a new buffer is made for each write. */
 const REPLY_OCTETS = 512;

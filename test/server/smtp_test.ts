@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { latin1 } from "../../bytes/decode.ts";
 import { HIGH_WATER_OCTETS } from "../../bytes/out.ts";
 import { RECIPIENT_OK, type Reply, reply } from "../../protocols/smtp/reply.ts";
+import { BufferPool, BUSY_OCTETS, IDLE_OCTETS, LENT_BUFFERS } from "../../server/buffers.ts";
 import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp.ts";
 import { StorageError } from "../../storage/store.ts";
 import { registry } from "../../telemetry/metrics.ts";
@@ -56,6 +57,34 @@ smtpTest("a pipelined group is answered in one write", async (h) => {
   const buffer = new Uint8Array(4_096);
   const count = await client.transport.read(buffer);
   assert.match(latin1(buffer, 0, count ?? 0), /^250-[^]*250 2\.1\.0 [^]*250 2\.1\.5 [^]*354 [^\r]*\r\n$/);
+});
+
+smtpTest("a message that comes octet by octet holds no large buffer", async (h) => {
+  const client = await openData(h);
+  const server = client.transport.other;
+  const read = server.read.bind(server);
+  const sizes: number[] = [];
+  server.read = (into) => {
+    sizes.push(into.length);
+    return read(into);
+  };
+  for (const octet of "abc") {
+    client.send(octet);
+    await settle();
+  }
+  assert.deepEqual(sizes, [IDLE_OCTETS, IDLE_OCTETS, IDLE_OCTETS]);
+  client.send(`${"x".repeat(IDLE_OCTETS)}\r\n`);
+  await settle();
+  assert.deepEqual(sizes.slice(3, 5), [BUSY_OCTETS, IDLE_OCTETS], "more while more comes");
+  assert.equal(await client.command("."), "250 2.0.0 Stored");
+});
+
+Deno.test("large buffers are lent up to a number, and again when they are back", () => {
+  const pool = new BufferPool();
+  const lent = Array.from({ length: LENT_BUFFERS }, () => pool.borrow()!);
+  assert.equal(pool.borrow(), null);
+  pool.give(lent[0]!);
+  assert.notEqual(pool.borrow(), null);
 });
 
 smtpTest("MAIL and RCPT are what the reception says", async (h) => {
