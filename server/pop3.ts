@@ -379,7 +379,7 @@ class Connection implements RetrieveContext {
       unlock();
       return this.#session.refuse("SYS/TEMP", "The maildrop is not there");
     }
-    const maildrop = new Maildrop(mailbox.uidValidity);
+    const maildrop = new Maildrop(mailbox.uidValidity, store.messages.keptUidls(mailbox.id));
     const held = new HeldMessages(store.blobs);
     this.#opened = { account, mailbox, maildrop, held, unlock };
     await held.load(store, maildrop, { mailboxId: mailbox.id, limit: this.#options.maildropMessages });

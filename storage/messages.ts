@@ -179,6 +179,21 @@ export class SqlMessages implements Messages {
     };
   }
 
+  keptUidls(mailboxId: number): ReadonlyMap<number, string> {
+    const row = this.#statements.rows(
+      "SELECT json_group_array(uid), json_group_array(uidl) FROM kept_uidls WHERE mailbox_id = ?",
+    ).get(mailboxId) ?? [];
+    const uids = JSON.parse(String(row[0] ?? "[]")) as number[];
+    const uidls = JSON.parse(String(row[1] ?? "[]")) as string[];
+    return new Map(uids.map((uid, at) => [uid, uidls[at] ?? ""]));
+  }
+
+  importedItems(accountId: number, source: string, page: { after: string; limit: number }): string[] {
+    return this.#statements.rows(
+      "SELECT item FROM imported_items WHERE account_id = ? AND source = ? AND item > ? ORDER BY item LIMIT ?",
+    ).all(accountId, source, page.after, page.limit).map(([item]) => item as string);
+  }
+
   expungedSince(mailboxId: number, modSeq: number): number[] {
     const row = this.#statements.rows(
       "SELECT json_group_array(uid) FROM (SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ? ORDER BY uid)",

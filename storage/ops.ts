@@ -63,6 +63,19 @@ export interface Target {
   readonly prefix: Uint8Array;
 }
 
+export interface ImportedMessage {
+  readonly content: NewContent;
+  readonly flags: number;
+  readonly keywords: string;
+  readonly internalDate: number;
+  /** What it is called at its source. */
+  readonly item: string;
+  /** The UID to keep, above all others of the mailbox; null takes the next. */
+  readonly uid: number | null;
+  /** The unique id POP3 clients know it by; null makes one. */
+  readonly uidl: string | null;
+}
+
 export interface QueueRecipient {
   /** The address as sent in RCPT. */
   readonly recipient: string;
@@ -123,6 +136,16 @@ export type WriteOp =
     /** "over-quota" where an account would pass a hard limit. Left out: whoever files it has checked already, or may. */
     readonly enforceQuota?: boolean;
   }
+  /** Files messages brought from elsewhere; those whose item is known of this source are left out. */
+  | {
+    readonly kind: "import";
+    readonly accountId: number;
+    readonly mailboxId: number;
+    readonly source: string;
+    readonly messages: readonly ImportedMessage[];
+  }
+  /** Gives a mailbox that never had a message the UIDVALIDITY of the server it comes from. */
+  | { readonly kind: "adopt-uid-validity"; readonly mailboxId: number; readonly uidValidity: number }
   | {
     readonly kind: "store-flags";
     readonly mailboxId: number;
@@ -489,6 +512,7 @@ export type WriteResult =
     /** UIDs refused by UNCHANGEDSINCE. */
     readonly modified: readonly number[];
   }
+  | { readonly ok: true; readonly kind: "imported"; readonly messages: number }
   | {
     readonly ok: true;
     readonly kind: "copied";

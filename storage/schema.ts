@@ -216,6 +216,20 @@ export const messages = sqliteTable("messages", {
   prefix: octets("prefix").notNull(),
 }, (table) => [primaryKey({ columns: [table.mailboxId, table.uid] })]);
 
+/** Unique ids that POP3 clients know messages by from the server before this one. */
+export const keptUidls = sqliteTable("kept_uidls", {
+  mailboxId: integer("mailbox_id").notNull(),
+  uid: integer("uid").notNull(),
+  uidl: text("uidl").notNull(),
+}, (table) => [primaryKey({ columns: [table.mailboxId, table.uid] })]);
+
+/** What was imported, so that an import goes on where it ended; both are made by transfer/. */
+export const importedItems = sqliteTable("imported_items", {
+  accountId: integer("account_id").notNull(),
+  source: text("source").notNull(),
+  item: text("item").notNull(),
+}, (table) => [primaryKey({ columns: [table.accountId, table.source, table.item] })]);
+
 export const expunged = sqliteTable("expunged", {
   mailboxId: integer("mailbox_id").notNull(),
   modSeq: integer("modseq").notNull(),

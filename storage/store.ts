@@ -363,6 +363,10 @@ export interface Messages {
     page: { after: number; limit: number },
     wanted: { dates: boolean; subjects: boolean; threads: boolean },
   ): SortColumns;
+  /** Unique ids of POP3 that were kept, by UID (bounded by the messages of the mailbox). */
+  keptUidls(mailboxId: number): ReadonlyMap<number, string>;
+  /** Up to `limit` items of a source that were imported, above `after`, ascending. */
+  importedItems(accountId: number, source: string, page: { after: string; limit: number }): string[];
   /** UIDs expunged with a larger MODSEQ, ascending, from a log that is never cut (RFC 7162 3.2.10.1). */
   expungedSince(mailboxId: number, modSeq: number): number[];
   /** Octets stored by an account, over all its mailboxes. */

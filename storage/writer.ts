@@ -26,6 +26,7 @@ import { DeliverOperation } from "./operations/deliver.ts";
 import * as credentials from "./operations/credentials.ts";
 import * as directory from "./operations/directory.ts";
 import { expunge } from "./operations/expunge.ts";
+import { adoptUidValidity, importMessages } from "./operations/import.ts";
 import { storeFlags } from "./operations/flags.ts";
 import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
@@ -272,6 +273,10 @@ export class Writer implements WriterPort {
       }
       case "deliver":
         return this.#deliver.run(op);
+      case "import":
+        return importMessages(context, this.#deliver, op);
+      case "adopt-uid-validity":
+        return adoptUidValidity(context, op);
       case "store-flags":
         return storeFlags(context, op);
       case "copy":

@@ -2,7 +2,8 @@
  * The maildrop as one session sees it: message numbers from the login on, and what DELE has marked.
  *
  * RFC 1939 5: numbers never change within a session, whatever other sessions do to the mailbox. A unique id is
- * `uidValidity.uid` (RFC 1939 7, UIDL): it outlives restarts and changes of flags. 13 octets a message.
+ * `uidValidity.uid` (RFC 1939 7, UIDL): it outlives restarts and changes of flags. Messages that were brought from another
+ * server can keep the id they had there. 13 octets a message.
  */
 
 export class Maildrop {
@@ -16,8 +17,12 @@ export class Maildrop {
   #sizes = new Float64Array(0);
   #deleted = new Uint8Array(0);
 
-  constructor(uidValidity: number) {
+  #kept: ReadonlyMap<number, string>;
+
+  /** `kept` are ids by UID. */
+  constructor(uidValidity: number, kept: ReadonlyMap<number, string> = new Map()) {
     this.uidValidity = uidValidity;
+    this.#kept = kept;
   }
 
   /** Appends the next message; UIDs ascend. */
@@ -48,7 +53,8 @@ export class Maildrop {
   }
 
   uniqueId(number: number): string {
-    return `${this.uidValidity}.${this.uid(number)}`;
+    const uid = this.uid(number);
+    return this.#kept.get(uid) ?? `${this.uidValidity}.${uid}`;
   }
 
   /** Number of a UID; 0 when this session has none such. */

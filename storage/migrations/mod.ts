@@ -37,4 +37,8 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0008_condemned_thing",
     statements: ["CREATE TABLE `sieve_scripts` (\n\t`scope` text NOT NULL,\n\t`owner` text NOT NULL,\n\t`name` text NOT NULL,\n\t`content` text NOT NULL,\n\t`octets` integer NOT NULL,\n\t`active` integer NOT NULL,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`scope`, `owner`, `name`)\n) STRICT, WITHOUT ROWID;"],
   },
+  {
+    name: "0009_sleepy_rocket_raccoon",
+    statements: ["CREATE TABLE `imported_items` (\n\t`account_id` integer NOT NULL,\n\t`source` text NOT NULL,\n\t`item` text NOT NULL,\n\tPRIMARY KEY(`account_id`, `source`, `item`)\n) STRICT, WITHOUT ROWID;","CREATE TABLE `kept_uidls` (\n\t`mailbox_id` integer NOT NULL,\n\t`uid` integer NOT NULL,\n\t`uidl` text NOT NULL,\n\tPRIMARY KEY(`mailbox_id`, `uid`)\n) STRICT, WITHOUT ROWID;"],
+  },
 ];

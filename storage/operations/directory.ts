@@ -126,6 +126,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
     const table of [
       "mailboxes",
       "annotations",
+      "imported_items",
       "subscriptions",
       "retired_names",
       "addresses",

@@ -47,6 +47,9 @@ export function removeMessages(
     `INSERT INTO expunged (mailbox_id, modseq, uid) SELECT mailbox_id, ?, uid FROM messages WHERE ${where}`,
   )
     .run(modSeq, ...parameters);
+  context.sql(
+    `DELETE FROM kept_uidls WHERE mailbox_id = ? AND uid IN (SELECT uid FROM messages WHERE ${where})`,
+  ).run(mailboxId, ...parameters);
   context.sql(`DELETE FROM messages WHERE ${where}`).run(...parameters);
   let unseen = 0;
   let deleted = 0;
