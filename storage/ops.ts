@@ -508,7 +508,8 @@ export type WriteResult =
     readonly ok: true;
     readonly kind: "flags";
     readonly modSeq: number;
-    readonly changed: readonly FlagState[];
+    /** UIDs, ascending; their flags come as a change. */
+    readonly changed: readonly number[];
     /** UIDs refused by UNCHANGEDSINCE. */
     readonly modified: readonly number[];
   }

@@ -1,16 +1,21 @@
 /**
  * The writer across threads: operations go over in batches (one message a turn), and come back as groups: the changes
- * first, then the results, so that a thread knows of a change before the write that made it resolves.
+ * first, then the results, so that a thread knows of a change before the write that made it resolves. A thread is sent only
+ * the kinds of changes it names.
  */
 import type { Change } from "./changes.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
+import { packChange, type PackedChange, unpackChange } from "./packed_change.ts";
 import type { WriterPort } from "./writer.ts";
 
-type ToWriter = { readonly ops: readonly { readonly id: number; readonly op: WriteOp }[] } | {
-  readonly close: true;
-};
+export type ChangeKind = Change["kind"];
+
+type ToWriter =
+  | { readonly ops: readonly { readonly id: number; readonly op: WriteOp }[] }
+  | { readonly kinds: readonly ChangeKind[] }
+  | { readonly close: true };
 interface FromWriter {
-  readonly changes: readonly Change[];
+  readonly changes: readonly PackedChange[];
   readonly results: readonly { readonly id: number; readonly result: WriteResult }[];
 }
 
@@ -19,7 +24,8 @@ const CLOSING: WriteResult = { ok: false, fault: "unavailable", detail: "the sto
 
 /** Serves `port` from the thread that owns the writer. */
 export function serveWriter(writer: WriterPort, port: MessagePort): void {
-  let changes: Change[] = [];
+  let changes: PackedChange[] = [];
+  let kinds: ReadonlySet<ChangeKind> | null = null;
   let results: { id: number; result: WriteResult }[] = [];
   let scheduled = false;
   const flush = () => {
@@ -35,13 +41,19 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
     queueMicrotask(flush);
   };
   const stop = writer.onChanges((announced) => {
-    changes.push(...announced);
-    schedule();
+    for (const change of announced) {
+      if (kinds === null || kinds.has(change.kind)) changes.push(packChange(change));
+    }
+    if (changes.length > 0) schedule();
   });
   port.onmessage = ({ data }: MessageEvent<ToWriter>) => {
     if ("close" in data) {
       stop();
       port.close();
+      return;
+    }
+    if ("kinds" in data) {
+      kinds = new Set(data.kinds);
       return;
     }
     for (const { id, op } of data.ops) {
@@ -53,20 +65,24 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
   };
 }
 
-/** The other end: what a thread without the writer submits to. */
-export function connectWriter(port: MessagePort): WriterPort {
+/** The other end: what a thread without the writer submits to. `kinds`: the changes it wants to hear of; null for all. */
+export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | null = null): WriterPort {
   const waiting = new Map<number, (result: WriteResult) => void>();
   const listeners = new Set<(changes: readonly Change[]) => void>();
   let ops: { id: number; op: WriteOp }[] = [];
   let next = 1;
   let closed = false;
   port.onmessage = ({ data }: MessageEvent<FromWriter>) => {
-    if (data.changes.length > 0) { for (const listener of listeners) listener(data.changes); }
+    if (data.changes.length > 0) {
+      const changes = data.changes.map(unpackChange);
+      for (const listener of listeners) listener(changes);
+    }
     for (const { id, result } of data.results) {
       waiting.get(id)?.(result);
       waiting.delete(id);
     }
   };
+  if (kinds !== null) port.postMessage({ kinds } satisfies ToWriter);
   const flush = () => {
     const batch = ops;
     ops = [];

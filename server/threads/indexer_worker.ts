@@ -5,5 +5,9 @@ import { runWorker } from "./worker_side.ts";
 
 runWorker(({ settings, writer }) => {
   if (writer === null) throw new Error("the indexer needs a port to the writer");
-  return IndexerPart.open(settings, connectWriter(writer), { ownThread: true });
+  return IndexerPart.open(
+    settings,
+    connectWriter(writer, ["added", "expunged", "reload", "mailboxes", "directory"]),
+    { ownThread: true },
+  );
 });

@@ -5,5 +5,5 @@ import { runWorker } from "./worker_side.ts";
 
 runWorker(({ settings, writer }) => {
   if (writer === null) throw new Error("the queue needs a port to the writer");
-  return QueuePart.open(settings, connectWriter(writer));
+  return QueuePart.open(settings, connectWriter(writer, ["queue", "mailboxes", "directory"]));
 });

@@ -124,7 +124,8 @@ class ThreadedShape implements Shape {
       column: 0,
       epoch: this.#epoch,
     });
-    this.#writer = connectWriter(this.#attach());
+    // Main opens no mailbox.
+    this.#writer = connectWriter(this.#attach(), ["mailboxes", "directory", "annotations"]);
     await this.#options.prepare?.(this.#writer);
     await Promise.all(this.#seats.map((seat) => this.#startSeat(seat)));
     this.#running = true;

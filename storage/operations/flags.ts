@@ -1,8 +1,8 @@
 /**
  * STORE: changes flags and keywords of messages by UID, with one new MODSEQ for all that changed.
  *
- * Rows that differ are found first (flags before and after are needed for the mailbox's counters), then each group of
- * rows with the same outcome is written by one statement over its UIDs.
+ * Rows are read first (flags before and after are needed for the mailbox's counters), then each group of
+ * rows with the same outcome is written by one statement. Hot: three statements for one message.
  */
 import { FLAG_DELETED, FLAG_SEEN, type FlagState } from "../changes.ts";
 import type { WriteOp, WriteResult } from "../ops.ts";
@@ -10,26 +10,25 @@ import { type OperationContext, refuse, uidCondition } from "./context.ts";
 
 type StoreFlags = Extract<WriteOp, { kind: "store-flags" }>;
 
+/** What a message has now: UID, flags, keywords, MODSEQ. */
+type Row = readonly [number, number, string, number];
+
+/** Messages with the same flags and keywords after the operation. */
+interface Outcome {
+  readonly flags: number;
+  readonly keywords: string;
+  readonly uids: number[];
+}
+
 export function storeFlags(context: OperationContext, op: StoreFlags): WriteResult {
-  const mailbox = context.rows("SELECT account_id, highest_modseq + 1 FROM mailboxes WHERE id = ?").get(
-    op.mailboxId,
-  );
-  if (mailbox === undefined) return refuse("no-such-mailbox", `mailbox ${op.mailboxId}`);
-  const [accountId, modSeq] = mailbox as [number, number];
-  const { where, parameters } = uidCondition(op.mailboxId, op.uids);
-  const rows = op.uids.length === 0
-    ? []
-    : context.rows(`SELECT uid, flags, keywords, modseq FROM messages WHERE ${where} ORDER BY uid`).all(
-      ...parameters,
-    );
+  const rows = readRows(context, op);
   const modified: number[] = [];
-  const changed: FlagState[] = [];
-  const outcomes = new Map<string, { flags: number; keywords: string; uids: number[] }>();
+  const messages: FlagState[] = [];
+  const outcomes = new Map<string, Outcome>();
   const next = outcome(op);
   let unseen = 0;
   let deleted = 0;
-  for (const row of rows as [number, number, string, number][]) {
-    const [uid, oldFlags, oldKeywords, oldModSeq] = row;
+  for (const [uid, oldFlags, oldKeywords, oldModSeq] of rows) {
     if (op.unchangedSince !== null && oldModSeq > op.unchangedSince) {
       modified.push(uid);
       continue;
@@ -37,7 +36,7 @@ export function storeFlags(context: OperationContext, op: StoreFlags): WriteResu
     const flags = next.flags(oldFlags);
     const keywords = next.keywords(oldKeywords);
     if (flags === oldFlags && keywords === oldKeywords) continue;
-    changed.push({ uid, flags, keywords });
+    messages.push({ uid, flags, keywords });
     unseen += (oldFlags & FLAG_SEEN ? 1 : 0) - (flags & FLAG_SEEN ? 1 : 0);
     deleted += (flags & FLAG_DELETED ? 1 : 0) - (oldFlags & FLAG_DELETED ? 1 : 0);
     const key = `${flags} ${keywords}`;
@@ -45,24 +44,56 @@ export function storeFlags(context: OperationContext, op: StoreFlags): WriteResu
     if (group === undefined) outcomes.set(key, { flags, keywords, uids: [uid] });
     else group.uids.push(uid);
   }
-  if (changed.length === 0) return { ok: true, kind: "flags", modSeq: modSeq - 1, changed, modified };
-  for (const { flags, keywords, uids } of outcomes.values()) {
-    if (uids.length === 1) {
-      context.sql("UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE mailbox_id = ? AND uid = ?")
-        .run(flags, keywords, modSeq, op.mailboxId, uids[0]!);
-    } else {
-      context.sql(
-        "UPDATE messages SET flags = ?, keywords = ?, modseq = ? " +
-          "WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))",
-      ).run(flags, keywords, modSeq, op.mailboxId, JSON.stringify(uids));
-    }
-  }
-  context.sql(
-    "UPDATE mailboxes SET highest_modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?",
-  )
-    .run(modSeq, unseen, deleted, op.mailboxId);
-  context.changes.push({ kind: "flags", accountId, mailboxId: op.mailboxId, modSeq, messages: changed });
+  const changed = messages.map(({ uid }) => uid);
+  const mailbox = changed.length === 0
+    ? context.rows("SELECT account_id, highest_modseq FROM mailboxes WHERE id = ?").get(op.mailboxId)
+    : context.rows(
+      "UPDATE mailboxes SET highest_modseq = highest_modseq + 1, unseen = unseen + ?, deleted = deleted + ? " +
+        "WHERE id = ? RETURNING account_id, highest_modseq",
+    ).get(unseen, deleted, op.mailboxId);
+  if (mailbox === undefined) return refuse("no-such-mailbox", `mailbox ${op.mailboxId}`);
+  const [accountId, modSeq] = mailbox as [number, number];
+  if (changed.length === 0) return { ok: true, kind: "flags", modSeq, changed, modified };
+  const all = outcomes.size === 1 && changed.length === rows.length;
+  for (const group of outcomes.values()) writeOutcome(context, op, { ...group, modSeq, all });
+  context.changes.push({ kind: "flags", accountId, mailboxId: op.mailboxId, modSeq, messages });
   return { ok: true, kind: "flags", modSeq, changed, modified };
+}
+
+/** The rows the operation names, ascending; many of them as one row of JSON, a quarter of the time. */
+function readRows(context: OperationContext, { mailboxId, uids }: StoreFlags): Row[] {
+  const [only] = uids;
+  if (only === undefined) return [];
+  if (uids.length === 1 && only[0] === only[1]) {
+    const row = context.rows(
+      "SELECT uid, flags, keywords, modseq FROM messages WHERE mailbox_id = ? AND uid = ?",
+    ).get(mailboxId, only[0]);
+    return row === undefined ? [] : [row as unknown as Row];
+  }
+  const { where, parameters } = uidCondition(mailboxId, uids);
+  const [json] = context.rows(
+    "SELECT json_group_array(json_array(uid, flags, keywords, modseq)) FROM " +
+      `(SELECT uid, flags, keywords, modseq FROM messages WHERE ${where} ORDER BY uid)`,
+  ).get(...parameters) ?? [];
+  return JSON.parse(String(json)) as Row[];
+}
+
+/** Writes one outcome; `all`: it is that of every message the operation names. */
+function writeOutcome(
+  context: OperationContext,
+  op: StoreFlags,
+  { flags, keywords, uids, modSeq, all }: Outcome & { readonly modSeq: number; readonly all: boolean },
+): void {
+  const set = "UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE ";
+  if (uids.length === 1) {
+    context.sql(`${set}mailbox_id = ? AND uid = ?`).run(flags, keywords, modSeq, op.mailboxId, uids[0]!);
+  } else if (all) {
+    const { where, parameters } = uidCondition(op.mailboxId, op.uids);
+    context.sql(set + where).run(flags, keywords, modSeq, ...parameters);
+  } else {
+    context.sql(`${set}mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))`)
+      .run(flags, keywords, modSeq, op.mailboxId, JSON.stringify(uids));
+  }
 }
 
 /** How the operation changes one message's flags and keywords. */

@@ -69,10 +69,7 @@ for (const ported of [false, true]) {
     t.store.onChange((change) => changes.push(change));
     const base = { kind: "store-flags", mailboxId: inbox, unchangedSince: null } as const;
     const add = await t.ok({ ...base, uids: [[1, 2]], mode: "add", flags: FLAG_SEEN, keywords: ["b", "a"] });
-    assert.deepEqual(add.kind === "flags" && add.changed, [
-      { uid: 1, flags: FLAG_SEEN, keywords: "a b" },
-      { uid: 2, flags: FLAG_SEEN, keywords: "a b" },
-    ]);
+    assert.deepEqual(add.kind === "flags" && add.changed, [1, 2]);
     const again = await t.ok({
       ...base,
       uids: [[1, 1], [2, 3]],
@@ -80,7 +77,7 @@ for (const ported of [false, true]) {
       flags: FLAG_SEEN,
       keywords: [],
     });
-    assert.deepEqual(again.kind === "flags" && again.changed, [{ uid: 3, flags: FLAG_SEEN, keywords: "" }]);
+    assert.deepEqual(again.kind === "flags" && again.changed, [3]);
     await t.ok({ ...base, uids: [[1, 1]], mode: "remove", flags: FLAG_SEEN, keywords: ["a"] });
     await t.ok({
       ...base,
@@ -90,8 +87,14 @@ for (const ported of [false, true]) {
       keywords: ["z"],
     });
     assert.deepEqual(
-      changes.flatMap((change) => change.kind === "flags" ? change.messages.map((m) => m.uid) : []),
-      [1, 2, 3, 1, 2],
+      changes.flatMap((change) => change.kind === "flags" ? change.messages : []),
+      [
+        { uid: 1, flags: FLAG_SEEN, keywords: "a b" },
+        { uid: 2, flags: FLAG_SEEN, keywords: "a b" },
+        { uid: 3, flags: FLAG_SEEN, keywords: "" },
+        { uid: 1, flags: 0, keywords: "b" },
+        { uid: 2, flags: FLAG_FLAGGED | FLAG_DELETED, keywords: "z" },
+      ],
     );
     const mailbox = t.store.mailboxes.byId(inbox)!;
     assert.deepEqual([mailbox.unseen, mailbox.deleted], [2, 1]);
@@ -121,7 +124,7 @@ for (const ported of [false, true]) {
       unchangedSince: since,
     });
     assert.ok(result.kind === "flags");
-    assert.deepEqual([result.changed.map((m) => m.uid), result.modified], [[1], [2]]);
+    assert.deepEqual([result.changed, result.modified], [[1], [2]]);
   });
 
   test("COPY and MOVE give new UIDs in order and share octets; EXPUNGE removes what is \\Deleted", async (t) => {
