@@ -5,7 +5,6 @@
  * atomic (its group is run again around it): it happens whole or, on a fault, not at all. Everything here can be
  * cloned across threads. Times are milliseconds since the epoch, sizes octets.
  */
-import type { FlagState } from "./changes.ts";
 import type {
   DkimKeyState,
   OverQuota,
