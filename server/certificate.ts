@@ -39,6 +39,9 @@ export function loadCertificate(certificateFile: string, keyFile: string): Certi
   } catch (error) {
     throw new CertificateError(`${certificateFile}: ${error instanceof Error ? error.message : error}`);
   }
+  if (keyDigest(keyFile) !== spkiDigest(leaf.publicKey)) {
+    throw new CertificateError(`${keyFile}: not the key of ${certificateFile}`);
+  }
   return { names: namesOf(leaf), certificatePem, keyPem, notAfter: Date.parse(leaf.validTo) };
 }
 

@@ -1,7 +1,8 @@
 /**
  * The inside of the Worker that runs the operator's policy file: no permissions, and nothing of the server's but facts.
  *
- * The file's default export is called for each question and returns a verdict (filter/outside.ts), or nothing.
+ * The file's default export is called for each question and returns a verdict (filter/outside.ts), or nothing. What the
+ * runtime lets any Worker do is left to it: a signal to its own process. It is the operator's file.
  */
 interface Scope {
   postMessage(message: unknown): void;

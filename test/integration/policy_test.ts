@@ -112,6 +112,61 @@ inBothShapes("a policy file decides without permissions; one that hangs is start
   await Deno.remove(file);
 });
 
+inBothShapes(
+  "a policy file reaches nothing: no files, network, environment, programs, libraries",
+  async (start) => {
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    const written = `${file}.written`;
+    const open = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = open.addr as Deno.NetAddr;
+    await Deno.writeTextFile(
+      file,
+      `const ways: Record<string, () => unknown> = {
+      read: () => Deno.readTextFile("/etc/passwd"),
+      "node-read": async () => (await import("node:fs")).readFileSync("/etc/passwd"),
+      write: () => Deno.writeTextFile(${JSON.stringify(written)}, "x"),
+      connect: () => Deno.connect({ hostname: "127.0.0.1", port: ${port} }),
+      fetch: () => fetch("http://127.0.0.1:${port}/"),
+      listen: () => Deno.listen({ port: 0 }),
+      env: () => Deno.env.get("HOME"),
+      run: () => new Deno.Command("/bin/true").output(),
+      kill: () => Deno.kill(1, "SIGCONT"),
+      sys: () => Deno.hostname(),
+      ffi: () => Deno.dlopen("libc.so.6", {}),
+      "import": () => import("file:///etc/passwd", { with: { type: "json" } }),
+      more: () => Deno.permissions.request({ name: "read" }).then(({ state }) => {
+        if (state !== "granted") throw new Error(state);
+      }),
+    };
+    export default async () => {
+      const worked: string[] = [];
+      for (const [name, way] of Object.entries(ways)) {
+        try {
+          await way();
+          worked.push(name);
+        } catch (error) {
+          // Refused, and not for want of a file or a name.
+          if (!/NotCapable|permission|access|prompt|denied/i.test(String(error))) worked.push(name + ": " + error);
+        }
+      }
+      return { action: "tag", reason: "worked: " + worked.join(", ") };
+    };`,
+    );
+    await using server = await start({
+      config: configured(
+        `filter: { checks: [{ check: script, at: ${file}, stages: [message], timeout: 20s, on_failure: reject }] }`,
+      ),
+    });
+    const client = await server.smtp();
+    assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
+    await client.quit();
+    assert.match((await inbox(server))[0]!, /script=tag _?\(worked: \)/);
+    await assert.rejects(Deno.stat(written), Deno.errors.NotFound);
+    open.close();
+    await Deno.remove(file);
+  },
+);
+
 inBothShapes("who speaks before the greeting is refused, who waits is not", async (start) => {
   await using server = await start({
     config: configured("filter: { checks: [{ check: early-talker, action: reject, delay: 1s }] }"),

@@ -46,6 +46,9 @@ Deno.test("a loaded certificate says its names", async () => {
     assert.throws(() => loadCertificate(certificate, join(directory, "none.pem")), CertificateError);
     assert.throws(() => loadCertificate(certificate, certificate), /no private key/);
     assert.throws(() => loadCertificate(key, key), CertificateError);
+    const other = await makeSelfSigned({ names: ["mx.example.test"], now: Date.now() });
+    Deno.writeTextFileSync(key, other.keyPem);
+    assert.throws(() => loadCertificate(certificate, key), /k\.pem: not the key of .*c\.pem/);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
