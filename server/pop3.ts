@@ -458,6 +458,7 @@ class Connection implements RetrieveContext {
     try {
       if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
       await this.#transport.write(bytes);
+      this.out.give(bytes);
     } catch (error) {
       throw new PeerGone("writing failed", { cause: error });
     }
