@@ -97,6 +97,26 @@ Deno.test("results stand in front of the copy, above Received, and the octets be
   });
 });
 
+Deno.test("binary parts are signed as they came: the signature is verified before they become base64", async () => {
+  await withBed(NAMED, {}, async (bed) => {
+    const message = await signed(
+      "From: <a@good.test>\r\nSubject: binary\r\nMIME-Version: 1.0\r\nContent-Type: image/x\r\n" +
+        "Content-Transfer-Encoding: binary\r\n\r\n\0one\ntwo\rthree\xff\r\n",
+      GOOD,
+    );
+    const { data } = await bed.send({
+      ...{ from: "a@good.test", to: ["bob@example.test"], message },
+      parameters: { body: "BINARYMIME" },
+    });
+    assert.equal(data?.code, 250);
+    const [stored = ""] = bed.stored("bob");
+    assert.match(stored, /;\s+dkim=pass/);
+    assert.match(stored, /;\s+dmarc=pass/);
+    assert.match(stored, /\r\nContent-Transfer-Encoding: base64\r\n\r\nAG9uZQp0d28NdGhyZWX\/DQo=\r\n$/);
+    assert.doesNotMatch(stored.replaceAll("\r\n", ""), /[\0\r\n]/);
+  });
+});
+
 Deno.test("what becomes of a message that fails DMARC", async () => {
   const rows: [
     from: string,

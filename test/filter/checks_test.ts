@@ -6,6 +6,7 @@ import { MemoryBuckets } from "../../filter/buckets.ts";
 import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { loadPatternEngine } from "../../filter/patterns.ts";
+import { configureLogs, flushLogs, logSettings } from "../../telemetry/log.ts";
 import { buildChains } from "../../server/filter_chains.ts";
 import { type MockEntry, MockResolver } from "../lib/mock_resolver.ts";
 import { TestStore } from "../lib/test_store.ts";
@@ -101,6 +102,12 @@ class Bed {
     ) => text(prefix) + text(store.blobs.readSync(blob, 0, blob.length)));
   }
 
+  queued(queueId: number): string {
+    const { store } = this.test;
+    const { blob } = store.queue.message(queueId)!;
+    return text(store.blobs.readSync(blob, 0, blob.length));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.test.close();
   }
@@ -193,6 +200,19 @@ Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open th
   assert.deepEqual(await bed.send(from(2)), ["550 5.7.1"], "it is asked again");
 });
 
+Deno.test("DNS lists: one that does not answer is left alone after a few times, and lists nobody", async () => {
+  const checks =
+    "    - { check: dnsbl, action: reject, zones: [{ zone: bl.example }, { zone: good.example }] }\n";
+  const dns: Record<string, MockEntry> = { "9.2.0.192.good.example A": A("127.0.0.2") };
+  for (const last of [1, 2, 3, 4, 5]) dns[`${last}.2.0.192.bl.example A`] = "timeout";
+  await using bed = await Bed.open(checks, dns);
+  const from = (last: number) => bed.send({ client: { address: `192.0.2.${last}` } });
+  for (const last of [1, 2, 3, 4, 5]) assert.deepEqual(await from(last), TAKEN);
+  const asked = bed.resolver.queries.filter((query) => query.includes(".bl.example"));
+  assert.equal(new Set(asked).size, 3);
+  assert.deepEqual(await from(9), ["550 5.7.1"], "the other list works on");
+});
+
 Deno.test("reverse DNS and EHLO: found out, and told to the recipient in a header above our Received", async () => {
   await using bed = await Bed.open("    - check: reverse-dns\n    - check: helo\n", {
     "1.2.0.192.in-addr.arpa PTR": [{ type: "PTR", target: "lies.example" }],
@@ -263,6 +283,101 @@ Deno.test("rates by any combination of facts", async () => {
   assert.deepEqual(await bed.send({ client: { address: "2001:db8::1" } }), TAKEN);
   bed.now += 30_000;
   assert.deepEqual(await bed.send(), TAKEN);
+});
+
+for (
+  const [by, own, other] of [
+    ["address", {}, { client: { address: "192.0.2.9" } }],
+    ["network", { client: { address: "192.0.2.77" } }, { client: { address: "198.51.100.1" } }],
+    ["sender", { from: "S@remote.example" }, { from: "t@remote.example" }],
+    ["recipient", { to: ["Alice@example.test"] }, { to: ["bob@example.test"] }],
+    ["address, sender", {}, { from: "t@remote.example" }],
+    ["sender, recipient", {}, { to: ["bob@example.test"] }],
+  ] as const
+) {
+  Deno.test(`a rate by ${by} counts what is the same, and nothing else`, async () => {
+    await using bed = await Bed.open(
+      `    - { check: rate, by: [${by}], limit: 1, per: 1h, action: reject }\n`,
+    );
+    const send = (
+      { to, ...letter }: { to?: readonly string[]; from?: string; client?: Partial<ClientFacts> },
+    ) => bed.send({ ...letter, ...(to && { to: [...to] }) });
+    assert.deepEqual(await bed.send(), TAKEN);
+    assert.deepEqual(await send(own), ["550 5.7.1"]);
+    assert.deepEqual(await send(other), TAKEN);
+  });
+}
+
+Deno.test("a rate by login is for logins alone, each for itself; IPv6 networks are /64", async () => {
+  await using bed = await Bed.open(
+    "    - { check: rate, by: [login], limit: 1, per: 1h }\n    - { check: rate, name: six, by: [network], limit: 1, per: 1h }\n",
+  );
+  const as = (name: string) =>
+    bed.send({
+      client: { ...bed.login(name), screen: bed.reception.screen() },
+      from: `${name}@example.test`,
+      to: ["alice@example.test"],
+    });
+  assert.equal((await as("bob"))[0], "250 2.1.5");
+  assert.deepEqual(await as("bob"), ["450 4.7.1"]);
+  assert.equal((await as("alice"))[0], "250 2.1.5");
+  const from = (address: string) => bed.send({ client: { address } });
+  assert.deepEqual(await from("2001:db8:0:1::1"), TAKEN);
+  assert.deepEqual(await from("2001:db8:0:1:ffff::2"), ["450 4.7.1"]);
+  assert.deepEqual(await from("2001:db8:0:2::1"), TAKEN);
+});
+
+Deno.test("out of the box the null MX alone refuses; checks that are switched on tag, and greylisting defers", () => {
+  const config = (yaml: string) => parseConfig(`hostname: mx.example.test\n${yaml}`, "/veredus.yaml").filter;
+  const { checks, tarpitMs } = config("");
+  assert.deepEqual(checks.map(({ check, action }) => [check, action]), [["null-mx", "reject"]]);
+  assert.equal(tarpitMs, 0);
+  const kinds = ["list", "dnsbl", "reverse-dns", "helo", "early-talker", "greylist", "rate", "sending"];
+  const named = kinds.map((check) =>
+    check === "dnsbl" ? `{ check: ${check}, zones: [{ zone: bl.example }] }` : `{ check: ${check} }`
+  );
+  const actions = config(`filter: { checks: [${named.join(", ")}] }`).checks.map(({ action }) => action);
+  assert.deepEqual(actions, ["reject", "tag", "tag", "tag", "tag", "defer", "defer", "defer"]);
+});
+
+Deno.test("each action: its answer, its line in the log with the reason, its header", async () => {
+  const lines: string[] = [];
+  const before = logSettings();
+  configureLogs({ level: "info", areas: {}, format: "json" }, { write: (text) => void lines.push(text) });
+  try {
+    const table = [
+      ["accept", TAKEN, "deliver"],
+      ["tag", TAKEN, "deliver"],
+      ["reject", ["550 5.7.1"], null],
+      ["defer", ["451 4.7.1"], null],
+      ["discard", TAKEN, null],
+      ["quarantine", TAKEN, "quarantine"],
+    ] as const;
+    for (const [action, answers, header] of table) {
+      await using bed = await Bed.open(
+        `    - { check: list, name: odd, action: ${action}, domains: [odd.example] }\n`,
+      );
+      assert.deepEqual(await bed.send({ from: "s@odd.example" }), answers, action);
+      flushLogs();
+      const found = lines.splice(0).join("").split("\n").filter((text) => text !== "").map((text) =>
+        JSON.parse(text)
+      )
+        .filter(({ area }) => area === "filter");
+      assert.deepEqual(
+        found.map((record) => [record.check, record.stage, record.action, record.reason, record.trace]),
+        [["odd", "mail", action, "domain odd.example", "trace1"]],
+      );
+      const [row] = bed.test.store.queue.list({}, { afterRecipientId: 0, limit: 1 });
+      const [stored = row === undefined ? "" : bed.queued(row.queueId)] = bed.stored();
+      const field = new RegExp(
+        `^X-Veredus-Verdict: ${header};\\r\\n\\todd=${action} _?\\(domain odd\\.example\\)`,
+        "m",
+      );
+      assert.equal(field.test(stored), header !== null, `${action}: ${stored}`);
+    }
+  } finally {
+    configureLogs(before, { write() {} });
+  }
 });
 
 Deno.test("a login's daily limits: messages, recipients it never wrote to, one notice", async () => {

@@ -48,17 +48,24 @@ inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace 
       return Response.json({ action: "reject", reason: "on my list", reply });
     }
     if (facts.sender === "broken@elsewhere.test") return new Response("what?");
+    if (facts.sender === "down@elsewhere.test") return new Response("{}", { status: 503 });
+    if (facts.sender === "slow@elsewhere.test") await new Promise((resolve) => setTimeout(resolve, 4_000));
     return Response.json({ action: "tag", reason: "seen" });
   });
   await using server = await start({
     config: configured(
-      `filter: { checks: [{ check: http, at: "http://127.0.0.1:${hook.addr.port}/", stages: [message], on_failure: defer }] }`,
+      `filter: { checks: [{ check: http, at: "http://127.0.0.1:${hook.addr.port}/", stages: [message], timeout: 1s, on_failure: defer }] }`,
     ),
   });
   const client = await server.smtp();
   const refused = await client.send("bad@elsewhere.test", [ALICE], MESSAGE);
   assert.deepEqual([refused.code, refused.lines], [554, ["5.7.9 not?250 you"]]);
-  assert.equal((await client.send("broken@elsewhere.test", [ALICE], MESSAGE)).code, 451);
+  for (const name of ["broken", "down"]) {
+    assert.equal((await client.send(`${name}@elsewhere.test`, [ALICE], MESSAGE)).code, 451, name);
+  }
+  const began = performance.now();
+  assert.equal((await client.send("slow@elsewhere.test", [ALICE], MESSAGE)).code, 451);
+  assert.ok(performance.now() - began < 3_500, "its time-out, not its patience");
   assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
   await client.quit();
   assert.match(
