@@ -4,11 +4,7 @@
  * Writer: WAL, synchronous=FULL, mmap off, no automatic checkpoint (the writer checkpoints by itself), asserted after
  * they were set, because SQLite ignores what it cannot do.
  */
-import { BetterSQLiteSession } from "drizzle-orm/better-sqlite3/session";
-import { BaseSQLiteDatabase, SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
 import { Connection } from "./libsql.ts";
-
-export type Drizzle = BaseSQLiteDatabase<"sync", { changes: number; lastInsertRowid: number }>;
 
 const WRITER_PRAGMAS: Record<string, string | number> = {
   journal_mode: "wal",
@@ -38,11 +34,4 @@ export function openReaderConnection(path: string): Connection {
   connection.exec("PRAGMA cache_size = -8000");
   connection.exec("PRAGMA query_only = 1");
   return connection;
-}
-
-/** Drizzle over a connection: the same calls as over better-sqlite3, through our wrapper. */
-export function drizzle(connection: Connection): Drizzle {
-  const dialect = new SQLiteSyncDialect();
-  const session = new BetterSQLiteSession(connection as never, dialect, undefined);
-  return new BaseSQLiteDatabase("sync", dialect, session as never, undefined) as unknown as Drizzle;
 }

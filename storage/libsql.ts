@@ -5,8 +5,8 @@
  * list, turns missing parameters into NULL, and rounds integers above 2^53. Here all of that is an ordinary
  * TypeError before the binding sees it (test/storage/libsql_test.ts). TEXT comes back only up to a NUL, so a NUL is
  * bound as U+FFFD. A closed connection keeps its file until its statements are collected, but holds no lock on it; its
- * statements refuse to run. Shaped like better-sqlite3, so that Drizzle's
- * session for it runs on top. TEXT in our tables is only ever bound from well-formed strings, because reading TEXT
+ * statements refuse to run. Drizzle's statements run through it too
+ * (operations/compiled.ts). TEXT in our tables is only ever bound from well-formed strings, because reading TEXT
  * that is not UTF-8 aborts too: octets of peers are stored as BLOB.
  */
 import LibsqlDatabase from "libsql";
@@ -127,22 +127,17 @@ export class Connection {
     this.#native.exec(sql);
   }
 
-  /** Runs `body` in BEGIN IMMEDIATE ... COMMIT. Drizzle calls it with its own behaviours, which all mean the same. */
-  transaction<A extends unknown[], R>(
-    body: (...args: A) => R,
-  ): Record<"deferred" | "immediate" | "exclusive", (...args: A) => R> {
-    const run = (...args: A): R => {
-      this.exec("BEGIN IMMEDIATE");
-      try {
-        const result = body(...args);
-        this.exec("COMMIT");
-        return result;
-      } catch (error) {
-        this.exec("ROLLBACK");
-        throw error;
-      }
-    };
-    return { deferred: run, immediate: run, exclusive: run };
+  /** Runs `body` in BEGIN IMMEDIATE ... COMMIT. */
+  transaction<R>(body: () => R): R {
+    this.exec("BEGIN IMMEDIATE");
+    try {
+      const result = body();
+      this.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.exec("ROLLBACK");
+      throw error;
+    }
   }
 
   close(): void {

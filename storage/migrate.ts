@@ -20,6 +20,6 @@ export function migrate(connection: Connection): string[] {
   connection.transaction(() => {
     for (const migration of missing) for (const statement of migration.statements) connection.exec(statement);
     connection.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-  }).immediate();
+  });
   return missing.map((migration) => migration.name);
 }

@@ -1,6 +1,5 @@
 /** What every write operation works with: the writer's connection and the changes its group will announce. */
 import type { Change } from "../changes.ts";
-import { type Drizzle, drizzle } from "../database.ts";
 import type { Connection, RawStatement, Statement } from "../libsql.ts";
 import type { UidRanges, WriteFault, WriteResult } from "../ops.ts";
 
@@ -12,7 +11,6 @@ export interface UsageDelta {
 
 export class OperationContext {
   readonly connection: Connection;
-  readonly drizzle: Drizzle;
   /** Changes of the group so far; an operation that fails takes its own back. */
   readonly changes: Change[] = [];
   readonly clock: () => number;
@@ -22,7 +20,6 @@ export class OperationContext {
 
   constructor(connection: Connection, clock: () => number) {
     this.connection = connection;
-    this.drizzle = drizzle(connection);
     this.clock = clock;
   }
 

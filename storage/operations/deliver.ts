@@ -2,36 +2,99 @@
  * Files one message in mailboxes and queues it, in one go. The hot path: five statements, nothing read in between
  * (bench/micro/storage_bench.ts).
  */
+import { sql } from "drizzle-orm";
 import { FLAG_DELETED, FLAG_SEEN } from "../changes.ts";
 import type { AppendedUid, NewContent, QueueEntry, WriteOp, WriteResult } from "../ops.ts";
+import { contents, mailboxes, messages, queueMessages, queueRecipients } from "../schema.ts";
+import { compiled, statements } from "./compiled.ts";
 import { type OperationContext, refuse } from "./context.ts";
 import { overQuota } from "./usage.ts";
 
 const NO_FORWARDS: readonly QueueEntry[] = [];
 
-/** Below Drizzle, which would cost more than the statements themselves. */
+const p = sql.placeholder;
+
 function prepare(context: OperationContext) {
   return {
-    content: context.rows(
-      "INSERT INTO contents (refs, segment, offset, length, header_octets, sent_at, imap, preview, subject, sender, " +
-        "message_id, reference_ids, trace_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+    content: compiled(
+      context,
+      statements.insert(contents).values({
+        refs: p("refs"),
+        segment: p("segment"),
+        offset: p("offset"),
+        length: p("length"),
+        headerOctets: p("headerOctets"),
+        sentAt: p("sentAt"),
+        imap: p("imap"),
+        preview: p("preview"),
+        subject: p("subject"),
+        sender: p("from"),
+        messageId: p("messageId"),
+        references: p("references"),
+        traceId: p("traceId"),
+      }).returning({ id: contents.id }),
     ),
-    mailbox: context.rows(
-      "UPDATE mailboxes SET uid_next = uid_next + 1, highest_modseq = highest_modseq + 1, messages = messages + 1, " +
-        "unseen = unseen + ?, deleted = deleted + ?, size_octets = size_octets + ? WHERE id = ? AND selectable = 1 " +
-        "RETURNING uid_next, highest_modseq, uid_validity, account_id",
+    mailbox: compiled(
+      context,
+      statements.update(mailboxes).set({
+        uidNext: sql`${mailboxes.uidNext} + 1`,
+        highestModSeq: sql`${mailboxes.highestModSeq} + 1`,
+        messages: sql`${mailboxes.messages} + 1`,
+        unseen: sql`${mailboxes.unseen} + ${p("unseen")}`,
+        deleted: sql`${mailboxes.deleted} + ${p("deleted")}`,
+        sizeOctets: sql`${mailboxes.sizeOctets} + ${p("size")}`,
+      }).where(sql`${mailboxes.id} = ${p("id")} AND ${mailboxes.selectable} = 1`).returning({
+        uidNext: mailboxes.uidNext,
+        modSeq: mailboxes.highestModSeq,
+        uidValidity: mailboxes.uidValidity,
+        accountId: mailboxes.accountId,
+      }),
     ),
-    message: context.sql(
-      "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, internal_date, saved_at, size_octets, " +
-        "content_id, prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    message: compiled(
+      context,
+      statements.insert(messages).values({
+        mailboxId: p("mailboxId"),
+        uid: p("uid"),
+        modSeq: p("modSeq"),
+        flags: p("flags"),
+        keywords: p("keywords"),
+        internalDate: p("internalDate"),
+        savedAt: p("savedAt"),
+        sizeOctets: p("size"),
+        contentId: p("contentId"),
+        prefix: p("prefix"),
+      }),
     ),
-    queued: context.rows(
-      "INSERT INTO queue_messages (content_id, sender, account_id, envelope_id, ret, eight_bit, smtputf8, created_at, " +
-        "expires_at, tls) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+    queued: compiled(
+      context,
+      statements.insert(queueMessages).values({
+        contentId: p("contentId"),
+        sender: p("sender"),
+        accountId: p("accountId"),
+        envelopeId: p("envelopeId"),
+        ret: p("ret"),
+        eightBit: p("eightBit"),
+        smtputf8: p("smtputf8"),
+        createdAt: p("createdAt"),
+        expiresAt: p("expiresAt"),
+        tls: p("tls"),
+      }).returning({ id: queueMessages.id }),
     ),
-    recipient: context.sql(
-      "INSERT INTO queue_recipients (queue_id, recipient, destination, notify, original_recipient, held, attempts, " +
-        "next_attempt_at, delay_notified, last_reply, last_remote) VALUES (?, ?, ?, ?, ?, ?, 0, ?, 0, ?, '')",
+    recipient: compiled(
+      context,
+      statements.insert(queueRecipients).values({
+        queueId: p("queueId"),
+        recipient: p("recipient"),
+        destination: p("destination"),
+        notify: p("notify"),
+        originalRecipient: p("originalRecipient"),
+        held: p("held"),
+        attempts: 0,
+        nextAttemptAt: p("nextAttemptAt"),
+        delayNotified: 0,
+        lastReply: p("lastReply"),
+        lastRemote: "",
+      }),
     ),
   };
 }
@@ -55,18 +118,17 @@ export class DeliverOperation {
     for (const target of targets) {
       const { mailboxId, flags, keywords, internalDate, prefix } = target;
       const size = content.blob.length + target.prefix.length;
-      const row = this.#statements.mailbox.get(
-        flags & FLAG_SEEN ? 0 : 1,
-        flags & FLAG_DELETED ? 1 : 0,
+      const found = this.#statements.mailbox.get({
+        id: mailboxId,
+        unseen: flags & FLAG_SEEN ? 0 : 1,
+        deleted: flags & FLAG_DELETED ? 1 : 0,
         size,
-        mailboxId,
-      );
-      if (row === undefined) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
-      const [uidNext, modSeq, uidValidity, accountId] = row as [number, number, number, number];
+      });
+      if (found === undefined) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
+      const [uidNext, modSeq, uidValidity, accountId] = found as [number, number, number, number];
       const uid = uidNext - 1;
-      this.#statements.message.run(
-        ...[mailboxId, uid, modSeq, flags, keywords, internalDate, savedAt, size, contentId, prefix],
-      );
+      const row = { mailboxId, uid, modSeq, flags, keywords, internalDate, savedAt, size, contentId, prefix };
+      this.#statements.message.run(row);
       uids.push({ mailboxId, uidValidity, uid, modSeq });
       if (op.enforceQuota) {
         const over = overQuota(this.#context, { accountId, octets: size, messages: 1 });
@@ -88,26 +150,28 @@ export class DeliverOperation {
 
   #content(content: NewContent, refs: number): number {
     const { segment, offset, length } = content.blob;
-    const [id] = this.#statements.content.get(
-      ...[refs, segment, offset, length, content.headerOctets, content.sentAt, content.imap, content.preview],
-      ...[content.subject, content.from, content.messageId, content.references, content.traceId],
-    )!;
+    const { headerOctets, sentAt, imap, preview, subject, from, messageId, references, traceId } = content;
+    const [id] = this.#statements.content.get({
+      ...{ refs, segment, offset, length, headerOctets, sentAt, imap, preview, subject, from, messageId },
+      ...{ references, traceId },
+    })!;
     return id as number;
   }
 
   #enqueue(queue: QueueEntry, contentId: number): number {
-    const [id] = this.#statements.queued.get(
-      ...[contentId, queue.sender, queue.accountId, queue.envelopeId, queue.ret, queue.eightBit ? 1 : 0],
-      ...[queue.smtputf8 ? 1 : 0, queue.createdAt, queue.expiresAt, queue.tls ?? ""],
-    )!;
+    const { sender, accountId, envelopeId, ret, createdAt, expiresAt, tls = "" } = queue;
+    const [eightBit, smtputf8] = [queue.eightBit ? 1 : 0, queue.smtputf8 ? 1 : 0];
+    const [id] = this.#statements.queued.get({
+      ...{ contentId, sender, accountId, envelopeId, ret, eightBit, smtputf8, createdAt, expiresAt, tls },
+    })!;
     const queueId = id as number;
     const nextAttemptAt = queue.notBefore ?? queue.createdAt;
     const held = queue.heldFor === undefined ? 0 : 1;
     const lastReply = queue.heldFor ?? "";
     for (const { recipient, destination, notify, originalRecipient } of queue.recipients) {
-      this.#statements.recipient.run(
-        ...[queueId, recipient, destination, notify, originalRecipient, held, nextAttemptAt, lastReply],
-      );
+      this.#statements.recipient.run({
+        ...{ queueId, recipient, destination, notify, originalRecipient, held, nextAttemptAt, lastReply },
+      });
     }
     this.#context.changes.push({ kind: "queue" });
     return queueId;

@@ -130,7 +130,7 @@ export function checkDatabase({ connection, fix, findings }: CheckContext): void
   for (const check of CHECKS) {
     const rows = connection.prepare(`${check.select} LIMIT ${MAX_ROWS}`).raw().all();
     const mended = fix && check.fix !== undefined && rows.length > 0;
-    if (mended) connection.transaction(() => connection.exec(check.fix!)).immediate();
+    if (mended) connection.transaction(() => connection.exec(check.fix!));
     for (const [subject, detail] of rows) {
       findings.add({ kind: check.kind, subject: String(subject), detail: String(detail), fixed: mended });
     }
@@ -164,7 +164,7 @@ function checkAliasTargets({ connection, fix, findings }: CheckContext): void {
       connection.exec("DELETE FROM alias_targets");
       const insert = connection.prepare("INSERT INTO alias_targets (target, address) VALUES (?, ?)");
       for (const pair of expected) insert.run(...pair.split("\n") as [string, string]);
-    }).immediate();
+    });
   }
   for (const pair of wrong) {
     const [target = "", address = ""] = pair.split("\n");

@@ -1,10 +1,12 @@
 /** The traps of the native binding: each is an ordinary error before the binding sees it, through Drizzle as well. */
 import assert from "node:assert/strict";
-import { eq } from "drizzle-orm";
-import { drizzle, openReaderConnection, openWriterConnection } from "../../storage/database.ts";
+import { sql } from "drizzle-orm";
+import { openReaderConnection, openWriterConnection } from "../../storage/database.ts";
 import { type Connection, isSqliteError, type SqlValue } from "../../storage/libsql.ts";
 import { migrate } from "../../storage/migrate.ts";
-import { contents, counters } from "../../storage/schema.ts";
+import { compiled, statements } from "../../storage/operations/compiled.ts";
+import { OperationContext } from "../../storage/operations/context.ts";
+import { counters } from "../../storage/schema.ts";
 
 function withDatabase(body: (connection: Connection, path: string) => void): void {
   const folder = Deno.makeTempDirSync({ prefix: "veredus-libsql-" });
@@ -85,39 +87,28 @@ Deno.test("integers up to 2^53 and text of any script come back as they went in"
   });
 });
 
-Deno.test("Drizzle's calls go through the wrapper", () => {
+Deno.test("Drizzle's statements go through the wrapper", () => {
   withDatabase((connection) => {
-    const db = drizzle(connection);
-    db.insert(counters).values({ name: "a", value: 3 }).run();
-    assert.deepEqual(db.select().from(counters).where(eq(counters.name, "a")).all(), [{
-      name: "a",
-      value: 3,
-    }]);
-    const write = (value: unknown) => db.insert(counters).values({ name: "b", value: value as number }).run();
-    for (const value of [true, 2 ** 60]) assert.throws(() => write(value), causedBy(TypeError));
-    assert.throws(
-      () => db.select().from(counters).where(eq(counters.name, "\udc00")).all(),
-      causedBy(TypeError),
+    const context = new OperationContext(connection, () => 0);
+    const [name, value] = [sql.placeholder("name"), sql.placeholder("value")];
+    const write = compiled(context, statements.insert(counters).values({ name, value }));
+    const grow = compiled(
+      context,
+      statements.update(counters).set({ value: sql`${counters.value} + 1` }).where(
+        sql`${counters.name} = ${name}`,
+      )
+        .returning({ value: counters.value }),
     );
-    const row = {
-      refs: 1,
-      segment: 1,
-      offset: 1,
-      length: 1,
-      headerOctets: 1,
-      preview: "",
-      subject: "",
-      sender: "",
-    };
-    const imap = new Uint8Array([0, 255]);
-    db.insert(contents).values({ ...row, imap: Buffer.from(imap), references: "", traceId: "t" }).run();
-    assert.deepEqual(new Uint8Array(db.select().from(contents).get()!.imap), imap);
+    write.run({ value: 3, name: "a" });
+    assert.deepEqual(grow.get({ name: "a" }), [4]);
+    assert.equal(grow.get({ name: "b" }), undefined);
+    for (const wrong of [true, 2 ** 60, undefined]) {
+      assert.throws(() => write.run({ name: "b", value: wrong as number }), TypeError, String(wrong));
+    }
+    assert.throws(() => write.run({ name: "\udc00", value: 1 }), TypeError);
+    assert.throws(() => write.run({ name: "c" }), TypeError, "a value left out");
   });
 });
-
-function causedBy(type: typeof TypeError): (error: unknown) => boolean {
-  return (error) => error instanceof type || (error instanceof Error && error.cause instanceof type);
-}
 
 Deno.test("a reader cannot write", () => {
   withDatabase((_, path) => {

@@ -1,0 +1,48 @@
+/**
+ * Statements that Drizzle writes, once, from the one schema, and that run below it: what Drizzle does at each call costs
+ * more than the statements of a delivery themselves.
+ *
+ * `sql.placeholder(name)` stands for a value given by name; a name without a value is a TypeError of the connection.
+ */
+import { Param, Placeholder } from "drizzle-orm";
+import { BaseSQLiteDatabase, SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
+import type { SqlValue } from "../libsql.ts";
+import type { OperationContext } from "./context.ts";
+
+/** Writes statements; it has no connection and runs none. */
+export const statements: BaseSQLiteDatabase<"sync", unknown> = new BaseSQLiteDatabase(
+  "sync",
+  new SQLiteSyncDialect(),
+  null as never,
+  undefined,
+);
+
+type Values = Readonly<Record<string, SqlValue>>;
+
+export interface Compiled {
+  run(values: Values): void;
+  /** The columns of RETURNING, in order. */
+  get(values: Values): SqlValue[] | undefined;
+}
+
+export function compiled(
+  context: OperationContext,
+  query: { toSQL(): { sql: string; params: unknown[] } },
+): Compiled {
+  const { sql, params } = query.toSQL();
+  const statement = context.sql(sql);
+  const rows = /\breturning\b/i.test(sql) ? statement.raw() : null;
+  const names = params.map(nameOf);
+  const bind = (values: Values) =>
+    names.map((name, at) => name === null ? params[at] as SqlValue : values[name]!);
+  return {
+    run: (values) => void statement.run(...bind(values)),
+    get: (values) => rows!.get(...bind(values)),
+  };
+}
+
+/** Null for a value that Drizzle knows already. Columns wrap their placeholders; none of ours converts values. */
+function nameOf(parameter: unknown): string | null {
+  const inner = parameter instanceof Param ? parameter.value : parameter;
+  return inner instanceof Placeholder ? inner.name : null;
+}
