@@ -6,6 +6,7 @@
  * {@linkcode MAX_FIELDS}, {@linkcode MAX_PART_OCTETS} of a part, {@linkcode MAX_PARTS}.
  */
 import { latin1 } from "../bytes/decode.ts";
+import { addressesOf } from "../message/address.ts";
 import { decodeText } from "../message/content.ts";
 import { decodeHeaderText } from "../message/encoded_word.ts";
 import { fieldValue, scanFields } from "../message/header.ts";
@@ -73,6 +74,12 @@ export class MessageView {
   /** Of the message itself, in order. */
   get fields(): readonly HeaderField[] {
     return this.#fields ??= fieldsOf(this.#octets, 0, this.#octets.length);
+  }
+
+  /** The first address of a field; "" where there is none. */
+  addressIn(name: string): string {
+    const value = this.fields.find((field) => field.name === name)?.value;
+    return value === undefined ? "" : addressesOf(value)[0] ?? "";
   }
 
   get root(): PartView {

@@ -29,6 +29,7 @@ import { dnsRoutes } from "./routes/dns.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { senderDomainRoutes } from "./routes/sender_domains.ts";
 import { queueRoutes } from "./routes/queue.ts";
+import { scriptRoutes } from "./routes/scripts.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 
@@ -120,6 +121,7 @@ function api(context: RouteContext): Router {
     policyRoutes,
     dnsRoutes,
     senderDomainRoutes,
+    scriptRoutes,
     sessionRoutes,
     tokenRoutes,
     maintenanceRoutes,

@@ -15,6 +15,7 @@ import { dnsCommands } from "./commands/dns.ts";
 import { indexCommands } from "./commands/index.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { queueCommands } from "./commands/queue.ts";
+import { sieveCommands } from "./commands/sieve.ts";
 import { runningCommands } from "./commands/running.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { type CliContext, CliFailure } from "./context.ts";
@@ -35,6 +36,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   dkimCommands(commands);
   dnsCommands(commands);
   tokenCommands(commands);
+  sieveCommands(commands);
   runningCommands(commands);
   dataCommands(commands);
 }

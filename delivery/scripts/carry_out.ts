@@ -17,10 +17,9 @@ import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { parseMailto } from "../../sieve/mailto.ts";
 import { MessageView } from "../../sieve/message_view.ts";
 import type { Header, Notify, Redirect, Vacation } from "../../sieve/outcome.ts";
-import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../../storage/changes.ts";
 import type { PolicyKind, PolicyRow, WriteOp } from "../../storage/ops.ts";
 import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
-import type { Account, Spool, Store } from "../../storage/store.ts";
+import type { Spool, Store } from "../../storage/store.ts";
 import { counter } from "../../telemetry/metrics.ts";
 import { type Copy, Filing, type FilingFacts, junkOf } from "../filing.ts";
 import { freshKeys } from "../forwarding.ts";
@@ -36,7 +35,9 @@ import {
   type Writer,
 } from "./answer.ts";
 import { type Decision, runChain } from "./chain.ts";
-import { duplicateKey, mailboxById, sameUse, scriptHost } from "./host.ts";
+import { destinationOf } from "./destination.ts";
+import { flagBits } from "./flag_bits.ts";
+import { duplicateKey, scriptHost } from "./host.ts";
 
 const log = getLogger(["veredus", "sieve"]);
 const answers = counter("veredus_sieve_answers_total", "Answers of vacation, sent and left", ["outcome"]);
@@ -183,7 +184,7 @@ export class ScriptDelivery {
     for (const action of decision.actions) {
       switch (action.kind) {
         case "fileinto": {
-          const mailboxId = await this.#mailboxFor(copy.target.owner, action);
+          const mailboxId = await destinationOf(this.#post.store, copy.target.owner, action);
           if (mailboxId === null) kept = true;
           else this.#file(run, { mailboxId, flags: action.flags, header: action.header });
           break;
@@ -221,35 +222,6 @@ export class ScriptDelivery {
     const copy = { target: { ...target, mailboxId, newFolder: "" }, deliveredTo, ...flagBits(flags ?? []) };
     if (header === null) this.#given.filing.put(copy);
     else this.#edited.push({ run, copy, header });
-  }
-
-  /** Where a copy goes; null where there is no such mailbox, and the message is kept instead (RFC 5228 4.1). */
-  async #mailboxFor(
-    account: Account,
-    { mailbox, create, specialUse, mailboxId }: Pick<
-      Extract<Decision["actions"][number], { kind: "fileinto" }>,
-      "mailbox" | "create" | "specialUse" | "mailboxId"
-    >,
-  ): Promise<number | null> {
-    const { store } = this.#post;
-    const byId = mailboxId === null ? null : mailboxById(store, account, mailboxId);
-    if (byId !== null) return byId.id;
-    const byUse = specialUse === null
-      ? undefined
-      : store.mailboxes.list(account.id).find((one) => sameUse(one.specialUse, specialUse) && one.selectable);
-    if (byUse !== undefined) return byUse.id;
-    const named = store.mailboxes.byName(account.id, mailbox);
-    if (named?.selectable) return named.id;
-    if (!create) return null;
-    const made = await store.write({
-      kind: "create-mailbox",
-      accountId: account.id,
-      name: mailbox,
-      specialUse: byUse === undefined && specialUse !== null ? specialUse : null,
-    });
-    if (!made.ok || made.kind !== "mailbox") return store.mailboxes.byName(account.id, mailbox)?.id ?? null;
-    await store.write({ kind: "subscribe", accountId: account.id, name: mailbox, subscribed: true });
-    return made.mailboxId;
   }
 
   async #toJunk(copy: Copy): Promise<void> {
@@ -488,7 +460,8 @@ export class ScriptDelivery {
     }
     if (copyTo === null) return [prepared.operation];
     const { owner } = run.copy.target;
-    const mailboxId = await this.#mailboxFor(owner, copyTo) ?? this.#post.store.mailboxes.inboxOf(owner.id);
+    const mailboxId = await destinationOf(this.#post.store, owner, copyTo) ??
+      this.#post.store.mailboxes.inboxOf(owner.id);
     if (mailboxId === null) return [prepared.operation];
     const filing = new Filing();
     // RFC 8580 3.3: a copy for the owner, which the owner has seen.
@@ -591,23 +564,4 @@ function stateRow(
 
 function digestKey({ copy }: Run, text: string): string {
   return `${copy.target.owner.id} ${createHash("sha256").update(text).digest("base64url")}`;
-}
-
-const SYSTEM_BITS: Readonly<Record<string, number>> = {
-  "\\Seen": FLAG_SEEN,
-  "\\Answered": FLAG_ANSWERED,
-  "\\Flagged": FLAG_FLAGGED,
-  "\\Deleted": FLAG_DELETED,
-  "\\Draft": FLAG_DRAFT,
-};
-
-function flagBits(flags: readonly string[]): { readonly flags: number; readonly keywords: string } {
-  let bits = 0;
-  const keywords: string[] = [];
-  for (const flag of flags) {
-    const bit = Object.hasOwn(SYSTEM_BITS, flag) ? SYSTEM_BITS[flag] : undefined;
-    if (bit === undefined) keywords.push(flag);
-    else bits |= bit;
-  }
-  return { flags: bits, keywords: keywords.sort().join(" ") };
 }
