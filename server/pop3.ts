@@ -187,6 +187,7 @@ class Connection implements RetrieveContext {
       onReply: countReply,
       onLimit: (limit) => {
         countLimit(limit);
+        this.#log.info("limit {limit} reached", { limit, account: this.#opened?.account.address });
         if (this.#opened === null) services.offence?.(transport.peer.address, "protocol");
       },
     });

@@ -33,7 +33,7 @@ import {
   TOO_MANY_LOGINS,
   XCLIENT_REFUSED,
 } from "../protocols/smtp/reply.ts";
-import { type SmtpEvent, type SmtpLimits, SmtpSession } from "../protocols/smtp/session.ts";
+import { type LimitName, type SmtpEvent, type SmtpLimits, SmtpSession } from "../protocols/smtp/session.ts";
 import { type Account, StorageError } from "../storage/store.ts";
 import { busyBuffers, idleBuffers } from "./buffers.ts";
 import { DEFAULT_LIMITS } from "./config/config.ts";
@@ -203,6 +203,7 @@ class Connection {
   /** The last read of this message brought so little that the next needs no large buffer. */
   #trickling = false;
   #failures = 0;
+  #limitsTold: Set<LimitName> | null = null;
   #stopReply: Reply | null = null;
   /** What is being waited for; `work` is our own, and never the peer's fault. */
   #phase: "work" | "read" | "handshake" = "work";
@@ -238,13 +239,7 @@ class Connection {
         etrn: options.etrn,
         xclient: options.xclient,
       },
-      observer: services.offence === undefined ? OBSERVER : {
-        replied: countCommand,
-        limited: (limit) => {
-          countLimit(limit);
-          this.#offence("protocol");
-        },
-      },
+      observer: { replied: countCommand, limited: (limit) => this.#limited(limit) },
     });
     this.#trusted = options.trusted;
     this.#screen = services.reception.screen?.() ?? null;
@@ -488,6 +483,15 @@ class Connection {
     return this.#account !== null || this.#trusted || this.#options.service === "lmtp";
   }
 
+  /** Counted each time, told once. */
+  #limited(limit: LimitName): void {
+    countLimit(limit);
+    if (!HONEST.has(limit)) this.#offence("protocol");
+    if (this.#limitsTold?.has(limit)) return;
+    (this.#limitsTold ??= new Set()).add(limit);
+    this.log.info("limit {limit} reached", { limit, account: this.#account?.address });
+  }
+
   #offence(offence: "unknown-user" | "protocol"): void {
     if (!this.#known) this.#services.offence?.(this.#peer.address, offence);
   }
@@ -697,7 +701,8 @@ const REPLY_OCTETS = 512;
 /** Milliseconds for the last reply to be taken. */
 const LAST_WORD_MS = 10_000;
 
-const OBSERVER = { replied: countCommand, limited: countLimit };
+/** Limits that honest servers run into too, with a long list or a large message. */
+const HONEST: ReadonlySet<LimitName> = new Set<LimitName>(["recipients", "messageOctets"]);
 
 function textOf({ code, enhanced, text }: Reply): string {
   return `${code} ${enhanced} ${text}`;

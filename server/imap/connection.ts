@@ -89,6 +89,7 @@ export class Connection implements ImapContext {
       limits: options.limits,
       onLimit: (limit) => {
         countLimit(limit);
+        this.log.info("limit {limit} reached", { limit, account: this.account?.address });
         if (this.account === null) services.offence?.(transport.peer.address, "protocol");
       },
     });

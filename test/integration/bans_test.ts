@@ -1,7 +1,7 @@
 /** Bans in the running server: what brings one in each protocol, and on whom it falls where a proxy is in between. */
 import assert from "node:assert/strict";
 import type { Config, ListenerConfig, Protocol } from "../../server/config/config.ts";
-import { defaultListener } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS, defaultListener } from "../../server/config/config.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { inBothShapes, PASSWORD, type RunningServer } from "../lib/running_server.ts";
 import { Wire, WireClosed } from "../lib/wire.ts";
@@ -110,6 +110,28 @@ for (const protocol of ["smtp", "imap", "pop3"] as const) {
     assert.equal(await banned(server), true);
   });
 }
+
+inBothShapes("who brings long lists and large messages is no enemy, and is told the limit", async (start) => {
+  const limits = { ...DEFAULT_LIMITS, recipients: 2, messageOctets: 1_000 };
+  await using server = await start({ config: config("offences: 2, allow: []", { limits }) });
+  const [wire] = await from(server, "smtp");
+  const ask = async (line: string) => {
+    await wire.write(`${line}\r\n`);
+    for (;;) {
+      const answer = await wire.line();
+      if (answer[3] === " ") return answer.slice(0, 9);
+    }
+  };
+  await ask("EHLO a.example");
+  assert.equal(await ask("MAIL FROM:<x@far.test> SIZE=2000"), "552 5.3.4");
+  assert.equal(await ask("MAIL FROM:<x@far.test> SIZE=3000"), "552 5.3.4");
+  await ask("MAIL FROM:<x@far.test>");
+  const answers = [];
+  for (let at = 0; at < 6; at++) answers.push(await ask(`RCPT TO:<${ALICE}>`));
+  assert.deepEqual(new Set(answers.slice(2)), new Set(["452 4.5.3"]));
+  wire.close();
+  assert.equal(await banned(server), false);
+});
 
 for (const protocol of ["submission", "imap", "pop3"] as const) {
   inBothShapes(`guessing users of ${protocol} bans like guessing passwords`, async (start) => {
