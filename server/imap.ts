@@ -10,6 +10,8 @@ export class ImapServer {
   #services: ImapServices;
   #options: ImapOptions;
   #connections = new Set<Connection>();
+  /** Those who used NOTIFY. */
+  #watchers = new Set<Connection>();
   #stopListening: () => void;
 
   constructor(services: ImapServices, options: ImapOptions = DEFAULT_IMAP_OPTIONS) {
@@ -17,6 +19,7 @@ export class ImapServer {
     this.#options = options;
     // One listener for all sessions: a delivery must not cost a call per session.
     this.#stopListening = services.store.onChange((change) => {
+      for (const connection of this.#watchers) connection.noteChange(change);
       if (change.kind === "annotations") {
         for (const connection of this.#connections) noteAnnotations(connection, change);
       }
@@ -27,13 +30,17 @@ export class ImapServer {
 
   /** Runs one connection to its end; never rejects. `options` may differ per listener. */
   async serve(transport: Transport, options: Partial<ImapOptions> = {}): Promise<void> {
-    const connection = new Connection(transport, this.#services, { ...this.#options, ...options });
+    const connection = new Connection(transport, this.#services, {
+      options: { ...this.#options, ...options },
+      watchers: this.#watchers,
+    });
     this.#connections.add(connection);
     sessionsGauge.inc();
     try {
       await connection.run();
     } finally {
       this.#connections.delete(connection);
+      this.#watchers.delete(connection);
       sessionsGauge.dec();
     }
   }

@@ -11,6 +11,7 @@ import type { PartialRange } from "./partial_range.ts";
 import type { SearchKey, SearchReturn } from "./search_program.ts";
 import type { SequenceSet } from "./sequence_set.ts";
 import type { MetadataOptions } from "./commands/metadata.ts";
+import type { EventGroup } from "./commands/notify.ts";
 import type { SortKey } from "./commands/sort.ts";
 import type { ThreadAlgorithm } from "./thread.ts";
 import type { StatusItem } from "./commands/status.ts";
@@ -88,6 +89,14 @@ export type Command =
     readonly returns: SearchReturn;
     readonly charset: string | null;
     readonly key: SearchKey;
+  }
+  | {
+    readonly name: "NOTIFY";
+    /** Null: NONE. */
+    readonly groups: readonly EventGroup[] | null;
+    readonly status: boolean;
+    /** Some event has a name that is none of ours. */
+    readonly unknown: boolean;
   }
   | { readonly name: "CANCELUPDATE"; readonly tags: readonly string[] }
   | {

@@ -19,6 +19,7 @@ import { parseLogin } from "./commands/login.ts";
 import { parseCreate, parseMailboxCommand, parseRename } from "./commands/mailbox.ts";
 import { parseGetQuota, parseGetQuotaRoot, parseSetQuota } from "./commands/quota.ts";
 import { parseGetMetadata, parseSetMetadata } from "./commands/metadata.ts";
+import { parseNotify } from "./commands/notify.ts";
 import { parseSearch } from "./commands/search.ts";
 import { parseSelect } from "./commands/select.ts";
 import { parseSort, parseThread } from "./commands/sort.ts";
@@ -99,6 +100,7 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["LIST", rule(AUTHENTICATED, parseList)],
   ["LSUB", rule(AUTHENTICATED, parseLsub)],
   ["NAMESPACE", rule(AUTHENTICATED, bare("NAMESPACE"))],
+  ["NOTIFY", rule(AUTHENTICATED, parseNotify, "breaks")],
   ["STATUS", rule(AUTHENTICATED, parseStatus)],
   ["IDLE", rule(AUTHENTICATED, bare("IDLE"), "breaks")],
   ["CHECK", rule(SELECTED, bare("CHECK"), "breaks")],

@@ -51,6 +51,11 @@ const FACTS: ReadonlySet<string> = new Set(
 
 export type FetchItem = { readonly kind: SimpleItem } | SectionItem | BinaryItem;
 
+/** The same attributes, none of which sets `\\Seen`. */
+export function peeking(items: readonly FetchItem[]): FetchItem[] {
+  return items.map((item) => "peek" in item ? { ...item, peek: true } : item);
+}
+
 export interface FetchPlan {
   /** In the order of the request, each once; UID first when the command is UID FETCH. */
   readonly items: readonly FetchItem[];

@@ -4,6 +4,7 @@
  * RFC 3501 6.4.4. Dates are midnight UTC of the day named; a message's own date is compared by its day. Costs order
  * the work: flags and numbers come from the index, dates and sizes from rows, text from the octets. Pure.
  */
+import type { FetchItem } from "./fetch_plan.ts";
 import type { PartialRange } from "./partial_range.ts";
 import { SAVED_RESULT, type SequenceSet } from "./sequence_set.ts";
 
@@ -52,8 +53,11 @@ export interface SearchReturn {
   readonly partial: PartialRange | null;
   /** RFC 6203 4. */
   readonly relevancy: boolean;
-  /** Changes of the result are told from here on (RFC 5267 4.3). */
-  readonly update: boolean;
+  /**
+   * Changes of the result are told from here on (RFC 5267 4.3), new messages with these attributes (RFC 5465 7); null:
+   * they are not.
+   */
+  readonly update: readonly FetchItem[] | null;
 }
 
 /** What deciding a key costs: 0 the index, 1 a row, 2 the header octets, 3 all octets. */

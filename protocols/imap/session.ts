@@ -38,7 +38,7 @@ const RETURN_ALL: SearchReturn = {
   save: false,
   partial: null,
   relevancy: false,
-  update: false,
+  update: null,
 };
 const NONE: ReadonlySet<string> = new Set();
 

@@ -18,13 +18,18 @@ import { CompressedTransport } from "../compressed_transport.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Transport } from "../transport.ts";
 import { Appending, beginAppend } from "./append.ts";
+import type { Change } from "../../storage/changes.ts";
 import { bad, type ImapContext, no, ok, type Selected } from "./context.ts";
 import { runCommand } from "./dispatch.ts";
 import { Idling } from "./idle.ts";
 import { countCommand, countLimit, faults } from "./metrics.ts";
 import type { ImapOptions, ImapServices } from "./options.ts";
-import { leave, tell } from "./select.ts";
+import type { Notifications } from "./notify.ts";
+import { leave } from "./select.ts";
+import { tell } from "./tell.ts";
 
+/** Commands whose expunges are told whatever NOTIFY says. */
+const OWN_CHANGES: ReadonlySet<string> = new Set(["EXPUNGE", "MOVE"]);
 /** Work at a stretch before other sessions get a turn. */
 const MAX_TURN_MS = 8;
 
@@ -55,7 +60,9 @@ export class Connection implements ImapContext {
   account: Account | null = null;
   selected: Selected | null = null;
   annotations: Map<string, number> | null = null;
+  notifications: Notifications | null = null;
 
+  #watchers: Set<Connection>;
   #transport: Transport;
   #services: ImapServices;
   #options: ImapOptions;
@@ -69,9 +76,18 @@ export class Connection implements ImapContext {
   #failures = 0;
   #stopText: string | null = null;
   #reading = false;
+  #pushing: Promise<void> | null = null;
+  /** Something came while it was told. */
+  #again = false;
   #turn = 0;
 
-  constructor(transport: Transport, services: ImapServices, options: ImapOptions) {
+  /** `watchers`: where it puts itself while it wants to hear of every change. */
+  constructor(
+    transport: Transport,
+    services: ImapServices,
+    { options, watchers }: { readonly options: ImapOptions; readonly watchers: Set<Connection> },
+  ) {
+    this.#watchers = watchers;
     this.id = services.newId();
     this.store = services.store;
     this.indexes = services.indexes;
@@ -108,9 +124,23 @@ export class Connection implements ImapContext {
     return this.#services.newId();
   }
 
+  watch(notifications: Notifications): void {
+    this.notifications = notifications;
+    this.#watchers.add(this);
+  }
+
+  /** A change of any account; for those who watch (RFC 5465). */
+  noteChange(change: Change): void {
+    if (this.notifications?.note(change)) this.changed();
+  }
+
   changed(): void {
     if (this.session.idling) this.#idling?.wake();
     else if (this.#reading && this.session.ended) this.#leaveRead();
+    else if (this.notifications !== null) {
+      this.#again = true;
+      if (this.#reading && this.session.betweenCommands) this.#push();
+    }
   }
 
   drain(): Promise<void> | undefined {
@@ -215,7 +245,7 @@ export class Connection implements ImapContext {
           const reply = append === null
             ? no("Nothing to append")
             : await this.#guarded(() => append.finish());
-          await tell(this, { expunges: true });
+          await tell(this, { expunges: true, own: true });
           this.#answer(reply);
           break;
         }
@@ -253,7 +283,7 @@ export class Connection implements ImapContext {
     const reply = await this.#guarded(() =>
       command.name === "UNAUTHENTICATE" ? this.#unauthenticate() : runCommand(this, command)
     );
-    await tell(this, { expunges: !rule.usesSequence });
+    await tell(this, { expunges: !rule.usesSequence, own: OWN_CHANGES.has(command.name) });
     this.#answer(reply);
     if (command.name === "UNAUTHENTICATE") await this.#endCompression();
   }
@@ -314,6 +344,8 @@ export class Connection implements ImapContext {
     this.log.info("logged out", { account: this.account?.address ?? null });
     this.account = null;
     this.annotations = null;
+    this.notifications = null;
+    this.#watchers.delete(this);
     this.session.unauthenticate();
     this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
     return ok("Unauthenticated");
@@ -339,6 +371,19 @@ export class Connection implements ImapContext {
     this.session.tlsStarted();
   }
 
+  /** Tells what NOTIFY asked for while the client says nothing; a command that comes waits for its end. */
+  #push(): void {
+    this.#pushing ??= Promise.resolve().then(async () => {
+      while (this.#again && !this.session.ended) {
+        this.#again = false;
+        const watch = this.notifications?.selected ?? null;
+        await tell(this, { expunges: watch !== null && !watch.delayed });
+        await this.#flush();
+      }
+      if (this.session.ended) this.#transport.close();
+    }).catch((error) => this.#idleEnded(error)).finally(() => this.#pushing = null);
+  }
+
   /** Flushes and reads; false when the connection is over. */
   async #read(): Promise<boolean> {
     const { session } = this;
@@ -354,6 +399,7 @@ export class Connection implements ImapContext {
     }
     const buffer = this.#readBuffer();
     this.#reading = true;
+    if (this.#again && session.betweenCommands) this.#push();
     let count: number | null;
     try {
       count = await this.#transport.read(buffer);
@@ -364,6 +410,7 @@ export class Connection implements ImapContext {
       count = null;
     }
     this.#reading = false;
+    await this.#pushing;
     if (count === null) return false;
     this.#turn = performance.now();
     session.feed(buffer.subarray(0, count));

@@ -12,6 +12,7 @@ import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";
+import type { Notifications } from "./notify.ts";
 import type { SearchContext } from "./search_context.ts";
 
 /** The selected mailbox as this session has it. */
@@ -39,12 +40,16 @@ export interface ImapContext {
   readonly log: Logger;
   account: Account | null;
   selected: Selected | null;
+  /** What NOTIFY asked for; null before it was used (RFC 5465 3.1). */
+  readonly notifications: Notifications | null;
   /** Changes of annotations not told yet, by mailbox id and entry; null for none. */
   annotations: Map<string, number> | null;
   /** Milliseconds since the epoch. */
   now(): number;
   /** A new id for a message that a client brought. */
   newTraceId(): string;
+  /** From now on the client is told of these. */
+  watch(notifications: Notifications): void;
   /** Called when the index changed; tells an idling client. */
   changed(): void;
   /**

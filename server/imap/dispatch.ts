@@ -7,6 +7,7 @@ import { fetch } from "./fetch.ts";
 import { create, list, remove, rename, status, subscribe } from "./mailbox.ts";
 import { getMetadata, setMetadata } from "./metadata.ts";
 import { multiSearch } from "./multi_search.ts";
+import { notify } from "./notify.ts";
 import { getQuota, getQuotaRoot, setQuota } from "./quota.ts";
 import { search } from "./search.ts";
 import { close, select } from "./select.ts";
@@ -57,6 +58,8 @@ export function runCommand(context: ImapContext, command: Command): Promise<Repl
       return expunge(context, command);
     case "SEARCH":
       return search(context, command);
+    case "NOTIFY":
+      return notify(context, command);
     case "ESEARCH":
       return multiSearch(context, command);
     case "CANCELUPDATE":

@@ -24,8 +24,8 @@ import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./cont
 import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { type Part, sectionParts, type Span } from "./section.ts";
-import { writeVanished } from "./select.ts";
 import { OUT_OF_RANGE, resolveSet } from "./store.ts";
+import { writeVanished } from "./unsolicited.ts";
 
 /** Messages answered from the index before the output is looked at. */
 const INDEX_BATCH = 2_000;

@@ -6,7 +6,7 @@
  */
 import type { Deadline, Deadlines } from "../deadline.ts";
 import type { ImapContext } from "./context.ts";
-import { tell } from "./select.ts";
+import { tell } from "./tell.ts";
 
 export class Idling {
   #context: ImapContext;

@@ -93,7 +93,13 @@ export function noteAnnotations(
   context: ImapContext,
   change: Extract<Change, { kind: "annotations" }>,
 ): void {
-  if (context.account?.id !== change.accountId || !context.session.enabled.metadata) return;
+  if (context.account?.id !== change.accountId) return;
+  const { notifications, session, store } = context;
+  if (!session.enabled.metadata) {
+    if (notifications === null) return;
+    const name = change.mailboxId === SERVER ? null : store.mailboxes.byId(change.mailboxId)?.name;
+    if (name === undefined || !notifications.wantsAnnotations(context, name)) return;
+  }
   const pending = context.annotations ??= new Map();
   for (const entry of change.entries) {
     const key = `${change.mailboxId} ${entry}`;

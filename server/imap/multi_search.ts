@@ -23,12 +23,12 @@ export async function multiSearch(
   const sources = command.sources ?? [{ kind: "selected" as const }];
   const withSelected = sources.some(({ kind }) => kind === "selected");
   const { selected } = context;
-  if ((withSelected || returns.update) && selected === null) return bad("Select a mailbox first");
+  if ((withSelected || returns.update !== null) && selected === null) return bad("Select a mailbox first");
   if (returns.save && !(withSelected && sources.length === 1)) {
     return bad("SAVE is for the selected mailbox only");
   }
   let updates: Updates = NO_UPDATES;
-  if (returns.update && selected !== null) {
+  if (returns.update !== null && selected !== null) {
     const begun = beginUpdates(context, selected, { ...command, name: "SEARCH", uid: true });
     if ("status" in begun) return begun;
     updates = begun;

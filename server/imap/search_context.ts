@@ -8,6 +8,7 @@
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import { type FetchItem, peeking } from "../../protocols/imap/fetch_plan.ts";
 import { freezeNumbers, movesWithTime } from "../../protocols/imap/search_program.ts";
 import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
 import type { Change } from "../../storage/changes.ts";
@@ -61,6 +62,8 @@ function refuse(context: ImapContext, text: string): Updates {
 }
 
 export class SearchContext {
+  /** Told of messages that come into the result as they come into the mailbox. */
+  readonly items: readonly FetchItem[];
   readonly #tag: string;
   readonly #request: Request;
   /** UIDs as they were told; null while the search runs. */
@@ -69,6 +72,7 @@ export class SearchContext {
   #allDirty = false;
 
   constructor(tag: string, request: Request) {
+    this.items = peeking(request.returns?.update ?? []);
     this.#tag = tag;
     this.#request = request;
   }
@@ -78,6 +82,10 @@ export class SearchContext {
     if (this.#request.name === "SORT" && hits.length > MAX_SORTED) return false;
     this.#uids = hits.map(({ uid }) => uid);
     return true;
+  }
+
+  holds(uid: number): boolean {
+    return this.#uids?.includes(uid) === true;
   }
 
   note(change: Change): void {

@@ -1,36 +1,24 @@
 /**
- * SELECT, EXAMINE, CLOSE, UNSELECT, and what a selected client is told of changes.
+ * SELECT, EXAMINE, CLOSE, UNSELECT.
  *
- * RFC 3501 6.3.1, 6.3.2, 6.4.2, 7.3, 7.4.1; RFC 3691; CONDSTORE and QRESYNC: RFC 7162. \Recent is claimed once per SELECT (2.3.2): messages that arrive
- * while the mailbox is selected are recent for every session that sees them, as the RFC asks where it cannot be known
+ * RFC 3501 6.3.1, 6.3.2, 6.4.2; RFC 3691; QRESYNC: RFC 7162. \Recent is claimed once per SELECT (2.3.2): messages that arrive while the mailbox is selected are recent for every session that sees them, as the RFC asks where it cannot be known
  * who was first, and are claimed when the mailbox is left.
  */
-import { fetchHead } from "../../protocols/imap/format/fetch.ts";
-import { formatFlags, formatSelectFlags } from "../../protocols/imap/format/flags.ts";
+import { formatSelectFlags } from "../../protocols/imap/format/flags.ts";
 import { formatList } from "../../protocols/imap/format/list.ts";
 import type { Command, QresyncParameter } from "../../protocols/imap/command.ts";
-import {
-  contains,
-  formatRanges,
-  LARGEST,
-  type Ranges,
-  rangesOf,
-  resolve,
-} from "../../protocols/imap/sequence_set.ts";
+import { LARGEST, resolve } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { MailboxView } from "../../protocols/imap/view.ts";
 import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import type { MailboxIndex } from "../../storage/store.ts";
 import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
-import { tellAnnotations } from "./metadata.ts";
 import { refusal } from "./fault.ts";
 import { mailboxId } from "./object_id.ts";
+import { formatExists, MAX_KEYWORDS, writeFlags, writeVanished } from "./unsolicited.ts";
 
-/** Keywords named in FLAGS, and messages looked at to find them: newest first. */
-const MAX_KEYWORDS = 100;
+/** Messages looked at to find keywords: newest first. */
 const KEYWORD_MESSAGES = 20_000;
-/** Flag updates per batch. */
-const TELL_BATCH = 1_000;
 /** Messages looked at between two looks at the output. */
 const WALK_BATCH = 20_000;
 
@@ -110,17 +98,6 @@ async function resynchronize(
   }
 }
 
-/** `* VANISHED (EARLIER)` for what the log has since a MODSEQ, limited to a set of UIDs (RFC 7162 3.2.10.1). */
-export function writeVanished(
-  context: ImapContext,
-  selected: Selected,
-  options: { readonly since: number; readonly among: Ranges | null },
-): void {
-  const gone = context.store.messages.expungedSince(selected.mailbox.id, options.since)
-    .filter((uid) => options.among === null || contains(options.among, uid));
-  if (gone.length > 0) context.out.text(`* VANISHED (EARLIER) ${formatRanges(rangesOf(gone))}\r\n`);
-}
-
 /** CLOSE removes what is marked \Deleted without telling; UNSELECT does not (RFC 3691). */
 export async function close(context: ImapContext, expunge: boolean): Promise<Reply> {
   const { mailbox, index, readOnly } = selectedOf(context);
@@ -181,75 +158,6 @@ function note(context: ImapContext, change: Change): void {
       change satisfies never;
   }
   context.changed();
-}
-
-/**
- * Tells the client what has changed: EXPUNGE where it is allowed, EXISTS and RECENT, then flags.
- *
- * RFC 3501 7.4.1: `expunges` is false while FETCH, STORE or SEARCH with sequence numbers are being answered.
- */
-export async function tell(context: ImapContext, options: { expunges: boolean }): Promise<void> {
-  const { selected, out } = context;
-  if (context.annotations !== null) tellAnnotations(context);
-  if (selected === null) return;
-  const { view, index } = selected;
-  if (!index.exists) {
-    context.session.bye("The mailbox was deleted", "NONEXISTENT");
-    return;
-  }
-  while (view.behind && context.selected === selected) {
-    if (options.expunges && view.hasExpunged) {
-      for (const search of selected.searches.values()) search.tellGone(context, selected, view.gone);
-      if (context.session.enabled.vanished) {
-        out.text(`* VANISHED ${formatRanges(rangesOf(view.takeVanished()))}\r\n`);
-      } else {
-        let text = "";
-        for (const number of view.takeExpunged()) text += `* ${number} EXPUNGE\r\n`;
-        out.text(text);
-      }
-    }
-    const exists = view.takeExists();
-    if (exists !== null) out.text(formatExists(view, context.session.enabled.rev2));
-    const uids = view.takeFlags(TELL_BATCH);
-    for (const uid of uids) writeFlags(context, selected, uid);
-    if (uids.length < TELL_BATCH) break;
-    await context.drain();
-  }
-  for (const search of selected.searches.values()) {
-    if (context.selected === selected) await search.tell(context, selected);
-  }
-}
-
-/**
- * `* n FETCH (UID u FLAGS (...))`, with MODSEQ for a client that knows it (RFC 7162 3.2.4), and new keywords announced
- * before it.
- */
-export function writeFlags(context: ImapContext, selected: Selected, uid: number): void {
-  const { view, index } = selected;
-  const position = index.positionOf(uid);
-  if (position < 0) return;
-  const keywords = index.keywordsAt(position);
-  if (keywords !== "") announce(context, selected, keywords);
-  const flags = formatFlags(index.flagsAt(position), keywords, uid >= view.recentFrom);
-  const modSeq = context.session.enabled.condstore ? ` MODSEQ (${index.modSeqAt(position)})` : "";
-  const { uidOnly } = context.session.enabled;
-  const head = fetchHead(uidOnly, uidOnly ? 0 : view.sequenceOf(uid), uid);
-  context.out.text(`${head}${uidOnly ? "" : `UID ${uid} `}FLAGS ${flags}${modSeq})\r\n`);
-}
-
-function formatExists({ exists, recent }: MailboxView, rev2: boolean): string {
-  return rev2 ? `* ${exists} EXISTS\r\n` : `* ${exists} EXISTS\r\n* ${recent} RECENT\r\n`;
-}
-
-/** Repeats FLAGS and PERMANENTFLAGS when a keyword is new to this client. */
-function announce(context: ImapContext, selected: Selected, keywords: string): void {
-  const { keywords: known } = selected;
-  const before = known.size;
-  for (const keyword of keywords.split(" ")) {
-    if (known.size >= MAX_KEYWORDS) break;
-    if (!known.has(keyword.toLowerCase())) known.set(keyword.toLowerCase(), keyword);
-  }
-  if (known.size > before) context.out.text(formatSelectFlags([...known.values()], selected.readOnly));
 }
 
 function keywordsOf(index: MailboxIndex): Map<string, string> {

@@ -30,7 +30,7 @@ export async function sort(
 ): Promise<Reply> {
   const selected = selectedOf(context);
   const { returns } = command;
-  const updates = returns?.update === true ? beginUpdates(context, selected, command) : NO_UPDATES;
+  const updates = returns?.update != null ? beginUpdates(context, selected, command) : NO_UPDATES;
   if ("status" in updates) return updates;
   const found = await findMessages(context, selected, command);
   if ("status" in found) {

@@ -11,7 +11,7 @@ import {
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
-import { writeFlags } from "./select.ts";
+import { writeFlags } from "./unsolicited.ts";
 
 /** Answers between two looks at the output buffer. */
 const BATCH = 1_000;

@@ -24,7 +24,7 @@ const ALL: SearchReturn = {
   count: false,
   save: false,
   partial: null,
-  update: false,
+  update: null,
   relevancy: false,
 };
 const MAX_TAGS = 100;

@@ -78,10 +78,13 @@ function modifiers(
   return { changedSince, vanished, partial };
 }
 
+/** Attributes in parentheses. */
+export function fetchItemList(cursor: CommandCursor): readonly FetchItem[] {
+  return list(cursor, () => fetchItem(cursor), { least: 1, most: MAX_ITEMS, expected: "FETCH attributes" });
+}
+
 function fetchItems(cursor: CommandCursor): readonly FetchItem[] {
-  if (cursor.peek() === LPAREN) {
-    return list(cursor, () => fetchItem(cursor), { least: 1, most: MAX_ITEMS, expected: "FETCH attributes" });
-  }
+  if (cursor.peek() === LPAREN) return fetchItemList(cursor);
   const at = cursor.at;
   const macro = MACROS.get(cursor.run(NAME, "a FETCH attribute")?.toUpperCase() ?? "");
   if (macro !== undefined && (cursor.at === cursor.end || cursor.peek() === SP)) return macro;

@@ -6,6 +6,8 @@
  */
 import { DOLLAR, DQUOTE, isDigit, LPAREN, RPAREN, SP, STAR } from "../../../bytes/ascii.ts";
 import type { Command } from "../command.ts";
+import type { FetchItem } from "../fetch_plan.ts";
+import { fetchItemList } from "./fetch.ts";
 import { latin1 } from "../../../bytes/decode.ts";
 import {
   astring,
@@ -84,6 +86,7 @@ const RETURN_OPTIONS = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVA
 /** search-return-opts (RFC 4466 2.6.1). None at all is ALL (RFC 4731 3.1). */
 export function searchReturn(cursor: CommandCursor): SearchReturn {
   let partial: PartialRange | null = null;
+  let update: readonly FetchItem[] | null = null;
   const words = list(cursor, () => {
     const word = atom(cursor, "a return option").toUpperCase();
     if (!RETURN_OPTIONS.includes(word)) cursor.fail(`one of ${RETURN_OPTIONS.join(", ")}`);
@@ -91,6 +94,13 @@ export function searchReturn(cursor: CommandCursor): SearchReturn {
       if (partial !== null) cursor.fail("one PARTIAL");
       cursor.space();
       partial = parsePartialRange(cursor);
+    }
+    if (word === "UPDATE") {
+      update = [];
+      if (cursor.peek() === SP && cursor.bytes[cursor.at + 1] === LPAREN) {
+        cursor.space();
+        update = fetchItemList(cursor);
+      }
     }
     return word;
   }, { least: 0, most: 16, expected: "return options" });
@@ -104,7 +114,7 @@ export function searchReturn(cursor: CommandCursor): SearchReturn {
     save: words.includes("SAVE"),
     partial,
     relevancy: words.includes("RELEVANCY"),
-    update: words.includes("UPDATE"), // CONTEXT is a hint that we have no use for (RFC 5267 4.2)
+    update, // CONTEXT is a hint that we have no use for (RFC 5267 4.2)
   };
 }
 

@@ -16,10 +16,14 @@ export function formatList(
     /** Selection options that a name below this one meets (RFC 5258 3.5). */
     readonly childInfo?: readonly string[];
     readonly utf8?: boolean;
+    /** Its name before a RENAME (RFC 5465 8). */
+    readonly oldName?: string;
   },
 ): string {
-  const { childInfo = [] } = entry;
-  const extended = childInfo.length === 0
+  const { childInfo = [], oldName } = entry;
+  const extended = oldName !== undefined
+    ? ` ("OLDNAME" (${formatMailbox(oldName, entry.utf8)}))`
+    : childInfo.length === 0
     ? ""
     : ` ("CHILDINFO" (${childInfo.map((option) => `"${option}"`).join(" ")}))`;
   return `* ${response} (${entry.attributes.join(" ")}) "${SEPARATOR}" ${

@@ -1,0 +1,226 @@
+/**
+ * NOTIFY (RFC 5465): what a client wants to be told at any time, of its selected mailbox and of others.
+ *
+ * Changes are only noted as they come, one mark for each mailbox; what is told is read when it is written, so that a
+ * client that does not read costs no more than its mailboxes. Names and subscriptions are compared with those told last.
+ * A client is told of its own changes too (5 only asks that this be avoided).
+ */
+import { formatList, formatStatus } from "../../protocols/imap/format/list.ts";
+import type { Command } from "../../protocols/imap/command.ts";
+import { type EventGroup, NOTIFY_EVENTS, type NotifyEvent } from "../../protocols/imap/commands/notify.ts";
+import type { StatusItem } from "../../protocols/imap/commands/status.ts";
+import { type FetchItem, peeking } from "../../protocols/imap/fetch_plan.ts";
+import { ancestors } from "../../protocols/imap/list_match.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
+import type { Change } from "../../storage/changes.ts";
+import type { Mailbox } from "../../storage/store.ts";
+import { accountOf, type ImapContext, no, ok } from "./context.ts";
+import { mailboxMatcher } from "./mailbox_filter.ts";
+
+/** What is told of the selected mailbox. */
+export interface SelectedWatch {
+  /** Expunges wait for a command (6.1.2). */
+  readonly delayed: boolean;
+  readonly flags: boolean;
+  /** Told of new messages; never sets \\Seen. */
+  readonly items: readonly FetchItem[];
+}
+
+interface Pending {
+  messages: boolean;
+  flags: boolean;
+}
+
+export async function notify(
+  context: ImapContext,
+  command: Extract<Command, { name: "NOTIFY" }>,
+): Promise<Reply> {
+  if (command.unknown) {
+    return no("There is no such event", `BADEVENT (${Object.values(NOTIFY_EVENTS).join(" ")})`);
+  }
+  if (command.groups === null) {
+    context.watch(new Notifications(context, []));
+    return ok("Notify completed");
+  }
+  const notifications = new Notifications(context, command.groups);
+  context.watch(notifications);
+  if (command.status) await notifications.tellAll(context);
+  return ok("Notify completed");
+}
+
+export class Notifications {
+  /** Null: nothing is told of it. */
+  readonly selected: SelectedWatch | null;
+  readonly #groups: readonly EventGroup[];
+  readonly #accountId: number;
+  #pending = new Map<number, Pending>();
+  #namesChanged = false;
+  /** By id, as they were told last. */
+  #names: Map<number, string>;
+  #subscriptions: Set<string>;
+
+  constructor(context: ImapContext, groups: readonly EventGroup[]) {
+    this.#accountId = accountOf(context).id;
+    this.#groups = groups;
+    const selected = groups.find(({ filter }) => filter.kind.startsWith("selected"));
+    this.selected = selected === undefined || !selected.events.has("messagenew") ? null : {
+      delayed: selected.filter.kind === "selected-delayed",
+      flags: selected.events.has("flagchange"),
+      items: peeking(selected.items),
+    };
+    this.#names = this.#wants("mailboxname") ? namesOf(context, this.#accountId) : new Map();
+    this.#subscriptions = this.#wants("subscriptionchange")
+      ? new Set(context.store.mailboxes.subscriptions(this.#accountId))
+      : new Set();
+  }
+
+  /** A change of any mailbox; true when there is something to tell. */
+  note(change: Change): boolean {
+    switch (change.kind) {
+      case "added":
+      case "expunged":
+      case "reload":
+      case "flags": {
+        if (change.accountId !== this.#accountId || this.#groups.length === 0) return false;
+        const pending = this.#pending.get(change.mailboxId) ?? { messages: false, flags: false };
+        if (change.kind === "flags") pending.flags = true;
+        else pending.messages = true;
+        this.#pending.set(change.mailboxId, pending);
+        return true;
+      }
+      case "mailboxes":
+        if (change.accountId !== this.#accountId) return false;
+        return this.#namesChanged = this.#wants("mailboxname") || this.#wants("subscriptionchange");
+      case "annotations":
+      case "directory":
+      case "queue":
+        return false;
+      default:
+        return change satisfies never;
+    }
+  }
+
+  /** Whether annotations of a mailbox, or of the account itself (null), are told without ENABLE METADATA (5.6, 5.7). */
+  wantsAnnotations(context: ImapContext, mailbox: string | null): boolean {
+    if (mailbox === null) return this.#wants("servermetadatachange");
+    return this.#matcher(context, "mailboxmetadatachange")(mailbox);
+  }
+
+  /** STATUS of every mailbox whose messages are watched (3.1). */
+  async tellAll(context: ImapContext): Promise<void> {
+    const matches = this.#matcher(context, "messagenew");
+    for (const mailbox of context.store.mailboxes.list(this.#accountId)) {
+      if (!mailbox.selectable || mailbox.id === context.selected?.mailbox.id || !matches(mailbox.name)) {
+        continue;
+      }
+      this.#writeStatus(context, mailbox, { messages: true, flags: true });
+      await context.drain();
+    }
+  }
+
+  /** Writes what was noted. The selected mailbox is not among it. */
+  tell(context: ImapContext): void {
+    if (this.#namesChanged) this.#tellNames(context);
+    if (this.#pending.size === 0) return;
+    const pending = this.#pending;
+    this.#pending = new Map();
+    const messages = this.#matcher(context, "messagenew");
+    const flags = this.#matcher(context, "flagchange");
+    for (const [id, what] of pending) {
+      if (id === context.selected?.mailbox.id) continue;
+      const mailbox = context.store.mailboxes.byId(id);
+      if (mailbox === null || !messages(mailbox.name)) continue;
+      const wanted = { messages: what.messages, flags: what.flags && flags(mailbox.name) };
+      if (wanted.messages || wanted.flags) this.#writeStatus(context, mailbox, wanted);
+    }
+  }
+
+  #writeStatus(context: ImapContext, mailbox: Mailbox, { messages, flags }: Pending): void {
+    const items: [StatusItem, number][] = [];
+    if (messages) items.push(["MESSAGES", mailbox.messages], ["UIDNEXT", mailbox.uidNext]);
+    items.push(["UIDVALIDITY", mailbox.uidValidity]);
+    if (flags) items.push(["UNSEEN", mailbox.unseen]);
+    if (context.session.enabled.condstore) items.push(["HIGHESTMODSEQ", mailbox.highestModSeq]);
+    context.out.text(formatStatus(mailbox.name, items, context.session.enabled.utf8));
+  }
+
+  /** LIST of names that came, went, were renamed (5.4) or (un)subscribed (5.5). */
+  #tellNames(context: ImapContext): void {
+    this.#namesChanged = false;
+    const told = new Map<string, string | null>();
+    if (this.#wants("mailboxname")) {
+      const before = this.#names;
+      const now = this.#names = namesOf(context, this.#accountId);
+      const matches = this.#matcher(context, "mailboxname");
+      const renamed = new Map<string, string>();
+      for (const [id, name] of now) {
+        const old = before.get(id);
+        if (old !== undefined && old !== name) renamed.set(name, old);
+      }
+      for (const [name, old] of renamed) {
+        // A child goes with its parent: nothing more is told of it.
+        const along = ancestors(name).some((parent) => {
+          const oldParent = renamed.get(parent);
+          return oldParent !== undefined && old === oldParent + name.slice(parent.length);
+        });
+        if (!along && (matches(name) || matches(old))) told.set(name, old);
+      }
+      const changed = [
+        ...[...now].filter(([id]) => !before.has(id)),
+        ...[...before].filter(([id]) => !now.has(id)),
+      ].map(([, name]) => name);
+      for (const name of changed) {
+        // The direct parent is affected too.
+        for (const one of [name, ...ancestors(name).slice(-1)]) {
+          if (matches(one) && !told.has(one)) told.set(one, null);
+        }
+      }
+    }
+    if (this.#wants("subscriptionchange")) {
+      const before = this.#subscriptions;
+      const now = this.#subscriptions = new Set(context.store.mailboxes.subscriptions(this.#accountId));
+      const matches = this.#matcher(context, "subscriptionchange");
+      for (const name of before.symmetricDifference(now)) {
+        // "subscribed" is meant before and after.
+        if (!told.has(name) && (matches(name) || before.has(name))) told.set(name, null);
+      }
+    }
+    if (told.size > 0) writeNames(context, this.#accountId, told);
+  }
+
+  #wants(event: NotifyEvent): boolean {
+    return this.#groups.some(({ events }) => events.has(event));
+  }
+
+  #matcher(context: ImapContext, event: NotifyEvent): (name: string) => boolean {
+    const filters = this.#groups.filter(({ events }) => events.has(event)).map(({ filter }) => filter);
+    return mailboxMatcher(context, filters);
+  }
+}
+
+function namesOf(context: ImapContext, accountId: number): Map<number, string> {
+  return new Map(context.store.mailboxes.list(accountId).map(({ id, name }) => [id, name]));
+}
+
+/** LIST responses with the attributes of now; the value is the name of before, null where it is the same. */
+function writeNames(
+  context: ImapContext,
+  accountId: number,
+  names: ReadonlyMap<string, string | null>,
+): void {
+  const { mailboxes } = context.store;
+  const all = new Map(mailboxes.list(accountId).map((mailbox) => [mailbox.name, mailbox]));
+  const parents = new Set([...all.keys()].flatMap((name) => ancestors(name)));
+  const subscribed = new Set(mailboxes.subscriptions(accountId));
+  for (const [name, oldName] of names) {
+    const mailbox = all.get(name);
+    const attributes: string[] = [];
+    if (mailbox === undefined) attributes.push("\\NonExistent");
+    else if (!mailbox.selectable) attributes.push("\\Noselect");
+    attributes.push(parents.has(name) ? "\\HasChildren" : "\\HasNoChildren");
+    if (subscribed.has(name)) attributes.push("\\Subscribed");
+    if (mailbox?.specialUse != null) attributes.push(mailbox.specialUse);
+    const { utf8 } = context.session.enabled;
+    context.out.text(formatList("LIST", { name, attributes, utf8, ...(oldName !== null && { oldName }) }));
+  }
+}
