@@ -177,6 +177,7 @@ export class FrontendPart implements ThreadPart {
       now: Date.now,
       newId: () => ids.next(),
       offence,
+      banned: (address) => this.#bans.banned(address),
     });
     this.#trusted = new Blocks(config.trustedNetworks);
     this.#pop3 = new Pop3Server({

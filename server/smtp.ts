@@ -29,6 +29,7 @@ import {
   reply as makeReply,
   SENDER_OK,
   SERVER_FAULT,
+  SHUT_OUT,
   SHUTTING_DOWN,
   TOO_MANY_LOGINS,
   XCLIENT_REFUSED,
@@ -55,6 +56,8 @@ export interface SmtpServices {
   readonly newId: () => string;
   /** What bans count; left out: nothing. */
   readonly offence?: (address: string, offence: "unknown-user" | "protocol") => void;
+  /** A client that a filter in front of us speaks for is shut out; left out: nobody is. */
+  readonly banned?: (address: string) => boolean;
 }
 
 export interface SmtpTimeouts {
@@ -441,6 +444,7 @@ class Connection {
   #xclient(attributes: ReadonlyMap<string, string>): void {
     const client = clientOf(attributes, this.#peer);
     if (client === null) return this.session.answer(XCLIENT_REFUSED);
+    if (this.#services.banned?.(client.peer.address) === true) return this.session.answer(SHUT_OUT);
     this.log.debug("speaks for {client}", { client: client.peer.address });
     this.#peer = client.peer;
     this.#peerHelo = client.heloName ?? this.#peerHelo;

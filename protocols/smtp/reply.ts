@@ -100,4 +100,5 @@ export const TOO_MANY_COMMANDS = fixed(421, "4.7.0", "Too many commands, closing
 export const LOCAL_ERROR = fixed(451, "4.3.0", "Local error, try again later");
 export const DISK_FULL = fixed(452, "4.3.1", "Insufficient system storage, try again later");
 export const SHUTTING_DOWN = fixed(421, "4.3.2", "Service shutting down");
+export const SHUT_OUT = fixed(421, "4.7.0", "Not now, try again later");
 export const IDLE_TOO_LONG = fixed(421, "4.4.2", "Timeout, closing connection");

@@ -85,6 +85,35 @@ inBothShapes("behind a proxy a ban falls on the client of the header, never on t
   assert.equal(await banned(again, "192.0.2.1"), false);
 });
 
+inBothShapes("a ban holds for whom a filter speaks by XCLIENT, and not for the filter", async (start) => {
+  await using server = await start({
+    config: config("offences: 2, allow: []", { xclientNetworks: ["127.0.0.0/8"] }),
+  });
+  const [wire] = await from(server, "smtp");
+  const ask = async (line: string) => {
+    await wire.write(`${line}\r\n`);
+    for (;;) {
+      const answer = await wire.line();
+      if (answer[3] === " ") return answer.slice(0, 3);
+    }
+  };
+  await ask("EHLO filter.example");
+  for (
+    const [client, answer] of [["192.0.2.1", "220"], ["192.0.2.2", "220"], ["192.0.2.1", "421"]] as const
+  ) {
+    assert.equal(await ask(`XCLIENT ADDR=${client}`), answer, client);
+    if (answer === "421") break;
+    await ask("EHLO filter.example");
+    await ask("MAIL FROM:<>");
+    for (let at = 0; at < (client.endsWith("1") ? 4 : 1); at++) {
+      await ask(`RCPT TO:<nobody${at}@example.test>`);
+    }
+    await ask("RSET");
+  }
+  wire.close();
+  assert.equal(await banned(server), false);
+});
+
 /** Breaks the protocol until the server has had enough. */
 async function abuse(server: RunningServer, protocol: Protocol): Promise<void> {
   const [wire] = await from(server, protocol);
