@@ -8,6 +8,7 @@ import { certificateDigest, keyDigest } from "../server/certificate.ts";
 import type { Server } from "../server/run.ts";
 import { openStore } from "../storage/open_store.ts";
 import { logSettings } from "../telemetry/log.ts";
+import { Imports } from "./imports.ts";
 import type { AdminServices } from "./services.ts";
 
 export interface RunningServices extends AdminServices {
@@ -24,6 +25,7 @@ export function runningServices(
     minFreeOctets: server.config.limits.minFreeOctets,
   });
   const hashes = new HashWork();
+  const imports = new Imports(store);
   const { rebuildIndex } = server;
   const indexes = new IndexReader(new IndexFolder(server.folder.indexes));
   return {
@@ -36,6 +38,7 @@ export function runningServices(
     bans: server.bans(store),
     traceFolder: server.folder.trace,
     sessions: { list: () => server.sessions(), end: (id) => server.endSession(id) },
+    imports,
     indexes: rebuildIndex === null ? null : {
       state: (accountId) => indexes.state(accountId),
       rebuild: rebuildIndex,
@@ -48,6 +51,7 @@ export function runningServices(
     metrics: () => server.metricsText(),
     trouble: () => server.trouble(),
     close: async () => {
+      await imports.close();
       hashes.close();
       indexes.close();
       await store.close();

@@ -5,6 +5,7 @@
 import type { OwnServer } from "../delivery/domain_records.ts";
 import type { OwnPolicy } from "../delivery/security/own_policy.ts";
 import type { DnsReport } from "../dns/report.ts";
+import type { Imports } from "./imports.ts";
 import type { PlacedSession } from "../server/threads/shape.ts";
 import type { Ban } from "../server/bans.ts";
 import type { IndexState } from "../search/index_reader.ts";
@@ -66,6 +67,7 @@ export interface AdminServices {
   /** Null: no server, hence no sessions. */
   readonly sessions: SessionControl | null;
   readonly logs: LogControl | null;
+  readonly imports: Imports;
   /** Null: none are kept. */
   readonly indexes: IndexControl | null;
   /** What our domains should show of this server; null: no server. */

@@ -27,6 +27,7 @@ export const SOURCE_FOLDERS = [
   "server",
   "storage",
   "telemetry",
+  "transfer",
 ];
 const DIST = join(ROOT, "dist");
 export const EXECUTABLE = join(DIST, "veredus");

@@ -37,6 +37,16 @@ export function openStore(options: StoreOptions): Store {
   return new ThreadStore(options);
 }
 
+/** For a process beside the server, which only reads; writing is refused. */
+export function openReadOnlyStore(folder: DataFolder): Store {
+  const writer: WriterPort = {
+    submit: () => Promise.resolve({ ok: false, fault: "unavailable", detail: "this store is read only" }),
+    onChanges: () => () => {},
+    close: () => Promise.resolve(),
+  };
+  return new ThreadStore({ folder, writer });
+}
+
 class ThreadStore implements Store {
   readonly directory: SqlDirectory;
   readonly mailboxes: SqlMailboxes;

@@ -20,6 +20,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   sieve: ["bytes", "message"],
   storage: ["bytes", "types:message", "telemetry"],
   search: ["bytes", "message", "storage", "telemetry"],
+  transfer: ["bytes", "message", "protocols", "storage", "telemetry"],
   auth: ["bytes", "protocols", "storage", "telemetry"],
   mailauth: ["bytes", "dns", "message", "telemetry"],
   filter: ["bytes", "dns", "mailauth", "message", "types:protocols", "types:storage", "telemetry"],
@@ -59,6 +60,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     "sieve",
     "storage",
     "telemetry",
+    "transfer",
     "types:server",
   ],
 };

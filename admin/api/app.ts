@@ -23,6 +23,7 @@ import { aliasRoutes } from "./routes/aliases.ts";
 import { domainRoutes } from "./routes/domains.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { importRoutes } from "./routes/imports.ts";
 import { indexRoutes } from "./routes/indexes.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
@@ -114,6 +115,7 @@ function api(context: RouteContext): Router {
     accountRoutes,
     addressRoutes,
     certificateRoutes,
+    importRoutes,
     indexRoutes,
     aliasRoutes,
     groupRoutes,

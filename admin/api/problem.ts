@@ -111,7 +111,7 @@ export async function commit(store: Store, op: WriteOp): Promise<Extract<WriteRe
 }
 
 export function notFound(
-  fault: WriteFault | "no-such-ban" | "no-such-session" | "no-such-message",
+  fault: WriteFault | "no-such-ban" | "no-such-import" | "no-such-session" | "no-such-message",
   detail: string,
 ): Problem {
   return new Problem(404, { fault, detail });

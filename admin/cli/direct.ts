@@ -15,6 +15,7 @@ import { Writer } from "../../storage/writer.ts";
 import { configureLogs } from "../../telemetry/log.ts";
 import { exposition, metricsAsJson } from "../../telemetry/metrics.ts";
 import { adminApp, API_PREFIX } from "../api/app.ts";
+import { Imports } from "../imports.ts";
 import type { AdminServices, IndexControl } from "../services.ts";
 import { type AdminClient, type AdminRequest, succeeded } from "./client.ts";
 
@@ -43,6 +44,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
   });
   const store = openStore({ folder, writer });
   const hashes = new HashWork();
+  const imports = new Imports(store);
   const indexes = directIndexes(folder, store);
   const services: AdminServices = {
     store,
@@ -55,6 +57,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     bans: null,
     traceFolder: null,
     logs: null,
+    imports,
     indexes,
     queryDns: null,
     own: null,
@@ -77,6 +80,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
       return await succeeded(response);
     },
     async close(): Promise<void> {
+      await imports.close();
       hashes.close();
       await indexes.close();
       await store.close();

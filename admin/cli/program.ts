@@ -16,6 +16,7 @@ import { indexCommands } from "./commands/index.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { sieveCommands } from "./commands/sieve.ts";
+import { transferCommands } from "./commands/transfer.ts";
 import { runningCommands } from "./commands/running.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { type CliContext, CliFailure } from "./context.ts";
@@ -39,6 +40,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   sieveCommands(commands);
   runningCommands(commands);
   dataCommands(commands);
+  transferCommands(commands);
 }
 
 /** Says what went wrong; returns how the process ends. Our own bugs are thrown on. */

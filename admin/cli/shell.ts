@@ -7,6 +7,7 @@
 import type { Command } from "commander";
 import { resolve } from "node:path";
 import type { AdminClient, AdminRequest } from "./client.ts";
+import type { DataFolder } from "../../storage/data_folder.ts";
 import { type CliContext, CliFailure } from "./context.ts";
 import { fields } from "./output.ts";
 
@@ -95,6 +96,26 @@ export async function dataOf(options: CommonOptions, context: CliContext): Promi
     throw error;
   }
   return await context.dataOf(context.defaultConfigFile);
+}
+
+/** The data folder, for commands that read it in this process. */
+export async function dataFolderOf(options: CommonOptions, context: CliContext): Promise<DataFolder> {
+  const { DataFolder } = await import("../../storage/data_folder.ts");
+  const folder = new DataFolder(await dataOf(options, context));
+  try {
+    Deno.statSync(folder.segments);
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new CliFailure(`only the owner of ${folder.path} and root may read it`, { exit: "unavailable" });
+    }
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CliFailure(
+      `${folder.path} is not a data folder: --data DIR or --config FILE says which server is meant`,
+      { exit: "unavailable" },
+    );
+  }
+  Deno.env.set("TMPDIR", folder.tmp);
+  return folder;
 }
 
 function shellOf<O>(

@@ -1,5 +1,6 @@
 /** The admin API over a real store, with the server around it played by the test. */
 import { adminApp, type AdminAppOptions, API_PREFIX } from "../../admin/api/app.ts";
+import { Imports } from "../../admin/imports.ts";
 import type { AdminServices, PlacedSession } from "../../admin/services.ts";
 import type { QueueEntry } from "../../storage/ops.ts";
 import type { LogArea, LogLevel } from "../../telemetry/log.ts";
@@ -33,7 +34,7 @@ export class Harness {
     this.test = test;
     const server: Omit<
       AdminServices,
-      "store" | "clock" | "version" | "startedAt" | "hashPassword" | "metrics" | "trouble"
+      "store" | "imports" | "clock" | "version" | "startedAt" | "hashPassword" | "metrics" | "trouble"
     > = {
       failRecipients: (ids, reason) => {
         this.failed.push({ ids, reason });
@@ -99,6 +100,7 @@ export class Harness {
     };
     this.services = {
       store: test.store,
+      imports: new Imports(test.store),
       clock: () => this.now,
       version: "1.2.3",
       startedAt: Date.UTC(2026, 0, 1),

@@ -10,7 +10,7 @@ import { leaveRoot } from "../client.ts";
 import { type CliContext, CliFailure } from "../context.ts";
 import { fields, size, table } from "../output.ts";
 import { progressBar } from "../progress.ts";
-import { type Commands, common, type CommonOptions, dataOf } from "../shell.ts";
+import { type Commands, common, type CommonOptions, dataFolderOf } from "../shell.ts";
 
 /** Lines shown of a long list; `--json` has them all. */
 const MAX_SHOWN = 100;
@@ -28,7 +28,7 @@ export function dataCommands({ program, context }: Commands): void {
 
 async function verifyData(options: CommonOptions & { fix?: boolean }, context: CliContext): Promise<void> {
   const fix = options.fix === true;
-  const folder = await folderOf(options, context);
+  const folder = await dataFolderOf(options, context);
   const [{ verify }, { recoverSegments }, { FactsBuilder }] = await Promise.all([
     import("../../../storage/verify.ts"),
     import("../../../storage/data_folder.ts"),
@@ -75,7 +75,7 @@ async function verifyData(options: CommonOptions & { fix?: boolean }, context: C
 }
 
 async function salvageData(options: CommonOptions & { to: string }, context: CliContext): Promise<void> {
-  const folder = await folderOf(options, context);
+  const folder = await dataFolderOf(options, context);
   const { salvage } = await import("../../../storage/salvage.ts");
   const lock = await lockOf(folder, "salvage");
   const bar = await progressBar("salvage");
@@ -110,25 +110,6 @@ async function salvageData(options: CommonOptions & { to: string }, context: Cli
 
 function more(count: number): string {
   return count > MAX_SHOWN ? `\n... and ${count - MAX_SHOWN} more; --json shows all` : "";
-}
-
-async function folderOf(options: CommonOptions, context: CliContext): Promise<DataFolder> {
-  const { DataFolder } = await import("../../../storage/data_folder.ts");
-  const folder = new DataFolder(await dataOf(options, context));
-  try {
-    Deno.statSync(folder.segments);
-  } catch (error) {
-    if (error instanceof Deno.errors.PermissionDenied) {
-      throw new CliFailure(`only the owner of ${folder.path} and root may read it`, { exit: "unavailable" });
-    }
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CliFailure(
-      `${folder.path} is not a data folder: --data DIR or --config FILE says which server is meant`,
-      { exit: "unavailable" },
-    );
-  }
-  Deno.env.set("TMPDIR", folder.tmp);
-  return folder;
 }
 
 /** Null on a medium that cannot be written to: nobody can serve it either. */

@@ -1,0 +1,88 @@
+/** `veredus import` and `veredus export` as programs: on the data alone, and by a server that runs. */
+import assert from "node:assert/strict";
+import { ImapClient } from "../lib/imap_client.ts";
+import { freeOffset } from "../lib/server_process.ts";
+import { Running, veredus, withFolder } from "./veredus.ts";
+
+function maildir(path: string, messages: number): string {
+  Deno.mkdirSync(`${path}/cur`, { recursive: true });
+  for (let i = 0; i < messages; i++) {
+    Deno.writeTextFileSync(`${path}/cur/${1_000 + i}.m:2,S`, `Subject: ${i}\n\nkettle\n`);
+  }
+  return path;
+}
+
+Deno.test("an import and an export on the data alone, then an import by the server and an export beside it", () =>
+  withFolder(async (folder) => {
+    const data = `${folder}/data`;
+    // deno-lint-ignore no-explicit-any -- the tests say what they expect of it
+    const json = async (line: string, stdin?: string): Promise<any> => {
+      const args = [...line.split(" "), "--data", data, "--json"];
+      const { code, stdout, stderr } = await veredus(args, stdin === undefined ? {} : { stdin });
+      assert.equal(code, 0, `${line}: ${stderr}`);
+      return JSON.parse(stdout);
+    };
+    await json("domain add example.test");
+    await json("account add ann@example.test --password-stdin", "first\n");
+    const source = maildir(`${folder}/source`, 30);
+    const first = await json(`import maildir ann@example.test ${source}`);
+    assert.deepEqual([first.state, first.imported, first.skipped, first.failed], ["done", 30, 0, 0]);
+    const out = await json(`export ann@example.test --to ${folder}/out`);
+    assert.equal(out.messages, 30);
+    const again = await veredus(["export", "ann@example.test", "--to", `${folder}/out`, "--data", data]);
+    assert.deepEqual([again.code, /is not empty/.test(again.stderr)], [1, true]);
+
+    const offset = freeOffset();
+    const server = new Running([
+      "start",
+      "--data",
+      data,
+      "--port-offset",
+      String(offset),
+      "--password",
+      "secret",
+    ]);
+    await server.said("Ctrl-C ends it");
+    maildir(source, 33);
+    const second = await json(`import maildir ann@example.test ${source} --keep-uidls --parallel 1`);
+    assert.deepEqual([second.state, second.imported, second.skipped], ["done", 3, 30]);
+    const client = await ImapClient.connect(143 + offset, { login: "ann@example.test", password: "first" });
+    await client.ok("SELECT INBOX");
+    const { untagged } = await client.ok("SEARCH SEEN BODY kettle");
+    assert.equal(untagged.find(({ line }) => line.startsWith("* SEARCH"))?.line.split(" ").length, 2 + 33);
+    await client.logout();
+    // From its own IMAP into another account, and out beside the running server.
+    await json("account add cleo@example.test --no-password");
+    const imap = await json(
+      `import imap cleo@example.test 127.0.0.1 --port ${
+        143 + offset
+      } --clear --user ann@example.test --password-stdin --into Old`,
+      "first\n",
+    );
+    assert.equal(imap.imported, 33);
+    assert.equal((await json(`export cleo@example.test --form mbox --to ${folder}/mbox`)).messages, 33);
+    assert.match(
+      Deno.readTextFileSync(`${folder}/mbox/Old.mbox`),
+      /^From MAILER-DAEMON .*\nStatus: RO\nSubject: /,
+    );
+    const wrong = await veredus([
+      ...["import", "imap", "cleo@example.test", "127.0.0.1", "--port", String(143 + offset), "--clear"],
+      ...["--user", "ann@example.test", "--password-stdin", "--data", data],
+    ], { stdin: "wrong\n" });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /import: 127\.0\.0\.1:\d+: /);
+    const none = await veredus(["import", "mbox", "cleo@example.test", `${folder}/none`, "--data", data]);
+    assert.match(none.stderr, /none cannot be read/);
+    const noPassword = await veredus([
+      "import",
+      "imap",
+      "cleo@example.test",
+      "h",
+      "--user",
+      "u",
+      "--data",
+      data,
+    ]);
+    assert.deepEqual([noPassword.code, /--password-stdin/.test(noPassword.stderr)], [2, true]);
+    await server.stop();
+  }));
