@@ -375,6 +375,8 @@ export class FrontendPart implements ThreadPart {
     return {
       plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
       literals: listener.literals,
+      messageLimit: limits.imapMessages,
+      saveLimit: limits.imapSaves,
       timeouts: { ...timeouts, beforeLoginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs },
     };
   }

@@ -10,6 +10,9 @@ export interface CapabilityFacts {
   readonly mechanisms: readonly string[];
   /** Largest message of APPEND (RFC 7889). */
   readonly appendLimitOctets: number;
+  /** Messages of one command, and those it may save (RFC 9738); 0 is any number. */
+  readonly messageLimit: number;
+  readonly saveLimit: number;
   /** Capabilities this account is not told of, in capitals: a way around faults of its clients. */
   readonly hidden: ReadonlySet<string>;
 }
@@ -28,6 +31,8 @@ export function capabilities(facts: CapabilityFacts): string {
   let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
   if (facts.authenticated) {
     text += ` APPENDLIMIT=${facts.appendLimitOctets}`;
+    if (facts.messageLimit > 0) text += ` MESSAGELIMIT=${facts.messageLimit}`;
+    else if (facts.saveLimit > 0) text += ` SAVELIMIT=${facts.saveLimit}`;
     if (facts.hidden.size === 0) return text;
     return text.split(" ").filter((name) => !facts.hidden.has(name.toUpperCase())).join(" ");
   }

@@ -89,6 +89,18 @@ export function rangesOf(numbers: Iterable<number>): Ranges {
   return ranges;
 }
 
+export function intersection(a: Ranges, b: Ranges): Ranges {
+  const both: [number, number][] = [];
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    const [fromA, toA] = a[i]!, [fromB, toB] = b[j]!;
+    const from = Math.max(fromA, fromB), to = Math.min(toA, toB);
+    if (from <= to) both.push([from, to]);
+    if (toA < toB) i++;
+    else j++;
+  }
+  return both;
+}
+
 export function contains(ranges: Ranges, number: number): boolean {
   let low = 0, high = ranges.length;
   while (low < high) {

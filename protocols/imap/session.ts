@@ -94,6 +94,16 @@ export class ImapSession {
     return this.#options.limits.messageOctets;
   }
 
+  /** Messages that one command may touch (RFC 9738); 0 is any number. */
+  get messageLimit(): number {
+    return this.#options.messageLimit ?? 0;
+  }
+
+  /** Messages that COPY and APPEND may bring; 0 is any number. */
+  get saveLimit(): number {
+    return this.#options.saveLimit ?? 0;
+  }
+
   /** BYE is said: nothing is answered any more. */
   get ended(): boolean {
     return this.#closing;
@@ -505,6 +515,8 @@ export class ImapSession {
       literals: this.#options.literals,
       mechanisms: [...this.#options.mechanisms.keys()],
       appendLimitOctets: this.#options.limits.messageOctets,
+      messageLimit: this.messageLimit,
+      saveLimit: this.saveLimit,
       hidden: this.#hidden,
     });
   }

@@ -35,6 +35,9 @@ export interface SessionOptions {
   /** Fields of our ID response (RFC 2971). */
   readonly serverId: ReadonlyMap<string, string>;
   readonly limits: SessionLimits;
+  /** Messages that one command may touch, and that COPY and APPEND may bring (RFC 9738); left out or 0: any number. */
+  readonly messageLimit?: number;
+  readonly saveLimit?: number;
   /** Told of each limit that was hit; left out: nobody is. */
   readonly onLimit?: (limit: SessionLimit) => void;
 }

@@ -91,6 +91,9 @@ export interface LimitsConfig {
   readonly messageTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly loginTimeoutMs: number;
+  /** Messages of one IMAP command, and of one COPY or APPEND (RFC 9738); 0 is any number. */
+  readonly imapMessages: number;
+  readonly imapSaves: number;
   /** New mail is refused when less disk is free. */
   readonly minFreeOctets: number;
 }
@@ -378,6 +381,8 @@ export const DEFAULT_LIMITS: LimitsConfig = {
   messageTimeoutMs: 60 * MINUTE,
   idleTimeoutMs: 35 * MINUTE,
   loginTimeoutMs: 3 * MINUTE,
+  imapMessages: 0,
+  imapSaves: 0,
   minFreeOctets: 64 * MB,
 };
 

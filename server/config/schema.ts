@@ -98,6 +98,13 @@ const listener = z.strictObject({
   }
 });
 
+/** RFC 9738 3: not below 1,000. */
+function messageLimit(standard: number) {
+  return whole(standard, 0, 1_000_000_000).refine((value) => value === 0 || value >= 1_000, {
+    error: "0 for any number, else at least 1000",
+  });
+}
+
 const limits = z.strictObject({
   connections: about(
     whole(DEFAULT_LIMITS.connections, 1, 1_000_000),
@@ -143,6 +150,14 @@ const limits = z.strictObject({
     duration(DEFAULT_LIMITS.loginTimeoutMs, "1s", "1d"),
     "time until a login, IMAP and POP3",
   ),
+  imap_messages: about(
+    messageLimit(DEFAULT_LIMITS.imapMessages),
+    "messages of one IMAP command (MESSAGELIMIT, RFC 9738), 0 for any number: answers to clients that do not know it are cut short",
+  ),
+  imap_saves: about(
+    messageLimit(DEFAULT_LIMITS.imapSaves),
+    "messages of one IMAP COPY or APPEND (SAVELIMIT, RFC 9738), 0 for any number",
+  ),
   min_free_disk: about(
     size(DEFAULT_LIMITS.minFreeOctets, "1 MB", "1 TB"),
     "new mail is put off when less is free",
@@ -162,6 +177,8 @@ const limits = z.strictObject({
   messageTimeoutMs: value.message_timeout,
   idleTimeoutMs: value.idle_timeout,
   loginTimeoutMs: value.login_timeout,
+  imapMessages: value.imap_messages,
+  imapSaves: value.imap_saves,
   minFreeOctets: value.min_free_disk,
 }));
 

@@ -13,6 +13,7 @@ import type { NewContent, WriteOp, WriteResult } from "../../storage/ops.ts";
 import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { saveLimit } from "./message_limit.ts";
 import { OUT_OF_RANGE, READ_ONLY } from "./store.ts";
 import { Upload } from "./upload.ts";
 
@@ -81,6 +82,10 @@ export class Appending {
     // RFC 3502: this is also how a client cancels.
     if (sizeOctets === 0) return no("The message is empty");
     if (this.#stored.length >= MAX_MESSAGES) return no(`At most ${MAX_MESSAGES} messages at once`, "LIMIT");
+    const limit = saveLimit(this.#context);
+    if (limit > 0 && this.#stored.length >= limit) {
+      return no("Too many messages at once", `MESSAGELIMIT ${limit}`);
+    }
     if (this.#keptOctets > MAX_KEPT_OCTETS) return no("Too many parts for one command", "LIMIT");
     if (store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
     // As it is now: the session's account is as it was at login. What REPLACE frees only the transaction knows.

@@ -103,6 +103,8 @@ export class Connection implements ImapContext {
       mechanisms: services.mechanisms(() => this.#transport.tls),
       serverId: new Map([["name", "Veredus"]]),
       limits: options.limits,
+      messageLimit: options.messageLimit,
+      saveLimit: options.saveLimit,
       onLimit: (limit) => {
         countLimit(limit);
         this.log.info("limit {limit} reached", { limit, account: this.account?.address });

@@ -4,6 +4,7 @@ import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { limited, tooMany, withCode } from "./message_limit.ts";
 import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
 
 export async function copyOrMove(
@@ -20,12 +21,15 @@ export async function copyOrMove(
   const target = store.mailboxes.byName(accountOf(context).id, command.mailbox);
   if (target === null || !target.selectable) return no("No such mailbox", "TRYCREATE");
   if (ranges.length === 0) return ok(done);
+  const refused = move ? null : tooMany(context, selected, ranges);
+  if (refused !== null) return refused;
+  const some = move ? limited(context, selected, ranges) : { ranges, code: "" };
   if (!move && store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
   const result = await store.write({
     kind: "copy",
     from: selected.mailbox.id,
     to: target.id,
-    uids: selected.view.uidRanges(ranges),
+    uids: selected.view.uidRanges(some.ranges),
     move,
   });
   if (!result.ok) return refusal(result, { target: true });
@@ -36,5 +40,5 @@ export async function copyOrMove(
   if (!move) return ok(done, code);
   // RFC 6851 4.3: the code comes before the EXPUNGE responses.
   context.out.text(`* OK [${code}] Moved\r\n`);
-  return ok(done);
+  return withCode(context, some.code, ok(done));
 }

@@ -21,6 +21,7 @@ import type { WriteResult } from "../../storage/ops.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { binaryPart } from "./binary.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { limited, withCode } from "./message_limit.ts";
 import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { type Part, sectionParts, type Span } from "./section.ts";
@@ -74,7 +75,15 @@ export async function fetch(
     const among = resolve(command.set, selected.index.uidNext - 1);
     writeVanished(context, selected, { since: changedSince, among });
   }
+  const { messageLimit } = context.session;
+  if (
+    command.partial !== null && messageLimit > 0 && command.partial.to - command.partial.from >= messageLimit
+  ) {
+    return no("Too many messages at once", `MESSAGELIMIT ${messageLimit}`); // RFC 9738 3.1
+  }
   if (command.partial !== null) ranges = partOfRanges(ranges, command.partial);
+  const some = limited(context, selected, ranges);
+  ranges = some.ranges;
   if (changedSince !== null) ranges = changedAfter(selected, ranges, changedSince);
   const { uidOnly } = context.session.enabled;
   // UIDFETCH begins with the UID already (RFC 9586 3.3).
@@ -101,7 +110,8 @@ export async function fetch(
   }
   if (run.broken) return no("Some messages could not be read", "SERVERBUG");
   if (run.unknownEncoding) return no("A part has an unknown transfer encoding", "UNKNOWN-CTE");
-  return run.gone ? ok("Some messages are gone", "EXPUNGEISSUED") : ok("Fetch completed");
+  const reply = run.gone ? ok("Some messages are gone", "EXPUNGEISSUED") : ok("Fetch completed");
+  return withCode(context, some.code, reply);
 }
 
 /** Those of the sequence ranges with a larger MODSEQ. */

@@ -44,6 +44,10 @@ export async function multiSearch(
       return found;
     }
     broken ||= found.broken;
+    // Of many mailboxes: each is said before its answer.
+    if (found.code !== "") {
+      context.out.text(`* NO [${found.code}] Only the newest messages were looked at\r\n`);
+    }
     if (found.hits.length > 0) {
       await answerFound(context, scene, { ...command, name: "SEARCH", uid: true }, found.hits, {
         mailbox: formatMailbox(scene.mailbox.name, context.session.enabled.utf8),

@@ -44,6 +44,9 @@ export interface ImapOptions {
   readonly plainLoginAllowed: boolean;
   readonly literals: "LITERAL+" | "LITERAL-";
   readonly limits: SessionLimits;
+  /** Messages of one command (RFC 9738), and of COPY and APPEND; 0 is any number. */
+  readonly messageLimit: number;
+  readonly saveLimit: number;
   readonly timeouts: ImapTimeouts;
   /** Refused logins before BYE. */
   readonly loginFailures: number;
@@ -53,6 +56,8 @@ export const DEFAULT_IMAP_OPTIONS: ImapOptions = {
   plainLoginAllowed: false,
   literals: "LITERAL+",
   limits: DEFAULT_SESSION_LIMITS,
+  messageLimit: 0,
+  saveLimit: 0,
   timeouts: DEFAULT_IMAP_TIMEOUTS,
   loginFailures: 5,
 };

@@ -11,6 +11,7 @@ import type { Command } from "../../protocols/imap/command.ts";
 import { asksFacts, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
 import {
   contains,
+  intersection,
   type Ranges,
   rangesOf,
   SAVED_RESULT,
@@ -20,6 +21,7 @@ import type { Reply } from "../../protocols/imap/reply.ts";
 import { decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { limited, withCode } from "./message_limit.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
@@ -70,7 +72,15 @@ export async function search(
   await answerFound(context, selected, command, hits);
   updates.start(hits);
   if (returns?.save === true) selected.saved = broken ? [] : savedOf(returns, hits);
-  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Search completed");
+  if (broken) return no("Some messages could not be read", "SERVERBUG");
+  return withCode(context, found.code, ok("Search completed"));
+}
+
+export interface Found {
+  readonly hits: Candidate[];
+  readonly broken: boolean;
+  /** MESSAGELIMIT where only the newest messages were looked at, else "". */
+  readonly code: string;
 }
 
 /** The messages a key finds, ascending, of all or of some. SORT and THREAD order them further. */
@@ -84,7 +94,7 @@ export async function findMessages(
     readonly name: "SEARCH" | "ESEARCH" | "SORT" | "THREAD" | "CONTEXT";
   },
   among: readonly Candidate[] | null = null,
-): Promise<{ readonly hits: Candidate[]; readonly broken: boolean } | Reply> {
+): Promise<Found | Reply> {
   const { charset, name } = command;
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
@@ -98,7 +108,12 @@ export async function findMessages(
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
   const hits: Candidate[] = [];
-  let undecided = await byIndex(context, { selected, judge, hits, ...(among !== null && { among }) });
+  const scope = among === null ? scopeOf(context, selected, command.key) : null;
+  if (scope !== null && (name === "SORT" || name === "THREAD")) {
+    return no("Too many messages to put in order", scope.code); // RFC 9738 3.3
+  }
+  const some = scope === null ? among : scope.among;
+  let undecided = await byIndex(context, { selected, judge, hits, ...(some !== null && { among: some }) });
   if (cost >= 2) {
     await askIndex(context, selected, { key: command.key, undecided: undecided.length, answers: ruledOut });
     if (ruledOut.size > 0) undecided = await byIndex(context, { selected, judge, hits, among: undecided });
@@ -112,7 +127,30 @@ export async function findMessages(
   }
   undecided = [];
   hits.sort((a, b) => a.sequence - b.sequence);
-  return { hits, broken: state.broken };
+  return { hits, broken: state.broken, code: scope?.code ?? "" };
+}
+
+/** The newest of the messages that a search would look at, where those are too many (RFC 9738 3.1); else null. */
+function scopeOf(
+  context: ImapContext,
+  selected: Selected,
+  key: SearchKey,
+): { readonly among: readonly Candidate[]; readonly code: string } | null {
+  if (context.session.messageLimit === 0) return null;
+  const { view } = selected;
+  let named: Ranges = view.exists === 0 ? [] : [[1, view.exists]];
+  // What the whole search is limited to by numbers or UIDs.
+  for (const part of key.kind === "and" ? key.keys : [key]) {
+    if (part.kind === "sequence") named = intersection(named, resolveSearchSet(selected, part.set));
+    else if (part.kind === "uid") {
+      named = intersection(named, resolveSet(selected, { uid: true, set: part.set }) ?? []);
+    }
+  }
+  const { ranges, code } = limited(context, selected, named);
+  if (code === "") return null;
+  const among: Candidate[] = [];
+  for (const [from, to] of ranges) view.walk(from, to, (sequence, uid) => among.push({ sequence, uid }));
+  return { among, code };
 }
 
 /** What message numbers in a search stand for, and `$`. */

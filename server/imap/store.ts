@@ -11,6 +11,7 @@ import {
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { limited, limitedDeleted, withCode } from "./message_limit.ts";
 import { writeFlags } from "./unsolicited.ts";
 
 /** Answers between two looks at the output buffer. */
@@ -39,6 +40,7 @@ export async function storeFlags(
   if (ranges === null) return OUT_OF_RANGE;
   if (selected.readOnly) return READ_ONLY;
   if (ranges.length === 0) return ok("Store completed");
+  const some = limited(context, selected, ranges);
   view.beginStore();
   let modSeq: number | null = null;
   let modified: readonly number[] = [];
@@ -46,7 +48,7 @@ export async function storeFlags(
     const result = await context.store.write({
       kind: "store-flags",
       mailboxId: mailbox.id,
-      uids: view.uidRanges(ranges),
+      uids: view.uidRanges(some.ranges),
       mode: command.mode,
       flags: command.flags.flags,
       keywords: command.flags.keywords.map((keyword) =>
@@ -63,15 +65,16 @@ export async function storeFlags(
   const conditional = command.unchangedSince !== null;
   const reply = await answerStore(context, {
     selected,
-    ranges,
+    ranges: some.ranges,
     silent,
     skip: new Set(modified),
     conditional,
   });
-  if (modified.length === 0) return reply;
+  if (modified.length === 0) return withCode(context, some.code, reply);
   // RFC 7162 3.1.3: the numbers are of the kind the command used.
   const refused = uid ? modified : modified.map((number) => view.sequenceOf(number)).filter((n) => n > 0);
-  return ok("Some messages have changed since", `MODIFIED ${formatRanges(rangesOf(refused))}`);
+  const code = `MODIFIED ${formatRanges(rangesOf(refused))}`;
+  return withCode(context, some.code, ok("Some messages have changed since", code));
 }
 
 /**
@@ -124,9 +127,12 @@ export async function expunge(
   const selected = selectedOf(context);
   if (selected.readOnly) return READ_ONLY;
   const { view, mailbox } = selected;
-  const ranges = command.uids === null
-    ? null
-    : view.uidRanges(view.resolveUids(command.uids === SAVED_RESULT ? selected.saved : command.uids));
+  const named = command.uids === null ? null : limitedDeleted(
+    context,
+    selected,
+    view.resolveUids(command.uids === SAVED_RESULT ? selected.saved : command.uids),
+  );
+  const ranges = named === null ? null : view.uidRanges(named.ranges);
   if (ranges !== null && ranges.length === 0) return ok("Expunge completed");
   const result = await context.store.write({
     kind: "expunge",
@@ -137,5 +143,6 @@ export async function expunge(
   // The EXPUNGE responses come with all other news before the tagged reply.
   if (!result.ok) return refusal(result);
   const told = result.kind === "expunged" && result.uids.length > 0 && context.session.enabled.condstore;
-  return ok("Expunge completed", told ? `HIGHESTMODSEQ ${result.modSeq}` : "");
+  const reply = ok("Expunge completed", told ? `HIGHESTMODSEQ ${result.modSeq}` : "");
+  return withCode(context, named?.code ?? "", reply);
 }

@@ -225,9 +225,19 @@ function argumentKey(cursor: CommandCursor, word: string): SearchKey | null {
       return modSeqKey(cursor);
     case "UID":
       return { kind: "uid", set: sequenceSet(cursor) };
+    case "UIDAFTER": // RFC 9738 3.2
+      return not({ kind: "uid", set: [[1, nzNumber(cursor)]] });
+    case "UIDBEFORE":
+      return not({ kind: "uid", set: [[nzNumber(cursor), MAX_NUMBER]] });
     default:
       return null;
   }
+}
+
+function nzNumber(cursor: CommandCursor): number {
+  const uid = cursor.number(MAX_NUMBER, "a UID");
+  if (uid === 0) cursor.fail("a UID, not 0");
+  return uid;
 }
 
 /** `MODSEQ [entry-name entry-type] n`: we keep one MODSEQ a message, which stands for every entry (RFC 7162 3.1.5). */
