@@ -327,7 +327,7 @@ class InboundTransaction implements Transaction {
 
   #checkRefused(path: Path, refusal: Reply): Reply {
     countRecipient("check");
-    this.#traced("refused", { to: [formatPath(path)], reply: textOf(refusal) });
+    this.#traced(outcomeOf(refusal), { to: [formatPath(path)], reply: textOf(refusal) });
     return refusal;
   }
 
@@ -385,7 +385,10 @@ class InboundTransaction implements Transaction {
         recipient.refusal = TOO_MANY_RECIPIENTS;
       }
       if (recipient.refusal === null) continue;
-      this.#traced("refused", { to: [formatPath(path)], reply: textOf(recipient.refusal) });
+      this.#traced(outcomeOf(recipient.refusal), {
+        to: [formatPath(path)],
+        reply: textOf(recipient.refusal),
+      });
     }
     return recipients.some(({ refusal }) => refusal === null) ? null : recipients[0]!.refusal;
   }
@@ -879,7 +882,7 @@ class InboundTransaction implements Transaction {
   /** The one line about this message. */
   #logAnswer(answer: Reply): void {
     const tookMs = this.#beganMs === 0 ? 0 : performance.now() - this.#beganMs;
-    const outcome = answer.code < 300 ? "accepted" : answer.code < 500 ? "deferred" : "refused";
+    const outcome = outcomeOf(answer);
     countMessage(outcome, this.#client.service);
     if (outcome === "accepted") observeAccepted(tookMs);
     const disposition = this.#screen?.disposition ?? "deliver";
@@ -916,6 +919,10 @@ function leadsBack(targets: readonly RecipientTarget[], deliveredTo: readonly st
   const filing = new Filing();
   filing.add(targets);
   return filing.loops(deliveredTo);
+}
+
+function outcomeOf({ code }: Reply): "accepted" | "deferred" | "refused" {
+  return code < 300 ? "accepted" : code < 500 ? "deferred" : "refused";
 }
 
 function textOf({ code, enhanced, text }: Reply): string {

@@ -1,5 +1,6 @@
 /** Domains, accounts, aliases and tokens over the API: each success, each refusal. */
 import assert from "node:assert/strict";
+import { parseScram } from "../../protocols/sasl/scram.ts";
 import { Harness, pages } from "./harness.ts";
 
 async function withHarness(work: (h: Harness) => Promise<void>): Promise<void> {
@@ -124,6 +125,26 @@ Deno.test("accounts are added with their mailboxes, shown, changed and removed",
     ]);
     assert.equal((await h.send("DELETE", "/accounts/ann@example.test")).status, 204);
     assert.equal((await h.get("/accounts/ann@example.test")).status, 404);
+  }));
+
+Deno.test("a password that is set brings its SCRAM verifier, a hash that is set takes it away", () =>
+  withHarness(async (h) => {
+    const { directory } = h.test.store;
+    const scram = () => directory.account("ann@example.test")!.scram;
+    const one = { address: "ann@example.test", password: "secret" };
+    assert.equal((await h.send("POST", "/accounts", { body: one })).status, 201);
+    const first = scram();
+    assert.notEqual(parseScram(first!), null);
+    const change = (body: unknown) => h.send("PATCH", "/accounts/ann@example.test", { body });
+    await change({ displayName: "Ann" });
+    assert.equal(scram(), first, "another change leaves it");
+    await change({ password: "other" });
+    assert.notEqual(scram(), first);
+    assert.notEqual(parseScram(scram()!), null);
+    assert.doesNotMatch(JSON.stringify((await h.get("/accounts/ann@example.test")).body), /SCRAM/);
+    await change({ passwordHash: `$2b$10$${"a".repeat(53)}` });
+    assert.equal(scram(), null);
+    assert.equal(directory.allHaveScram(), false, "and SCRAM is no longer offered");
   }));
 
 const BAD_ACCOUNTS: [string, unknown, number, string][] = [

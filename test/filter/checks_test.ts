@@ -1,5 +1,6 @@
 /** Checks through the whole reception, over the real store, with DNS as a map and time as a number. */
 import assert from "node:assert/strict";
+import type { TraceEvent } from "../../delivery/tracer.ts";
 import { InboundReception } from "../../delivery/inbound.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
@@ -21,6 +22,7 @@ class Bed {
   readonly test: TestStore;
   readonly resolver: MockResolver;
   readonly notices: string[] = [];
+  readonly traced: TraceEvent[] = [];
   readonly reception: InboundReception;
   now = NOW;
   #ids = 0;
@@ -38,6 +40,7 @@ class Bed {
       clock: () => this.now,
       newId: () => `trace${++this.#ids}`,
       config: CONFIG,
+      tracer: { note: (event) => void this.traced.push(event) },
       chains: buildChains(filter, {
         store: test.store,
         resolver: this.resolver,
@@ -358,6 +361,9 @@ Deno.test("each action: its answer, its line in the log with the reason, its hea
         `    - { check: list, name: odd, action: ${action}, domains: [odd.example] }\n`,
       );
       assert.deepEqual(await bed.send({ from: "s@odd.example" }), answers, action);
+      const { event, checks = [] } = bed.traced.at(-1)!;
+      assert.equal(event, action === "reject" ? "refused" : action === "defer" ? "deferred" : "accepted");
+      assert.deepEqual(checks.map(({ check, reason }) => `${check}: ${reason}`), ["odd: domain odd.example"]);
       flushLogs();
       const found = lines.splice(0).join("").split("\n").filter((text) => text !== "").map((text) =>
         JSON.parse(text)
