@@ -1,7 +1,6 @@
 /** Parts of addresses in tests (RFC 5228 2.7.4, RFC 5233): the whole, either side, user and detail. */
-import { decodeRaw } from "../message/encoded_word.ts";
-import { parseAddressList } from "../message/address.ts";
 import { type Call, has, type TagSpecs } from "./grammar.ts";
+import type { Mailbox } from "./message_view.ts";
 import type { Run } from "./run.ts";
 
 export const ADDRESS_PART_TAGS: TagSpecs = {
@@ -11,11 +10,6 @@ export const ADDRESS_PART_TAGS: TagSpecs = {
   user: { group: "part", extension: "subaddress" },
   detail: { group: "part", extension: "subaddress" },
 };
-
-interface Mailbox {
-  readonly localPart: string;
-  readonly domain: string;
-}
 
 /** Null where the address has no such part: it matches nothing then. */
 export type AddressPart = (run: Run, mailbox: Mailbox) => string | null;
@@ -36,13 +30,6 @@ function split({ host }: Run, { localPart }: Mailbox): { user: string; detail: s
     }
   }
   return { user: localPart, detail: null };
-}
-
-/** All mailboxes of a field's value. */
-export function mailboxesOf(value: string): Mailbox[] {
-  return parseAddressList(value).flatMap((item) =>
-    item.kind === "mailbox" ? [{ localPart: decodeRaw(item.localPart), domain: decodeRaw(item.domain) }] : []
-  );
 }
 
 /** An address of the envelope; the null path has no parts but itself. */

@@ -54,27 +54,39 @@ export function choose<T>(all: readonly T[], occurrence: Occurrence | null): rea
   return found === undefined ? [] : [found];
 }
 
-/** The fields of these names, in the order of the names. */
-export type FieldSource = (run: Run, names: readonly Text[]) => readonly HeaderField[];
+/** The fields that a call looks at, in the order of their names. */
+export type FieldSource = (run: Run) => readonly HeaderField[];
+const NOTHING: readonly HeaderField[] = [];
 
 /** By the call's tags: of the message, or of the parts that `:mime` means. */
-export function fieldSource(call: Call): FieldSource {
+export function fieldSource(call: Call, names: readonly Text[]): FieldSource {
   const occurrence = occurrenceOf(call);
   const mime = has(call, "mime");
   const anyChild = has(call, "anychild");
   const place = call.tags.get("anychild");
   if (anyChild && !mime) call.place.fault(place!.at, ":anychild needs :mime");
   if (mime) call.place.needBody();
-  return (run, names) => {
-    const result: HeaderField[] = [];
-    for (const text of names) {
-      const name = (text.constant ?? text.expand(run)).toLowerCase();
-      if (!isFieldName(name)) continue;
-      for (const fields of mime ? partFields(run, anyChild) : [run.fields]) {
-        run.spend();
-        const named = fields.filter((field) => field.name === name);
-        result.push(...choose(named, occurrence));
+  const constants = names.map(({ constant }) => constant?.toLowerCase() ?? null);
+  const nameOf = (run: Run, i: number) => constants[i] ?? names[i]!.expand(run).toLowerCase();
+  if (mime) {
+    return (run) => {
+      const result: HeaderField[] = [];
+      for (let i = 0; i < names.length; i++) {
+        const name = nameOf(run, i);
+        for (const fields of partFields(run, anyChild)) {
+          run.spend();
+          result.push(...choose(fields.filter((field) => field.name === name), occurrence));
+        }
       }
+      return result;
+    };
+  }
+  return (run) => {
+    let result = NOTHING;
+    for (let i = 0; i < names.length; i++) {
+      run.spend();
+      const found = choose(run.named(nameOf(run, i)), occurrence);
+      if (found.length > 0) result = result.length === 0 ? found : [...result, ...found];
     }
     return result;
   };
@@ -89,20 +101,21 @@ function partFields(run: Run, anyChild: boolean): (readonly HeaderField[])[] {
   return [own, ...[...everyPart(root)].slice(1).map(({ fields }) => fields)];
 }
 
-/** What of each field is compared. */
-export function fieldText(call: Call): (run: Run, field: HeaderField) => readonly string[] {
+/** What of the fields is compared. */
+export function fieldTexts(call: Call): (run: Run, fields: readonly HeaderField[]) => readonly string[] {
   const place = call.tags.get("type") ?? call.tags.get("subtype") ?? call.tags.get("contenttype") ??
     call.tags.get("param");
   if (place !== undefined && !has(call, "mime")) call.place.fault(place.at, "this tag needs :mime");
-  if (has(call, "type")) return (_, field) => [mimeValue(field, 0)];
-  if (has(call, "subtype")) return (_, field) => [mimeValue(field, 1)];
-  if (has(call, "contenttype")) return (_, field) => [mimeValue(field, null)];
+  if (has(call, "type")) return (_, fields) => fields.map((field) => mimeValue(field, 0));
+  if (has(call, "subtype")) return (_, fields) => fields.map((field) => mimeValue(field, 1));
+  if (has(call, "contenttype")) return (_, fields) => fields.map((field) => mimeValue(field, null));
   const names = tagTexts(call, "param");
-  if (names === null) return (_, field) => [field.text];
-  return (run, field) => {
-    const parsed = parseParameterized(field.value);
-    return names.flatMap((name) => parameter(parsed, name.expand(run).toLowerCase()) ?? []);
-  };
+  if (names === null) return (_, fields) => fields.map(({ text }) => text);
+  return (run, fields) =>
+    fields.flatMap(({ value }) => {
+      const parsed = parseParameterized(value);
+      return names.flatMap((name) => parameter(parsed, name.expand(run).toLowerCase()) ?? []);
+    });
 }
 
 /** Side 0 is in front of the slash; null is both, or what a disposition says. */

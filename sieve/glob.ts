@@ -10,29 +10,21 @@ type Segment = readonly (string | null)[];
 
 export interface Glob {
   readonly segments: readonly Segment[];
-  /** The text of the pattern when no wildcard is in it. */
-  readonly plain: string | null;
+  /** Characters and `?` of all of them. */
+  readonly size: number;
 }
 
 export function parseGlob(pattern: string): Glob {
   const segments: (string | null)[][] = [[]];
-  let plain: string | null = "";
   for (let i = 0; i < pattern.length; i++) {
     const last = segments[segments.length - 1]!;
     const character = pattern[i]!;
     if (character === "*") {
       segments.push([]);
-      plain = null;
-    } else if (character === "?") {
-      last.push(null);
-      plain = null;
-    } else {
-      const taken = character === "\\" && i + 1 < pattern.length ? pattern[++i]! : character;
-      last.push(taken);
-      if (plain !== null) plain += taken;
-    }
+    } else if (character === "?") last.push(null);
+    else last.push(character === "\\" && i + 1 < pattern.length ? pattern[++i]! : character);
   }
-  return { segments, plain };
+  return { segments, size: segments.reduce((sum, { length }) => sum + length, 0) };
 }
 
 /**

@@ -94,18 +94,20 @@ function someKey(
   return false;
 }
 
-function equals(keys: readonly Text[], { key }: Comparator): Matcher {
+function equals(keys: readonly Text[], comparator: Comparator): Matcher {
+  const { key } = comparator;
   if (keys.every(({ constant }) => constant !== null)) {
     const wanted = new Set(keys.map(({ constant }) => key(constant!)));
     return (run, values) => {
       for (const value of values) {
         run.spend(1 + Math.floor(value.length / CHARACTERS_PER_STEP));
-        if (wanted.has(key(value))) return true;
+        if (wanted.has(run.key(comparator, value))) return true;
       }
       return false;
     };
   }
-  return (run, values) => someKey(run, { keys, values }, (value, text) => key(value) === key(text));
+  return (run, values) =>
+    someKey(run, { keys, values }, (value, text) => run.key(comparator, value) === key(text));
 }
 
 interface Substring {
@@ -124,7 +126,7 @@ function substrings(call: Call, { keys, comparator }: Substring): Matcher {
   return (run, values) => {
     for (const value of values) {
       run.spend(1 + Math.floor(value.length / CHARACTERS_PER_STEP) * keys.length);
-      const text = key(value);
+      const text = run.key(comparator, value);
       for (let i = 0; i < keys.length; i++) {
         if (text.includes(folded[i] ?? key(keys[i]!.expand(run)))) return true;
       }
@@ -140,11 +142,10 @@ function globs(call: Call, { keys, comparator }: Substring): Matcher {
   const parsed = keys.map(({ constant }) => constant === null ? null : parseGlob(key(constant)));
   return (run, values) => {
     for (const value of values) {
-      const text = key(value);
+      const text = run.key(comparator, value);
       for (let i = 0; i < keys.length; i++) {
         const glob: Glob = parsed[i] ?? parseGlob(key(keys[i]!.expand(run)));
-        const size = glob.segments.reduce((sum, segment) => sum + segment.length, 0);
-        run.spend(1 + Math.floor(text.length * size / PRODUCT_PER_STEP));
+        run.spend(1 + Math.floor(text.length * glob.size / PRODUCT_PER_STEP));
         // A comparator that changes lengths gives what it compares.
         const found = matchGlob(glob, text, text.length === value.length ? value : text);
         if (found === null) continue;

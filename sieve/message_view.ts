@@ -6,9 +6,9 @@
  * {@linkcode MAX_FIELDS}, {@linkcode MAX_PART_OCTETS} of a part, {@linkcode MAX_PARTS}.
  */
 import { latin1 } from "../bytes/decode.ts";
-import { addressesOf } from "../message/address.ts";
+import { addressesOf, parseAddressList } from "../message/address.ts";
 import { decodeText } from "../message/content.ts";
-import { decodeHeaderText } from "../message/encoded_word.ts";
+import { decodeHeaderText, decodeRaw } from "../message/encoded_word.ts";
 import { fieldValue, scanFields } from "../message/header.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
 import { parameter, type ParameterizedValue } from "../message/parameter.ts";
@@ -17,6 +17,12 @@ export const MAX_FIELDS = 10_000;
 export const MAX_PARTS = 1_000;
 /** Octets of one part that are decoded and searched. */
 export const MAX_PART_OCTETS = 1024 * 1024;
+
+export interface Mailbox {
+  readonly localPart: string;
+  /** "" where the address has none. */
+  readonly domain: string;
+}
 
 export class HeaderField {
   /** In lower case. */
@@ -27,6 +33,7 @@ export class HeaderField {
   /** As it is written, for a field that a script added. */
   readonly written: string;
   #text: string | null;
+  #mailboxes: readonly Mailbox[] | null;
 
   constructor(name: string, value: string, span: HeaderField["span"], written = name) {
     this.name = name;
@@ -34,10 +41,20 @@ export class HeaderField {
     this.value = value;
     this.span = span;
     this.#text = null;
+    this.#mailboxes = null;
   }
 
   get text(): string {
     return this.#text ??= decodeHeaderText(this.value);
+  }
+
+  /** All mailboxes of a list of addresses, groups opened. */
+  get mailboxes(): readonly Mailbox[] {
+    return this.#mailboxes ??= parseAddressList(this.value).flatMap((item) =>
+      item.kind === "mailbox"
+        ? [{ localPart: decodeRaw(item.localPart), domain: decodeRaw(item.domain) }]
+        : []
+    );
   }
 }
 

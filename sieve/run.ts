@@ -4,6 +4,7 @@
  * A script that passes a limit or does what its extensions forbid ends by {@linkcode ScriptError}, thrown here and
  * caught once by the program; nothing of it happens then.
  */
+import type { Comparator } from "./comparator.ts";
 import type { ScriptFault } from "./fault.ts";
 import type { Host } from "./host.ts";
 import type { HeaderField, MessageView, PartView } from "./message_view.ts";
@@ -81,6 +82,10 @@ export class Run implements Variables {
   /** Parts that the loops around are at, innermost last. */
   readonly parts: PartView[];
   #shared: Map<string, string>;
+  /** Fields by name, of the header that they were put in order of. */
+  #index: Map<string, HeaderField[]>;
+  #indexed: readonly HeaderField[] | null;
+  #keys: Map<Comparator, Map<string, string>>;
   #steps: number;
 
   constructor(
@@ -103,6 +108,9 @@ export class Run implements Variables {
     this.addedFields = 0;
     this.parts = [];
     this.#shared = new Map();
+    this.#index = new Map();
+    this.#indexed = null;
+    this.#keys = new Map();
     this.#steps = 0;
   }
 
@@ -111,11 +119,31 @@ export class Run implements Variables {
     return this.header ?? this.message.fields;
   }
 
-  /** Values of a field for tests: as people read them. */
-  values(name: string, fields: readonly HeaderField[] = this.fields): string[] {
-    const values: string[] = [];
-    for (const field of fields) if (field.name === name) values.push(field.text);
-    return values;
+  /** The key of a text, which tests of other rules ask for again. */
+  key(comparator: Comparator, text: string): string {
+    let keys = this.#keys.get(comparator);
+    if (keys === undefined) this.#keys.set(comparator, keys = new Map());
+    let key = keys.get(text);
+    if (key === undefined) {
+      if (keys.size >= MAX_KEYS) keys.clear();
+      keys.set(text, key = comparator.key(text));
+    }
+    return key;
+  }
+
+  /** Fields of this name (lower case), in order. */
+  named(name: string): readonly HeaderField[] {
+    const { fields } = this;
+    if (this.#indexed !== fields) {
+      this.#indexed = fields;
+      this.#index.clear();
+      for (const field of fields) {
+        const known = this.#index.get(field.name);
+        if (known === undefined) this.#index.set(field.name, [field]);
+        else known.push(field);
+      }
+    }
+    return this.#index.get(name) ?? NO_FIELDS;
   }
 
   spend(steps = 1): void {
@@ -165,6 +193,9 @@ export class Run implements Variables {
   }
 }
 
+/** Folded texts kept for the next test. */
+const MAX_KEYS = 200;
+const NO_FIELDS: readonly HeaderField[] = [];
 const GLOBAL = "global.";
 
 function withoutNamespace(name: string): string {

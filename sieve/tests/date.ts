@@ -15,14 +15,14 @@ export const date: TestSpec = {
   compile(call) {
     const name = textAt(call, 0);
     const part = partOf(call, 1);
-    const source = fieldSource(call);
+    const source = fieldSource(call, [name]);
     const zone = zoneOf(call);
     const original = has(call, "originalzone");
     const matches = matcherOf(call, textsAt(call, 2));
     return {
       holds: (run) => {
         const values: string[] = [];
-        for (const field of source(run, [name])) {
+        for (const field of source(run)) {
           // RFC 5260 4.: the date of a Received field stands behind its last semicolon.
           const text = field.value.slice(field.value.lastIndexOf(";") + 1);
           const time = parseDate(text);

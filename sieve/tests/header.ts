@@ -1,6 +1,6 @@
 /** Tests of the header and the envelope: header, address, exists, envelope, size (RFC 5228 5.). */
-import { ADDRESS_PART_TAGS, addressPartOf, envelopeMailbox, mailboxesOf } from "../address_part.ts";
-import { fieldSource, fieldText, INDEX_TAGS, isFieldName, MIME_TAGS, MIME_VALUE_TAGS } from "../fields.ts";
+import { ADDRESS_PART_TAGS, addressPartOf, envelopeMailbox } from "../address_part.ts";
+import { fieldSource, fieldTexts, INDEX_TAGS, isFieldName, MIME_TAGS, MIME_VALUE_TAGS } from "../fields.ts";
 import { has, numberOf, type TestSpec, textsAt } from "../grammar.ts";
 import { MATCH_TAGS, matcherOf } from "../match.ts";
 
@@ -17,10 +17,10 @@ export const header: TestSpec = {
   compile(call) {
     const names = textsAt(call, 0);
     checkNames(call, names);
-    const source = fieldSource(call);
-    const text = fieldText(call);
+    const source = fieldSource(call, names);
+    const texts = fieldTexts(call);
     const matches = matcherOf(call, textsAt(call, 1));
-    return { holds: (run) => matches(run, source(run, names).flatMap((field) => text(run, field))) };
+    return { holds: (run) => matches(run, texts(run, source(run))) };
   },
 };
 
@@ -34,14 +34,14 @@ export const address: TestSpec = {
         call.place.fault(at, `"${constant}" is no field with addresses`);
       }
     }
-    const source = fieldSource(call);
+    const source = fieldSource(call, names);
     const part = addressPartOf(call);
     const matches = matcherOf(call, textsAt(call, 1));
     return {
       holds: (run) => {
         const values: string[] = [];
-        for (const field of source(run, names)) {
-          for (const mailbox of mailboxesOf(field.value)) {
+        for (const { mailboxes } of source(run)) {
+          for (const mailbox of mailboxes) {
             const value = part(run, mailbox);
             if (value !== null) values.push(value);
           }
@@ -58,8 +58,8 @@ export const exists: TestSpec = {
   compile(call) {
     const names = textsAt(call, 0);
     checkNames(call, names);
-    const source = fieldSource(call);
-    return { holds: (run) => names.every((name) => source(run, [name]).length > 0) };
+    const sources = names.map((name) => fieldSource(call, [name]));
+    return { holds: (run) => sources.every((source) => source(run).length > 0) };
   },
 };
 

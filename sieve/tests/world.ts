@@ -197,7 +197,7 @@ export const duplicate: TestSpec = {
       holds: (run) => {
         const value = uniqueId !== null
           ? uniqueId.expand(run)
-          : run.values((header?.expand(run) ?? "message-id").toLowerCase())[0] ?? "";
+          : run.named((header?.expand(run) ?? "message-id").toLowerCase())[0]?.text ?? "";
         if (value === "") return false;
         const id = JSON.stringify([handle?.expand(run) ?? "", header === null ? "" : "header", value]);
         const known = run.host.seen(id, last);

@@ -64,7 +64,7 @@ Deno.test("rules become a script and come back; what was changed by hand is no f
     const made = await h.send("PUT", `${path}/rules`, { body: RULES });
     assert.equal(made.status, 200, JSON.stringify(made.body));
     assert.equal(made.body.byForm, true);
-    assert.match(made.body.content, /addflag "\$Work";\r\n  fileinto :create "Lists\/Sieve";\r\n  stop;/);
+    assert.match(made.body.content, /addflag "\$Work";\r\n {2}fileinto :create "Lists\/Sieve";\r\n {2}stop;/);
     assert.deepEqual((await h.get(`${path}/rules`)).body, RULES);
     await h.send("PUT", path, { body: { content: `${made.body.content}keep;` } });
     assert.equal((await h.get(`${path}/rules`)).status, 409);

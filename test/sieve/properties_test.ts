@@ -26,7 +26,7 @@ const argument: fc.Arbitrary<ArgumentNode> = fc.oneof(
 );
 
 function node(depth: number, block: boolean): fc.Arbitrary<Node> {
-  const inner = (arbitrary: () => fc.Arbitrary<Node>) =>
+  const inner = (arbitrary: () => fc.Arbitrary<Node>): fc.Arbitrary<readonly Node[]> =>
     depth === 0 ? fc.constant([]) : fc.array(arbitrary(), { maxLength: 2 });
   return fc.record({
     name,
