@@ -4,7 +4,6 @@ import { IndexFolder } from "../search/index_folder.ts";
 import { IndexReader } from "../search/index_reader.ts";
 import type { OwnServer } from "../delivery/domain_records.ts";
 import { type OwnPolicy, ownPolicy } from "../delivery/security/own_policy.ts";
-import { certificateDigest, keyDigest } from "../server/certificate.ts";
 import type { Server } from "../server/run.ts";
 import { openStore } from "../storage/open_store.ts";
 import { logSettings } from "../telemetry/log.ts";
@@ -61,14 +60,9 @@ export function runningServices(
 
 /** What our domains should show of this server in DNS. */
 function ownServer(server: Server): OwnServer {
-  const digests = new Map<string, "now" | "next">();
-  for (const { nextKey } of server.config.certificates) {
-    if (nextKey !== "") digests.set(keyDigest(nextKey), "next");
-  }
-  for (const certificate of server.certificates) digests.set(certificateDigest(certificate), "now");
   return {
     hostname: server.config.hostname,
-    keys: [...digests].map(([sha256, when]) => ({ sha256, when })),
+    keys: server.publicKeys(),
     stsPolicyId: publishedPolicy(server)?.id ?? null,
   };
 }

@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { resolve } from "node:path";
+import { bundle } from "../server/bundle.ts";
 import { FIGURES } from "./figures.ts";
 import { LoadGenerator } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
@@ -121,6 +122,7 @@ try {
     running.add(server);
     return server;
   };
+  await bundle();
   await makeAccounts(options.data);
   const ours = await start({});
   const peer = missing === null

@@ -1,6 +1,11 @@
-/** Veredus as whoever tries it starts it: `veredus start`, default policy, logs and metrics on. */
+/**
+ * Veredus as whoever tries it starts it: `veredus start`, default policy, logs and metrics on. It runs the program that the
+ * executable is made of (server/bundle.ts), under the Deno that runs this.
+ */
 import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { hashPassword } from "../auth/password_hash.ts";
+import { PROGRAM } from "../server/bundle.ts";
 import { ENGINE_FLAGS } from "../server/process/own_command.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import type { WriteOp } from "../storage/ops.ts";
@@ -8,7 +13,7 @@ import { Writer } from "../storage/writer.ts";
 import { processTree } from "./memory.ts";
 import { CROWD, CROWD_SIZE, DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
 
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+const MAIN = join(PROGRAM, "main.js");
 const CHECKED = fileURLToPath(new URL("checked_server.ts", import.meta.url));
 /** Of its log, when it does not start. */
 const LAST_WORDS = 2_000;
@@ -20,6 +25,8 @@ export interface StartOptions {
   readonly tls?: "compact" | "full";
   /** Every check on, with the name server at this port. */
   readonly checkedBy?: number;
+  /** Accounts keep the passwords they have, as at every start but the first. */
+  readonly keepPasswords?: boolean;
 }
 
 export interface VeredusOptions extends StartOptions {
@@ -109,9 +116,10 @@ export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
   };
 }
 
-function commandOf({ data, base, sink, threads, tls, checkedBy }: VeredusOptions): string[] {
+function commandOf({ data, base, sink, threads, tls, checkedBy, keepPasswords }: VeredusOptions): string[] {
   if (checkedBy !== undefined) return [CHECKED, data, String(base), String(checkedBy)];
-  const args = [MAIN, "start", "--data", data, "--port-offset", String(base), "--password", PASSWORD];
+  const args = [MAIN, "start", "--data", data, "--port-offset", String(base)];
+  if (keepPasswords !== true) args.push("--password", PASSWORD);
   args.push("--relay", `127.0.0.1:${sink}`);
   if (threads !== undefined) args.push("--threads", threads);
   if (tls !== undefined) args.push("--tls", tls);

@@ -14,7 +14,13 @@ import type { WriterPort } from "../storage/writer.ts";
 import { flushLogs, type LogArea, type LogLevel, type LogSettings, setLogLevel } from "../telemetry/log.ts";
 import { exposition, metricsAsJson, type ThreadMetrics } from "../telemetry/metrics.ts";
 import { Bans } from "./bans.ts";
-import { type Certificate, loadCertificate, selfSignedCertificate } from "./certificate.ts";
+import {
+  type Certificate,
+  certificateDigest,
+  keyDigest,
+  loadCertificate,
+  selfSignedCertificate,
+} from "./certificate.ts";
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
 import { type DnsReport, reportQuery } from "../dns/report.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
@@ -94,6 +100,16 @@ export class Server {
 
   get certificates(): readonly Certificate[] {
     return this.#settings.certificates;
+  }
+
+  /** Digests of the keys of certificates in use and of those to come. */
+  publicKeys(): { readonly sha256: string; readonly when: "now" | "next" }[] {
+    const digests = new Map<string, "now" | "next">();
+    for (const { nextKey } of this.config.certificates) {
+      if (nextKey !== "") digests.set(keyDigest(nextKey), "next");
+    }
+    for (const certificate of this.certificates) digests.set(certificateDigest(certificate), "now");
+    return [...digests].map(([sha256, when]) => ({ sha256, when }));
   }
 
   get writer(): WriterPort {

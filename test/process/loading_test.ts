@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { join, relative } from "node:path";
-import { laterEntries } from "../../server/compile.ts";
+import { laterEntries } from "../../server/entries.ts";
 import { runOk } from "../lib/program.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -9,7 +9,7 @@ import { randomInt } from "node:crypto";
 import { dirname, join } from "node:path";
 import { connect } from "node:tls";
 import { makeSelfSigned } from "../../server/certificate.ts";
-import { SOURCE_FOLDERS } from "../../server/compile.ts";
+import { SOURCE_FOLDERS } from "../../server/entries.ts";
 import { runOk, until } from "../lib/program.ts";
 import { MAIN } from "../lib/server_process.ts";
 import { Wire } from "../lib/wire.ts";
