@@ -48,6 +48,7 @@ export interface Ban {
 
 export class Bans {
   readonly #cells: Int32Array;
+  readonly #steady: () => number;
   readonly #epoch: number;
   readonly #store: Store;
   readonly #clock: () => number;
@@ -62,12 +63,15 @@ export class Bans {
       readonly store: Store;
       readonly config: BansConfig;
       readonly clock: () => number;
+      /** The same, but never put back; left out: `clock`. */
+      readonly steady?: () => number;
     },
   ) {
     this.#cells = new Int32Array(buffer, 0, SLOTS * CELLS + 1);
     this.#epoch = parts.epoch;
     this.#store = parts.store;
     this.#clock = parts.clock;
+    this.#steady = parts.steady ?? parts.clock;
     this.#config = parts.config;
     this.#allowed = new Blocks(parts.config.allow);
   }
@@ -97,7 +101,7 @@ export class Bans {
     const key = keyOf(address);
     if (key === null) return false;
     const slot = this.#find(key);
-    if (slot < 0 || this.#cells[slot + UNTIL]! <= this.#ticks(this.#clock())) return false;
+    if (slot < 0 || this.#cells[slot + UNTIL]! <= this.#ticks()) return false;
     return !this.#allowed.includes(address);
   }
 
@@ -107,7 +111,7 @@ export class Bans {
     const key = enabled ? keyOf(address) : null;
     if (key === null || this.#allowed.includes(address.replace(/\/64$/, ""))) return false;
     const now = this.#clock();
-    const ticks = this.#ticks(now);
+    const ticks = this.#ticks();
     const row = this.#locked((): PolicyRow | null => {
       const slot = this.#claim(key, ticks);
       const cost = Math.max(1, Math.round(windowMs / offences * WEIGHTS[offence] / TICK_MS));
@@ -145,7 +149,7 @@ export class Bans {
     const key = keyOf(address);
     const known = this.#store.policy.get("ban", name, this.#clock()) !== null;
     const slot = key === null ? -1 : this.#find(key);
-    const active = slot >= 0 && this.#cells[slot + UNTIL]! > this.#ticks(this.#clock());
+    const active = slot >= 0 && this.#cells[slot + UNTIL]! > this.#ticks();
     if (slot >= 0) this.#cells.fill(0, slot + UNTIL, slot + CELLS);
     await this.#store.write({ kind: "remove-state", of: "ban", keys: [name] });
     return known || active;
@@ -172,13 +176,13 @@ export class Bans {
   #ban(slot: number, facts: { address: string; now: number; reason: string }): PolicyRow {
     const { firstMs, longestMs } = this.#config;
     const { now } = facts;
-    const ticks = this.#ticks(now);
+    const ticks = this.#ticks();
     const before = this.#cells[slot + TIMES]!;
     const last = Math.min(longestMs, firstMs * 2 ** Math.max(0, before - 1));
     const forgotten = ticks - this.#cells[slot + UNTIL]! > last * FORGET_FACTOR / TICK_MS;
     const times = forgotten ? 1 : Math.min(before + 1, 30);
     const forMs = Math.min(longestMs, firstMs * 2 ** (times - 1));
-    this.#cells[slot + UNTIL] = this.#ticks(now + forMs);
+    this.#cells[slot + UNTIL] = this.#ticks() + Math.floor(forMs / TICK_MS);
     this.#cells[slot + TIMES] = times;
     return {
       ...{ kind: "ban", key: failureKey(facts.address), firstAt: now, lastAt: now, count: times },
@@ -190,8 +194,11 @@ export class Bans {
     const key = keyOf(name);
     if (key === null) return;
     this.#locked(() => {
-      const slot = this.#claim(key, this.#ticks(this.#clock()));
-      this.#cells[slot + UNTIL] = Math.min(0x7fffffff, this.#ticks(expiresAt));
+      const slot = this.#claim(key, this.#ticks());
+      this.#cells[slot + UNTIL] = Math.min(
+        0x7fffffff,
+        this.#ticks() + Math.floor((expiresAt - this.#clock()) / TICK_MS),
+      );
       this.#cells[slot + TIMES] = count;
     });
   }
@@ -233,8 +240,9 @@ export class Bans {
     }
   }
 
-  #ticks(now: number): number {
-    return Math.floor((now - this.#epoch) / TICK_MS) + 1;
+  /** Now, from 1 on. */
+  #ticks(): number {
+    return Math.max(0, Math.floor((this.#steady() - this.#epoch) / TICK_MS)) + 1;
   }
 
   #write(op: Parameters<Store["write"]>[0]): void {

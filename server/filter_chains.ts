@@ -32,6 +32,8 @@ export interface ChainParts {
   readonly buckets: Buckets;
   readonly hostname: string;
   readonly clock: () => number;
+  /** The same, but never put back. */
+  readonly steady: () => number;
   /** Null where no check has patterns: see {@linkcode patternsOf}. */
   readonly patterns: PatternEngine | null;
   /** A login looks stolen. */
@@ -95,7 +97,12 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
     case "greylist":
       return { ...greylist({ ...config, state, write, now }), name };
     case "rate":
-      return rate({ ...config, stage: stage === "mail" ? "mail" : "rcpt", buckets: parts.buckets, now });
+      return rate({
+        ...config,
+        stage: stage === "mail" ? "mail" : "rcpt",
+        buckets: parts.buckets,
+        now: parts.steady,
+      });
     case "sending":
       return { ...sending({ ...config, state, write, now, notify: parts.notify }), name };
     case "http":

@@ -43,6 +43,7 @@ import { buildChains, greetingDelayMs, patternsOf } from "./filter_chains.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
 import { SharedLimits } from "./shared_limits.ts";
+import { steadyNow } from "./steady_clock.ts";
 import type { TraceLog } from "../storage/trace_log.ts";
 import { traceLog } from "./trace.ts";
 import { stolenNotice } from "../delivery/stolen_notice.ts";
@@ -115,6 +116,7 @@ export class FrontendPart implements ThreadPart {
       store: this.store,
       epoch: sharing.epoch,
       clock: Date.now,
+      steady: steadyNow,
       config: config.bans,
     });
     this.#bans.load();
@@ -122,7 +124,7 @@ export class FrontendPart implements ThreadPart {
     this.#deadlines = new Deadlines();
     this.#authenticator = new Authenticator({
       store: this.store,
-      clock: Date.now,
+      clock: steadyNow,
       failures: this.#limits,
       onFailure: (address) => this.#bans.offence(address, "login"),
       limits: { maxFailures: config.limits.loginFailuresPerAddress },
@@ -154,6 +156,7 @@ export class FrontendPart implements ThreadPart {
       patterns,
       hostname: config.hostname,
       clock: Date.now,
+      steady: steadyNow,
       notify: (login, reason) => this.#reception.noticed(stolenNotice(config, { login, reason })),
     });
     this.#observations = new Observations("dmarc", { store: this.store, timers: DENO_TIMERS });

@@ -24,7 +24,7 @@ export class SharedBuckets implements Buckets {
   }
 
   take(key: string, { limit, perMs }: BucketRate, at: number): boolean {
-    const now = BigInt(Math.floor((at - this.#epoch) * 1_000));
+    const now = BigInt(Math.max(0, Math.floor((at - this.#epoch) * 1_000)));
     const step = BigInt(Math.max(1, Math.round(perMs * 1_000 / limit)));
     const room = BigInt(perMs * 1_000);
     const cells = cellsOf(key);

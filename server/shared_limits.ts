@@ -138,7 +138,7 @@ export class SharedLimits implements FailureCounter {
 
   /** Cells hold the time at which the bucket is empty: 2^31 ticks are 6.8 years of one process. */
   #ticks(now: number): number {
-    return Math.floor((now - this.#epoch) / TICK_MS);
+    return Math.max(0, Math.floor((now - this.#epoch) / TICK_MS));
   }
 
   #add(offset: number, value: number): void {

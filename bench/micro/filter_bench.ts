@@ -42,6 +42,7 @@ async function measure(what: string, one: () => unknown): Promise<void> {
 function messageThrough(checks: typeof DEFAULT_FILTER.checks): () => unknown {
   const chains = buildChains({ ...DEFAULT_FILTER, checks }, {
     ...{ store, resolver, buckets: new MemoryBuckets(), hostname: "mx.example.test", clock: Date.now },
+    steady: Date.now,
     patterns: null,
     notify: () => {},
   });

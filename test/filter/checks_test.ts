@@ -48,6 +48,7 @@ class Bed {
         patterns,
         hostname: "mx.example.test",
         clock: () => this.now,
+        steady: () => this.now,
         notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
       }),
     });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SharedBuckets } from "../../server/shared_buckets.ts";
 import { type SharedLimitOptions, SharedLimits } from "../../server/shared_limits.ts";
 
 const OPTIONS: SharedLimitOptions = {
@@ -67,4 +68,12 @@ Deno.test("ten thousand addresses hardly meet", () => {
   let shared = 0;
   for (let at = 0; at < 1_000; at++) if (limits.connectionsOf(`10.${at & 255}.${at >> 8}.7`) > 1) shared++;
   assert.ok(shared < 100, String(shared));
+});
+
+Deno.test("before its epoch, as with a clock that was put back, nothing counts as a failure or as a full bucket", () => {
+  const epoch = 1_700_000_000_000;
+  const limits = new SharedLimits(SharedLimits.buffer(1), { column: 0, epoch });
+  assert.equal(limits.count("192.0.2.1", epoch - 3_600_000), 0);
+  const buckets = new SharedBuckets(SharedBuckets.buffer(), epoch);
+  assert.equal(buckets.take("192.0.2.1", { limit: 1, perMs: 60_000 }, epoch - 3_600_000), true);
 });
