@@ -22,6 +22,7 @@ import {
   selfSignedCertificate,
 } from "./certificate.ts";
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
+import { fitConnections } from "./descriptors.ts";
 import { type DnsReport, reportQuery } from "../dns/report.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { later } from "./later.ts";
@@ -83,7 +84,11 @@ export class Server {
     folder.create();
     const lock = DataLock.take(folder.lock, options.purpose);
     try {
-      const config = { ...options.config, listeners: claimPorts(options.config.listeners) };
+      const config = {
+        ...options.config,
+        listeners: claimPorts(options.config.listeners),
+        limits: fitConnections(options.config.limits),
+      };
       const certificates = await certificatesOf(config, folder);
       const settings: PartSettings = { config, certificates, local: options.local };
       const shape = await startShape(settings, options);
@@ -188,7 +193,7 @@ export class Server {
     const now = this.#settings.config;
     const config: Config = {
       ...now,
-      limits: next.limits,
+      limits: fitConnections(next.limits),
       bans: next.bans,
       logging: next.logging,
       certificates: next.certificates,

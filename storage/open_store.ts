@@ -1,4 +1,5 @@
 /** Opens the store for one thread: its reading connection, its blob segment, and the way to the writer. */
+import { getLogger } from "@logtape/logtape";
 import { SegmentBlobReader } from "./blob_reader.ts";
 import type { Change, ChangeListener } from "./changes.ts";
 import { type DataFolder, freeOctets } from "./data_folder.ts";
@@ -22,6 +23,8 @@ import type { WriterPort } from "./writer.ts";
 /** New mail is refused below this much free space, so that removals and the database keep working. */
 const DEFAULT_MIN_FREE_OCTETS = 64 * 1024 * 1024;
 const FREE_CHECK_MS = 1_000;
+
+const log = getLogger(["veredus", "storage"]);
 
 export interface StoreOptions {
   readonly folder: DataFolder;
@@ -101,7 +104,15 @@ class ThreadStore implements Store {
   diskFull(): boolean {
     const now = performance.now();
     if (now - this.#free.at >= FREE_CHECK_MS) {
-      this.#free = { at: now, full: freeOctets(this.#folder.path) < this.#minFree };
+      const free = freeOctets(this.#folder.path);
+      const full = free < this.#minFree;
+      if (full !== this.#free.full) {
+        const facts = { free, least: this.#minFree };
+        if (full) {
+          log.error("new mail is put off: {free} octets of the disk are free, {least} are the least", facts);
+        } else log.info("new mail is taken again: {free} octets of the disk are free", facts);
+      }
+      this.#free = { at: now, full };
     }
     return this.#free.full;
   }
