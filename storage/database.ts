@@ -6,12 +6,15 @@
  */
 import { Connection } from "./libsql.ts";
 
+/** How long the writer waits for a lock that another program holds. */
+export const BUSY_TIMEOUT_MS = 5_000;
+
 const WRITER_PRAGMAS: Record<string, string | number> = {
   journal_mode: "wal",
   synchronous: 2,
   mmap_size: 0,
   wal_autocheckpoint: 0,
-  busy_timeout: 5000,
+  busy_timeout: BUSY_TIMEOUT_MS,
   foreign_keys: 0,
 };
 
@@ -30,7 +33,7 @@ export function openWriterConnection(path: string): Connection {
 
 export function openReaderConnection(path: string): Connection {
   const connection = new Connection(`file:${encodeURI(path)}?mode=ro`);
-  connection.exec("PRAGMA busy_timeout = 5000");
+  connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   connection.exec("PRAGMA cache_size = -8000");
   connection.exec("PRAGMA query_only = 1");
   return connection;

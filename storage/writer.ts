@@ -5,7 +5,7 @@
  * and run again with a SAVEPOINT for each, so that the refused one leaves the others whole; results and changes go out
  * only after COMMIT (synchronous=FULL) returned. A group is bounded in operations and time. Trouble of the disk fails the
  * whole group. SQLITE_FULL gives up the reserve: what removes mail is run again in its room, everything else is answered
- * "disk-full" until the reserve is back. Anything else (I/O errors above all) is reported to `onFatal` and nothing is
+ * "disk-full" until the reserve is back. While another program holds the write lock all is refused. Anything else (I/O errors above all) is reported to `onFatal` and nothing is
  * retried on the connection that failed.
  *
  * Checkpoints: PASSIVE once the WAL is past {@linkcode CHECKPOINT_OCTETS}, after the replies are out; TRUNCATE at
@@ -15,7 +15,7 @@ import { getLogger } from "@logtape/logtape";
 import { setImmediate } from "node:timers";
 import { counter, gauge, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
 import type { Change } from "./changes.ts";
-import { openWriterConnection } from "./database.ts";
+import { BUSY_TIMEOUT_MS, openWriterConnection } from "./database.ts";
 import { type Connection, isSqliteError } from "./libsql.ts";
 import { migrate } from "./migrate.ts";
 import { DONE, OperationContext, refuse } from "./operations/context.ts";
@@ -42,6 +42,8 @@ const CHECKPOINT_OCTETS = 16 * 1024 * 1024;
 /** While the WAL file is reused from its start its size says nothing: about 16 MB of deliveries. */
 const CHECKPOINT_OPERATIONS = 1_000;
 const WAL_ALARM_OCTETS = 256 * 1024 * 1024;
+/** Instead of BUSY_TIMEOUT_MS while another program is known to hold the write lock. */
+const LOCKED_TIMEOUT_MS = 50;
 const MAX_GROUP = 200;
 const MAX_GROUP_MS = 50;
 /** Rows the reaper frees in one go, and how long it waits between. */
@@ -66,6 +68,10 @@ const counted = new Map<string, { inc(): void }>();
 let walOctets = 0;
 gauge("veredus_wal_octets", "Size of the write-ahead log", { collect: (g) => g.set(walOctets) });
 const walAlarm = gauge("veredus_wal_alarm", "1 while the write-ahead log is far too large");
+const lockedOut = counter(
+  "veredus_database_locked_total",
+  "Groups of writes refused because another program held the write lock",
+);
 const diskFull = gauge("veredus_disk_full", "1 while only what removes mail is written");
 
 /** What threads talk to: this class itself, or a port to it (writer_port.ts). */
@@ -112,6 +118,8 @@ export class Writer implements WriterPort {
   #walAlarm = false;
   /** The reserve was given up: only removals are taken. */
   #full = false;
+  /** Another program held the write lock when it was last wanted. */
+  #locked = false;
   /** After trouble nothing is done on the connection any more, not even at close. */
   #broken = false;
   /** Size of the WAL file at the last checkpoint; it keeps that size and is written again from its start. */
@@ -174,6 +182,7 @@ export class Writer implements WriterPort {
     let results: WriteResult[] | null;
     try {
       this.#connection.exec("BEGIN IMMEDIATE");
+      this.#lockedIn();
       results = this.#runTogether(group);
       if (results === null) {
         this.#connection.exec("ROLLBACK");
@@ -387,6 +396,7 @@ export class Writer implements WriterPort {
       this.#diskFull(group);
       return;
     }
+    if (isSqliteError(error) && error.code === "SQLITE_BUSY") return this.#lockedOut(group);
     this.#broken = true;
     this.#closed = true;
     clearTimeout(this.#reaper);
@@ -397,6 +407,34 @@ export class Writer implements WriterPort {
       resolve(refuse("unavailable", "the writer failed"));
     }
     this.#options.onFatal(reason);
+  }
+
+  /**
+   * Another program holds the write lock, as a shell or a copy of the database may: no transaction has begun. Whoever waits
+   * hears of it, and from now on at once, because on one thread the wait holds up everything.
+   */
+  #lockedOut(group: readonly Waiting[]): void {
+    lockedOut.inc();
+    if (!this.#locked) {
+      this.#locked = true;
+      this.#connection.exec(`PRAGMA busy_timeout = ${LOCKED_TIMEOUT_MS}`);
+      log.error(
+        "another program holds the write lock of {database}: what comes in is refused until it lets go",
+        {
+          database: this.#options.databasePath,
+        },
+      );
+    }
+    for (const { resolve } of group) {
+      resolve(refuse("unavailable", "the database is locked by another program"));
+    }
+  }
+
+  #lockedIn(): void {
+    if (!this.#locked) return;
+    this.#locked = false;
+    this.#connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    log.info("the write lock of the database is ours again: mail is taken");
   }
 
   /** Runs again what removes mail, in the room of the reserve, and refuses the rest. */
@@ -459,6 +497,7 @@ export class Writer implements WriterPort {
     let more = false;
     try {
       this.#connection.exec("BEGIN IMMEDIATE");
+      this.#lockedIn();
       const free = this.#context.rows(
         "DELETE FROM contents WHERE id IN (SELECT id FROM contents WHERE refs = 0 LIMIT ?) RETURNING segment, length",
       ).all(REAP_ROWS) as [number, number][];
