@@ -463,8 +463,9 @@ export class ManageSieveSession {
 
 /** A quoted string holds 1,024 octets, and no line end: anything else goes as a literal. */
 function quoted(text: string): string {
-  if (text.length <= 340 && !/[\r\n\0]/.test(text)) return `"${text.replace(/["\\]/g, "\\$&")}"`;
-  return `{${encode(text).length}}\r\n${text}`;
+  const octets = encode(text).length;
+  if (octets <= 1_000 && !/[\r\n\0]/.test(text)) return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  return `{${octets}}\r\n${text}`;
 }
 
 function isName(text: string): boolean {

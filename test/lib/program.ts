@@ -22,6 +22,8 @@ const PACKAGES: Record<string, string> = {
   fetchmail: "fetchmail",
   mbsync: "isync",
   postfix: "postfix",
+  "sieve-test": "dovecot-sieve",
+  "sieve-connect": "sieve-connect",
   "smtp-source": "postfix",
   "smtp-sink": "postfix",
   nsd: "nsd",
