@@ -276,10 +276,11 @@ export class Indexer {
       await this.#breather.breathe();
       if (octets > BATCH_OCTETS || this.#stopping) break;
     }
-    // All of the page: what lies between its UIDs was expunged.
+    // All of the page: what lies between its UIDs was expunged. Messages may have come since `last` was read.
+    const reached = ready.at(-1)?.uid ?? last;
     const through = ready.length < rows.length || rows.length === BATCH_ROWS
-      ? ready.at(-1)?.uid ?? last
-      : last;
+      ? reached
+      : Math.max(last, reached);
     inTransaction(file, () => {
       file.setProgress(mailboxId, { through, modSeq });
       for (const { uid, identity, text } of ready) {

@@ -152,6 +152,31 @@ Deno.test("a running indexer follows the changes; a copy is not read again", asy
   }
 });
 
+Deno.test("messages that come between the look at a mailbox and its rows are in once", async () => {
+  const bed = await Bed.open();
+  try {
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await bed.deliver("Subject: b\r\n\r\nkettle\r\n");
+    const { mailboxes } = bed.test.store;
+    const { list } = mailboxes;
+    let looks = 0;
+    mailboxes.list = (accountId) => {
+      const all = list.call(mailboxes, accountId);
+      // The first look was before the second delivery.
+      return looks++ > 0 ? all : all.map((one) => one.name === "INBOX" ? { ...one, uidNext: 2 } : one);
+    };
+    await bed.index();
+    await bed.index();
+    assert.ok(looks > 1);
+    assert.deepEqual(await bed.uids("kettle"), [1, 2]);
+    assert.deepEqual((await bed.reader.state(bed.test.accountId("alice")))?.messages, 2);
+    const files = [...Deno.readDirSync(bed.test.folder.indexes)].map(({ name }) => name);
+    assert.deepEqual(files.filter((name) => name.endsWith(".bad")), [], "nothing was damaged");
+  } finally {
+    await bed.close();
+  }
+});
+
 Deno.test("mailboxes and accounts that are gone leave nothing behind", async () => {
   const bed = await Bed.open();
   try {
