@@ -1,4 +1,4 @@
-/** Resident memory of a server that may be several processes, from /proc. */
+/** Resident memory and processor time of a server that may be several processes, from /proc. */
 
 /** A process and all below it. */
 export function processTree(root: number): number[] {
@@ -14,6 +14,16 @@ export function processTree(root: number): number[] {
 export function residentOctets(pids: readonly number[]): number {
   const all = pids.flatMap((pid) => memoryOf(pid) ?? []).sort((a, b) => b.resident - a.resident);
   return all.reduce((sum, { resident, own }, at) => sum + (at === 0 ? resident : own), 0);
+}
+
+/** Processor time used so far. */
+export function secondsOf(pids: readonly number[]): number {
+  const ticks = pids.map((pid) => {
+    // Behind the name, which may hold anything: state is field 3, utime and stime are 14 and 15.
+    const fields = readOrEmpty(`/proc/${pid}/stat`).replace(/^.*\) /s, "").split(" ");
+    return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+  });
+  return ticks.reduce((sum, value) => sum + value, 0) / 100;
 }
 
 /** The largest figure seen while `work` runs. */

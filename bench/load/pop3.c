@@ -1,4 +1,4 @@
-/* POP3: a session after the other, each reading up to 20 messages (RFC 1939). Counts RETR. */
+/* POP3: a session after the other, each reading up to 20 messages or mailbox=N of them (RFC 1939). Counts RETR. */
 #include "mailbench.h"
 #include <stdio.h>
 
@@ -25,7 +25,7 @@ static int session(struct conn *c, long index) {
   if (conn_put(c, "UIDL\r\n", 6) || status(c)) return -1;
   int messages = multi_line(c);
   if (messages < 0) return -1;
-  for (int i = 1; i <= messages && i <= 20; i++) {
+  for (int i = 1; i <= messages && i <= (opt.mailbox > 1 ? opt.mailbox : 20); i++) {
     double begin = now();
     if (conn_put(c, b, sprintf(b, "RETR %d\r\n", i)) || status(c) || multi_line(c) < 0) return -1;
     count_done(now() - begin);

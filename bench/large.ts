@@ -1,0 +1,157 @@
+/**
+ * `deno run -A bench/large.ts [--only NAME]... [--rounds N] [--dir DIR] [--write]`: large mailboxes beside Dovecot.
+ *
+ * Mailboxes of 2,000, 10,000 and 100,000 messages are written straight into the storage of both servers, one of a million
+ * into ours alone; both servers then run on them, and each command is timed in turns, by the same client, after a first
+ * time that is not counted. Before the figures the full-text index has caught up. Everything is removed at the end.
+ */
+import { parseArgs } from "node:util";
+import { resolve } from "node:path";
+import { type Filling, fillMaildir, fillVeredus } from "./large/fill.ts";
+import { DROP, HUGE, LARGE_FIGURES, type LargeFigure, LIST, rowOf, WORK } from "./large/figures.ts";
+import { hugeRows } from "./large/huge.ts";
+import { ImapClient } from "./large/imap_client.ts";
+import { LoadGenerator } from "./load.ts";
+import { describe, machineFacts } from "./machine.ts";
+import { secondsOf } from "./memory.ts";
+import { peerMissing, startPeer } from "./peer.ts";
+import { writeLarge } from "./results.ts";
+import { cells, type Row } from "./row.ts";
+import { DOMAIN, PASSWORD, type Target } from "./target.ts";
+import { makeAccounts, startVeredus } from "./veredus.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    rounds: { type: "string", default: "3" },
+    dir: { type: "string" },
+    write: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(args.rounds);
+const OURS = 22_000, PEER = 23_100;
+/** The index of 100,000 messages takes minutes. */
+const SETTLE_PATIENCE_MS = 10 * 60_000;
+
+const wanted = (name: string) => args.only.length === 0 || args.only.includes(name);
+const figures = LARGE_FIGURES.filter(({ name }) => wanted(name));
+const fillings = [WORK, DROP, LIST].filter(({ user }) =>
+  figures.some((figure) => figure.user === user) || (user === DROP.user && wanted("pop3-drop"))
+);
+const folder = Deno.makeTempDirSync({
+  prefix: "veredus-large-",
+  ...(args.dir !== undefined && { dir: resolve(args.dir) }),
+});
+Deno.chmodSync(folder, 0o755); // Dovecot's processes look into it as other users
+const data = `${folder}/veredus`;
+const rows: Row[] = [];
+const running: Target[] = [];
+const peerHere = peerMissing() === null;
+
+function add(row: Row): void {
+  rows.push(row);
+  console.log(cells(row).join("  "));
+}
+
+async function start(): Promise<Target> {
+  const server = await startVeredus({ data, base: OURS, sink: OURS + 999, log: `${folder}/veredus.log` });
+  running.push(server);
+  return server;
+}
+
+/** Waits until a server has nothing left to do behind its clients: its full-text index, above all. */
+async function settled(target: Target): Promise<void> {
+  const begin = performance.now();
+  for (let quiet = 0; quiet < 3;) {
+    const before = secondsOf(target.pids());
+    await new Promise((done) => setTimeout(done, 1_000));
+    quiet = secondsOf(target.pids()) - before < 0.05 ? quiet + 1 : 0;
+    if (performance.now() - begin > SETTLE_PATIENCE_MS) throw new Error("the server does not come to rest");
+  }
+}
+
+async function timed(client: ImapClient, figure: LargeFigure): Promise<number> {
+  for (const command of figure.before ?? []) await client.command(command);
+  const ms = await client.command(figure.command);
+  for (const command of figure.after ?? []) await client.command(command);
+  return ms;
+}
+
+/** Each in its turn; the first time is not counted. */
+async function besides(figure: LargeFigure, targets: readonly Target[]): Promise<void> {
+  const clients = await Promise.all(targets.map(({ imap }) => ImapClient.login(imap, figure.user)));
+  const times: number[][] = targets.map(() => []);
+  for (const client of clients) await client.command("SELECT INBOX");
+  for (let round = 0; round <= rounds; round++) {
+    for (const [at, client] of clients.entries()) {
+      const ms = await timed(client, figure);
+      if (round > 0) times[at]!.push(ms);
+    }
+  }
+  for (const client of clients) client.close();
+  const [ours = 0, peer = null] = times.map((all) => all.sort((a, b) => a - b)[all.length >> 1]!);
+  add(rowOf(figure, { ours, peer }));
+}
+
+async function pop3Drop(generator: LoadGenerator, targets: readonly Target[]): Promise<void> {
+  const options = {
+    ...{ users: 1, first: Number(DROP.user.slice(1)), prefix: "u", domain: DOMAIN, pass: PASSWORD },
+    ...{ conns: 1, secs: 3, mailbox: DROP.count },
+  };
+  const rates: number[] = [];
+  for (const { pop3 } of targets) {
+    const { per_s = 0, failed } = await generator.run("pop3", pop3, options);
+    if (failed !== 0) throw new Error("pop3: a session failed");
+    rates.push(per_s);
+  }
+  const [ours = 0, peer = null] = rates;
+  const what = `POP3, whole drops of ${DROP.count.toLocaleString("en-US")} messages`;
+  const budget = { kind: "ratio", least: 1.5 } as const;
+  add({ figure: "pop3-drop", what, unit: "messages/s", ours, peer, budget, note: "" });
+}
+
+async function fillBoth(all: readonly Filling[]): Promise<void> {
+  await fillVeredus(data, all);
+  if (peerHere) { for (const filling of all) fillMaildir(`${folder}/peer/mail`, filling); }
+}
+
+/** Also when a signal comes. */
+async function cleanUp(): Promise<void> {
+  for (const target of running.splice(0)) await target.stop();
+  Deno.removeSync(folder, { recursive: true });
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => cleanUp().finally(() => Deno.exit(1)));
+}
+
+try {
+  const machine = machineFacts(folder, peerHere);
+  console.log(describe(machine));
+  const generator = LoadGenerator.compile(folder);
+  await makeAccounts(data);
+  if (fillings.length > 0) {
+    await fillBoth(fillings);
+    const ours = await start();
+    const targets = [ours];
+    if (peerHere) {
+      const peer = await startPeer(`${folder}/peer`, {
+        ...{ base: PEER, sink: PEER + 999, certificate: `${data}/tls/self-signed` },
+      });
+      running.push(peer);
+      targets.push(peer);
+    }
+    await settled(ours);
+    for (const figure of figures) await besides(figure, targets);
+    if (wanted("pop3-drop")) await pop3Drop(generator, targets);
+    await ours.stop();
+  }
+  if (wanted("huge")) {
+    await fillVeredus(data, [HUGE]);
+    for (const row of await hugeRows(start, HUGE)) add(row);
+  }
+  if (args.write) writeLarge(rows, { machine, command: `deno run -A bench/large.ts --rounds ${rounds}` });
+} finally {
+  await cleanUp();
+}
+Deno.exit(0);

@@ -1,0 +1,100 @@
+/** Large mailboxes, filled straight into the storage of each server while it does not run. */
+import { FactsBuilder } from "../../message/facts.ts";
+import { FLAG_ANSWERED, FLAG_FLAGGED, FLAG_SEEN } from "../../storage/changes.ts";
+import { DataFolder } from "../../storage/data_folder.ts";
+import { openStore } from "../../storage/open_store.ts";
+import type { WriteOp } from "../../storage/ops.ts";
+import type { Store } from "../../storage/store.ts";
+import { Writer } from "../../storage/writer.ts";
+import { DOMAIN } from "../target.ts";
+import { largeMessage } from "./messages.ts";
+
+/** Messages that are under way at once. */
+const BATCH = 400;
+const NO_PREFIX = new Uint8Array(0);
+
+/** `count` messages in the INBOX of `user`; beyond `distinct` they are copies that share their octets. */
+export interface Filling {
+  readonly user: string;
+  readonly count: number;
+  readonly distinct?: number;
+}
+
+export async function fillVeredus(data: string, fillings: readonly Filling[]): Promise<void> {
+  const folder = new DataFolder(data);
+  const fatal = Promise.withResolvers<never>();
+  const writer = new Writer({
+    databasePath: folder.database,
+    clock: Date.now,
+    onFatal: (error) => fatal.reject(error),
+  });
+  const store = openStore({ folder, writer });
+  try {
+    for (const filling of fillings) await Promise.race([fillInbox(store, filling), fatal.promise]);
+  } finally {
+    await store.close();
+    await writer.close();
+  }
+}
+
+async function fillInbox(store: Store, { user, count, distinct = count }: Filling): Promise<void> {
+  const account = store.directory.account(`${user}@${DOMAIN}`);
+  const inbox = account === null ? null : store.mailboxes.inboxOf(account.id);
+  if (inbox === null) throw new Error(`no INBOX of ${user}`);
+  for (let from = 0; from < distinct; from += BATCH) {
+    const length = Math.min(BATCH, distinct - from);
+    await Promise.all(Array.from({ length }, (_, at) => deliver(store, inbox, from + at)));
+  }
+  for (let have = distinct; have < count;) {
+    const more = Math.min(distinct, count - have);
+    await written(store, { kind: "copy", from: inbox, to: inbox, uids: [[1, more]], move: false });
+    have += more;
+  }
+}
+
+async function deliver(store: Store, mailboxId: number, number: number): Promise<void> {
+  const { octets, flags, internalDate } = largeMessage(number);
+  const builder = new FactsBuilder();
+  builder.push(octets, 0, octets.length);
+  const { headerOctets, imap, preview, subject, from, messageId, references, sentAtMs } = builder.finish();
+  const spool = store.spool();
+  await spool.write(octets, 0, octets.length);
+  const facts = { accounts: [], mailbox: "INBOX", internalDate, traceId: "", sender: "", recipients: [] };
+  const content = {
+    blob: await spool.store(facts),
+    headerOctets,
+    imap,
+    preview,
+    subject,
+    from,
+    messageId,
+    references: references.join(" "),
+    sentAt: sentAtMs,
+    traceId: "",
+  };
+  spool.discard();
+  const target = { mailboxId, flags, keywords: "", internalDate, prefix: NO_PREFIX };
+  await written(store, { kind: "deliver", content, targets: [target], queue: null });
+}
+
+async function written(store: Store, op: WriteOp): Promise<void> {
+  const result = await store.write(op);
+  if (!result.ok) throw new Error(`${op.kind}: ${result.detail}`);
+}
+
+/** The same in a Maildir below `mail`, as Dovecot writes it. */
+export function fillMaildir(mail: string, { user, count }: Filling): void {
+  for (const name of ["cur", "new", "tmp"]) Deno.mkdirSync(`${mail}/${user}/${name}`, { recursive: true });
+  for (let number = 0; number < count; number++) {
+    const { octets, flags, internalDate } = largeMessage(number);
+    const letters = [[FLAG_FLAGGED, "F"], [FLAG_ANSWERED, "R"], [FLAG_SEEN, "S"]] as const;
+    const info = letters.map(([bit, letter]) => flags & bit ? letter : "").join("");
+    const seconds = internalDate / 1000;
+    const base = `${seconds}.M${number}P1.bench,S=${octets.length},W=${octets.length}`;
+    const path = `${mail}/${user}/cur/${base}:2,${info}`;
+    Deno.writeFileSync(path, octets);
+    Deno.utimeSync(path, seconds, seconds);
+  }
+  const { success } = new Deno.Command("chown", { args: ["-R", "mail:", `${mail}/${user}`] }).outputSync();
+  if (!success) throw new Error("chown of the Maildir failed");
+}
