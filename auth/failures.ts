@@ -15,6 +15,12 @@ export interface FailureCounter {
   add(address: string, now: number): number;
 }
 
+/** What was refused a moment ago, so that it counts once, whichever thread sees it again. */
+export interface RepeatMemory {
+  /** Notes `what`, evenly spread text (a digest); true when it was not noted within the last `forMs`. */
+  first(what: string, now: number, forMs: number): boolean;
+}
+
 /** One failure is forgotten in this time. */
 export const DEFAULT_LEAK_MS = 60_000;
 const MAX_ADDRESSES = 10_000;

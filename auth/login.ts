@@ -20,7 +20,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { normalizeAddress } from "../storage/address_form.ts";
 import type { Account, Store } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
-import { type FailureCounter, failureKey } from "./failures.ts";
+import { type FailureCounter, failureKey, type RepeatMemory } from "./failures.ts";
 import { HashWork } from "./hash_work.ts";
 import { DEFAULT_CACHE_TTL_MS, LoginCache } from "./login_cache.ts";
 import { accountOfLogin } from "./login_name.ts";
@@ -82,6 +82,8 @@ export interface AuthenticatorOptions {
   readonly store: Store;
   readonly clock: () => number;
   readonly failures: FailureCounter;
+  /** Of all threads, with one `cacheKey` for all of them; left out: this thread's own. */
+  readonly repeats?: RepeatMemory;
   /** Hears of each failure that counts against an address. */
   readonly onFailure?: (address: string) => void;
   readonly limits?: Partial<AuthLimits>;
@@ -106,6 +108,7 @@ export class Authenticator {
   #store: Store;
   #clock: () => number;
   #failures: FailureCounter;
+  #repeats: RepeatMemory;
   #onFailure: (address: string) => void;
   #limits: AuthLimits;
   #work: HashWork;
@@ -125,6 +128,7 @@ export class Authenticator {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#failures = options.failures;
+    this.#repeats = options.repeats ?? { first: () => true };
     this.#onFailure = options.onFailure ?? (() => {});
     this.#limits = { ...DEFAULT_AUTH_LIMITS, ...options.limits };
     this.#work = options.work ?? new HashWork();
@@ -276,10 +280,11 @@ export class Authenticator {
     // Connections that waited for the same hash count once, like one that repeats it later.
     if (entry !== null && !this.#cache.isWrong(entry, now)) {
       this.#cache.addWrong(entry, now + this.#limits.repeatedFailureMs);
-      if (key !== "") {
+      // Twice as long as here, so that one that goes on and on does not count anew.
+      if (key !== "" && this.#repeats.first(entry, now, 2 * this.#limits.repeatedFailureMs)) {
         count = Math.max(count, this.#failures.add(key, now));
         this.#onFailure(attempt.address);
-      }
+      } else if (key !== "") count = Math.max(count, this.#failures.count(key, now));
     } else if (key !== "") {
       count = Math.max(count, this.#failures.count(key, now));
     }

@@ -126,6 +126,8 @@ export class FrontendPart implements ThreadPart {
       store: this.store,
       clock: steadyNow,
       failures: this.#limits,
+      repeats: this.#limits,
+      cacheKey: this.#limits.key,
       onFailure: (address) => this.#bans.offence(address, "login"),
       limits: { maxFailures: config.limits.loginFailuresPerAddress },
       learnScram: config.auth.scram,

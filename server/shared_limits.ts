@@ -3,12 +3,13 @@
  *
  * The counts lie in one SharedArrayBuffer. Connections have one column per thread: a thread writes to its own only,
  * everybody reads the sum, and the column of a thread that died is zeroed. Failed logins have one table for all,
- * because they must outlive the thread that saw them. Addresses are hashed into two tables and the
+ * because they must outlive the thread that saw them, and beside it what was refused a moment ago, as digests under a key
+ * of this process: a table of one place each, where the younger takes the place of the older. Addresses are hashed into two tables and the
  * smaller sum counts (a count-min sketch): memory is fixed however many addresses come, a count is never too low,
  * and too high only when an address shares its cell in both tables. An IPv6 peer counts as its /64, because that is
  * what one customer gets. Two threads that admit at the same instant may both be refused; never both let in.
  */
-import { type FailureCounter, failureKey } from "../auth/failures.ts";
+import { type FailureCounter, failureKey, type RepeatMemory } from "../auth/failures.ts";
 
 /** Cells of one table; a power of two. */
 const CELLS = 4_096;
@@ -18,6 +19,10 @@ const TABLES = 2;
 const CONNECTIONS = 0;
 const TOTAL = CONNECTIONS + TABLES * CELLS;
 const COLUMN = TOTAL + 1;
+/** Cells of what was refused: a digest and the time until which it counts. */
+const REPEATS = 2 * CELLS;
+/** 32 random octets, common to all threads. */
+const KEY = 8;
 /** Unit of the times at which a bucket of failures is empty, milliseconds. */
 const TICK_MS = 100;
 
@@ -39,13 +44,14 @@ export const DEFAULT_SHARED_LIMITS: SharedLimitOptions = {
 /** `admitted`, or which limit stands in the way. */
 export type Admission = "admitted" | "address" | "total";
 
-export class SharedLimits implements FailureCounter {
+export class SharedLimits implements FailureCounter, RepeatMemory {
   readonly buffer: SharedArrayBuffer;
   readonly #column: number;
   readonly #columns: number;
   readonly #cells: Int32Array;
   /** Start of the failure tables, and the clock's time that their zero means. */
   readonly #failures: number;
+  readonly #repeats: number;
   readonly #epoch: number;
   #options: SharedLimitOptions;
 
@@ -57,14 +63,33 @@ export class SharedLimits implements FailureCounter {
     this.buffer = buffer;
     this.#cells = new Int32Array(buffer);
     this.#column = parts.column;
-    this.#columns = (this.#cells.length - TABLES * CELLS) / COLUMN;
+    this.#columns = (this.#cells.length - TABLES * CELLS - REPEATS - KEY) / COLUMN;
     this.#failures = this.#columns * COLUMN;
+    this.#repeats = this.#failures + TABLES * CELLS;
     this.#epoch = parts.epoch;
     this.#options = parts.options ?? DEFAULT_SHARED_LIMITS;
   }
 
   static buffer(columns: number): SharedArrayBuffer {
-    return new SharedArrayBuffer((columns * COLUMN + TABLES * CELLS) * 4);
+    const cells = new Int32Array(
+      new SharedArrayBuffer((columns * COLUMN + TABLES * CELLS + REPEATS + KEY) * 4),
+    );
+    cells.set(crypto.getRandomValues(new Int32Array(KEY)), cells.length - KEY);
+    return cells.buffer;
+  }
+
+  /** For digests of what must be the same in all threads; a copy. */
+  get key(): Uint8Array {
+    return new Uint8Array(this.#cells.slice(this.#cells.length - KEY).buffer);
+  }
+
+  first(what: string, now: number, forMs: number): boolean {
+    const [place, digest] = hashes(what);
+    const at = this.#repeats + 2 * (place & (CELLS - 1));
+    const ticks = this.#ticks(now);
+    const known = Atomics.exchange(this.#cells, at, digest) === digest;
+    const until = Atomics.exchange(this.#cells, at + 1, ticks + Math.ceil(forMs / TICK_MS));
+    return !known || until <= ticks;
   }
 
   /** New limits for connections to come. */
@@ -156,15 +181,19 @@ export class SharedLimits implements FailureCounter {
 
 /** The cell of the address in each table. */
 function cellsOf(address: string): [number, number] {
-  const network = failureKey(address);
+  const [first, second] = hashes(failureKey(address));
+  return [first & (CELLS - 1), CELLS + (second & (CELLS - 1))];
+}
+
+function hashes(text: string): [number, number] {
   let first = 0x811c9dc5, second = 0x9747b28c;
-  for (let at = 0; at < network.length; at++) {
-    const code = network.charCodeAt(at);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
     first = Math.imul(first ^ code, 0x01000193);
     second = Math.imul(second ^ code, 0x5bd1e995);
     second ^= second >>> 15;
   }
   first ^= first >>> 16;
   second ^= second >>> 13;
-  return [first & (CELLS - 1), CELLS + (second & (CELLS - 1))];
+  return [first | 0, second | 0];
 }

@@ -215,7 +215,7 @@ inBothShapes(
       return line.startsWith("421");
     };
     for (let at = 0; at < 4; at++) await wrong("the old one");
-    assert.equal(await banned(server), false, "the same password counts once in each thread");
+    assert.equal(await banned(server), false, "the same password counts once");
     for (let at = 0; at < 4; at++) await wrong(`guess ${at}`);
     assert.equal(await banned(server), true);
     await server.stop({ keep: true });

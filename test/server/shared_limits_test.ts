@@ -16,6 +16,21 @@ function threads(columns: number): SharedLimits[] {
   );
 }
 
+Deno.test("what one thread has refused is no news to another, until its time is over", () => {
+  const [a, b] = threads(2) as [SharedLimits, SharedLimits];
+  assert.equal(a.first("one", 5_000, 10_000), true);
+  assert.equal(b.first("one", 6_000, 10_000), false);
+  assert.equal(b.first("two", 6_000, 10_000), true);
+  assert.equal(a.first("one", 15_900, 10_000), false, "each repetition begins the time anew");
+  assert.equal(a.first("one", 26_100, 10_000), true);
+  assert.deepEqual(a.key, b.key);
+  assert.equal(a.key.length, 32);
+  assert.notDeepEqual(a.key, threads(1)[0]!.key);
+  // Counts of addresses and connections lie elsewhere.
+  for (let at = 0; at < 20_000; at++) a.first(`what ${at}`, 30_000, 1_000);
+  assert.deepEqual([a.connections(), a.count("192.0.2.1", 30_000), b.admit("192.0.2.1")], [0, 0, "admitted"]);
+});
+
 Deno.test("connections of one address are counted over all threads", () => {
   const [a, b] = threads(2) as [SharedLimits, SharedLimits];
   assert.equal(a.admit("192.0.2.1"), "admitted");
