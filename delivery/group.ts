@@ -12,8 +12,11 @@ import { encode, latin1 } from "../bytes/decode.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import type { GroupRow, Spool } from "../storage/store.ts";
 import { type AgentJob, agentVerdict } from "./agents.ts";
-import { Filing } from "./filing.ts";
+import type { WriteOp } from "../storage/ops.ts";
+import { Filing, type FilingFacts } from "./filing.ts";
 import type { PostOptions } from "./post.ts";
+import type { ScriptedMessage } from "./scripts/carry_out.ts";
+import { fileByScripts, hasScripts, NO_FRONT } from "./scripts/file.ts";
 import type { Verdict } from "./settle.ts";
 
 const log = getLogger(["veredus", "delivery"]);
@@ -25,11 +28,13 @@ const MAX_PROGRESS = 1_000;
 
 export class GroupAgent {
   readonly #options: PostOptions;
+  readonly #hostname: string;
   /** The last member that was filed, by queue row. */
   readonly #progress = new Map<number, string>();
 
-  constructor(options: PostOptions) {
+  constructor(options: PostOptions, hostname: string) {
     this.#options = options;
+    this.#hostname = hostname;
   }
 
   async deliver(address: string, job: AgentJob): Promise<Verdict> {
@@ -81,7 +86,7 @@ export class GroupAgent {
       }
       const at = clock();
       const sender = message.sender === "" ? "" : ownerOf(group);
-      const operation = await filing.operation(spool, facts, {
+      const filingFacts: FilingFacts = {
         traceId: message.traceId,
         sender,
         accountId: null,
@@ -90,14 +95,34 @@ export class GroupAgent {
         at,
         expiresAt: at + this.#options.queueLifetimeMs,
         senderFor: () => sender,
-      });
+      };
+      const operation = hasScripts(store, filing)
+        ? await this.#byScripts(
+          { filing, spool, message: facts, traceId: message.traceId, sender },
+          filingFacts,
+        )
+        : await filing.operation(spool, facts, filingFacts);
+      if (operation === null) return null;
       const result = await store.write(operation);
       return result.ok ? null : agentVerdict("temporary", "4.3.0", "the message could not be stored");
     } finally {
       spool.discard();
     }
   }
+
+  /** Null where no member wants it: a refusal of members is not told to those who write to a group. */
+  async #byScripts(post: Post, facts: FilingFacts): Promise<WriteOp | null> {
+    const filed = await fileByScripts(
+      { post: this.#options, hostname: this.#hostname, frontOf: NO_FRONT },
+      { ...post, senderProven: false, junk: false, client: { address: "", name: "" }, front: "" },
+      facts,
+    );
+    return "rejected" in filed ? null : filed.operation;
+  }
 }
+
+/** What a delivery to members is, less what is the same for all groups. */
+type Post = Pick<ScriptedMessage, "filing" | "spool" | "message" | "traceId" | "sender">;
 
 function ownerOf({ owners, address }: GroupRow): string {
   return owners[0] ?? `postmaster@${address.slice(address.lastIndexOf("@") + 1)}`;

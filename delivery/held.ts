@@ -5,13 +5,25 @@
 import type { AgentJob } from "./agents.ts";
 import { agentVerdict } from "./agents.ts";
 import { faultReply } from "./faults.ts";
+import { FactsBuilder } from "../message/facts.ts";
+import type { WriteResult } from "../storage/ops.ts";
+import { Filing } from "./filing.ts";
+import { forwardedSender } from "./forwarding.ts";
 import { type PostOptions, prepareOwnMail } from "./post.ts";
+import { fileByScripts, hasScripts, NO_FRONT, rejection } from "./scripts/file.ts";
 import type { Verdict } from "./settle.ts";
 
 export async function fileHeld(
-  post: PostOptions,
-  { message, recipient, source }: AgentJob,
+  { post, hostname }: { readonly post: PostOptions; readonly hostname: string },
+  job: AgentJob,
 ): Promise<Verdict> {
+  const { message, recipient, source } = job;
+  const resolution = post.resolver.resolveAddress(recipient.recipient);
+  if (resolution.kind === "accepted") {
+    const filing = new Filing();
+    filing.add(resolution.targets);
+    if (hasScripts(post.store, filing)) return await byScripts({ post, hostname }, job, filing);
+  }
   const prepared = await prepareOwnMail(post, {
     octets: await source.read(0, source.octets),
     sender: message.sender,
@@ -19,7 +31,51 @@ export async function fileHeld(
   });
   if ("refused" in prepared) return agentVerdict("permanent", "5.1.1", prepared.refused);
   const result = await post.store.write(prepared.operation);
-  if (result.ok) return { ...agentVerdict("delivered", "2.0.0", "filed"), success: "final" };
+  return verdictOf(result);
+}
+
+/** The recipient's scripts run when the message is filed, not when it came. */
+async function byScripts(
+  { post, hostname }: { readonly post: PostOptions; readonly hostname: string },
+  { message, source }: AgentJob,
+  filing: Filing,
+): Promise<Verdict> {
+  const { store } = post;
+  const spool = store.spool();
+  try {
+    const facts = new FactsBuilder();
+    const octets = await source.read(0, source.octets);
+    facts.push(octets);
+    await spool.write(octets, 0, octets.length);
+    const at = post.clock();
+    const given = {
+      ...{ filing, spool, message: facts.finish(), traceId: message.traceId, sender: message.sender },
+      ...{ senderProven: false, junk: false, client: { address: "", name: "" }, front: "" },
+    };
+    const filed = await fileByScripts({ post, hostname, frontOf: NO_FRONT }, given, {
+      ...{ traceId: message.traceId, sender: message.sender, accountId: null },
+      ...{ eightBit: message.eightBit, smtputf8: message.smtputf8, at },
+      expiresAt: at + post.queueLifetimeMs,
+      senderFor: (domain) =>
+        forwardedSender(store, {
+          ...{ sender: message.sender, domain, now: at },
+          isLocal: (address) => post.resolver.isLocal(address),
+        }),
+    });
+    if ("rejected" in filed) {
+      const { enhanced, text } = rejection(filed.rejected);
+      return agentVerdict("permanent", enhanced, text);
+    }
+    return filed.operation === null ? FILED : verdictOf(await store.write(filed.operation));
+  } finally {
+    spool.discard();
+  }
+}
+
+const FILED: Verdict = { ...agentVerdict("delivered", "2.0.0", "filed"), success: "final" };
+
+function verdictOf(result: WriteResult): Verdict {
+  if (result.ok) return FILED;
   const { code, enhanced, text } = faultReply(result.fault);
   return agentVerdict(code < 500 ? "temporary" : "permanent", enhanced, text);
 }

@@ -79,7 +79,7 @@ export class QueuePart implements ThreadPart {
       queueLifetimeMs: queue.lifetimeMs,
       bounceLifetimeMs: queue.bounceLifetimeMs,
     };
-    const groups = new GroupAgent(post);
+    const groups = new GroupAgent(post, config.hostname);
     this.#store = store;
     const resolver = this.#resolver = createResolver(config.resolver, { folder: config.data });
     const web: HttpsParts = {
@@ -104,7 +104,7 @@ export class QueuePart implements ThreadPart {
       agents: {
         group: (address, job) => groups.deliver(address, job),
         command: (name, job) => runCommand(config.commands, name, job),
-        local: (_name, job) => fileHeld(post, job),
+        local: (_name, job) => fileHeld({ post, hostname: config.hostname }, job),
         hook: (name, job) => callHook(config.hooks, name, job),
       },
       outbound: {

@@ -143,3 +143,57 @@ Deno.test("the fields of a group whose name has something to hide", () => {
   ok(text.includes("List-Post: NO\r\n"));
   ok(text.includes("List-Owner: <mailto:postmaster@example.test>\r\n"));
 });
+
+Deno.test("a member's scripts file what a group sends; one that refuses gets nothing", () =>
+  withGroup({ members: ["alice@example.test", "bob@example.test"] }, async (h) => {
+    const script = (name: string, content: string) => {
+      const owner = String(h.t.accountId(name));
+      return h.t.ok({
+        kind: "batch",
+        ops: [
+          { kind: "put-script", scope: "user", owner, name: "main", content },
+          { kind: "activate-script", scope: "user", owner, name: "main" },
+        ],
+      });
+    };
+    await script(
+      "alice",
+      'require ["fileinto", "mailbox"]; if exists "list-id" { fileinto :create "Team"; }',
+    );
+    await script("bob", 'require "reject"; reject "no lists";');
+    h.start();
+    await post(h);
+    await until("the queue to be empty", () => queued(h).length === 0);
+    const { mailboxes } = h.t.store;
+    const count = (account: string, name: string) =>
+      mailboxes.byName(h.t.accountId(account), name)?.messages ?? 0;
+    equal([count("alice", "Team"), count("alice", "INBOX"), count("bob", "INBOX"), count("bob", "Junk")], [
+      ...[1, 0, 0, 1],
+    ]);
+  }));
+
+Deno.test("scripts run over mail that was held back, when its time has come", async () => {
+  await using h = await QueueHarness.open({});
+  const owner = String(h.t.accountId("alice"));
+  await h.t.ok({
+    ...{ kind: "put-script", scope: "user", owner, name: "main" },
+    content: 'require ["fileinto", "mailbox"]; fileinto :create "Late";',
+  });
+  await h.t.ok({ kind: "activate-script", scope: "user", owner, name: "main" });
+  const now = Date.now();
+  await h.t.ok({
+    kind: "deliver",
+    content: await h.t.content("Subject: held\r\n\r\nbody\r\n"),
+    targets: [],
+    queue: {
+      ...{ sender: "x@else.example", accountId: null, envelopeId: "", ret: "", eightBit: false },
+      ...{ smtputf8: false, createdAt: now, expiresAt: now + 3_600_000 },
+      recipients: [{ recipient: ALICE, destination: "local:held", notify: "", originalRecipient: "" }],
+    },
+  });
+  h.start();
+  await until("the queue to be empty", () => queued(h).length === 0);
+  const { mailboxes } = h.t.store;
+  equal(mailboxes.byName(h.t.accountId("alice"), "Late")?.messages, 1);
+  equal(mailboxes.byName(h.t.accountId("alice"), "INBOX")?.messages, 0);
+});

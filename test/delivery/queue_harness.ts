@@ -93,7 +93,7 @@ export class QueueHarness {
       queueLifetimeMs: DEFAULT_QUEUE.lifetimeMs,
       bounceLifetimeMs: DEFAULT_QUEUE.bounceLifetimeMs,
     };
-    const groups = new GroupAgent(post);
+    const groups = new GroupAgent(post, "mx.example.test");
     const resolver = options.outbound?.resolver ??
       { resolve: () => Promise.reject(new ResolveError("timeout", "no DNS in this test")) };
     this.observations = new Observations("tls", { store, timers: DENO_TIMERS });
@@ -116,7 +116,7 @@ export class QueueHarness {
       agents: {
         group: (address, job) => groups.deliver(address, job),
         command: () => Promise.reject(new Error("no commands in this test")),
-        local: (_name, job) => fileHeld(post, job),
+        local: (_name, job) => fileHeld({ post, hostname: "mx.example.test" }, job),
         hook: () => Promise.reject(new Error("no hooks in this test")),
         ...options.agents,
       },
