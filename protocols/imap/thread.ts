@@ -2,9 +2,14 @@
  * THREAD: messages to trees (RFC 5256 3; REFS: draft-ietf-morg-inthread).
  *
  * Pure. Every step takes time in a straight line with the messages and their references, but for sorting; nothing
- * recurses, since a chain of replies is as deep as peers make it.
+ * recurses, since a chain of replies is as deep as peers make it. The work is a generator that yields every few thousand
+ * steps, so that a large mailbox holds nobody up.
  */
 import { casemap } from "./base_subject.ts";
+import { mergeOrder } from "./merge_order.ts";
+
+/** Steps between two pauses. */
+const SLICE = 5_000;
 
 export type ThreadAlgorithm = "REFERENCES" | "REFS" | "ORDEREDSUBJECT";
 
@@ -30,21 +35,25 @@ export interface ThreadNode {
   above: ThreadNode | null;
 }
 
-export function thread(messages: readonly ThreadMessage[], algorithm: ThreadAlgorithm): ThreadNode[] {
-  if (algorithm === "ORDEREDSUBJECT") return orderedSubject(messages);
-  let roots = prune(link(messages));
-  if (algorithm === "REFERENCES") roots = joinSubjects(roots);
-  sortAll(roots, algorithm === "REFS" ? newest : earliest);
-  return roots;
+type Steps<T> = Generator<void, T>;
+
+export function* thread(messages: readonly ThreadMessage[], algorithm: ThreadAlgorithm): Steps<ThreadNode[]> {
+  if (algorithm === "ORDEREDSUBJECT") return yield* orderedSubject(messages);
+  let roots = yield* prune(yield* link(messages));
+  if (algorithm === "REFERENCES") roots = yield* joinSubjects(roots);
+  return yield* sortAll(roots, algorithm === "REFS" ? newest : earliest);
 }
 
 function node(message: ThreadMessage | null): ThreadNode {
   return { message, parent: null, children: [], above: null };
 }
 
-function orderedSubject(messages: readonly ThreadMessage[]): ThreadNode[] {
+function* orderedSubject(messages: readonly ThreadMessage[]): Steps<ThreadNode[]> {
   const bySubject = new Map<string, ThreadNode>();
-  for (const message of [...messages].sort(byDate)) {
+  const order = yield* mergeOrder(messages.length, (a, b) => byDate(messages[a]!, messages[b]!));
+  for (let at = 0; at < order.length; at++) {
+    if (at % SLICE === SLICE - 1) yield;
+    const message = messages[order[at]!]!;
     const subject = casemap(message.subject);
     const first = bySubject.get(subject);
     if (first === undefined) bySubject.set(subject, node(message));
@@ -61,7 +70,7 @@ function byDate(a: ThreadMessage, b: ThreadMessage): number {
  * Step 1: parents by the chain of references. A message's own last reference is what counts; what chains say of
  * messages that are not here is added afterwards, so that no link is ever taken back and loops show at once.
  */
-function link(messages: readonly ThreadMessage[]): ThreadNode[] {
+function* link(messages: readonly ThreadMessage[]): Steps<ThreadNode[]> {
   const byId = new Map<string, ThreadNode>();
   const all: ThreadNode[] = [];
   const named = (id: string): ThreadNode => {
@@ -72,23 +81,31 @@ function link(messages: readonly ThreadMessage[]): ThreadNode[] {
     }
     return found;
   };
-  const own = messages.map((message) => {
+  let steps = 0;
+  const own: ThreadNode[] = [];
+  for (const message of messages) {
     let one = message.messageId === null ? null : named(message.messageId);
     if (one === null || one.message !== null) all.push(one = node(null)); // a second one of that id
     one.message = message;
-    return one;
-  });
-  messages.forEach(({ references }, at) => {
-    const last = references.at(-1);
+    own.push(one);
+    if (++steps % SLICE === 0) yield;
+  }
+  for (let at = 0; at < messages.length; at++) {
+    const last = messages[at]!.references.at(-1);
     if (last !== undefined) adopt(named(last), own[at]!);
-  });
+    if (++steps % SLICE === 0) yield;
+  }
   for (const { references } of messages) {
     for (let at = 1; at < references.length; at++) {
       const child = named(references[at]!);
       if (child.message === null && child.parent === null) adopt(named(references[at - 1]!), child);
+      if (++steps % SLICE === 0) yield;
     }
   }
-  for (const one of all) one.parent?.children.push(one);
+  for (const one of all) {
+    one.parent?.children.push(one);
+    if (++steps % SLICE === 0) yield;
+  }
   return all;
 }
 
@@ -115,7 +132,7 @@ function topOf(one: ThreadNode): ThreadNode {
  * Steps 2 and 3: roots, without those that are not here; their children move up, each once, to the next one above that
  * stays.
  */
-function prune(all: readonly ThreadNode[]): ThreadNode[] {
+function* prune(all: readonly ThreadNode[]): Steps<ThreadNode[]> {
   const roots = all.filter(({ parent }) => parent === null);
   const stack: { readonly one: ThreadNode; readonly above: ThreadNode }[] = [];
   const open = (one: ThreadNode, above: ThreadNode) => {
@@ -123,10 +140,13 @@ function prune(all: readonly ThreadNode[]): ThreadNode[] {
     one.children = [];
     for (let at = children.length - 1; at >= 0; at--) stack.push({ one: children[at]!, above });
   };
+  let steps = 0;
   for (const root of roots) {
+    if (++steps % SLICE === 0) yield;
     open(root, root);
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       const { one, above } = next;
+      if (++steps % SLICE === 0) yield;
       if (one.message === null) {
         open(one, above);
         continue;
@@ -144,10 +164,12 @@ function prune(all: readonly ThreadNode[]): ThreadNode[] {
 }
 
 /** Step 5: threads of the same base subject become one. */
-function joinSubjects(roots: readonly ThreadNode[]): ThreadNode[] {
+function* joinSubjects(roots: readonly ThreadNode[]): Steps<ThreadNode[]> {
   const head = (root: ThreadNode) => root.message ?? root.children[0]?.message ?? null;
   const bySubject = new Map<string, ThreadNode>();
+  let steps = 0;
   for (const root of roots) {
+    if (++steps % SLICE === 0) yield;
     const subject = casemap(head(root)?.subject ?? "");
     if (subject === "") continue;
     const known = bySubject.get(subject);
@@ -158,6 +180,7 @@ function joinSubjects(roots: readonly ThreadNode[]): ThreadNode[] {
   const result: ThreadNode[] = [];
   const joined = new Map<ThreadNode, ThreadNode>();
   for (const root of roots) {
+    if (++steps % SLICE === 0) yield;
     const subject = casemap(head(root)?.subject ?? "");
     const known = bySubject.get(subject);
     if (subject === "" || known === undefined || known === root) {
@@ -198,16 +221,39 @@ function newest(one: ThreadNode): number {
 }
 
 /** Siblings by date, from the leaves up, then the threads. */
-function sortAll(roots: ThreadNode[], dateOf: DateOf): void {
+function* sortAll(roots: readonly ThreadNode[], dateOf: DateOf): Steps<ThreadNode[]> {
   const order: ThreadNode[] = [];
+  let steps = 0;
   for (const stack = [...roots]; stack.length > 0;) {
     const one = stack.pop()!;
     order.push(one);
     for (const child of one.children) stack.push(child);
+    if (++steps % SLICE === 0) yield;
   }
-  for (const one of order.reverse()) one.children.sort(by(earliest));
-  const dates = new Map(roots.map((root) => [root, dateOf(root)]));
-  roots.sort(by((root) => dates.get(root) ?? 0));
+  for (let at = order.length - 1; at >= 0; at--) {
+    const { children } = order[at]!;
+    if (children.length > SLICE) order[at]!.children = yield* sorted(children, by(earliest));
+    else if (children.length > 1) children.sort(by(earliest));
+    steps += children.length;
+    if (steps > SLICE) {
+      steps = 0;
+      yield;
+    }
+  }
+  const dates = new Map<ThreadNode, number>();
+  for (const root of roots) {
+    dates.set(root, dateOf(root));
+    if (++steps % SLICE === 0) yield;
+  }
+  return yield* sorted(roots, by((root) => dates.get(root) ?? 0));
+}
+
+function* sorted(
+  nodes: readonly ThreadNode[],
+  compare: (a: ThreadNode, b: ThreadNode) => number,
+): Steps<ThreadNode[]> {
+  const order = yield* mergeOrder(nodes.length, (a, b) => compare(nodes[a]!, nodes[b]!));
+  return Array.from(order, (at) => nodes[at]!);
 }
 
 function by(dateOf: DateOf): (a: ThreadNode, b: ThreadNode) => number {

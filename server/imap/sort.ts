@@ -1,14 +1,15 @@
 /**
  * SORT and THREAD (RFC 5256; ESORT: RFC 5267; SORT=DISPLAY: RFC 5957): the hits of a search in another order.
  *
- * What they compare is read in packed columns, slice by slice, with a look at the output and the clock between; the
- * sort itself is a merge of sorted slices for the same reason.
+ * What they compare is read in packed columns, slice by slice, with a look at the output and the clock between; sorting and
+ * threading pause for the same reason.
  */
 import { baseSubject, casemap } from "../../protocols/imap/base_subject.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import type { SortKey } from "../../protocols/imap/commands/sort.ts";
 import { rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import { mergeOrder } from "../../protocols/imap/merge_order.ts";
 import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
 import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";
@@ -19,8 +20,6 @@ import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 
 const PAGE = 5_000;
 const ENVELOPES = 500;
-const SLICE = 8_192;
-const MERGE_STEPS = 20_000;
 
 type Value = number | string;
 
@@ -60,13 +59,16 @@ export async function sortHits(
       reverse: key.reverse,
     });
   }
-  const places = await mergeSort(context, hits.length, (a, b) => {
-    for (const { values, reverse } of columns) {
-      const left = values[a]!, right = values[b]!;
-      if (left !== right) return (left < right) !== reverse ? -1 : 1;
-    }
-    return a - b; // RFC 5256 3: sequence numbers are the last key
-  });
+  const places = await inSlices(
+    context,
+    mergeOrder(hits.length, (a, b) => {
+      for (const { values, reverse } of columns) {
+        const left = values[a]!, right = values[b]!;
+        if (left !== right) return (left < right) !== reverse ? -1 : 1;
+      }
+      return a - b; // RFC 5256 3: sequence numbers are the last key
+    }),
+  );
   return Array.from(places, (at) => hits[at]!);
 }
 
@@ -137,32 +139,13 @@ async function eachPage(
   }
 }
 
-/** The numbers below `count` in order; gives way between slices. */
-async function mergeSort(
-  context: ImapContext,
-  count: number,
-  compare: (a: number, b: number) => number,
-): Promise<Uint32Array> {
-  let from = Uint32Array.from({ length: count }, (_, at) => at);
-  for (let at = 0; at < count; at += SLICE) {
-    from.subarray(at, at + SLICE).sort(compare);
+/** Runs steps to their end; others have their turn between. */
+async function inSlices<T>(context: ImapContext, steps: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
     await context.drain();
   }
-  let to = new Uint32Array(count);
-  for (let width = SLICE; width < count; width *= 2) {
-    let steps = 0;
-    for (let start = 0; start < count; start += 2 * width) {
-      const middle = Math.min(start + width, count), end = Math.min(start + 2 * width, count);
-      let left = start, right = middle;
-      for (let at = start; at < end; at++) {
-        const takeLeft = left < middle && (right >= end || compare(from[left]!, from[right]!) <= 0);
-        to[at] = takeLeft ? from[left++]! : from[right++]!;
-        if (++steps % MERGE_STEPS === 0) await context.drain();
-      }
-    }
-    [from, to] = [to, from];
-  }
-  return from;
 }
 
 export async function threads(
@@ -195,7 +178,7 @@ export async function threads(
   });
   const { out } = context;
   out.text(all.length === 0 ? "* THREAD" : "* THREAD ");
-  for (const piece of formatThreads(thread(all, algorithm))) {
+  for (const piece of formatThreads(await inSlices(context, thread(all, algorithm)))) {
     out.text(piece);
     await context.drain();
   }

@@ -1,6 +1,7 @@
 /** Base subjects and threads as tables (RFC 5256 2.1, 3). */
 import assert from "node:assert/strict";
 import { baseSubject, casemap } from "../../../protocols/imap/base_subject.ts";
+import { mergeOrder } from "../../../protocols/imap/merge_order.ts";
 import { formatThreads, thread, type ThreadAlgorithm } from "../../../protocols/imap/thread.ts";
 
 Deno.test("base subjects", () => {
@@ -33,8 +34,36 @@ function threads(text: string, algorithm: ThreadAlgorithm): string {
       answers,
     };
   });
-  return [...formatThreads(thread(messages, algorithm))].join("");
+  return [...formatThreads(finish(thread(messages, algorithm)).value)].join("");
 }
+
+/** Runs to the end, without a pause. */
+function finish<T>(steps: Generator<void, T>): { readonly value: T; readonly pauses: number } {
+  for (let pauses = 0;; pauses++) {
+    const step = steps.next();
+    if (step.done === true) return { value: step.value, pauses };
+  }
+}
+
+Deno.test("threads and orders are made in slices, each of a few thousand steps", () => {
+  const messages = Array.from({ length: 60_000 }, (_, at) => ({
+    number: at + 1,
+    date: (at * 7_919) % 60_000,
+    messageId: `m${at}`,
+    references: at % 3 === 0 ? [] : [`m${at - 1}`],
+    subject: `s${at % 1_000}`,
+    answers: false,
+  }));
+  for (const algorithm of ["REFERENCES", "REFS", "ORDEREDSUBJECT"] as const) {
+    const { pauses } = finish(thread(messages, algorithm));
+    assert.ok(pauses > 15, `${algorithm}: ${pauses}`);
+  }
+  const values = messages.map(({ date }) => date);
+  const { value, pauses } = finish(mergeOrder(values.length, (a, b) => values[a]! % 97 - values[b]! % 97));
+  const plain = values.map((_, at) => at).sort((a, b) => values[a]! % 97 - values[b]! % 97);
+  assert.deepEqual([...value], plain, "as a stable sort has it");
+  assert.ok(pauses > 10);
+});
 
 Deno.test("THREAD=REFERENCES", () => {
   for (

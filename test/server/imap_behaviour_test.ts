@@ -1,0 +1,243 @@
+/** How sessions stand to each other and to names that change under them. */
+import assert from "node:assert/strict";
+import { imapTest, type TestClient } from "./imap_harness.ts";
+
+function letter(subject: string): string {
+  return `From: a@example.test\r\nSubject: ${subject}\r\n\r\ntext of ${subject}\r\n`;
+}
+
+function random(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+/** Puts so many messages into a mailbox at once. */
+async function fill(client: TestClient, mailbox: string, count: number): Promise<void> {
+  const text = letter("x");
+  await client.ok(`APPEND ${mailbox}${` {${text.length}+}\r\n${text}`.repeat(count)}`);
+}
+
+imapTest("a mailbox that is renamed under a session stays what it was, with all below it", async (h) => {
+  const client = await h.login();
+  for (const name of ["Work", "Work/a", "Work/a/b"]) await client.ok(`CREATE ${name}`);
+  await h.deliver(letter("one"), { mailbox: "Work/a" });
+  const inside = await h.selected("Work/a");
+  const before = /UIDVALIDITY (\d+)/.exec(await client.ok("STATUS Work/a (UIDVALIDITY)"))![1];
+  await client.ok("RENAME Work Play/Work");
+  await h.deliver(letter("two"), { mailbox: "Play/Work/a" });
+  assert.match(await inside.ok("NOOP"), /^\* 2 EXISTS\r$/m);
+  assert.match(await inside.ok("UID STORE 2 +FLAGS (\\Deleted)"), /FETCH \(UID 2 /);
+  assert.match(await inside.ok("EXPUNGE"), /^\* 2 EXPUNGE\r$/m);
+  assert.match(
+    await client.ok("STATUS Play/Work/a (MESSAGES UIDVALIDITY)"),
+    new RegExp(`MESSAGES 1 UIDVALIDITY ${before}\\)`),
+  );
+  const names = [...(await client.ok('LIST "" *')).matchAll(/"\/" "([^"]+)"/g)].map(([, name]) => name);
+  for (const name of ["Play", "Play/Work", "Play/Work/a", "Play/Work/a/b"]) {
+    assert.ok(names.includes(name), name);
+  }
+  assert.ok(!names.some((name) => name!.startsWith("Work")));
+  assert.match(await client.command("RENAME Play Play/Work/deeper"), /^NO \[CANNOT\]/);
+  assert.match(await client.command("RENAME Play/Work Sent"), /^NO \[ALREADYEXISTS\]/);
+  assert.match(await client.command("RENAME Nowhere Elsewhere"), /^NO \[NONEXISTENT\]/);
+});
+
+imapTest(
+  "RENAME of INBOX under a session that has it: its messages go, and it hears of new ones",
+  async (h) => {
+    await h.deliver(letter("one"));
+    const inside = await h.selected();
+    const client = await h.login();
+    await client.ok("RENAME INBOX Old");
+    assert.match(await inside.ok("NOOP"), /^\* 1 EXPUNGE\r$/m);
+    await h.deliver(letter("two"));
+    assert.match(await inside.ok("NOOP"), /^\* 1 EXISTS\r$/m);
+    assert.match(await client.ok("STATUS Old (MESSAGES)"), /MESSAGES 1/);
+  },
+);
+
+imapTest("DELETE of a name with children leaves the name, and the last child can go", async (h) => {
+  const client = await h.login();
+  await client.ok("CREATE Work/a");
+  await h.deliver(letter("one"), { mailbox: "Work" });
+  await client.ok("DELETE Work");
+  assert.match(await client.ok('LIST "" Work'), /^\* LIST \(\\Noselect \\HasChildren\) "\/" "Work"\r$/m);
+  assert.match(await client.command("SELECT Work"), /^NO \[NONEXISTENT\]/);
+  assert.match(await client.command("STATUS Work (MESSAGES)"), /^NO \[NONEXISTENT\]/);
+  assert.match(await client.command(`APPEND Work {8+}\r\na: b\r\n\r\n`), /^NO \[TRYCREATE\]/);
+  assert.match(await client.command("DELETE Work"), /^NO/);
+  await client.ok("DELETE Work/a");
+  await client.ok("CREATE Work");
+  assert.match(await client.ok("SELECT Work"), /^\* 0 EXISTS\r$/m, "what it held is gone for good");
+});
+
+imapTest("UIDVALIDITY of a name only grows, whatever is created, deleted and renamed", async (h) => {
+  const client = await h.login();
+  const names = ["a", "b", "c", "a/x", "b/x"];
+  for (let seed = 1; seed <= 10; seed++) {
+    const next = random(seed);
+    const largest = new Map<string, number>();
+    const owner = new Map<string, string>();
+    const log: string[] = [];
+    for (let at = 0; at < 60; at++) {
+      const one = names[next(names.length)]!, other = names[next(names.length)]!;
+      const command = [`CREATE ${one}`, `DELETE ${one}`, `RENAME ${one} ${other}`][next(3)]!;
+      log.push(`${command}: ${(await client.command(command)).split(" ", 1)[0]}`);
+      for (const name of names) {
+        const reply = await client.command(`STATUS ${name} (UIDVALIDITY MAILBOXID)`);
+        const match = /UIDVALIDITY (\d+) MAILBOXID \(([^)]*)\)/.exec(reply);
+        if (match === null) continue;
+        const value = Number(match[1]), id = match[2]!;
+        const known = largest.get(name) ?? 0;
+        if (owner.get(name) === id && value === known) continue;
+        assert.ok(
+          value > known,
+          `${name} went from ${known} to ${value}; seed ${seed}: ${log.slice(-12).join("; ")}`,
+        );
+        largest.set(name, value);
+        owner.set(name, id);
+      }
+    }
+    for (const name of [...names].reverse()) await client.command(`DELETE ${name}`);
+    for (const name of [...names].reverse()) await client.command(`DELETE ${name}`);
+  }
+});
+
+imapTest("names in any script, and subscriptions of names that are not there", async (h) => {
+  const client = await h.login();
+  await client.ok("ENABLE UTF8=ACCEPT");
+  const octets = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
+  for (const name of ["Ωμέγα/日本語", "Входящие & Отчёты", "مرحبا", "🙂/e\u0301te"]) {
+    const wire = octets(name.normalize("NFC"));
+    await client.ok(`CREATE "${wire}"`);
+    assert.ok((await client.ok(`LIST "" "${wire}"`)).includes(`"${wire}"`), name);
+    assert.match(await client.ok(`SELECT "${wire}"`), /^\* 0 EXISTS\r$/m);
+  }
+  await client.ok("CREATE Work");
+  await client.ok("SUBSCRIBE Work");
+  await client.ok("DELETE Work");
+  assert.match(
+    await client.ok('LIST (SUBSCRIBED) "" Work'),
+    /^\* LIST \(\\NonExistent [^)]*\) "\/" "Work"\r$/m,
+  );
+  await client.ok("SUBSCRIBE Never");
+  assert.match(await client.ok('LSUB "" Never'), /"Never"/);
+});
+
+imapTest("MODSEQ is told only to a client that has shown that it knows it (RFC 7162 3.1)", async (h) => {
+  await h.deliver(letter("one"));
+  for (
+    const enabling of [
+      "STATUS INBOX (HIGHESTMODSEQ)",
+      "FETCH 1 (MODSEQ)",
+      "SEARCH MODSEQ 1",
+      "STORE 1 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Seen)",
+      "UID FETCH 1 (FLAGS) (CHANGEDSINCE 1)",
+      "SELECT INBOX (CONDSTORE)",
+      "ENABLE CONDSTORE",
+    ]
+  ) {
+    const client = await h.selected();
+    const other = await h.selected();
+    await other.ok("STORE 1 FLAGS.SILENT (\\Flagged)");
+    assert.doesNotMatch(await client.ok("NOOP"), /MODSEQ/, enabling);
+    await client.command(enabling);
+    await other.ok("STORE 1 FLAGS.SILENT (\\Answered)");
+    assert.match(
+      await client.ok("NOOP"),
+      /^\* 1 FETCH \(UID 1 FLAGS \([^)]*\) MODSEQ \(\d+\)\)\r$/m,
+      enabling,
+    );
+  }
+});
+
+imapTest("a command that waits for the disk does not stop other sessions", async (h) => {
+  await h.deliver(letter("one"));
+  const client = await h.selected();
+  const other = await h.selected();
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => release = resolve);
+  const write = h.test.store.write.bind(h.test.store);
+  h.test.store.write = async (op) => {
+    await gate;
+    return await write(op);
+  };
+  client.send("w1 STORE 1 +FLAGS (\\Seen)\r\nw2 NOOP\r\n");
+  for (let at = 0; at < 20; at++) await other.ok("FETCH 1 (UID FLAGS)");
+  assert.equal(client.pending, "", "and nothing is acknowledged before it is there");
+  release();
+  assert.match(await client.until(/^w2 OK[^\r]*\r\n/m), /^\* 1 FETCH [^]*w1 OK [^]*w2 OK/);
+});
+
+imapTest("a long SEARCH, SORT and THREAD give way to other sessions", async (h) => {
+  const client = await h.login();
+  await fill(client, "INBOX", 800);
+  await client.ok("SELECT INBOX");
+  const other = await h.login();
+  for (
+    const command of [
+      "SEARCH TEXT nothing",
+      "SORT (FROM SUBJECT) UTF-8 TEXT text",
+      "THREAD REFS UTF-8 TEXT text",
+    ]
+  ) {
+    let done = false;
+    const reply = client.ok(command).finally(() => done = true);
+    let answered = 0;
+    while (!done) {
+      await other.ok("NOOP");
+      answered++;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    await reply;
+    assert.ok(answered >= 3, `${command}: ${answered} others were answered`);
+  }
+});
+
+/** What a client knows after reading everything. */
+function replay(text: string, view: string[]): string[] {
+  for (const line of text.split("\r\n")) {
+    let match = /^\* (\d+) EXISTS$/.exec(line);
+    if (match !== null) { while (view.length < Number(match[1])) view.push("?"); }
+    match = /^\* (\d+) EXPUNGE$/.exec(line);
+    if (match !== null) view.splice(Number(match[1]) - 1, 1);
+    match = /^\* (\d+) FETCH \(UID (\d+) FLAGS \(([^)]*)\)\)$/.exec(line);
+    if (match !== null) view[Number(match[1]) - 1] = `${match[2]} ${match[3]!.replace(/ ?\\Recent/, "")}`;
+  }
+  return view;
+}
+
+imapTest("a session that falls behind is caught up with what is, not with all that was", async (h) => {
+  const other = await h.login();
+  await fill(other, "INBOX", 500);
+  await other.ok("SELECT INBOX");
+  const client = await h.selected();
+  const view = replay(await client.ok("FETCH 1:* (UID FLAGS)"), Array.from({ length: 500 }, () => "?"));
+  let release = () => {};
+  client.blocked = new Promise((resolve) => release = resolve);
+  client.send("i IDLE\r\n");
+  for (let round = 0; round < 8; round++) {
+    await other.ok(`STORE 1:* ${"+-"[round % 2]}FLAGS.SILENT (\\Flagged)`);
+  }
+  await other.ok("STORE 101:300 +FLAGS.SILENT (\\Deleted)");
+  await other.ok("EXPUNGE");
+  await fill(other, "INBOX", 20);
+  await other.ok("STORE 1:10 +FLAGS.SILENT (\\Answered)");
+  client.blocked = null;
+  release();
+  await client.until(/^\+ idling\r\n/m);
+  client.send("DONE\r\n");
+  const told = await client.until(/^i OK[^\r]*\r\n/m);
+  replay(told, view);
+  const truth = replay(await client.ok("FETCH 1:* (UID FLAGS)"), Array.from({ length: 320 }, () => "?"));
+  assert.equal(view.length, 320);
+  assert.deepEqual(view.slice(0, 300), truth.slice(0, 300));
+  const flags = told.match(/ FETCH /g)?.length ?? 0;
+  assert.ok(flags < 2_500, `${flags} flag updates for 4,000 changes of 500 messages`);
+});
