@@ -130,7 +130,6 @@ export class Indexer {
     switch (change.kind) {
       case "added":
       case "expunged":
-      case "reload":
       case "mailboxes":
         return this.#note(change.accountId);
       case "directory":

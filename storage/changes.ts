@@ -43,13 +43,6 @@ export type Change =
     /** Ascending. */
     readonly uids: readonly number[];
   }
-  /** Too much changed to list: whoever holds this mailbox loads it again. */
-  | {
-    readonly kind: "reload";
-    readonly accountId: number;
-    readonly mailboxId: number;
-    readonly modSeq: number;
-  }
   /** Mailboxes of an account were created, renamed, deleted or (un)subscribed. `deleted` closes open sessions. */
   | { readonly kind: "mailboxes"; readonly accountId: number; readonly deleted: readonly number[] }
   /** Annotations were set or removed; mailbox 0 is the account itself. */

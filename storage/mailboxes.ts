@@ -107,7 +107,6 @@ export class SqlMailboxes implements Mailboxes {
       case "added":
       case "flags":
       case "expunged":
-      case "reload":
         this.#open.get(change.mailboxId)?.index.apply(change);
         break;
       case "mailboxes":

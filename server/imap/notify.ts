@@ -79,7 +79,6 @@ export class Notifications {
     switch (change.kind) {
       case "added":
       case "expunged":
-      case "reload":
       case "flags": {
         if (change.accountId !== this.#accountId || this.#groups.length === 0) return false;
         const pending = this.#pending.get(change.mailboxId) ?? { messages: false, flags: false };

@@ -144,10 +144,6 @@ function note(context: ImapContext, change: Change): void {
     case "expunged":
       view.noteExpunged(change.uids);
       break;
-    case "reload":
-      // The numbers the client holds cannot be mapped any more.
-      context.session.bye("The mailbox has changed too much, please select it again");
-      break;
     case "added":
     case "annotations":
     case "mailboxes":

@@ -7,7 +7,7 @@ runWorker(({ settings, writer }) => {
   if (writer === null) throw new Error("the indexer needs a port to the writer");
   return IndexerPart.open(
     settings,
-    connectWriter(writer, ["added", "expunged", "reload", "mailboxes", "directory"]),
+    connectWriter(writer, ["added", "expunged", "mailboxes", "directory"]),
     { ownThread: true },
   );
 });
