@@ -11,6 +11,7 @@ import { decodeText } from "../message/content.ts";
 import { decodeHeaderText, decodeRaw } from "../message/encoded_word.ts";
 import { fieldValue, scanFields } from "../message/header.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../message/mime_parser.ts";
+import { withoutMarkup } from "../message/preview.ts";
 import { parameter, type ParameterizedValue } from "../message/parameter.ts";
 
 export const MAX_FIELDS = 10_000;
@@ -68,6 +69,8 @@ export interface PartView {
   readonly children: readonly PartView[];
   /** Decoded text, or octets as characters where it is no text. */
   text(): string;
+  /** The same without marks of HTML. */
+  plain(): string;
 }
 
 export interface MessageOptions {
@@ -80,12 +83,14 @@ export class MessageView {
   readonly #octets: Uint8Array;
   #fields: HeaderField[] | null;
   #root: PartView | null;
+  #rawBody: string | null;
 
   constructor(octets: Uint8Array, { sizeOctets = octets.length }: MessageOptions = {}) {
     this.#octets = octets;
     this.sizeOctets = sizeOctets;
     this.#fields = null;
     this.#root = null;
+    this.#rawBody = null;
   }
 
   /** Of the message itself, in order. */
@@ -110,6 +115,10 @@ export class MessageView {
 
   /** Everything behind the header, as it is. */
   rawBody(): string {
+    return this.#rawBody ??= this.#readBody();
+  }
+
+  #readBody(): string {
     const { fields } = this;
     const last = fields[fields.length - 1]?.span?.end ?? 0;
     const octets = this.#octets;
@@ -139,6 +148,8 @@ function fieldsOf(octets: Uint8Array, start: number, end: number): HeaderField[]
 function viewOf(octets: Uint8Array, part: MimePart): PartView {
   const children = part.message === null ? part.children : [part.message];
   let fields: HeaderField[] | null = null;
+  let text: string | null = null;
+  let plain: string | null = null;
   const views = children.map((child) => viewOf(octets, child));
   return {
     get fields() {
@@ -148,7 +159,11 @@ function viewOf(octets: Uint8Array, part: MimePart): PartView {
     subtype: part.subtype.toLowerCase(),
     contentType: part.contentType,
     children: views,
-    text: () => textOf(octets, part),
+    text: () => text ??= textOf(octets, part),
+    plain() {
+      if (part.subtype.toLowerCase() !== "html") return this.text();
+      return plain ??= withoutMarkup(this.text());
+    },
   };
 }
 

@@ -19,7 +19,7 @@ import type { Node } from "./syntax.ts";
 /** Scripts including scripts. */
 export const MAX_INCLUDE_DEPTH = 10;
 /** Includes of one program, all together. */
-export const MAX_INCLUDES = 100;
+export const MAX_INCLUDES = 20;
 
 export interface CompileOptions {
   /** As it is told in faults. */

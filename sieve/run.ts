@@ -121,6 +121,10 @@ export class Run implements Variables {
 
   /** The key of a text, which tests of other rules ask for again. */
   key(comparator: Comparator, text: string): string {
+    if (text.length > MAX_KEY) {
+      this.spend(text.length >> 9);
+      return comparator.key(text);
+    }
     let keys = this.#keys.get(comparator);
     if (keys === undefined) this.#keys.set(comparator, keys = new Map());
     let key = keys.get(text);
@@ -195,6 +199,8 @@ export class Run implements Variables {
 
 /** Folded texts kept for the next test. */
 const MAX_KEYS = 200;
+/** Longer ones are folded each time, which costs steps. */
+const MAX_KEY = 4_096;
 const NO_FIELDS: readonly HeaderField[] = [];
 const GLOBAL = "global.";
 

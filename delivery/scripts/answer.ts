@@ -2,7 +2,7 @@
  * Mail that scripts send: answers of vacation (RFC 5230 5.), notices of a refusal (RFC 5429 2.), notifications (RFC
  * 5436), and the note to an owner whose script fails. All of it is automatic mail with the null reverse-path.
  */
-import { encode, encodeLatin1, latin1 } from "../../bytes/decode.ts";
+import { encode, latin1 } from "../../bytes/decode.ts";
 import { QuotedPrintableEncoder } from "../../bytes/quoted_printable.ts";
 import { formatDate } from "../../message/date.ts";
 import { encodeHeaderText } from "../../message/encoded_word.ts";
@@ -10,7 +10,7 @@ import type { MessageView } from "../../sieve/message_view.ts";
 import type { Mailto } from "../../sieve/mailto.ts";
 import type { Notify, Vacation } from "../../sieve/outcome.ts";
 import { normalizeAddress } from "../../storage/address_form.ts";
-import { addressesOf } from "../../message/address.ts";
+import { addressesOf, parseAddressList } from "../../message/address.ts";
 import { type Answerable, type NoReply, noReply } from "../auto_reply.ts";
 
 export interface Writer {
@@ -63,7 +63,7 @@ export function composeVacation(
 ): Uint8Array {
   const subject = vacation.subject ?? `Auto: ${textOf(view, "subject") || "your message"}`;
   const head = [
-    `From: ${ownFrom && vacation.from !== null ? safeLine(vacation.from) : fromOf(writer)}`,
+    `From: ${fromOf(ownFrom && vacation.from !== null ? mailboxOf(vacation.from) : writer)}`,
     `To: <${sender}>`,
     ...commonFields(writer, subject),
     ...threadFields(view),
@@ -111,7 +111,7 @@ export function composeNotification(
   const subject = notify.message ?? mailto.subject ?? textOf(view, "subject");
   const importance = { "1": "high", "2": "normal", "3": "low" }[notify.importance];
   return withText([
-    `From: ${ownFrom && notify.from !== null ? safeLine(notify.from) : fromOf(writer)}`,
+    `From: ${fromOf(ownFrom && notify.from !== null ? mailboxOf(notify.from) : writer)}`,
     `To: ${mailto.to.join(", ")}`,
     ...(mailto.cc.length > 0 ? [`Cc: ${mailto.cc.join(", ")}`] : []),
     ...commonFields(writer, subject),
@@ -143,7 +143,15 @@ export function composeFaultNote(
   );
 }
 
-function fromOf({ address, displayName }: Writer): string {
+/** The one address of a text, which has been looked at (carry_out.ts). */
+function mailboxOf(text: string): Pick<Writer, "address" | "displayName"> {
+  const [only] = parseAddressList(text);
+  return only?.kind === "mailbox"
+    ? { address: `${only.localPart}@${only.domain}`, displayName: only.name ?? "" }
+    : { address: text, displayName: "" };
+}
+
+function fromOf({ address, displayName }: Pick<Writer, "address" | "displayName">): string {
   const name = encodeHeaderText(displayName.replace(/[\r\n"\\<>]+/g, " ").trim());
   if (name === "") return `<${address}>`;
   return name.startsWith("=?") ? `${name} <${address}>` : `"${name}" <${address}>`;
@@ -183,7 +191,7 @@ function safeLine(text: string): string {
 function withText(head: readonly string[], text: string): Uint8Array {
   const octets = encode(text.replace(/\r\n?|\n/g, "\r\n").replace(/\0/g, ""));
   const body = latin1(new QuotedPrintableEncoder().push(octets, true));
-  return encodeLatin1([
+  return encode([
     ...head,
     "Content-Type: text/plain; charset=utf-8",
     "Content-Transfer-Encoding: quoted-printable",

@@ -98,8 +98,8 @@ export const foreverypart: CommandSpec = {
     return (run): Signal | void => {
       const around = run.parts[run.parts.length - 1];
       const parts = [...everyPart(around ?? run.message.root)].slice(around === undefined ? 0 : 1);
+      run.spend(parts.length);
       for (const part of parts) {
-        run.spend();
         run.parts.push(part);
         const signal = block(run);
         run.parts.pop();

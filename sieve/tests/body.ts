@@ -1,5 +1,4 @@
 /** body (RFC 5173): the text of a message, of its parts by type, or as it came. */
-import { withoutMarkup } from "../../message/preview.ts";
 import { has, tagTexts, type TestSpec, textsAt } from "../grammar.ts";
 import { MATCH_TAGS, matcherOf } from "../match.ts";
 import { everyPart, type PartView } from "../message_view.ts";
@@ -40,7 +39,7 @@ export const body: TestSpec = {
 function texts(root: PartView): string[] {
   const values: string[] = [];
   for (const part of everyPart(root)) {
-    if (part.type === "text") values.push(part.subtype === "html" ? withoutMarkup(part.text()) : part.text());
+    if (part.type === "text") values.push(part.plain());
   }
   return values;
 }

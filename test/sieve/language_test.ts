@@ -205,3 +205,21 @@ Deno.test("a message of ten thousand fields is looked at within the budget", asy
   const message = "X-A: b\n".repeat(20_000) + MESSAGE;
   assert.equal(await actionsOf('if header :matches "x-a" "?*c" { discard; }', { message }), "implicit keep");
 });
+
+Deno.test("a script cannot make one thread work long, whatever the message", async () => {
+  const body = `From: a@b.example\nMIME-Version: 1.0\nContent-Type: text/html\n\n${"aB<".repeat(330_000)}\n`;
+  const scripts = [
+    `require ["body", "regex"];\n${'if body :regex "(a|b)*c$" { discard; }\n'.repeat(2_000)}`,
+    `require ["body"];\n${'if body :contains "nowhere" { discard; }\n'.repeat(3_000)}`,
+    `require ["body"];\n${'if body :raw :matches "*a*b*c*d*e?f" { discard; }\n'.repeat(3_000)}`,
+    `require ["body", "comparator-i;unicode-casemap"];\n${
+      'if body :raw :comparator "i;unicode-casemap" :is "x" { discard; }\n'.repeat(3_000)
+    }`,
+  ];
+  for (const script of scripts) {
+    const begin = performance.now();
+    assert.match(await actionsOf(script, { message: body }), /takes too long|implicit keep/);
+    // Generous: the machine is shared. Without its budget each of these takes minutes.
+    assert.ok(performance.now() - begin < 15_000, script.slice(0, 80));
+  }
+});
