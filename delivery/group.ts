@@ -5,14 +5,15 @@
  * list` (RFC 3834 2. asks for such a sign), and a Delivered-To of the group, which is how a loop is seen: a message that
  * has been here is refused. Bounces go to the first owner (RFC 5321 3.9.2), never to the author; a null reverse-path
  * stays null. The author's octets follow unchanged, so that signatures survive. Members are read and filed in pages, so
- * memory does not grow with their number; where a page fails the next attempt goes on behind the last that was filed.
+ * memory does not grow with their number. A page is noted in the transaction that files it: who is asked again, because a
+ * later page failed or the server died before the outcome was written, passes over those that are done.
  */
 import { getLogger } from "@logtape/logtape";
 import { encode, latin1 } from "../bytes/decode.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
+import type { PolicyRow, WriteOp } from "../storage/ops.ts";
 import type { GroupRow, Spool } from "../storage/store.ts";
 import { type AgentJob, agentVerdict } from "./agents.ts";
-import type { WriteOp } from "../storage/ops.ts";
 import { Filing, type FilingFacts } from "./filing.ts";
 import type { PostOptions } from "./post.ts";
 import type { ScriptedMessage } from "./scripts/carry_out.ts";
@@ -23,14 +24,12 @@ const log = getLogger(["veredus", "delivery"]);
 /** Members filed in one transaction. */
 export const PAGE_MEMBERS = 1_000;
 const PIECE_OCTETS = 64 * 1024;
-/** Messages whose members are half done, kept in memory. */
-const MAX_PROGRESS = 1_000;
+/** A page is remembered so long behind the end of the message. */
+const REMEMBERED_MS = 86_400_000;
 
 export class GroupAgent {
   readonly #options: PostOptions;
   readonly #hostname: string;
-  /** The last member that was filed, by queue row. */
-  readonly #progress = new Map<number, string>();
 
   constructor(options: PostOptions, hostname: string) {
     this.#options = options;
@@ -42,25 +41,36 @@ export class GroupAgent {
     const group = store.directory.group(address);
     if (group === null) return agentVerdict("permanent", "5.1.1", `there is no group ${address}`);
     if (group.members === 0) return agentVerdict("permanent", "5.2.4", `the group ${address} has no members`);
-    const { recipientId } = job.recipient;
     let filed = 0;
-    for (let after = this.#progress.get(recipientId) ?? "";;) {
+    for (let after = "";;) {
       const members = store.directory.members(address, { after, limit: PAGE_MEMBERS });
       const last = members.at(-1);
       if (last === undefined) break;
-      const verdict = await this.#page(group, members, job);
-      if (verdict !== null) return verdict;
+      const page = this.#pageRow(job, { after, count: members.length });
+      if (store.policy.get(page.kind, page.key, page.lastAt) === null) {
+        const verdict = await this.#page(group, { members, row: page }, job);
+        if (verdict !== null) return verdict;
+      }
       filed += members.length;
       after = last;
-      if (this.#progress.size >= MAX_PROGRESS) this.#progress.clear();
-      this.#progress.set(recipientId, after);
     }
-    this.#progress.delete(recipientId);
     return agentVerdict("delivered", "2.0.0", `filed for ${filed} members of ${address}`);
   }
 
+  #pageRow({ recipient, message }: AgentJob, page: { after: string; count: number }): PolicyRow {
+    const at = this.#options.clock();
+    return {
+      ...{ kind: "group-page", key: `${recipient.recipientId} ${page.after}`, count: page.count, note: "" },
+      ...{ firstAt: at, lastAt: at, expiresAt: Math.max(at, message.expiresAt) + REMEMBERED_MS },
+    };
+  }
+
   /** Null when the members of one page have it. */
-  async #page(group: GroupRow, members: readonly string[], job: AgentJob): Promise<Verdict | null> {
+  async #page(
+    group: GroupRow,
+    { members, row }: { readonly members: readonly string[]; readonly row: PolicyRow },
+    job: AgentJob,
+  ): Promise<Verdict | null> {
     const { store, resolver, clock } = this.#options;
     const { message } = job;
     const filing = new Filing();
@@ -103,7 +113,7 @@ export class GroupAgent {
         )
         : await filing.operation(spool, facts, filingFacts);
       if (operation === null) return null;
-      const result = await store.write(operation);
+      const result = await store.write({ kind: "once", row, ops: [operation] });
       return result.ok ? null : agentVerdict("temporary", "4.3.0", "the message could not be stored");
     } finally {
       spool.discard();

@@ -291,7 +291,7 @@ export const policyState = sqliteTable("policy_state", {
 
 /**
  * `sent` and `first-time` are by login and day, `known` the recipients a login has written to.
- * `sts` are MTA-STS policies of other domains, the policy in `note`; `tls-seen` are domains that took mail under TLS.
+ * `group-page` are members of a group that have a message, by queue row. `sts` are MTA-STS policies of other domains, the policy in `note`; `tls-seen` are domains that took mail under TLS.
  */
 export type PolicyKind =
   | "ban"
@@ -305,7 +305,8 @@ export type PolicyKind =
   | "tls-seen"
   | "vacation"
   | "duplicate"
-  | "script-fault";
+  | "script-fault"
+  | "group-page";
 
 /** Keys that sign for our domains. */
 export const dkimKeys = sqliteTable("dkim_keys", {

@@ -1,8 +1,8 @@
 /**
  * One INBOX of a crash run: what was acknowledged for it, what was checked and expunged.
  *
- * What SMTP and LMTP acknowledged is there at the next start, once. A group's mail goes through the queue: it comes later, and
- * again when a kill falls between a copy and its outcome.
+ * What SMTP and LMTP acknowledged is there at the next start, once. A group's mail goes through the queue: it comes later, but
+ * once, too.
  */
 import { ImapClient, literalText } from "../lib/imap_client.ts";
 import type { ServerProcess } from "../lib/server_process.ts";
@@ -18,8 +18,6 @@ export class Inbox {
   /** Acknowledged mail to the group that is not here yet. */
   readonly awaited = new Set<string>();
   readonly removed = new Set<string>();
-  /** Mail to the group that came once more. */
-  again = 0;
 
   constructor(login: string) {
     this.login = login;
@@ -57,9 +55,7 @@ export class Inbox {
   }
 
   #saw(marker: string, seen: Set<string>, findings: string[]): void {
-    const removed = this.removed.has(marker);
-    if ((removed || seen.has(marker)) && marker.startsWith(GROUP_MARK)) this.again++;
-    else if (removed) findings.push(`INBOX of ${this.login}: ${marker} was expunged and is back`);
+    if (this.removed.has(marker)) findings.push(`INBOX of ${this.login}: ${marker} was expunged and is back`);
     else if (seen.has(marker)) findings.push(`INBOX of ${this.login}: ${marker} is there twice`);
     seen.add(marker);
   }

@@ -1,5 +1,6 @@
 /** Groups from the queue to their members, over the real store. */
 import { deepStrictEqual as equal, ok } from "node:assert";
+import type { AgentJob } from "../../delivery/agents.ts";
 import { listFields, PAGE_MEMBERS } from "../../delivery/group.ts";
 import type { GroupInput } from "../../storage/ops.ts";
 import { until } from "../lib/program.ts";
@@ -134,6 +135,18 @@ Deno.test("members are filed page by page, each once", () =>
     equal(h.t.store.queue.counts().queued, many);
     equal(stored(h, "bob").length, 1);
     ok(Deno.memoryUsage().heapUsed - before < 100_000_000);
+  }));
+
+Deno.test("a group that is asked again, as when its outcome was lost, files for nobody twice", () =>
+  withGroup({ members: ["bob@example.test", "fred@else.example"] }, async (h) => {
+    let job: AgentJob | null = null;
+    h.start({ agents: { group: (address, asked) => h.groups.deliver(address, job = asked) } });
+    await post(h);
+    await until("it is filed", () => stored(h, "bob").length === 1);
+    const verdict = await h.groups.deliver(TEAM, job!);
+    equal([verdict.outcome, verdict.text], ["delivered", `filed for 2 members of ${TEAM}`]);
+    equal(stored(h, "bob").length, 1);
+    equal(queued(h).filter(({ recipient }) => recipient === "fred@else.example").length, 1);
   }));
 
 Deno.test("the fields of a group whose name has something to hide", () => {

@@ -58,6 +58,7 @@ export function relayRule(port: number, parts: Partial<RelayRule> = {}): RelayRu
 export class QueueHarness {
   readonly t: TestStore;
   observations!: Observations;
+  groups!: GroupAgent;
   #options: HarnessOptions;
   #runner: QueueRunner | null = null;
 
@@ -93,7 +94,7 @@ export class QueueHarness {
       queueLifetimeMs: DEFAULT_QUEUE.lifetimeMs,
       bounceLifetimeMs: DEFAULT_QUEUE.bounceLifetimeMs,
     };
-    const groups = new GroupAgent(post, "mx.example.test");
+    const groups = this.groups = new GroupAgent(post, "mx.example.test");
     const resolver = options.outbound?.resolver ??
       { resolve: () => Promise.reject(new ResolveError("timeout", "no DNS in this test")) };
     this.observations = new Observations("tls", { store, timers: DENO_TIMERS });
