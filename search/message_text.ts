@@ -9,7 +9,7 @@
 import { utf8OrNull } from "../bytes/decode.ts";
 import { decodeText } from "../message/content.ts";
 import { decodeHeaderText } from "../message/encoded_word.ts";
-import { fieldValue, scanFields } from "../message/header.ts";
+import { type FieldSpan, fieldValue, scanFields } from "../message/header.ts";
 import { htmlText } from "../message/html_text.ts";
 import { partsOf, type PartSpan } from "../message/packed.ts";
 import { parameter, parseParameterized } from "../message/parameter.ts";
@@ -123,10 +123,26 @@ function lineOf({ name, value }: FieldText): string {
 }
 
 function headerTexts(block: Uint8Array): FieldText[] {
-  return scanFields(block, 0, block.length).map((span) => ({
-    name: span.name,
-    value: fold(decodeHeaderText(fieldValue(block, span))),
-  }));
+  return scanFields(block, 0, block.length).map((span) => new FieldOfBlock(block, span));
+}
+
+/** Most searches look at one field of a header: the others are never decoded. */
+class FieldOfBlock implements FieldText {
+  readonly name: string;
+  #block: Uint8Array;
+  #span: FieldSpan;
+  #value: string | null;
+
+  constructor(block: Uint8Array, span: FieldSpan) {
+    this.name = span.name;
+    this.#block = block;
+    this.#span = span;
+    this.#value = null;
+  }
+
+  get value(): string {
+    return this.#value ??= fold(decodeHeaderText(fieldValue(this.#block, this.#span)));
+  }
 }
 
 async function readBlock(blobs: BlobReader, row: MessageRow): Promise<Uint8Array> {

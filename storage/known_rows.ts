@@ -4,7 +4,8 @@
  *
  * What is kept never changes while its message exists, but for its address, and compaction leaves the octets at an old
  * address for two hours (the grace of compaction.ts), longer than a row is kept ({@linkcode TURN_MS}). UIDs and mailbox ids are never used twice. Two
- * generations: when the younger is full or old it becomes the elder, and the elder goes. Limit: {@linkcode MAX_ROWS}; headers count by their size.
+ * generations: when the younger is full or old it becomes the elder, and the elder goes. Limits: {@linkcode MAX_ROWS}, and 2 MB of headers for
+ * each generation.
  */
 import type { MessageRow } from "./store.ts";
 
@@ -14,8 +15,8 @@ const MAX_HEADER_OCTETS = 16 * 1024;
 /** A generation is the younger for twice this at most, then the elder for once: no row is older than 45 minutes. */
 export const TURN_MS = 15 * 60_000;
 
-/** Octets of header that count as one row more. */
-const ROW_OCTETS = 256;
+/** Headers of one generation. What comes later is read each time: turning for them would cost the rows. */
+const GENERATION_HEADER_OCTETS = 2 * 1024 * 1024;
 
 /** A row in memory. */
 export interface KnownRow extends MessageRow {
@@ -30,6 +31,7 @@ export class KnownRows {
   #young: Generation = new Map();
   #old: Generation = new Map();
   #count = 0;
+  #headerOctets = 0;
   #since: number;
 
   /** `now`: milliseconds, steady. */
@@ -53,29 +55,27 @@ export class KnownRows {
 
   put(mailboxId: number, row: MessageRow): KnownRow {
     const known: KnownRow = { ...row, header: null };
-    this.#make(1);
+    if (this.#count >= MAX_ROWS / 2) this.#turn(this.#now());
+    this.#count++;
     const rows = this.#young.get(mailboxId);
     if (rows === undefined) this.#young.set(mailboxId, new Map([[row.uid, known]]));
     else rows.set(row.uid, known);
     return known;
   }
 
-  /** Keeps a header with its row, for as long as that stays. */
+  /** Keeps a header with its row, for as long as that stays; not every one finds room. */
   keepHeader(row: KnownRow, header: Uint8Array): void {
-    if (header.length > MAX_HEADER_OCTETS) return;
-    this.#make(Math.ceil(header.length / ROW_OCTETS));
+    const octets = this.#headerOctets + header.length;
+    if (header.length > MAX_HEADER_OCTETS || octets > GENERATION_HEADER_OCTETS) return;
+    this.#headerOctets = octets;
     row.header = header;
-  }
-
-  #make(room: number): void {
-    if (this.#count + room > MAX_ROWS / 2) this.#turn(this.#now());
-    this.#count += room;
   }
 
   #turn(now: number): void {
     this.#old = this.#young;
     this.#young = new Map();
     this.#count = 0;
+    this.#headerOctets = 0;
     this.#since = now;
   }
 }

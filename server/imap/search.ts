@@ -41,19 +41,19 @@ type Verdict = boolean | null;
 
 /** What is known of one message. */
 interface Evidence {
-  readonly sequence: number;
-  readonly uid: number;
-  readonly flags: number;
-  readonly keywords: string;
-  readonly modSeq: number;
-  readonly recent: boolean;
+  sequence: number;
+  uid: number;
+  flags: number;
+  keywords: string;
+  modSeq: number;
+  recent: boolean;
   readonly row: MessageRow | null;
   readonly text: MessageText | null;
   /** Read with the row when some key needs them. */
   readonly facts: ObjectFacts | null;
 }
 
-type Judge = (evidence: Evidence) => Verdict;
+type Judge = (evidence: Readonly<Evidence>) => Verdict;
 
 export async function search(
   context: ImapContext,
@@ -170,19 +170,20 @@ async function byIndex(
 ): Promise<Candidate[]> {
   const { selected: { view, index }, judge, hits, among } = search;
   const undecided: Candidate[] = [];
+  // One for all: a search of a large mailbox is mostly this.
+  const evidence: Evidence = {
+    ...{ sequence: 0, uid: 0, flags: 0, keywords: "", modSeq: 0, recent: false },
+    ...{ row: null, text: null, facts: null },
+  };
   const look = (sequence: number, uid: number, position: number) => {
     if (position < 0) return; // expunged by another session
-    const verdict = judge({
-      sequence,
-      uid,
-      flags: index.flagsAt(position),
-      keywords: index.keywordsAt(position),
-      modSeq: index.modSeqAt(position),
-      recent: uid >= view.recentFrom,
-      row: null,
-      text: null,
-      facts: null,
-    });
+    evidence.sequence = sequence;
+    evidence.uid = uid;
+    evidence.flags = index.flagsAt(position);
+    evidence.keywords = index.keywordsAt(position);
+    evidence.modSeq = index.modSeqAt(position);
+    evidence.recent = uid >= view.recentFrom;
+    const verdict = judge(evidence);
     if (verdict === true) hits.push({ sequence, uid, relevancy: UNREAD });
     else if (verdict === null) undecided.push({ sequence, uid });
   };
@@ -212,7 +213,9 @@ async function byRows(
   const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state, scores } = search;
   const { messages } = context.store;
   const uids = rangesOf(batch.map(({ uid }) => uid));
-  const rows = messages.rows(mailbox.id, uids, { limit: batch.length, withImap: cost === 3 });
+  const rows = cost === 3
+    ? messages.rows(mailbox.id, uids, { limit: batch.length, withImap: true })
+    : messages.known(mailbox.id, batch.map(({ uid }) => uid)).filter((row) => row !== null);
   const facts = new Map(
     withFacts ? messages.facts(mailbox.id, uids, batch.length).map((one) => [one.uid, one]) : [],
   );
@@ -249,9 +252,9 @@ async function byRows(
       state.broken = true;
       context.log.error("a message cannot be read", { error, mailbox: mailbox.id, uid });
     }
-    await context.drain();
+    const pending = context.drain();
+    if (pending !== undefined) await pending;
   }
-  await context.drain();
 }
 
 /** What keys are judged against. */
