@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { resolve } from "node:path";
+import { bundle } from "../server/bundle.ts";
 import { type Filling, fillMaildir, fillVeredus } from "./large/fill.ts";
 import { DROP, HUGE, LARGE_FIGURES, type LargeFigure, LIST, rowOf, WORK } from "./large/figures.ts";
 import { hugeRows } from "./large/huge.ts";
@@ -129,6 +130,7 @@ try {
   const machine = machineFacts(folder, peerHere);
   console.log(describe(machine));
   const generator = LoadGenerator.compile(folder);
+  await bundle();
   await makeAccounts(data);
   if (fillings.length > 0) {
     await fillBoth(fillings);
