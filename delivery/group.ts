@@ -16,7 +16,7 @@ import type { GroupRow, Spool } from "../storage/store.ts";
 import { type AgentJob, agentVerdict } from "./agents.ts";
 import { Filing, type FilingFacts } from "./filing.ts";
 import type { PostOptions } from "./post.ts";
-import type { ScriptedMessage } from "./scripts/carry_out.ts";
+import type { ScriptedMessage } from "./scripts/scripted.ts";
 import { fileByScripts, hasScripts, NO_FRONT } from "./scripts/file.ts";
 import type { Verdict } from "./settle.ts";
 

@@ -8,76 +8,40 @@
  * mailbox once. Where nobody has a script nothing is read and nothing awaited.
  */
 import { getLogger } from "@logtape/logtape";
-import { createHash } from "node:crypto";
 import { CRLF } from "../../bytes/ascii.ts";
-import { encode, encodeLatin1, isAscii } from "../../bytes/decode.ts";
-import { addressesOf } from "../../message/address.ts";
-import { FactsBuilder, type MessageFacts } from "../../message/facts.ts";
+import { encode, encodeLatin1 } from "../../bytes/decode.ts";
+import type { MessageFacts } from "../../message/facts.ts";
 import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
-import { parseMailto } from "../../sieve/mailto.ts";
 import { MessageView } from "../../sieve/message_view.ts";
-import type { Header, Notify, Redirect, Vacation } from "../../sieve/outcome.ts";
-import type { PolicyKind, PolicyRow, WriteOp } from "../../storage/ops.ts";
+import type { Header, Redirect } from "../../sieve/outcome.ts";
+import type { WriteOp } from "../../storage/ops.ts";
 import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
-import type { Spool, Store } from "../../storage/store.ts";
-import { counter } from "../../telemetry/metrics.ts";
+import type { Spool } from "../../storage/store.ts";
 import { type Copy, Filing, type FilingFacts, junkOf } from "../filing.ts";
 import { freshKeys } from "../forwarding.ts";
-import { type PostOptions, prepareOwnMail } from "../post.ts";
+import type { PostOptions } from "../post.ts";
 import type { MailboxTarget } from "../recipients.ts";
 import { copyPrefix } from "../trace.ts";
-import {
-  composeFaultNote,
-  composeNotification,
-  composeRejection,
-  composeVacation,
-  noVacation,
-  type Writer,
-} from "./answer.ts";
-import { type Decision, runChain } from "./chain.ts";
+import { runChain } from "./chain.ts";
 import { destinationOf } from "./destination.ts";
 import { flagBits } from "./flag_bits.ts";
-import { duplicateKey, scriptHost } from "./host.ts";
+import { scriptHost } from "./host.ts";
+import { remember, stateKey } from "./memory.ts";
+import { OwnMail } from "./own_mail.ts";
+import type { Run, ScriptedMessage } from "./scripted.ts";
+import { fileWritten, joined, writeAnew } from "./written.ts";
 
 const log = getLogger(["veredus", "sieve"]);
-const answers = counter("veredus_sieve_answers_total", "Answers of vacation, sent and left", ["outcome"]);
 
 /** Octets of a message that scripts look at. */
 export const MAX_SEEN_OCTETS = 4 * 1024 * 1024;
 /** Recipients of one message whose scripts are run, those of redirects included. */
 const MAX_RUNS = 1_000;
-const DAY_MS = 86_400_000;
 /** The same message is sent on to the same address once in this time. */
-const REDIRECT_MS = DAY_MS;
-const FAULT_MS = 30 * DAY_MS;
-const PIECE_OCTETS = 64 * 1024;
-
-export interface ScriptedMessage {
-  readonly filing: Filing;
-  readonly spool: Spool;
-  readonly message: MessageFacts;
-  readonly traceId: string;
-  /** "" is the null path. */
-  readonly sender: string;
-  /** SPF or DKIM vouch for the sender, or it is a login: a notice to it reaches who wrote. */
-  readonly senderProven: boolean;
-  /** A check sent it to Junk. */
-  readonly junk: boolean;
-  readonly client: { readonly address: string; readonly name: string };
-  /** Header lines that copies get in front. */
-  readonly front: string;
-}
+const REDIRECT_MS = 86_400_000;
 
 /** What is put in front of redirected mail: seals and signatures, which cover all that follows. */
 export type RedirectFront = (domain: string, spool: Spool, message: MessageFacts) => Promise<string>;
-
-interface Run {
-  readonly copy: Copy;
-  readonly view: (needsBody: boolean) => Promise<MessageView>;
-  /** Octets of the view that are trace lines of the copy and not of the message. */
-  readonly traceOctets: number;
-  readonly decision: Decision;
-}
 
 interface SentOn {
   readonly run: Run;
@@ -260,12 +224,13 @@ export class ScriptDelivery {
   }
 
   #redirectKey({ copy }: Run, { address }: Redirect): string {
-    return duplicateKey(copy.target.owner.id, `redirect ${address} ${this.#given.message.messageId}`);
+    return stateKey(copy.target.owner.id, `redirect ${address} ${this.#given.message.messageId}`);
   }
 
   /** What goes beside the filing in its transaction. Rejects with StorageError. */
   async operations(facts: FilingFacts, frontOf: RedirectFront): Promise<WriteOp[]> {
     const operations: WriteOp[] = [];
+    const own = new OwnMail(this.#post, { hostname: this.#hostname, given: this.#given, now: this.#now });
     for (const { run, copy, header } of this.#edited) {
       const filing = new Filing();
       filing.put(copy);
@@ -278,9 +243,9 @@ export class ScriptDelivery {
       operations.push(...await this.#redirected(run, redirect, { facts, frontOf }));
     }
     for (const { run, reason } of this.#rejections) {
-      operations.push(...await this.#refusalNotice(run, reason));
+      operations.push(...await own.refusalNotice(run, reason));
     }
-    for (const run of this.#runs) operations.push(...await this.#own(run));
+    for (const run of this.#runs) operations.push(...await own.of(run));
     return operations;
   }
 
@@ -322,18 +287,15 @@ export class ScriptDelivery {
     sealed: ((spool: Spool, message: MessageFacts) => Promise<string>) | null,
   ): Promise<WriteOp> {
     const { store } = this.#post;
-    const view = await run.view(false);
-    const octets = await this.#headerOctets(view, run, header);
-    const once = await this.#written(store, [encode(front), octets]);
-    if (sealed === null) return await finish(once, filing, facts);
+    const { spool, message } = this.#given;
+    const body = { spool, from: message.headerOctets };
+    const head = [encode(front), await this.#headerOctets(await run.view(false), run, header)];
+    const once = await writeAnew(store, head, body);
+    if (sealed === null) return await fileWritten(once, filing, facts);
     const seal = await sealed(once.spool, once.message);
-    if (seal === "") return await finish(once, filing, facts);
+    if (seal === "") return await fileWritten(once, filing, facts);
     once.spool.discard();
-    return await finish(
-      await this.#written(store, [encodeLatin1(seal), encode(front), octets]),
-      filing,
-      facts,
-    );
+    return await fileWritten(await writeAnew(store, [encodeLatin1(seal), ...head], body), filing, facts);
   }
 
   /** The header block of the message, with our own trace lines left out. */
@@ -350,218 +312,9 @@ export class ScriptDelivery {
     pieces.push(CRLF);
     return joined(pieces);
   }
-
-  /** New header pieces and the body as it is, in a spool of their own. */
-  async #written(
-    store: Store,
-    head: readonly Uint8Array[],
-  ): Promise<Written> {
-    const { spool: from, message } = this.#given;
-    const spool = store.spool();
-    const facts = new FactsBuilder();
-    let eightBit = false;
-    const put = async (octets: Uint8Array) => {
-      eightBit ||= !isAscii(octets);
-      facts.push(octets);
-      await spool.write(octets, 0, octets.length);
-    };
-    for (const octets of head) await put(octets);
-    for (let at = message.headerOctets; at < from.octets; at += PIECE_OCTETS) {
-      await put(await from.read(at, Math.min(from.octets, at + PIECE_OCTETS)));
-    }
-    return { spool, message: facts.finish(), eightBit };
-  }
-
-  /** Vacation, notifications, memory, and the note of a fault. */
-  async #own(run: Run): Promise<WriteOp[]> {
-    const operations: WriteOp[] = [];
-    const { copy, decision } = run;
-    const { id } = copy.target.owner;
-    for (const action of decision.actions) {
-      if (action.kind === "vacation") operations.push(...await this.#vacation(run, action));
-      else if (action.kind === "notify") operations.push(...await this.#notify(run, action));
-    }
-    for (const { id: what, seconds } of decision.remembered) {
-      const forMs = seconds * 1_000;
-      operations.push(remember("duplicate", duplicateKey(id, what), { now: this.#now, forMs }));
-    }
-    if (decision.fault !== null) operations.push(...await this.#faultNote(run, decision.fault));
-    return operations;
-  }
-
-  async #vacation(run: Run, vacation: Vacation): Promise<WriteOp[]> {
-    const { sender, junk } = this.#given;
-    const view = await run.view(false);
-    const own = this.#ownAddresses(run, vacation.addresses);
-    const left = junk ? "junk" : noVacation(view, { sender, own, now: this.#now });
-    if (left !== null) {
-      answers.inc({ outcome: left });
-      return [];
-    }
-    const key = digestKey(run, `${vacation.handle}\0${sender.toLowerCase()}`);
-    if (this.#post.store.policy.get("vacation", key, this.#now) !== null) {
-      answers.inc({ outcome: "answered-lately" });
-      return [];
-    }
-    answers.inc({ outcome: "sent" });
-    const ownFrom = vacation.from !== null && this.#isOwn(vacation.from, own);
-    const octets = composeVacation(view, vacation, { writer: this.#writer(run), sender, ownFrom });
-    const mail = await this.#mail(run, { octets, to: [sender], copyTo: vacation.copyTo });
-    if (vacation.againAfterSeconds === 0) return mail;
-    return [{
-      kind: "once",
-      row: stateRow("vacation", key, { now: this.#now, forMs: vacation.againAfterSeconds * 1_000 }),
-      ops: mail,
-    }];
-  }
-
-  async #notify(run: Run, notify: Notify): Promise<WriteOp[]> {
-    const view = await run.view(false);
-    // RFC 5436 2.7: automatic mail is notified of only where it says it is none.
-    const automatic = view.fields.find(({ name }) => name === "auto-submitted")?.value ?? "no";
-    const mailto = parseMailto(notify.method);
-    if (mailto === null || !/^\s*no\s*(?:$|[;(])/i.test(automatic)) return [];
-    const own = this.#ownAddresses(run, []);
-    const ownFrom = notify.from !== null && this.#isOwn(notify.from, own);
-    const octets = composeNotification(view, notify, { writer: this.#writer(run), mailto, ownFrom });
-    return await this.#mail(run, { octets, to: [...mailto.to, ...mailto.cc], copyTo: notify.copyTo });
-  }
-
-  async #refusalNotice(run: Run, reason: string): Promise<WriteOp[]> {
-    const { sender } = this.#given;
-    const octets = composeRejection(await run.view(false), { writer: this.#writer(run), sender, reason });
-    return await this.#mail(run, { octets, to: [sender], copyTo: null });
-  }
-
-  async #faultNote(run: Run, { script, text }: NonNullable<Decision["fault"]>): Promise<WriteOp[]> {
-    const key = digestKey(run, `${script.content}\0${text}`);
-    if (this.#post.store.policy.get("script-fault", key, this.#now) !== null) return [];
-    const octets = composeFaultNote({ writer: this.#writer(run), script: script.name, why: text });
-    const ops = await this.#mail(run, { octets, to: [run.copy.target.account], copyTo: null });
-    return [{ kind: "once", row: stateRow("script-fault", key, { now: this.#now, forMs: FAULT_MS }), ops }];
-  }
-
-  /** Mail of ours, and the copy of it that `:fcc` asks for. What has nobody to go to is left. */
-  async #mail(
-    run: Run,
-    { octets, to, copyTo }: {
-      readonly octets: Uint8Array;
-      readonly to: readonly string[];
-      readonly copyTo: Vacation["copyTo"];
-    },
-  ): Promise<WriteOp[]> {
-    const prepared = await prepareOwnMail(this.#post, { octets, sender: "", recipients: to });
-    if ("refused" in prepared) {
-      log.info("mail of a script has nobody to go to: {why}", {
-        account: run.copy.target.account,
-        why: prepared.refused,
-      });
-      return [];
-    }
-    if (copyTo === null) return [prepared.operation];
-    const { owner } = run.copy.target;
-    const mailboxId = await destinationOf(this.#post.store, owner, copyTo) ??
-      this.#post.store.mailboxes.inboxOf(owner.id);
-    if (mailboxId === null) return [prepared.operation];
-    const filing = new Filing();
-    // RFC 8580 3.3: a copy for the owner, which the owner has seen.
-    filing.put({
-      ...{ target: { ...run.copy.target, mailboxId, newFolder: "" }, deliveredTo: [] },
-      ...flagBits(copyTo.flags ?? ["\\Seen"]),
-    });
-    const { store } = this.#post;
-    const spool = store.spool();
-    const facts = new FactsBuilder();
-    facts.push(octets);
-    await spool.write(octets, 0, octets.length);
-    const traceId = this.#post.newId();
-    const operation = await finish({ spool, message: facts.finish(), eightBit: false }, filing, {
-      ...{ traceId, sender: "", accountId: null, eightBit: false, smtputf8: false },
-      ...{ at: this.#now, expiresAt: this.#now, senderFor: () => "" },
-    });
-    return [prepared.operation, operation];
-  }
-
-  #writer({ copy: { target } }: Run): Writer {
-    return {
-      messageId: `<${this.#post.newId()}.sieve@${this.#hostname}>`,
-      date: this.#now,
-      hostname: this.#hostname,
-      address: target.deliveredTo,
-      displayName: target.owner.displayName,
-    };
-  }
-
-  /** Every address of the owner, in normal form. */
-  #ownAddresses({ copy: { target } }: Run, more: readonly string[]): string[] {
-    const { directory } = this.#post.store;
-    const { owner } = target;
-    return [
-      owner.address,
-      ...directory.addressesOf(owner.id, { after: "", limit: 1_000 }).map(({ address }) => address),
-      ...directory.aliasesOf(owner.address),
-      target.deliveredTo,
-      ...more,
-    ].map((address) => normalizeAddress(address) ?? address);
-  }
-
-  /** A sender that a script chose may be used where it is the owner's (RFC 5230 4.3). */
-  #isOwn(text: string, own: readonly string[]): boolean {
-    const addresses = addressesOf(text);
-    return addresses.length === 1 && own.includes(normalizeAddress(addresses[0]!) ?? "");
-  }
 }
 
 /** A recipient whose scripts run once. */
 function idOf({ owner, deliveredTo }: MailboxTarget): string {
   return `${owner.id} ${deliveredTo}`;
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
-}
-
-/** Octets that are not stored yet, and what they are. */
-interface Written {
-  readonly spool: Spool;
-  readonly message: MessageFacts;
-  readonly eightBit: boolean;
-}
-
-async function finish(
-  { spool, message, eightBit }: Written,
-  filing: Filing,
-  facts: FilingFacts,
-): Promise<WriteOp> {
-  try {
-    return await filing.operation(spool, message, { ...facts, eightBit });
-  } finally {
-    spool.discard();
-  }
-}
-
-function remember(
-  kind: PolicyKind,
-  key: string,
-  time: { readonly now: number; readonly forMs: number },
-): WriteOp {
-  return { kind: "put-state", rows: [stateRow(kind, key, time)], add: false };
-}
-
-function stateRow(
-  kind: PolicyKind,
-  key: string,
-  { now, forMs }: { readonly now: number; readonly forMs: number },
-): PolicyRow {
-  return { kind, key, firstAt: now, lastAt: now, count: 1, expiresAt: now + forMs, note: "" };
-}
-
-function digestKey({ copy }: Run, text: string): string {
-  return `${copy.target.owner.id} ${createHash("sha256").update(text).digest("base64url")}`;
 }

@@ -11,7 +11,8 @@ import { domainOf } from "../../storage/address_form.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Filing, FilingFacts } from "../filing.ts";
 import type { PostOptions } from "../post.ts";
-import { type RedirectFront, ScriptDelivery, type ScriptedMessage } from "./carry_out.ts";
+import { type RedirectFront, ScriptDelivery } from "./carry_out.ts";
+import type { ScriptedMessage } from "./scripted.ts";
 
 export type Filed =
   /** Null: nothing is left to do. */

@@ -5,12 +5,12 @@
  * account has written to, `urn:veredus:allow` and `urn:veredus:block` the lines of its annotations
  * `/private/vendor/veredus/allow` and `block` (addresses, or domains from "@" on).
  */
-import { createHash } from "node:crypto";
 import { utf8 } from "../../bytes/decode.ts";
 import { EMPTY_HOST, type Host } from "../../sieve/host.ts";
 import type { Envelope } from "../../sieve/run.ts";
 import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
 import type { Account, Store } from "../../storage/store.ts";
+import { stateKey } from "./memory.ts";
 
 export interface HostOptions {
   readonly store: Store;
@@ -60,7 +60,7 @@ export function scriptHost(options: HostOptions): Host {
       return address !== "" && (entries.includes(address) || entries.includes(`@${domainOf(address)}`));
     },
     seen: (id, last) => {
-      const row = policy.get("duplicate", duplicateKey(account.id, id), now);
+      const row = policy.get("duplicate", stateKey(account.id, id), now);
       // RFC 7352 3.2: with :last the time counts from the last message, else from the first.
       return row !== null && (last || row.expiresAt > now);
     },
@@ -77,11 +77,6 @@ export function mailboxById({ mailboxes }: Pick<Store, "mailboxes">, account: Ac
   const number = /^F([1-9]\d{0,14})$/.exec(id)?.[1];
   const mailbox = number === undefined ? null : mailboxes.byId(Number(number));
   return mailbox?.accountId === account.id && mailbox.selectable ? mailbox : null;
-}
-
-/** What of an account is remembered under this id. */
-export function duplicateKey(accountId: number, id: string): string {
-  return `${accountId} ${createHash("sha256").update(id).digest("base64url")}`;
 }
 
 /** RFC 5183 4.1. */

@@ -1,0 +1,30 @@
+/** One recipient's scripts, done: what they decided, and the message as they saw it. */
+import type { MessageFacts } from "../../message/facts.ts";
+import type { MessageView } from "../../sieve/message_view.ts";
+import type { Spool } from "../../storage/store.ts";
+import type { Copy, Filing } from "../filing.ts";
+import type { Decision } from "./chain.ts";
+
+export interface ScriptedMessage {
+  readonly filing: Filing;
+  readonly spool: Spool;
+  readonly message: MessageFacts;
+  readonly traceId: string;
+  /** "" is the null path. */
+  readonly sender: string;
+  /** SPF or DKIM vouch for the sender, or it is a login: a notice to it reaches who wrote. */
+  readonly senderProven: boolean;
+  /** A check sent it to Junk. */
+  readonly junk: boolean;
+  readonly client: { readonly address: string; readonly name: string };
+  /** Header lines that copies get in front. */
+  readonly front: string;
+}
+
+export interface Run {
+  readonly copy: Copy;
+  readonly view: (needsBody: boolean) => Promise<MessageView>;
+  /** Octets of the view that are trace lines of the copy and not of the message. */
+  readonly traceOctets: number;
+  readonly decision: Decision;
+}
