@@ -1,6 +1,7 @@
 /** The figures: what is measured, how, and which budget it has. */
 import { BULK } from "./figures/bulk.ts";
 import { CHECKED, DELIVERIES } from "./figures/delivery.ts";
+import { SEARCHES } from "./figures/search.ts";
 import { STRAIGHT_LINES } from "./figures/straight_lines.ts";
 import { peakDuring, residentOctets } from "./memory.ts";
 import { number } from "./row.ts";
@@ -274,6 +275,7 @@ export const FIGURES: readonly Figure[] = [
   imap("store", "STORE of a message", { op: "store", conns: 8 }),
   imap("store-all", "STORE 1:*", { op: "storeall", conns: 1, whole: true }),
   imap("search", "SEARCH UNSEEN", { op: "search", conns: 1 }),
+  ...SEARCHES,
   imap("login", "LOGIN, SELECT, LOGOUT", { op: "login", conns: 8 }),
   pop3,
   imap("append", "APPEND of 4 kB", { op: "append", conns: 8, least: 2 }),

@@ -22,6 +22,8 @@ export interface Effort {
   /** SMTP connections held open, and senders of one octet a second. */
   readonly held: number;
   readonly slow: number;
+  /** Messages of the mailbox whose text is searched. */
+  readonly searched: number;
   /** Messages behind each point of a line of costs. */
   readonly point: number;
 }
@@ -38,6 +40,7 @@ export const FULL: Effort = {
   large: 32,
   held: 5_000,
   slow: 2_000,
+  searched: 10_000,
   point: 400,
 };
 
@@ -53,6 +56,7 @@ export const QUICK: Effort = {
   large: 8,
   held: 1_000,
   slow: 300,
+  searched: 1_000,
   point: 40,
 };
 

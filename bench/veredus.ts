@@ -42,6 +42,8 @@ export interface VeredusOptions extends StartOptions {
 export interface Veredus extends Target {
   /** From the start of the process until all mail ports took a connection. */
   readonly readyAfterMs: number;
+  /** Its data folder. */
+  readonly data: string;
 }
 
 /** Accounts of readers, receivers and the crowd, and the one that sends, written before the server starts. */
@@ -105,6 +107,7 @@ export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
   }
   return {
     name: "Veredus",
+    data: options.data,
     readyAfterMs: performance.now() - begin,
     smtp: base + 25,
     outbound: { port: base + 587, options: { from: DOMAIN, auth: `s@${DOMAIN}:${PASSWORD}` } },

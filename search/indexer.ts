@@ -22,8 +22,8 @@ import { Breather, type Pace } from "./pace.ts";
 const SETTLE_MS = 1_000;
 /** Between looks for files that were moved aside, and after trouble. */
 const SWEEP_MS = 10_000;
-const BATCH_ROWS = 50;
-const BATCH_OCTETS = 2 * 1024 * 1024;
+const BATCH_ROWS = 500;
+const BATCH_OCTETS = 4 * 1024 * 1024;
 const REMOVE_ROWS = 500;
 const ACCOUNT_PAGE = 200;
 const MAX_OPEN = 16;

@@ -74,7 +74,6 @@ static int operation(struct conn *c, int *sequence, unsigned random, const char 
     {"hdr", "FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)])"},
     {"all", "FETCH 1:* (UID FLAGS BODY.PEEK[])"},
     {"search", "SEARCH UNSEEN"},
-    {"searchtext", "SEARCH TEXT needleword"},
     {"noop", "NOOP"}};
   char b[100];
   int message = (random >> 8) % opt.mailbox + 1;
@@ -86,6 +85,10 @@ static int operation(struct conn *c, int *sequence, unsigned random, const char 
   }
   if (!strcmp(op, "store")) {
     sprintf(b, "STORE %d %cFLAGS.SILENT (\\Flagged)", message, random & 1024 ? '+' : '-');
+    return imap_command(c, sequence, b);
+  }
+  if (!strcmp(op, "searchtext")) {
+    snprintf(b, sizeof b, "SEARCH TEXT %s", opt.word);
     return imap_command(c, sequence, b);
   }
   if (!strcmp(op, "storeall")) {

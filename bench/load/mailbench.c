@@ -71,6 +71,7 @@ void make_body(void) {
     "From: Bench Sender <s@%s>\r\nTo: You <u@%s>\r\nSubject: Bench message about quarterly figures\r\n"
     "Date: Sun, 22 Nov 2026 05:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
     opt.from, opt.domain);
+  if (*opt.word) n += sprintf(body + n, "%s\r\n", opt.word);
   while ((int)n < opt.size - 3) {
     r = r * 1103515245 + 12345;
     const char *word = words[(r >> 16) & 15];
@@ -107,7 +108,7 @@ static void set(const char *key, const char *value) {
   static const struct { const char *key; char *text; size_t cap; } texts[] = {
     {"domain", opt.domain, sizeof opt.domain}, {"from", opt.from, sizeof opt.from},
     {"to", opt.to_domain, sizeof opt.to_domain}, {"pass", opt.pass, sizeof opt.pass}, {"op", opt.op, sizeof opt.op},
-    {"prefix", opt.prefix, sizeof opt.prefix}, {"dir", opt.dir, sizeof opt.dir},
+    {"prefix", opt.prefix, sizeof opt.prefix}, {"dir", opt.dir, sizeof opt.dir}, {"word", opt.word, sizeof opt.word},
     {"auth", opt.auth, sizeof opt.auth}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (!strcmp(key, numbers[i].key)) { *numbers[i].number = atoi(value); return; }
