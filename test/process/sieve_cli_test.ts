@@ -1,0 +1,49 @@
+/** `veredus sieve`: files without a server, scripts on the data. */
+import assert from "node:assert/strict";
+import { Shell } from "./shell.ts";
+import { veredus, withFolder } from "./veredus.ts";
+
+Deno.test("a script file is checked and tried without any server", () =>
+  withFolder(async (folder) => {
+    const [good, bad, message] = [`${folder}/good.sieve`, `${folder}/bad.sieve`, `${folder}/m.eml`];
+    await Deno.writeTextFile(
+      good,
+      'require "fileinto";\nif header :contains "subject" "bill" { fileinto "Bills"; }\n',
+    );
+    await Deno.writeTextFile(bad, 'keep;\nblub;\nfileinto "x";\n');
+    await Deno.writeTextFile(message, "Subject: your bill\r\n\r\nx\r\n");
+    const checked = await veredus(["sieve", "check", good]);
+    assert.deepEqual([checked.code, checked.stdout], [0, `${good}: no faults\n`]);
+    const faulty = await veredus(["sieve", "check", bad]);
+    assert.notEqual(faulty.code, 0);
+    assert.equal(
+      faulty.stdout,
+      'line 2, column 1: there is no command blub\nline 3, column 1: fileinto needs require "fileinto"\n',
+    );
+    assert.equal((await veredus(["sieve", "test", good, message])).stdout, 'fileinto "Bills"\n');
+    const json = JSON.parse((await veredus(["sieve", "test", good, message, "--json"])).stdout);
+    assert.deepEqual([json.actions[0].mailbox, json.implicitKeep, json.fault], ["Bills", null, null]);
+    assert.match((await veredus(["sieve", "check", `${folder}/none`])).stderr, /none: /);
+  }));
+
+Deno.test("scripts of the server, a domain and an account are put, activated, shown and removed", () =>
+  withFolder(async (folder) => {
+    const shell = new Shell(`${folder}/data`);
+    await shell.ok("domain add example.org");
+    await shell.ok("account add ann@example.org --no-password");
+    const file = `${folder}/s.sieve`;
+    await Deno.writeTextFile(file, "keep;\r\n");
+    for (const owner of ["after", "example.org"]) {
+      await shell.ok(`sieve put ${owner} main ${file} --activate`);
+      const [script] = await shell.json(`sieve list ${owner}`);
+      assert.deepEqual([script.name, script.active], ["main", true]);
+      assert.equal((await shell.ok(`sieve show ${owner} main`)).trim(), "keep;");
+      await shell.ok(`sieve deactivate ${owner}`);
+      await shell.ok(`sieve activate ${owner} main`);
+      await shell.ok(`sieve deactivate ${owner}`);
+      await shell.ok(`sieve remove ${owner} main`);
+      assert.deepEqual(await shell.json(`sieve list ${owner}`), []);
+    }
+    await shell.ok(`sieve put ann@example.org main ${file}`);
+    assert.match(await shell.ok("sieve run ann@example.org main --dry-run"), /0 messages, 0 would change/);
+  }));
