@@ -9,20 +9,22 @@
 import { charClass, skipClass, TAG_CHAR } from "../../bytes/char_class.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
-import { equalsFolded, RPAREN, SP } from "../../bytes/ascii.ts";
+import { equalsFolded, SP } from "../../bytes/ascii.ts";
+import { AppendProgress } from "./append_progress.ts";
 import { Authentication, type AuthenticationStep } from "./authentication.ts";
 import { capabilities } from "./capability.ts";
-import type { AppendMessage, Command } from "./command.ts";
+import type { Command } from "./command.ts";
 import { APPENDING, BY_NUMBER, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
-import { parseAppendNext, parseAppendStart } from "./commands/append.ts";
+import { parseAppendStart } from "./commands/append.ts";
 import { Enabled } from "./enabled.ts";
 import type { ImapEvent } from "./event.ts";
 import { formatNstring } from "./format/string.ts";
 import { Framer } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
 import { BAD_NAME, fault, type Reply } from "./reply.ts";
-import { asksNumbers, type SearchReturn } from "./search_program.ts";
+import type { SearchReturn } from "./search_program.ts";
 import type { SessionOptions } from "./session_options.ts";
+import { namesNumbers, UID_REQUIRED } from "./uid_only.ts";
 
 /** RFC 7888 5: the largest non-synchronizing literal under LITERAL-. */
 const LITERAL_MINUS_OCTETS = 4_096;
@@ -71,10 +73,7 @@ export class ImapSession {
   #authentication: Authentication | null = null;
   #errors = 0;
   #closing = false;
-  /** A parenthesis is to follow the message that is being appended. */
-  #closeAppend = false;
-  /** Further messages may follow it (RFC 3502). */
-  #manyAppend = false;
+  #append: AppendProgress;
   #hidden = NONE;
 
   constructor(options: SessionOptions) {
@@ -82,6 +81,7 @@ export class ImapSession {
     this.out = options.out;
     this.tlsActive = options.tlsActive;
     this.#framer = new Framer(options.limits.beforeLogin);
+    this.#append = new AppendProgress(options.limits.messageOctets);
   }
 
   /** Tag of the command in hand, for ESEARCH. */
@@ -436,9 +436,8 @@ export class ImapSession {
       return null;
     }
     if (cursor.badMailboxName) return this.#refuse(BAD_NAME);
-    const refusal = this.#messageRefusal(append.message);
+    const refusal = this.#append.begin(append, this.enabled.utf8);
     if (refusal !== null) return this.#refuse(refusal);
-    this.#manyAppend = append.replaces === null;
     this.#errors = 0;
     this.#waiting = "append";
     return { kind: "append", append };
@@ -447,9 +446,9 @@ export class ImapSession {
   /** A further message of APPEND (RFC 3502); what is wrong with it ends the whole command. */
   #appendNext(): ImapEvent {
     const cursor = this.#cursor();
-    if (!this.#manyAppend) cursor.fail("the end of the command behind the message");
-    const message = parseAppendNext(cursor, this.#closeAppend);
-    const refusal = (cursor.ok ? this.#tooLong() : fault(cursor)) ?? this.#messageRefusal(message);
+    const message = this.#append.next(cursor);
+    const refusal = (cursor.ok ? this.#tooLong() : fault(cursor)) ??
+      this.#append.take(message, this.enabled.utf8);
     if (refusal !== null) {
       this.#mode = "command";
       this.#refuse(refusal);
@@ -468,19 +467,11 @@ export class ImapSession {
     return { status: "BAD", text: `Use a synchronizing literal above ${LITERAL_MINUS_OCTETS} octets` };
   }
 
-  #messageRefusal({ utf8, sizeOctets }: AppendMessage): Reply | null {
-    if (utf8 && !this.enabled.utf8) return { status: "BAD", text: "ENABLE UTF8=ACCEPT first" };
-    this.#closeAppend = utf8;
-    const { messageOctets } = this.#options.limits;
-    if (sizeOctets <= messageOctets) return null;
-    return { status: "NO", code: "TOOBIG", text: `The message is larger than ${messageOctets} octets` };
-  }
-
   /** What stands behind the last message: nothing. */
   #appendTail(): ImapEvent {
     const { bytes, start, end } = this.#framer;
     this.#mode = "command";
-    if (this.#closeAppend ? end === start + 1 && bytes[start] === RPAREN : start === end) {
+    if (this.#append.ends(bytes, start, end)) {
       this.#waiting = "answer";
       return APPEND_END;
     }
@@ -558,28 +549,5 @@ export class ImapSession {
       this.bye("Too many errors");
     }
     return null;
-  }
-}
-
-/** RFC 9586 3. */
-const UID_REQUIRED: Reply = {
-  status: "BAD",
-  code: "UIDREQUIRED",
-  text: "Message numbers are not allowed once UIDONLY is enabled",
-};
-
-/** True when an argument holds message numbers (RFC 9586 3.5, 3.7). */
-function namesNumbers(command: Command): boolean {
-  switch (command.name) {
-    case "SEARCH":
-    case "SORT":
-    case "THREAD":
-    case "ESEARCH":
-      return asksNumbers(command.key);
-    case "SELECT":
-    case "EXAMINE":
-      return command.qresync?.matchData === true;
-    default:
-      return false;
   }
 }

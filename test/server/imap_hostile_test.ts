@@ -40,6 +40,19 @@ imapTest("lists, sets, keys and sections beyond their limits are refused by the 
     [`LIST "" "${"%".repeat(5_000)}"`, /^BAD Expected a pattern of at most \d+ characters/],
     [`CREATE ${many(60, () => "a").join("/")}`, /^NO \[CANNOT\] The mailbox name has too many levels/],
     [`CREATE ${"a".repeat(5_000)}`, /^NO \[CANNOT\] The mailbox name is too long/],
+    [
+      `ESEARCH IN (${many(200, () => "personal").join(" ")}) ALL`,
+      /^BAD Expected at most \d+ mailbox filters/,
+    ],
+    [
+      `ESEARCH IN (mailboxes (${many(2_000, (at) => `m${at}`).join(" ")})) ALL`,
+      /^BAD Expected at most \d+ items/,
+    ],
+    [`NOTIFY SET${many(200, () => " (personal NONE)").join("")}`, /^BAD Expected at most \d+ event groups/],
+    [`NOTIFY SET (personal (${many(99, () => "MailboxName").join(" ")}))`, /^BAD Expected at most \d+ items/],
+    [`CANCELUPDATE${many(200, (at) => ` "t${at}"`).join("")}`, /^BAD Expected at most \d+ tags/],
+    [`SEARCH RETURN (${many(40, () => "MIN").join(" ")}) ALL`, /^BAD Expected at most \d+ items/],
+    [`SORT (${many(40, () => "DATE").join(" ")}) UTF-8 ALL`, /^BAD Expected at most \d+ items/],
     [`ENABLE ${many(500, () => "X").join(" ")}`, /^BAD Expected at most \d+ capabilities/],
   ]);
 });
