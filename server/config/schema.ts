@@ -293,7 +293,7 @@ const hook = z.strictObject({
 const search = z.strictObject({
   index: about(
     z.boolean().default(DEFAULT_SEARCH.index),
-    "keep full-text indexes, so that searches in many messages need not read them all; about a third of the mail's size",
+    "keep full-text indexes, so that searches in many messages need not read them all; about half the size of the mail's text",
   ),
 }).transform((value): SearchConfig => value);
 

@@ -11,7 +11,7 @@ import { ALONE } from "../../search/pace.ts";
 import { message, needleOf, Random } from "../search/messages.ts";
 import { Harness, type TestClient } from "./imap_harness.ts";
 
-const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 12);
+const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 6);
 
 function literal(text: string): string {
   const octets = latin1(new TextEncoder().encode(text));
