@@ -2,10 +2,8 @@
  * The queue runner: takes what is due, sends it over few connections, writes down what became of it.
  *
  * Nothing is marked in the database when it is taken: who crashes has sent nothing that is written as sent, and starts
- * again with what is still there (at least once, never lost). Taken recipients are kept in memory, by destination, at
- * most {@linkcode CLAIM_PER_DESTINATION} each, so that one dead or slow destination does not hold up the others; free
- * connections go to the destinations in turn. A connection is used for message after message and then kept for a
- * moment. When no host of a destination can be reached, everything taken for it is put off together.
+ * again with what is still there (at least once, never lost). What is taken says claims.ts; free connections go to the
+ * destinations in turn. A connection is used for message after message and then kept for a moment. When no host of a destination can be reached, everything taken for it is put off together.
  *
  * It wakes on "queue" changes of the store and by a timer at the next due time. Clock, timers, randomness, resolver and
  * connections are injected.
@@ -14,8 +12,9 @@ import { getLogger } from "@logtape/logtape";
 import type { RecipientResult } from "../protocols/smtp/client_session.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
 import type { QueueOutcome, QueueTls } from "../storage/ops.ts";
-import type { DuePosition, DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
+import type { DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
 import { type AgentRoute, agentRoute, type Agents, agentVerdict } from "./agents.ts";
+import { Claims } from "./claims.ts";
 import { openConnection, type OutboundParts } from "./outbound.ts";
 import { type HopFailure, type MessageSource, OutboundConnection } from "./outbound_connection.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
@@ -27,15 +26,6 @@ import type { ScheduleOptions } from "./schedule.ts";
 
 const log = getLogger(["veredus", "queue"]);
 
-/** Recipients of one destination kept in memory. */
-export const CLAIM_PER_DESTINATION = 500;
-const CLAIM_TOTAL = 5_000;
-const CLAIM_ROWS = 500;
-/** With so little in memory, or after so long, the queue is read from its start and not from where it was left. */
-const CLAIMED_FEW = 200;
-const CLAIM_ALL_MS = 1_000;
-/** Between two looks into the queue, milliseconds; also ten times what the last one took. */
-const CLAIM_EVERY_MS = 5;
 /** A destination that refused one more connection is not asked for another for this long. */
 const CROWDED_MS = 10_000;
 const MAX_SYNC_READ = 64 * 1024;
@@ -106,9 +96,7 @@ export class QueueRunner {
   readonly #judge: Judge;
   #outcomes: OutcomeWriter;
   #destinations: Map<string, Destination>;
-  /** Recipients in memory, by id, with the destination column of their row. */
-  #claimed: Map<number, string>;
-  #claimedOf: Map<string, number>;
+  #claims: Claims;
   /** Recipients a transaction runs for. */
   #sending: Set<number>;
   #sessions: Map<string, Session>;
@@ -116,15 +104,6 @@ export class QueueRunner {
   #unsubscribe: () => void;
   #timer: (() => void) | null;
   #timerAt: number;
-  #lastClaimAt: number;
-  #claimPauseMs: number;
-  /** The last look did not see all that is due. */
-  #more: boolean;
-  /** Where the last look ended. What came in behind its back lies before: an older time, a destination that was busy. */
-  #position: DuePosition | null;
-  #readAllAt: number;
-  /** Destinations that the last look passed over. */
-  #passedOver: readonly string[];
   #draining: boolean;
   #drained: (() => void) | null;
 
@@ -138,20 +117,13 @@ export class QueueRunner {
       written: (outcomes) => this.#written(outcomes),
     });
     this.#destinations = new Map();
-    this.#claimed = new Map();
-    this.#claimedOf = new Map();
+    this.#claims = new Claims(parts.store.queue, () => this.#now());
     this.#sending = new Set();
     this.#sessions = new Map();
     this.#nextSession = 1;
     this.#unsubscribe = () => {};
     this.#timer = null;
     this.#timerAt = Infinity;
-    this.#lastClaimAt = -Infinity;
-    this.#claimPauseMs = 0;
-    this.#more = false;
-    this.#position = null;
-    this.#readAllAt = -Infinity;
-    this.#passedOver = [];
     this.#draining = false;
     this.#drained = null;
   }
@@ -205,7 +177,7 @@ export class QueueRunner {
         remote: "",
       };
       settled.push(settle(this.#judge, { message, recipient, verdict, now: this.#now() }));
-      this.#claim1(recipient);
+      this.#claims.add(recipient);
       this.#sending.add(recipient.recipientId);
     }
     this.#outcomes.add(settled);
@@ -236,8 +208,7 @@ export class QueueRunner {
 
   /** Looks into the queue as soon as the pause since the last look is over. */
   #wakeSoon(): void {
-    const pause = Math.max(CLAIM_EVERY_MS, this.#claimPauseMs);
-    this.#wakeAt(Math.max(this.#now(), this.#lastClaimAt + pause));
+    this.#wakeAt(this.#claims.lookAt);
   }
 
   #wakeAt(at: number): void {
@@ -257,36 +228,14 @@ export class QueueRunner {
   /** Takes what is due into memory and starts connections for it. */
   #look(): void {
     if (this.#draining) return;
-    const { store } = this.#parts;
     const now = this.#now();
-    if (this.#claimed.size >= CLAIM_TOTAL) {
-      this.#more = true;
-      return;
-    }
-    const busy = [...this.#claimedOf].filter(([, count]) => count >= CLAIM_PER_DESTINATION);
-    const fromStart = this.#position === null || this.#claimed.size < CLAIMED_FEW ||
-      now - this.#readAllAt >= CLAIM_ALL_MS ||
-      this.#passedOver.some((name) => (this.#claimedOf.get(name) ?? 0) < CLAIM_PER_DESTINATION / 2);
-    const known = fromStart ? this.#claimed.size - busy.reduce((sum, [, count]) => sum + count, 0) : 0;
-    const limit = CLAIM_ROWS + known;
-    const rows = store.queue.due(now, {
-      limit,
-      busy: busy.map(([name]) => name),
-      ...(!fromStart && this.#position !== null && { after: this.#position }),
-    });
-    if (fromStart) {
-      this.#readAllAt = now;
-      this.#passedOver = [];
-    }
-    this.#passedOver = [...new Set([...this.#passedOver, ...busy.map(([name]) => name)])];
-    this.#position = rows.at(-1) ?? this.#position;
-    this.#more = rows.length === limit || busy.length > 0;
-    this.#enqueue(rows.filter(({ recipientId }) => !this.#claimed.has(recipientId)));
-    this.#lastClaimAt = this.#now();
-    this.#claimPauseMs = 10 * (this.#lastClaimAt - now);
-    if (rows.length === limit) this.#wakeSoon();
+    const { rows, page } = this.#claims.look();
+    if (page === "no room") return;
+    this.#enqueue(rows);
+    this.#claims.looked(now);
+    if (page === "full") this.#wakeSoon();
     else {
-      const next = store.queue.nextDueAt(now);
+      const next = this.#parts.store.queue.nextDueAt(now);
       if (next !== null) this.#wakeAt(next);
     }
     this.#startConnections();
@@ -301,7 +250,7 @@ export class QueueRunner {
       if (!messages.has(queueId)) messages.set(queueId, store.queue.message(queueId));
       const message = messages.get(queueId);
       if (message == null) continue; // removed since
-      this.#claim1(recipient);
+      this.#claims.add(recipient);
       const agent = agentRoute(recipient.destination);
       const route = agent !== null ? NO_SERVER : routeOf({
         sender: message.sender,
@@ -343,31 +292,18 @@ export class QueueRunner {
     return destination;
   }
 
-  #claim1({ recipientId, destination }: DueRecipient): void {
-    if (this.#claimed.has(recipientId)) return;
-    this.#claimed.set(recipientId, destination);
-    this.#claimedOf.set(destination, (this.#claimedOf.get(destination) ?? 0) + 1);
-  }
-
   #release(recipients: readonly DueRecipient[]): void {
     this.#forget(recipients.map(({ recipientId }) => recipientId));
   }
 
   #forget(ids: readonly number[]): void {
-    for (const id of ids) {
-      const destination = this.#claimed.get(id);
-      if (destination === undefined) continue;
-      this.#claimed.delete(id);
-      this.#sending.delete(id);
-      const left = this.#claimedOf.get(destination)! - 1;
-      if (left === 0) this.#claimedOf.delete(destination);
-      else this.#claimedOf.set(destination, left);
-    }
+    this.#claims.remove(ids);
+    for (const id of ids) this.#sending.delete(id);
   }
 
   #written(outcomes: readonly QueueOutcome[]): void {
     this.#forget(outcomes.map(({ recipientId }) => recipientId));
-    if (this.#more) this.#wakeSoon();
+    if (this.#claims.more) this.#wakeSoon();
     for (const { outcome, nextAttemptAt } of outcomes) {
       if (outcome === "deferred") this.#wakeAt(nextAttemptAt);
     }
