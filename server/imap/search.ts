@@ -32,6 +32,9 @@ import { resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
+const COLUMN_BATCH = 2_000;
+/** Dates and sizes are read as columns of the whole mailbox when at least one message in so many is looked at. */
+const COLUMNS_SHARE = 8;
 const DAY = 86_400_000;
 /** Relevancy of what was found without its text. */
 const UNREAD = 1;
@@ -47,7 +50,7 @@ interface Evidence {
   keywords: string;
   modSeq: number;
   recent: boolean;
-  readonly row: MessageRow | null;
+  readonly row: Pick<MessageRow, "internalDate" | "sentAt" | "sizeOctets"> | null;
   readonly text: MessageText | null;
   /** Read with the row when some key needs them. */
   readonly facts: ObjectFacts | null;
@@ -120,6 +123,10 @@ export async function findMessages(
   }
   const state = { broken: false };
   const progress = new Progress(context, undecided.length);
+  if (cost === 1 && !withFacts && undecided.length * COLUMNS_SHARE >= selected.view.exists) {
+    await byColumns(context, { selected, judge, hits, candidates: undecided, progress });
+    undecided = [];
+  }
   for (let at = 0; at < undecided.length; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
     await byRows(context, { selected, judge, hits, batch, cost, withFacts, state, scores });
@@ -195,6 +202,56 @@ async function byIndex(
     await context.drain();
   }
   return undecided;
+}
+
+/** Judges by dates and sizes alone; no row is made of them. */
+async function byColumns(
+  context: ImapContext,
+  search: {
+    readonly selected: Selected;
+    readonly judge: Judge;
+    readonly hits: Candidate[];
+    readonly candidates: readonly Candidate[];
+    readonly progress: Progress;
+  },
+): Promise<void> {
+  const { selected: { view, index, mailbox }, judge, hits, candidates, progress } = search;
+  for (let at = 0; at < candidates.length;) {
+    const after = candidates[at]!.uid - 1;
+    const wanted = { dates: true, subjects: false, threads: false };
+    const columns = context.store.messages.sortColumns(mailbox.id, { after, limit: COLUMN_BATCH }, wanted);
+    const { uids, internalDates, sentAts, sizeOctets } = columns;
+    const begin = at;
+    for (let place = 0; at < candidates.length && place < uids.length;) {
+      const { sequence, uid } = candidates[at]!;
+      if (uids[place]! < uid) place++;
+      else if (uids[place]! > uid) at++; // gone meanwhile
+      else {
+        const position = index.positionOf(uid);
+        const verdict = position >= 0 && judge({
+          sequence,
+          uid,
+          flags: index.flagsAt(position),
+          keywords: index.keywordsAt(position),
+          modSeq: index.modSeqAt(position),
+          recent: uid >= view.recentFrom,
+          row: {
+            internalDate: internalDates[place]!,
+            sentAt: sentAts[place]!,
+            sizeOctets: sizeOctets[place]!,
+          },
+          text: null,
+          facts: null,
+        });
+        if (verdict === true) hits.push({ sequence, uid, relevancy: UNREAD });
+        at++;
+        place++;
+      }
+    }
+    if (uids.length < COLUMN_BATCH) return;
+    progress.add(at - begin);
+    await context.drain();
+  }
 }
 
 async function byRows(
