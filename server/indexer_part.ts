@@ -1,7 +1,7 @@
 /**
  * The indexer's part: keeps the full-text indexes up, behind everything else.
  *
- * A thread of its own at a low priority, or short slices of the only one with `threads: 0`. It opens after the ports
+ * A thread of its own that runs when no other wants to, or short slices of the only one with `threads: 0`. It opens after the ports
  * do. With `search.index: false` there is none.
  */
 import { getLogger } from "@logtape/logtape";
@@ -14,8 +14,8 @@ import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 
-/** The lowest of an ordinary thread: a fiftieth of a processor that others want. */
-const NICENESS = 19;
+/** Linux: runs where a processor has nothing else to do, and a thread that wakes takes such a processor as a free one. */
+const SCHED_IDLE = 5;
 
 const log = getLogger(["veredus", "search"]);
 
@@ -62,14 +62,17 @@ export class IndexerPart implements ThreadPart {
   }
 }
 
-/** Linux counts niceness by thread, and a foreign call runs on the thread that makes it. */
+/** Linux schedules by thread: 0 is the calling one, and a foreign call runs on the thread that makes it. */
 function lowerPriority(): void {
   try {
-    const libc = Deno.dlopen("libc.so.6", { nice: { parameters: ["i32"], result: "i32" } });
-    libc.symbols.nice(NICENESS);
+    const libc = Deno.dlopen("libc.so.6", {
+      sched_setscheduler: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+    });
+    const result = libc.symbols.sched_setscheduler(0, SCHED_IDLE, new Int32Array([0]));
     libc.close();
+    if (result !== 0) log.debug("the priority of the indexer was not lowered: it is not allowed");
   } catch (error) {
-    // No such library, or no permission: the pauses of its pace are what is left.
+    // No such library, or no permission for foreign calls: the pauses of its pace are what is left.
     log.debug("the priority of the indexer was not lowered: {error}", { error });
   }
 }

@@ -43,6 +43,30 @@ async function search(server: RunningServer, keys: string): Promise<string> {
   return untagged.map(({ line }) => line).find((line) => line.includes("SEARCH")) ?? "";
 }
 
+/** Threads of this process that the system runs only where a processor has nothing else to do. */
+function idleThreads(): number {
+  return [...Deno.readDirSync("/proc/self/task")].filter(({ name }) => {
+    const stat = Deno.readTextFileSync(`/proc/self/task/${name}/stat`);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[POLICY] === SCHED_IDLE;
+  }).length;
+}
+
+/** Place behind the name of the thread in `stat` (proc_pid_stat(5)). */
+const POLICY = 38;
+const SCHED_IDLE = "5";
+
+Deno.test(
+  { name: "the indexer's thread waits for an idle processor", ignore: Deno.build.os !== "linux" },
+  async () => {
+    const before = idleThreads();
+    const server = await RunningServer.start({ threads: 1 });
+    await deliver(server, ["kettle"]);
+    await indexed(server, 1);
+    assert(idleThreads() > before);
+    await server.stop();
+  },
+);
+
 for (const threads of [0, 1, 2]) {
   Deno.test(`searches are narrowed by an index that keeps up by itself (threads: ${threads})`, async () => {
     let server = await RunningServer.start({ threads });
