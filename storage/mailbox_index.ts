@@ -91,6 +91,13 @@ export class SharedMailboxIndex implements MailboxIndex {
     return this.#modSeqs[position] ?? 0;
   }
 
+  changedSince(modSeq: number): number[] {
+    const modSeqs = this.#modSeqs, { count } = this;
+    const uids: number[] = [];
+    for (let at = 0; at < count; at++) if (modSeqs[at]! > modSeq) uids.push(this.#uids[at]!);
+    return uids;
+  }
+
   positionOf(uid: number): number {
     const at = this.lowerBound(uid);
     return at < this.count && this.#uids[at] === uid ? at : -1;

@@ -7,7 +7,7 @@
 import { formatSelectFlags } from "../../protocols/imap/format/flags.ts";
 import { formatList } from "../../protocols/imap/format/list.ts";
 import type { Command, QresyncParameter } from "../../protocols/imap/command.ts";
-import { LARGEST, resolve } from "../../protocols/imap/sequence_set.ts";
+import { contains, resolve } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { MailboxView } from "../../protocols/imap/view.ts";
 import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
@@ -19,8 +19,9 @@ import { formatExists, MAX_KEYWORDS, writeFlags, writeVanished } from "./unsolic
 
 /** Messages looked at to find keywords: newest first. */
 const KEYWORD_MESSAGES = 20_000;
-/** Messages looked at between two looks at the output. */
-const WALK_BATCH = 20_000;
+
+/** Flags told between two looks at the output. */
+const CHANGED_BATCH = 1_000;
 
 export async function select(
   context: ImapContext,
@@ -79,22 +80,16 @@ async function resynchronize(
   selected: Selected,
   known: QresyncParameter,
 ): Promise<void> {
-  const { view, index } = selected;
+  const { index } = selected;
   if (index.highestModSeq <= known.modSeq) return;
-  writeVanished(context, selected, {
-    since: known.modSeq,
-    among: known.knownUids === null ? null : resolve(known.knownUids, index.uidNext - 1),
-  });
-  const wanted = known.knownUids === null
-    ? view.resolveSequence([[1, LARGEST]]) ?? []
-    : view.resolveUids(known.knownUids);
-  for (const [from, to] of wanted) {
-    for (let start = from; start <= to; start += WALK_BATCH) {
-      view.walk(start, Math.min(to, start + WALK_BATCH - 1), (_sequence, uid, position) => {
-        if (position >= 0 && index.modSeqAt(position) > known.modSeq) writeFlags(context, selected, uid);
-      });
-      await context.drain();
+  const among = known.knownUids === null ? null : resolve(known.knownUids, index.uidNext - 1);
+  writeVanished(context, selected, { since: known.modSeq, among });
+  const changed = index.changedSince(known.modSeq);
+  for (let start = 0; start < changed.length; start += CHANGED_BATCH) {
+    for (const uid of changed.slice(start, start + CHANGED_BATCH)) {
+      if (among === null || contains(among, uid)) writeFlags(context, selected, uid);
     }
+    await context.drain();
   }
 }
 

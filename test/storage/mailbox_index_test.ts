@@ -54,6 +54,9 @@ Deno.test("any sequence of changes leaves what a plain list of messages has", as
       }));
       assert.deepEqual(shown, model, `seed ${seed}, change ${modSeq}`);
       assert.equal(index.uidNext, uid + 1);
+      const since = random.between(1, modSeq);
+      const later = model.filter((_, i) => index.modSeqAt(i) > since).map((message) => message.uid);
+      assert.deepEqual(index.changedSince(since), later);
     }
   }
 });
