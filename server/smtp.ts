@@ -186,7 +186,7 @@ class Connection {
   #transport: Transport;
   #services: SmtpServices;
   #options: SmtpOptions;
-  #out = new Out(REPLY_OCTETS);
+  #out = new Out();
   #since: number;
   #deadline: Deadline;
   #account: Account | null = null;
@@ -698,9 +698,6 @@ class Connection {
 
 /** A read that brings less does not deserve 64 kB for the next. */
 const TRICKLE_OCTETS = 512;
-
-/** Room for the replies to a pipelined group or to EHLO: a new buffer is made for each write. */
-const REPLY_OCTETS = 512;
 
 /** Milliseconds for the last reply to be taken. */
 const LAST_WORD_MS = 10_000;
