@@ -61,6 +61,8 @@ export class IndexFile {
     this.#connection = new Connection(path);
     this.#statements = new Map();
     this.#connection.exec("PRAGMA busy_timeout = 5000");
+    // A new file becomes one with a WAL by a transaction of the old kind; it has nothing to lose yet.
+    this.#connection.exec("PRAGMA synchronous = OFF");
     this.#connection.exec("PRAGMA journal_mode = WAL");
     this.#connection.exec("PRAGMA synchronous = NORMAL");
     this.#connection.exec("PRAGMA wal_autocheckpoint = 1000");

@@ -209,8 +209,11 @@ export class Indexer {
         folder.remove(accountId);
         return;
       }
-      const file = this.#fileOf(accountId);
       const mailboxes = store.mailboxes.list(accountId);
+      if (folder.identity(accountId) === null && mailboxes.every(({ uidNext }) => uidNext === 1)) {
+        return; // it never had a message: no file is made
+      }
+      const file = this.#fileOf(accountId);
       const there = new Set(mailboxes.map(({ id }) => id));
       for (const id of file.mailboxes()) if (!there.has(id)) await this.#forget(file, id);
       for (const mailbox of mailboxes) {
