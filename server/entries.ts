@@ -33,7 +33,7 @@ export function workerEntries(): string[] {
 /** Modules whose import the compiler does not foresee, by the types of {@linkcode later}. */
 export function laterEntries(): string[] {
   const files = [
-    join(ROOT, "main.ts"),
+    ...["main.ts", "program.ts"].map((name) => join(ROOT, name)),
     ...SOURCE_FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))]),
   ];
   const entries = files.filter((file) => file.endsWith(".ts")).flatMap((file) =>

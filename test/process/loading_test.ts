@@ -7,7 +7,13 @@ import { runOk } from "../lib/program.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** Loaded one after the other by `veredus start` before somebody asks for the API. */
-const STEPS = ["main.ts", "server/process/start.ts", "server/threads/threaded.ts", "admin/serve.ts"];
+const STEPS = [
+  "main.ts",
+  "program.ts",
+  "server/process/start.ts",
+  "server/threads/threaded.ts",
+  "admin/serve.ts",
+];
 
 interface Graph {
   readonly modules: readonly {

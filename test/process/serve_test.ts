@@ -50,7 +50,11 @@ async function layOut(
   Deno.mkdirSync(join(source, "test", "process"), { recursive: true });
   Deno.mkdirSync(cache);
   const inSource = (names: string[]) => names.map((name) => join(root, name));
-  await runOk("cp", ["-rL", ...inSource([...SOURCE_FOLDERS, "main.ts", "deno.json", "deno.lock"]), source]);
+  await runOk("cp", [
+    "-rL",
+    ...inSource([...SOURCE_FOLDERS, "main.ts", "program.ts", "deno.json", "deno.lock"]),
+    source,
+  ]);
   await runOk("cp", [
     ...inSource(["test/process/serve_mortal.ts", "test/process/mortal_frontend.ts"]),
     join(source, "test", "process"),
