@@ -26,6 +26,26 @@ export function secondsOf(pids: readonly number[]): number {
   return ticks.reduce((sum, value) => sum + value, 0) / 100;
 }
 
+const LOOK_MS = 400;
+/** Of one look: what a server does that has nothing to do. */
+const IDLE_SECONDS = 0.02;
+const IDLE_LOOKS = 3;
+const IDLE_WITHIN_MS = 90_000;
+
+/** Waits until a server has done what it does behind its clients, as indexing or delivering on; false when it never ends. */
+export async function untilIdle(pids: readonly number[]): Promise<boolean> {
+  const end = performance.now() + IDLE_WITHIN_MS;
+  let before = secondsOf(pids);
+  for (let looks = 0; looks < IDLE_LOOKS;) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const now = secondsOf(pids);
+    looks = now - before <= IDLE_SECONDS ? looks + 1 : 0;
+    before = now;
+  }
+  return true;
+}
+
 /** The largest figure seen while `work` runs. */
 export async function peakDuring<T>(
   pids: readonly number[],

@@ -12,6 +12,7 @@ import { bundle } from "../server/bundle.ts";
 import { FIGURES } from "./figures.ts";
 import { LoadGenerator } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
+import { untilIdle } from "./memory.ts";
 import { peerMissing, startPeer } from "./peer.ts";
 import { writeResults } from "./results.ts";
 import { cells, COLUMNS, type Row } from "./row.ts";
@@ -70,6 +71,7 @@ const rows: Row[] = [];
 async function measure(figures: readonly Figure[], setting: Setting): Promise<void> {
   for (const figure of figures) {
     try {
+      if (figure.when === "beside") { for (const target of running) await idle(target); }
       const measured = await figure.measure(setting);
       for (const row of measured) print(cells(row));
       rows.push(...measured);
@@ -79,6 +81,11 @@ async function measure(figures: readonly Figure[], setting: Setting): Promise<vo
       console.log(`${figure.name}: ${error instanceof Error ? error.message : error}`);
     }
   }
+}
+
+/** What one figure left to do must not be part of the next one. */
+async function idle(target: Target): Promise<void> {
+  if (!await untilIdle(target.pids())) console.log(`${target.name} does not come to rest`);
 }
 
 const figures = chosenFigures(args.only);
@@ -120,6 +127,7 @@ try {
   const start = async (more: StartOptions) => {
     const server = await startVeredus({ ...options, ...more });
     running.add(server);
+    await idle(server);
     return server;
   };
   await bundle();
