@@ -3,6 +3,8 @@ import { defaultListener } from "../../server/config/config.ts";
 import { DEFAULT_SHARED_LIMITS, SharedLimits } from "../../server/shared_limits.ts";
 import { Listener } from "../../server/listener.ts";
 
+// As every server does; the runtime ends without a descriptor for its first signal.
+Deno.addSignalListener("SIGUSR2", () => {});
 const port = Number(Deno.args[0]);
 const buffer = SharedLimits.buffer(1);
 const listener = new Listener({ ...defaultListener("smtp"), address: "127.0.0.1", port }, {
