@@ -33,7 +33,7 @@ Deno.test("opendkim signs what passes, over one connection a session", async () 
     stderr: "null",
   }).spawn();
   const { filter } = parseConfig(
-    `hostname: mx.example.test\nfilter: { checks: [{ check: milter, at: "unix:${socket}", on_failure: defer }] }`,
+    `hostname: mx.example.test\nfilter: { checks: [{ check: milter, at: "unix:${socket}", timeout: 60s, on_failure: defer }] }`,
     "/veredus.yaml",
   );
   const server = await RunningServer.start({ threads: 0, config: { filter } });
