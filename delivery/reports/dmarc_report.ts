@@ -9,7 +9,7 @@ import { ResolveError, type Resolver } from "../../dns/resolver.ts";
 import { isDmarcRecord, parseDmarcRecord } from "../../mailauth/dmarc_record.ts";
 import { DmarcTempError, TreeWalker } from "../../mailauth/org_domain.ts";
 import type { DmarcObservation } from "../dmarc_observation.ts";
-import type { ReportFacts, ReportForm, ReportMail, ReportTarget } from "./form.ts";
+import { type ReportFacts, type ReportForm, reportId, type ReportTarget } from "./form.ts";
 import { DAY_MS } from "./observations.ts";
 
 /** Places one domain may want its reports sent to. */
@@ -22,7 +22,13 @@ export const DMARC_REPORT: ReportForm = {
   targets: reportTargets,
   fileName: reportFileName,
   text: reportXml,
-  mail: reportMail,
+  envelope: {
+    mark: "dmarc",
+    about: "mail from",
+    multipart: "multipart/mixed",
+    attachment: "application/gzip",
+    fields: () => [],
+  },
 };
 
 async function reportTargets(resolver: Resolver, policyDomain: string): Promise<ReportTarget[]> {
@@ -52,10 +58,6 @@ async function mayHave(resolver: Resolver, policyDomain: string, place: string):
   }
   const texts = txtTexts(await resolver.resolve(`${policyDomain}._report._dmarc.${place}`, "TXT"));
   return texts.some(isDmarcRecord);
-}
-
-function reportId({ policyDomain, day }: ReportFacts): string {
-  return `${new Date(day).toISOString().slice(0, 10)}.${policyDomain}`;
 }
 
 function reportFileName({ policyDomain, day, hostname }: ReportFacts): string {
@@ -126,41 +128,6 @@ function elements(values: Readonly<Record<string, string | number>>): string {
 /** XML 1.0 has no form for most control characters: they are left out. */
 function escaped(text: string): string {
   // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/g, "")
+  return text.toWellFormed().replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "")
     .replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-
-/** RFC 9990 3.5.2. */
-function reportMail(facts: ReportFacts, { to, date, id, gzip }: ReportMail): string {
-  const { policyDomain, hostname } = facts;
-  const boundary = `=_${id}.dmarc`;
-  return [
-    `From: <postmaster@${hostname}>`,
-    `To: <${to}>`,
-    `Date: ${date}`,
-    `Message-ID: <${id}.dmarc@${hostname}>`,
-    `Subject: Report Domain: ${policyDomain}`,
-    ` Submitter: ${hostname}`,
-    ` Report-ID: <${reportId(facts)}@${hostname}>`,
-    "Auto-Submitted: auto-generated",
-    "MIME-Version: 1.0",
-    `Content-Type: multipart/mixed; boundary="${boundary}"`,
-    "",
-    `--${boundary}`,
-    "Content-Type: text/plain; charset=us-ascii",
-    "",
-    `This is what ${hostname} saw of mail from ${policyDomain} on ${
-      new Date(facts.day).toISOString().slice(0, 10)
-    } (UTC).`,
-    "",
-    `--${boundary}`,
-    "Content-Type: application/gzip",
-    "Content-Transfer-Encoding: base64",
-    "Content-Disposition: attachment;",
-    ` filename="${reportFileName(facts)}"`,
-    "",
-    ...(gzip.toBase64().match(/.{1,76}/g) ?? []),
-    `--${boundary}--`,
-    "",
-  ].join("\r\n");
 }

@@ -14,7 +14,7 @@ import type { WriteOp } from "../../storage/ops.ts";
 import type { Store } from "../../storage/store.ts";
 import { counter } from "../../telemetry/metrics.ts";
 import { type PostOptions, prepareOwnMail } from "../post.ts";
-import type { ReportFacts, ReportForm, ReportTarget } from "./form.ts";
+import { type ReportFacts, type ReportForm, reportMail, type ReportTarget } from "./form.ts";
 import { DAY_MS } from "./observations.ts";
 
 const log = getLogger(["veredus", "delivery"]);
@@ -131,7 +131,7 @@ async function queue(
   const { parts: { post, store, clock, hostname }, done } = sending;
   const ops: WriteOp[] = [];
   for (const address of to) {
-    const text = form.mail(facts, { to: address, gzip, date: formatDate(clock()), id: post.newId() });
+    const text = reportMail(form, facts, { to: address, gzip, date: formatDate(clock()), id: post.newId() });
     const prepared = await prepareOwnMail(post, {
       octets: encode(text),
       sender: `postmaster@${hostname}`,

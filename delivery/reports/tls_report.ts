@@ -6,7 +6,7 @@
  */
 import { txtTexts } from "../../dns/txt.ts";
 import type { AppliedPolicy, TlsObservation } from "../security/tls_observation.ts";
-import type { ReportFacts, ReportForm, ReportMail, ReportTarget } from "./form.ts";
+import { type ReportFacts, type ReportForm, reportId, type ReportTarget } from "./form.ts";
 import { DAY_MS } from "./observations.ts";
 
 const MAX_DETAILS = 1_000;
@@ -20,7 +20,17 @@ export const TLS_REPORT: ReportForm = {
     reportTargets(txtTexts(await resolver.resolve(`_smtp._tls.${domain}`, "TXT"))),
   fileName: reportFileName,
   text: reportJson,
-  mail: reportMail,
+  envelope: {
+    mark: "tlsrpt",
+    about: "TLS towards",
+    multipart: 'multipart/report; report-type="tlsrpt"',
+    attachment: "application/tlsrpt+gzip",
+    fields: ({ policyDomain, hostname }) => [
+      `TLS-Report-Domain: ${policyDomain}`,
+      `TLS-Report-Submitter: ${hostname}`,
+      "TLS-Required: No",
+    ],
+  },
 };
 
 /** Of the TXT records at `_smtp._tls.DOMAIN`; empty where no report is wanted. */
@@ -47,10 +57,6 @@ function decode(text: string): string {
     if (error instanceof URIError) return text;
     throw error;
   }
-}
-
-function reportId({ policyDomain, day }: Pick<ReportFacts, "policyDomain" | "day">): string {
-  return `${new Date(day).toISOString().slice(0, 10)}.${policyDomain}`;
 }
 
 /** RFC 8460 5.1. */
@@ -106,45 +112,4 @@ export function reportJson(facts: ReportFacts): string {
       };
     }),
   });
-}
-
-/** The message that carries it (RFC 8460 5.3). */
-function reportMail(
-  facts: ReportFacts,
-  { to, date, id, gzip }: ReportMail,
-): string {
-  const { policyDomain, hostname } = facts;
-  const boundary = `=_${id}.tlsrpt`;
-  return [
-    `From: <postmaster@${hostname}>`,
-    `To: <${to}>`,
-    `Date: ${date}`,
-    `Message-ID: <${id}.tlsrpt@${hostname}>`,
-    `Subject: Report Domain: ${policyDomain}`,
-    ` Submitter: ${hostname}`,
-    ` Report-ID: <${reportId(facts)}@${hostname}>`,
-    `TLS-Report-Domain: ${policyDomain}`,
-    `TLS-Report-Submitter: ${hostname}`,
-    "TLS-Required: No",
-    "Auto-Submitted: auto-generated",
-    "MIME-Version: 1.0",
-    `Content-Type: multipart/report; report-type="tlsrpt"; boundary="${boundary}"`,
-    "",
-    `--${boundary}`,
-    "Content-Type: text/plain; charset=us-ascii",
-    "",
-    `This is what ${hostname} saw of TLS towards ${policyDomain} on ${
-      new Date(facts.day).toISOString().slice(0, 10)
-    } (UTC).`,
-    "",
-    `--${boundary}`,
-    "Content-Type: application/tlsrpt+gzip",
-    "Content-Transfer-Encoding: base64",
-    "Content-Disposition: attachment;",
-    ` filename="${reportFileName(facts)}"`,
-    "",
-    ...(gzip.toBase64().match(/.{1,76}/g) ?? []),
-    `--${boundary}--`,
-    "",
-  ].join("\r\n");
 }

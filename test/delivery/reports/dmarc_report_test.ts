@@ -87,7 +87,7 @@ const ROWS = [
     source: "2001:db8::1",
     disposition: "quarantine",
     dkimAligned: false,
-    reason: { type: "local_policy", comment: 'p=reject & <not> "agreed"\x00' },
+    reason: { type: "local_policy", comment: 'p=reject & <not> "agreed" \u{1f4e8} x\x00' },
     dkim: [],
     spf: null,
   }, 2),
@@ -104,7 +104,7 @@ Deno.test("what a report says, and a reader of reports finds it there", () => {
     text,
     /<domain>one\.test<\/domain>\n<discovery_method>treewalk<\/discovery_method>\n<p>reject<\/p>/,
   );
-  assert.match(text, /<comment>p=reject &amp; &lt;not&gt; "agreed"<\/comment>/);
+  assert.match(text, /<comment>p=reject &amp; &lt;not&gt; "agreed" \u{1f4e8} x<\/comment>/u);
   assert.match(
     text,
     /<spf>\n<domain>bounce\.one\.test<\/domain>\n<scope>mfrom<\/scope>\n<result>softfail<\/result>/,
