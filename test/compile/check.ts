@@ -10,7 +10,8 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { compile, EXECUTABLE } from "../../server/compile.ts";
 import { run, runOk } from "../lib/program.ts";
-import { freeOffset, MAIN, ServerProcess } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
+import { MAIN, ServerProcess } from "../lib/server_process.ts";
 import { Wire } from "../lib/wire.ts";
 
 const PASSWORD = "secret";

@@ -7,6 +7,7 @@ import { peerFacts } from "../../server/deno_transport.ts";
 import type { Transport } from "../../server/transport.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { a, type MockEntry, MockResolver, mx } from "../lib/mock_resolver.ts";
+import { freePort } from "../lib/ports.ts";
 import { type HarnessOptions, QueueHarness, relayRule } from "./queue_harness.ts";
 
 const X = "x@one.test";
@@ -18,13 +19,6 @@ function zone(hosts: number): MockResolver {
   };
   for (let n = 0; n < hosts; n++) entries[`mx${n + 1}.one.test A`] = [a(`127.0.0.${n + 2}`)];
   return new MockResolver(entries);
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }
 
 /** Sends one message and returns what its row says, or null once it is gone. */

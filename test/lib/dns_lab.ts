@@ -2,6 +2,7 @@
  * A small Internet of DNS on loopback: a root, `test` below it, and zones below that, signed with Debian's
  * dnssec-signzone and served by Debian's nsd, one for each address. For the resolver and its oracle (unbound).
  */
+import { freePort } from "./ports.ts";
 import { run, runOk, until } from "./program.ts";
 
 export interface LabZone {
@@ -235,14 +236,4 @@ function parentOf(name: string): string {
 
 function bits(algorithm: string): string[] {
   return algorithm.startsWith("RSA") || algorithm.startsWith("NSEC3RSA") ? ["-b", "2048"] : [];
-}
-
-/** Free for UDP and TCP on the first address; the others of loopback are as free. */
-function freePort(): number {
-  for (;;) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr as Deno.NetAddr;
-    listener.close();
-    if (port > 10_000) return port;
-  }
 }

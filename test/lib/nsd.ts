@@ -1,4 +1,5 @@
 /** An authoritative DNS server of Debian (nsd) on a loopback address, for zones that a test makes. */
+import { freePort } from "./ports.ts";
 import { run, runOk, until } from "./program.ts";
 
 export class Nsd {
@@ -20,7 +21,7 @@ export class Nsd {
     options: { address?: string; port?: number } = {},
   ): Promise<Nsd> {
     const address = options.address ?? "127.0.0.1";
-    const port = options.port ?? freeUdpPort(address);
+    const port = options.port ?? freePort();
     const folder = await Deno.makeTempDir({ prefix: "veredus-nsd-" });
     const names = Object.keys(zones);
     for (const name of names) {
@@ -65,11 +66,4 @@ export class Nsd {
     await this.#child.status;
     await Deno.remove(this.#folder, { recursive: true });
   }
-}
-
-function freeUdpPort(hostname: string): number {
-  const socket = Deno.listenDatagram({ hostname, port: 0, transport: "udp" });
-  const { port } = socket.addr as Deno.NetAddr;
-  socket.close();
-  return port;
 }

@@ -5,6 +5,7 @@ import { Server } from "../../server/run.ts";
 import type { WriterPort } from "../../storage/writer.ts";
 import type { WriteOp } from "../../storage/ops.ts";
 import { hashPassword } from "../../auth/password_hash.ts";
+import { freePort } from "./ports.ts";
 import { ImapClient } from "./imap_client.ts";
 import { SmtpClient } from "./smtp_client.ts";
 
@@ -52,9 +53,11 @@ export class RunningServer {
     const server = await Server.start({
       config: {
         ...config,
-        listeners: config.listeners.map((listener) => ({ ...listener, port: 0 })),
         drainMs: 3_000,
         ...options.config,
+        listeners:
+          (options.config?.listeners ?? config.listeners.map((listener) => ({ ...listener, port: 0 })))
+            .map((listener) => listener.port === 0 ? { ...listener, port: freePort() } : listener),
       },
       local: true,
       purpose: "a test",

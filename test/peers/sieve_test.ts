@@ -9,7 +9,8 @@ import { EMPTY_HOST } from "../../sieve/host.ts";
 import { compileScript } from "../../sieve/program.ts";
 import type { Outcome } from "../../sieve/outcome.ts";
 import { run } from "../lib/program.ts";
-import { freeOffset, ServerProcess } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
+import { ServerProcess } from "../lib/server_process.ts";
 import { crlf } from "../sieve/harness.ts";
 
 const FROM = "sender@remote.example";

@@ -3,7 +3,8 @@
  * sends on; and a ledger of what was acknowledged, by the words of each reply.
  */
 import { ImapClient } from "../lib/imap_client.ts";
-import { freeOffset, MAIN, ServerProcess } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
+import { MAIN, ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { ImapWorker, type Step } from "../crash/imap_worker.ts";
 import { messageOf } from "../crash/messages.ts";

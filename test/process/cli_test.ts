@@ -1,7 +1,7 @@
 /** The command line: on a data folder alone, and by the control socket of a server that runs. */
 import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
-import { freeOffset } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Shell } from "./shell.ts";
 import { Running, veredus, withFolder } from "./veredus.ts";

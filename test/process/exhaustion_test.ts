@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
 import { run, until } from "../lib/program.ts";
-import { freeOffset } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Running, withFolder } from "./veredus.ts";
 

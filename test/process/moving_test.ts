@@ -1,7 +1,7 @@
 /** `veredus import` and `veredus export` as programs: on the data alone, and by a server that runs. */
 import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
-import { freeOffset } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
 import { Running, veredus, withFolder } from "./veredus.ts";
 
 function maildir(path: string, messages: number): string {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { until } from "../lib/program.ts";
-import { freeOffset } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Shell } from "./shell.ts";
 import { Running, withFolder } from "./veredus.ts";

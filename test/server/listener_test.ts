@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { until } from "../lib/program.ts";
-import { freeOffset } from "../lib/server_process.ts";
+import { freeOffset } from "../lib/ports.ts";
 
 const PROGRAM = fileURLToPath(import.meta.resolve("./crowded_listener.ts"));
 const CROWD = 60;
