@@ -69,6 +69,8 @@ export const accounts = sqliteTable(
     scram: text("scram"),
     /** Capabilities its clients are not told of, in capitals, separated by spaces. */
     hiddenCapabilities: text("hidden_capabilities").notNull().default(""),
+    /** 1: nobody's own. It takes mail and holds mailboxes that others have rights on; nobody logs in as it. */
+    shared: integer("shared").notNull().default(0),
   },
   (
     table,
@@ -117,7 +119,10 @@ export const groups = sqliteTable("groups", {
 export const groupMembers = sqliteTable("group_members", {
   group: text("group_address").notNull(),
   member: text("member").notNull(),
-}, (table) => [primaryKey({ columns: [table.group, table.member] })]);
+}, (table) => [
+  primaryKey({ columns: [table.group, table.member] }),
+  index("group_members_member").on(table.member, table.group),
+]);
 
 /** Keys that the server makes and changes by itself; the newest signs. */
 export const secrets = sqliteTable("secrets", {
@@ -178,7 +183,35 @@ export const annotations = sqliteTable("annotations", {
   /** In lower case, from "/private/" or "/shared/" on. */
   entry: text("entry").notNull(),
   value: octets("value").notNull(),
-}, (table) => [primaryKey({ columns: [table.accountId, table.mailboxId, table.entry] })]);
+}, (table) => [
+  primaryKey({ columns: [table.accountId, table.mailboxId, table.entry] }),
+  index("annotations_mailbox").on(table.mailboxId, table.accountId),
+]);
+
+/** Access control lists (RFC 4314). The owner's rights are never here. */
+export const acl = sqliteTable("acl", {
+  mailboxId: integer("mailbox_id").notNull(),
+  /** An address, "@domain", "anyone" or "authenticated"; behind "-" its rights are taken away. */
+  identifier: text("identifier").notNull(),
+  /** Letters in the order of storage/rights.ts. */
+  rights: text("rights").notNull(),
+}, (table) => [
+  primaryKey({ columns: [table.mailboxId, table.identifier] }),
+  index("acl_identifier").on(table.identifier, table.mailboxId),
+]);
+
+/** What others than its owner have seen of a mailbox: the one flag that each has for himself. */
+export const seenBy = sqliteTable("seen_by", {
+  mailboxId: integer("mailbox_id").notNull(),
+  accountId: integer("account_id").notNull(),
+  /** MODSEQ of the last change. */
+  modSeq: integer("modseq").notNull(),
+  /** UIDs as ascending ranges, JSON. Those of messages that are gone may be among them. */
+  uids: text("uids").notNull(),
+}, (table) => [
+  primaryKey({ columns: [table.mailboxId, table.accountId] }),
+  index("seen_by_account").on(table.accountId, table.mailboxId),
+]);
 
 /** Kept for names that have no mailbox too (RFC 3501 6.3.6). */
 export const subscriptions = sqliteTable("subscriptions", {

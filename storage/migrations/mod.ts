@@ -41,4 +41,8 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0009_sleepy_rocket_raccoon",
     statements: ["CREATE TABLE `imported_items` (\n\t`account_id` integer NOT NULL,\n\t`source` text NOT NULL,\n\t`item` text NOT NULL,\n\tPRIMARY KEY(`account_id`, `source`, `item`)\n) STRICT, WITHOUT ROWID;","CREATE TABLE `kept_uidls` (\n\t`mailbox_id` integer NOT NULL,\n\t`uid` integer NOT NULL,\n\t`uidl` text NOT NULL,\n\tPRIMARY KEY(`mailbox_id`, `uid`)\n) STRICT, WITHOUT ROWID;"],
   },
+  {
+    name: "0010_windy_power_man",
+    statements: ["CREATE TABLE `acl` (\n\t`mailbox_id` integer NOT NULL,\n\t`identifier` text NOT NULL,\n\t`rights` text NOT NULL,\n\tPRIMARY KEY(`mailbox_id`, `identifier`)\n) STRICT, WITHOUT ROWID;","CREATE INDEX `acl_identifier` ON `acl` (`identifier`,`mailbox_id`);","CREATE TABLE `seen_by` (\n\t`mailbox_id` integer NOT NULL,\n\t`account_id` integer NOT NULL,\n\t`modseq` integer NOT NULL,\n\t`uids` text NOT NULL,\n\tPRIMARY KEY(`mailbox_id`, `account_id`)\n) STRICT, WITHOUT ROWID;","CREATE INDEX `seen_by_account` ON `seen_by` (`account_id`,`mailbox_id`);","ALTER TABLE `accounts` ADD `shared` integer DEFAULT 0 NOT NULL;","CREATE INDEX `annotations_mailbox` ON `annotations` (`mailbox_id`,`account_id`);","CREATE INDEX `group_members_member` ON `group_members` (`member`,`group_address`);"],
+  },
 ];
