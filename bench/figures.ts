@@ -22,19 +22,22 @@ import type { Target } from "./target.ts";
 function imap(
   name: string,
   what: string,
-  options: { op: string; conns: number; least?: number; whole?: boolean },
+  options: { op: string; conns: number; least: number; whole?: boolean; tls?: boolean },
 ): Figure {
   return {
     name,
     when: "beside",
     measure: async (setting) => {
-      const { op, conns, least, whole } = options;
+      const { op, conns, least, whole, tls = false } = options;
       const { secs, mailbox } = setting.effort;
       const figures = await inTurns(
         setting,
         "per_s",
         (target) =>
-          load(setting, "imap", { port: target.imap, options: { ...READ, op, conns, secs, mailbox } }),
+          load(setting, "imap", {
+            port: tls ? target.imaps : target.imap,
+            options: { ...READ, op, conns, secs, mailbox, ...(tls && { tls: 1, sources: 10 }) },
+          }),
       );
       const each = whole ? mailbox : 1;
       return [{
@@ -43,7 +46,7 @@ function imap(
         unit: whole ? "messages/s" : "/s",
         ours: figures.ours.per_s! * each,
         peer: figures.peer === null ? null : figures.peer.per_s! * each,
-        budget: least === undefined ? null : { kind: "ratio", least },
+        budget: { kind: "ratio", least },
         note: latencies(figures),
       }];
     },
@@ -66,7 +69,7 @@ const pop3: Figure = {
       unit: "/s",
       ours: figures.ours.per_s!,
       peer: figures.peer?.per_s ?? null,
-      budget: { kind: "ratio", least: 1.2 },
+      budget: { kind: "ratio", least: 1.5 },
       note: latencies(figures),
     }];
   },
@@ -265,18 +268,19 @@ function idleServer(name: string, what: string, options: { threads?: string; mos
 export const FIGURES: readonly Figure[] = [
   disk,
   ...DELIVERIES,
-  imap("fetch-1", "FETCH of a message", { op: "fetch", conns: 1, least: 1 }),
-  imap("fetch-8", "FETCH of a message", { op: "fetch", conns: 8, least: 1 }),
-  imap("flags", "FETCH 1:* flags", { op: "flags", conns: 1, whole: true }),
-  imap("envelope", "FETCH 1:* ENVELOPE BODYSTRUCTURE", { op: "env", conns: 1, whole: true }),
-  imap("header", "FETCH 1:* header fields", { op: "hdr", conns: 1, whole: true }),
-  imap("bodies", "FETCH 1:* bodies", { op: "all", conns: 1, whole: true }),
-  imap("mixed", "mixed load", { op: "mixed", conns: 8, least: 1 }),
-  imap("store", "STORE of a message", { op: "store", conns: 8 }),
-  imap("store-all", "STORE 1:*", { op: "storeall", conns: 1, whole: true }),
-  imap("search", "SEARCH UNSEEN", { op: "search", conns: 1 }),
+  imap("fetch-1", "FETCH of a message", { op: "fetch", conns: 1, least: 1.5 }),
+  imap("fetch-8", "FETCH of a message", { op: "fetch", conns: 8, least: 1.5 }),
+  imap("flags", "FETCH 1:* flags", { op: "flags", conns: 1, whole: true, least: 1.5 }),
+  imap("envelope", "FETCH 1:* ENVELOPE BODYSTRUCTURE", { op: "env", conns: 1, whole: true, least: 1.5 }),
+  imap("header", "FETCH 1:* header fields", { op: "hdr", conns: 1, whole: true, least: 1 }),
+  imap("bodies", "FETCH 1:* bodies", { op: "all", conns: 1, whole: true, least: 1.5 }),
+  imap("mixed", "mixed load", { op: "mixed", conns: 8, least: 1.5 }),
+  imap("store", "STORE of a message", { op: "store", conns: 8, least: 1 }),
+  imap("store-all", "STORE 1:*", { op: "storeall", conns: 1, whole: true, least: 1.5 }),
+  imap("search", "SEARCH UNSEEN", { op: "search", conns: 1, least: 1.5 }),
   ...SEARCHES,
-  imap("login", "LOGIN, SELECT, LOGOUT", { op: "login", conns: 8 }),
+  imap("login", "LOGIN, SELECT, LOGOUT", { op: "login", conns: 8, least: 2 }),
+  imap("login-tls", "LOGIN, SELECT, LOGOUT over TLS", { op: "login", conns: 8, least: 1.2, tls: true }),
   pop3,
   imap("append", "APPEND of 4 kB", { op: "append", conns: 8, least: 2 }),
   outbound,

@@ -9,9 +9,23 @@ import { parseArgs } from "node:util";
 import { resolve } from "node:path";
 import { bundle } from "../server/bundle.ts";
 import { type Filling, fillMaildir, fillVeredus } from "./large/fill.ts";
-import { DROP, HUGE, LARGE_FIGURES, type LargeFigure, LIST, rowOf, WORK } from "./large/figures.ts";
+import {
+  DROP,
+  HUGE,
+  LARGE_FIGURES,
+  type LargeFigure,
+  LIST,
+  rowOf,
+  type Times,
+  WORK,
+} from "./large/figures.ts";
 import { hugeRows } from "./large/huge.ts";
+import type { Section } from "./large/section.ts";
 import { ImapClient } from "./large/imap_client.ts";
+import { crowdRows } from "./large/crowd.ts";
+import { importRows } from "./large/import.ts";
+import { mailboxRows } from "./large/mailboxes.ts";
+import { threadSeconds } from "./cpu.ts";
 import { LoadGenerator } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
 import { secondsOf } from "./memory.ts";
@@ -33,6 +47,24 @@ const rounds = Number(args.rounds);
 const OURS = 22_000, PEER = 23_100;
 /** The index of 100,000 messages takes minutes. */
 const SETTLE_PATIENCE_MS = 10 * 60_000;
+
+/** Figures that need servers or data of their own. */
+const SECTIONS: readonly (readonly [readonly string[], Section])[] = [
+  [["mailboxes", "mailboxes-line"], mailboxRows],
+  [["crowd", "watchers"], crowdRows],
+  [["import-large"], importRows],
+];
+const names = [
+  ...LARGE_FIGURES.map(({ name }) => name),
+  "pop3-drop",
+  "huge",
+  ...SECTIONS.flatMap(([some]) => some),
+];
+const unknown = args.only.find((name) => !names.includes(name));
+if (unknown !== undefined) {
+  console.error(`--only ${unknown}: one of ${names.join(", ")} is needed`);
+  Deno.exit(2);
+}
 
 const wanted = (name: string) => args.only.length === 0 || args.only.includes(name);
 const figures = LARGE_FIGURES.filter(({ name }) => wanted(name));
@@ -71,27 +103,34 @@ async function settled(target: Target): Promise<void> {
   }
 }
 
-async function timed(client: ImapClient, figure: LargeFigure): Promise<number> {
+async function timed(client: ImapClient, figure: LargeFigure, pids: readonly number[]): Promise<Times> {
   for (const command of figure.before ?? []) await client.command(command);
+  const before = threadSeconds(pids);
   const ms = await client.command(figure.command);
+  const processorMs = (threadSeconds(pids) - before) * 1_000;
   for (const command of figure.after ?? []) await client.command(command);
-  return ms;
+  return { ms, processorMs };
+}
+
+function middle(times: readonly Times[]): Times {
+  const of = (key: keyof Times) => times.map((one) => one[key]).sort((a, b) => a - b)[times.length >> 1]!;
+  return { ms: of("ms"), processorMs: of("processorMs") };
 }
 
 /** Each in its turn; the first time is not counted. */
 async function besides(figure: LargeFigure, targets: readonly Target[]): Promise<void> {
   const clients = await Promise.all(targets.map(({ imap }) => ImapClient.login(imap, figure.user)));
-  const times: number[][] = targets.map(() => []);
+  const times: Times[][] = targets.map(() => []);
   for (const client of clients) await client.command("SELECT INBOX");
   for (let round = 0; round <= rounds; round++) {
     for (const [at, client] of clients.entries()) {
-      const ms = await timed(client, figure);
-      if (round > 0) times[at]!.push(ms);
+      const one = await timed(client, figure, targets[at]!.pids());
+      if (round > 0) times[at]!.push(one);
     }
   }
   for (const client of clients) client.close();
-  const [ours = 0, peer = null] = times.map((all) => all.sort((a, b) => a - b)[all.length >> 1]!);
-  add(rowOf(figure, { ours, peer }));
+  const [ours, peer = null] = times.map(middle);
+  add(rowOf(figure, { ours: ours!, peer }));
 }
 
 async function pop3Drop(generator: LoadGenerator, targets: readonly Target[]): Promise<void> {
@@ -113,7 +152,11 @@ async function pop3Drop(generator: LoadGenerator, targets: readonly Target[]): P
 
 async function fillBoth(all: readonly Filling[]): Promise<void> {
   await fillVeredus(data, all);
-  if (peerHere) { for (const filling of all) fillMaildir(`${folder}/peer/mail`, filling); }
+  if (peerHere) {
+    for (const filling of all) {
+      fillMaildir(`${folder}/peer/mail`, filling, { owner: "mail:" });
+    }
+  }
 }
 
 /** Also when a signal comes. */
@@ -151,6 +194,11 @@ try {
   if (wanted("huge")) {
     await fillVeredus(data, [HUGE]);
     for (const row of await hugeRows(start, HUGE)) add(row);
+  }
+  const many = { data, base: OURS, sink: OURS + 999, log: `${folder}/veredus.log`, generator, folder };
+  for (const [names, measure] of SECTIONS) {
+    const some = names.filter(wanted);
+    if (some.length > 0) { for (const row of await measure(many, some)) add(row); }
   }
   if (args.write) writeLarge(rows, { machine, command: `deno run -A bench/large.ts --rounds ${rounds}` });
 } finally {

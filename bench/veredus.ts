@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { hashPassword } from "../auth/password_hash.ts";
+import { hashPassword, type ScryptParameters } from "../auth/password_hash.ts";
 import { PROGRAM } from "../server/bundle.ts";
 import { ENGINE_FLAGS } from "../server/process/own_command.ts";
 import { DataFolder } from "../storage/data_folder.ts";
@@ -14,6 +14,7 @@ import { processTree } from "./memory.ts";
 import { CROWD, CROWD_SIZE, DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
 
 const MAIN = join(PROGRAM, "main.js");
+const CROWDED = fileURLToPath(new URL("crowded_server.ts", import.meta.url));
 const CHECKED = fileURLToPath(new URL("checked_server.ts", import.meta.url));
 /** Of its log, when it does not start. */
 const LAST_WORDS = 2_000;
@@ -25,6 +26,8 @@ export interface StartOptions {
   readonly tls?: "compact" | "full";
   /** Every check on, with the name server at this port. */
   readonly checkedBy?: number;
+  /** Room for so many connections; more than 10,000 is asked for so. */
+  readonly connections?: number;
   /** Accounts keep the passwords they have, as at every start but the first. */
   readonly keepPasswords?: boolean;
 }
@@ -46,8 +49,18 @@ export interface Veredus extends Target {
   readonly data: string;
 }
 
-/** Accounts of readers, receivers and the crowd, and the one that sends, written before the server starts. */
-export async function makeAccounts(data: string): Promise<void> {
+const EVERYBODY = [
+  ...Object.entries({ [READERS]: USERS, [RECEIVERS]: USERS, [CROWD]: CROWD_SIZE })
+    .flatMap(([prefix, length]) => Array.from({ length }, (_, at) => `${prefix}${at + 1}`)),
+  "s",
+];
+
+/** Accounts of readers, receivers and the crowd, and the one that sends, or others; while no server has the data. */
+export async function makeAccounts(
+  data: string,
+  names: readonly string[] = EVERYBODY,
+  hash?: ScryptParameters,
+): Promise<void> {
   const folder = new DataFolder(data);
   folder.create();
   const fatal = Promise.withResolvers<never>();
@@ -56,9 +69,7 @@ export async function makeAccounts(data: string): Promise<void> {
     clock: Date.now,
     onFatal: (reason) => fatal.reject(reason),
   });
-  const names = Object.entries({ [READERS]: USERS, [RECEIVERS]: USERS, [CROWD]: CROWD_SIZE })
-    .flatMap(([prefix, length]) => Array.from({ length }, (_, at) => `${prefix}${at + 1}`));
-  const passwordHash = await hashPassword(PASSWORD);
+  const passwordHash = await hashPassword(PASSWORD, hash === undefined ? {} : { parameters: hash });
   const domain = {
     name: DOMAIN,
     kind: "local",
@@ -68,7 +79,7 @@ export async function makeAccounts(data: string): Promise<void> {
   } as const;
   const ops: WriteOp[] = [
     { kind: "put-domain", domain },
-    ...[...names, "s"].map((name): WriteOp => ({
+    ...names.map((name): WriteOp => ({
       kind: "put-account",
       account: { address: `${name}@${DOMAIN}`, passwordHash },
     })),
@@ -119,7 +130,9 @@ export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
   };
 }
 
-function commandOf({ data, base, sink, threads, tls, checkedBy, keepPasswords }: VeredusOptions): string[] {
+function commandOf(options: VeredusOptions): string[] {
+  const { data, base, sink, threads, tls, checkedBy, connections, keepPasswords } = options;
+  if (connections !== undefined) return [CROWDED, data, String(base), String(sink), String(connections)];
   if (checkedBy !== undefined) return [CHECKED, data, String(base), String(checkedBy)];
   const args = [MAIN, "start", "--data", data, "--port-offset", String(base)];
   if (keepPasswords !== true) args.push("--password", PASSWORD);

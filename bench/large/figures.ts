@@ -21,15 +21,16 @@ export interface LargeFigure {
   readonly after?: readonly string[];
 }
 
-function search(name: string, what: string, criteria: string, least: number): LargeFigure {
-  return {
-    name,
-    what: `SEARCH ${what}`,
-    user: WORK.user,
-    messages: WORK.count,
-    least,
-    command: `SEARCH ${criteria}`,
-  };
+type Inbox = typeof WORK;
+
+function search(
+  name: string,
+  what: string,
+  criteria: string,
+  least: number,
+  { user, count } = WORK,
+): LargeFigure {
+  return { name, what: `SEARCH ${what}`, user, messages: count, least, command: `SEARCH ${criteria}` };
 }
 
 function onList(name: string, command: string, least: number): LargeFigure {
@@ -39,35 +40,36 @@ function onList(name: string, command: string, least: number): LargeFigure {
 const work = { user: WORK.user, messages: WORK.count };
 const deleteAll = "STORE 1:* +FLAGS.SILENT (\\Deleted)";
 
+/** What reads a mailbox: of each size, its name behind that of the figure. */
+function reads(size: string, inbox: Inbox): LargeFigure[] {
+  const { user, count: messages } = inbox;
+  const fetch = (name: string, what: string, items: string, least: number): LargeFigure => ({
+    ...{ name: `fetch-${name}${size}`, what: `FETCH 1:* ${what}`, user, messages, least },
+    command: `FETCH 1:* (${items})`,
+  });
+  const found = (name: string, what: string, criteria: string) =>
+    search(`search-${name}${size}`, what, criteria, 1.5, inbox);
+  return [
+    fetch("flags", "FLAGS", "UID FLAGS", 1.5),
+    fetch(
+      "envelope",
+      "ENVELOPE BODYSTRUCTURE",
+      "UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE",
+      1.5,
+    ),
+    fetch("header", "header fields", "UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]", 1),
+    fetch("bodies", "bodies", "UID BODY.PEEK[]", 1.5),
+    found("flags", "UNSEEN FLAGGED", "UNSEEN FLAGGED"),
+    found("dates", "SINCE BEFORE", "SINCE 3-Jan-2024 BEFORE 5-Jan-2024"),
+    found("sent", "SENTSINCE", "SENTSINCE 5-Jan-2024"),
+    found("from", "FROM", 'FROM "Sender 42"'),
+    found("subject", "SUBJECT", 'SUBJECT "winter"'),
+  ];
+}
+
 /** In the order they are measured. */
 export const LARGE_FIGURES: readonly LargeFigure[] = [
-  { ...work, name: "fetch-flags", what: "FETCH 1:* FLAGS", least: 1.5, command: "FETCH 1:* (UID FLAGS)" },
-  {
-    ...work,
-    name: "fetch-envelope",
-    what: "FETCH 1:* ENVELOPE BODYSTRUCTURE",
-    least: 1.5,
-    command: "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)",
-  },
-  {
-    ...work,
-    name: "fetch-header",
-    what: "FETCH 1:* header fields",
-    least: 1,
-    command: "FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)])",
-  },
-  {
-    ...work,
-    name: "fetch-bodies",
-    what: "FETCH 1:* bodies",
-    least: 1.5,
-    command: "FETCH 1:* (UID BODY.PEEK[])",
-  },
-  search("search-flags", "UNSEEN FLAGGED", "UNSEEN FLAGGED", 1.5),
-  search("search-dates", "SINCE BEFORE", "SINCE 3-Jan-2024 BEFORE 5-Jan-2024", 1.5),
-  search("search-sent", "SENTSINCE", "SENTSINCE 5-Jan-2024", 1.5),
-  search("search-from", "FROM", 'FROM "Sender 42"', 1.5),
-  search("search-subject", "SUBJECT", 'SUBJECT "winter"', 1.5),
+  ...reads("", WORK),
   search("search-text-rare", "TEXT, a rare word", `TEXT ${RARE}`, 60),
   search("search-text-miss", "TEXT, a miss", `TEXT ${MISSING}`, 60),
   search("search-text-part", "TEXT, a fragment", `TEXT ${RARE.slice(2, 9)}`, 1),
@@ -108,6 +110,8 @@ export const LARGE_FIGURES: readonly LargeFigure[] = [
     command: "EXPUNGE",
     after: ["SELECT INBOX", "DELETE Copies"],
   },
+  ...reads("-2k", DROP),
+  ...reads("-100k", LIST),
   onList("sort-subject", "SORT (SUBJECT) UTF-8 ALL", 2),
   onList("sort-from", "SORT (FROM) UTF-8 ALL", 2),
   onList("sort-arrival", "SORT (REVERSE ARRIVAL) UTF-8 ALL", 2),
@@ -116,13 +120,20 @@ export const LARGE_FIGURES: readonly LargeFigure[] = [
   onList("thread-subject", "THREAD ORDEREDSUBJECT UTF-8 ALL", 2),
 ];
 
+/** Of one command: until its tagged line, and of the server's processors. */
+export interface Times {
+  readonly ms: number;
+  readonly processorMs: number;
+}
+
 /** Rates of messages, and the times themselves as a note. */
 export function rowOf(
   figure: LargeFigure,
-  times: { readonly ours: number; readonly peer: number | null },
+  times: { readonly ours: Times; readonly peer: Times | null },
 ): Row {
-  const rate = (ms: number) => figure.messages / ms * 1000;
+  const rate = ({ ms }: Times) => figure.messages / ms * 1000;
   const { ours, peer } = times;
+  const text = ({ ms, processorMs }: Times) => `${ms.toFixed(1)} (${processorMs.toFixed(1)}) ms`;
   return {
     figure: figure.name,
     what: `${figure.what}, ${figure.messages.toLocaleString("en-US")} messages`,
@@ -130,6 +141,6 @@ export function rowOf(
     ours: rate(ours),
     peer: peer === null ? null : rate(peer),
     budget: { kind: "ratio", least: figure.least },
-    note: `${ours.toFixed(1)} ms${peer === null ? "" : `; peer ${peer.toFixed(1)} ms`}`,
+    note: peer === null ? text(ours) : `${text(ours)}; peer ${text(peer)}`,
   };
 }

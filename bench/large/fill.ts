@@ -21,6 +21,50 @@ export interface Filling {
 }
 
 export async function fillVeredus(data: string, fillings: readonly Filling[]): Promise<void> {
+  await withStore(data, async (store) => {
+    for (const filling of fillings) await fillInbox(store, filling);
+  });
+}
+
+/** The same `count` messages in the INBOX of each, which share their octets. */
+export async function fillAlike(data: string, users: readonly string[], count: number): Promise<void> {
+  await withStore(data, async (store) => {
+    const [first = "", ...others] = users;
+    await fillInbox(store, { user: first, count });
+    const from = inboxOf(store, first);
+    for (const user of others) {
+      await written(store, { kind: "copy", from, to: inboxOf(store, user), uids: [[1, count]], move: false });
+    }
+  });
+}
+
+/** Mailboxes in folders of a hundred until the account has so many, INBOX and all. */
+export async function makeMailboxes(data: string, user: string, count: number): Promise<void> {
+  await withStore(data, async (store) => {
+    const accountId = store.directory.account(`${user}@${DOMAIN}`)!.id;
+    const names = new Set(store.mailboxes.list(accountId).map(({ name }) => name));
+    for (let number = 0; names.size < count; number++) {
+      const name = nameOf(number);
+      if (names.has(name)) continue;
+      names.add(name);
+      await written(store, {
+        kind: "batch",
+        ops: [
+          { kind: "create-mailbox", accountId, name, specialUse: null },
+          { kind: "subscribe", accountId, name, subscribed: true },
+        ],
+      });
+    }
+  });
+}
+
+function nameOf(number: number): string {
+  const folder = Math.floor(number / 100), place = number % 100;
+  return place === 0 ? `Folder ${folder}` : `Folder ${folder}/List ${place}`;
+}
+
+/** A writer and a store of their own, while no server has the data. */
+async function withStore(data: string, work: (store: Store) => Promise<void>): Promise<void> {
   const folder = new DataFolder(data);
   const fatal = Promise.withResolvers<never>();
   const writer = new Writer({
@@ -30,17 +74,22 @@ export async function fillVeredus(data: string, fillings: readonly Filling[]): P
   });
   const store = openStore({ folder, writer });
   try {
-    for (const filling of fillings) await Promise.race([fillInbox(store, filling), fatal.promise]);
+    await Promise.race([work(store), fatal.promise]);
   } finally {
     await store.close();
     await writer.close();
   }
 }
 
-async function fillInbox(store: Store, { user, count, distinct = count }: Filling): Promise<void> {
+function inboxOf(store: Store, user: string): number {
   const account = store.directory.account(`${user}@${DOMAIN}`);
   const inbox = account === null ? null : store.mailboxes.inboxOf(account.id);
   if (inbox === null) throw new Error(`no INBOX of ${user}`);
+  return inbox;
+}
+
+async function fillInbox(store: Store, { user, count, distinct = count }: Filling): Promise<void> {
+  const inbox = inboxOf(store, user);
   for (let from = 0; from < distinct; from += BATCH) {
     const length = Math.min(BATCH, distinct - from);
     await Promise.all(Array.from({ length }, (_, at) => deliver(store, inbox, from + at)));
@@ -83,7 +132,11 @@ async function written(store: Store, op: WriteOp): Promise<void> {
 }
 
 /** The same in a Maildir below `mail`, as Dovecot writes it. */
-export function fillMaildir(mail: string, { user, count }: Filling): void {
+export function fillMaildir(
+  mail: string,
+  { user, count }: Filling,
+  { owner }: { readonly owner: string | null },
+): void {
   for (const name of ["cur", "new", "tmp"]) Deno.mkdirSync(`${mail}/${user}/${name}`, { recursive: true });
   for (let number = 0; number < count; number++) {
     const { octets, flags, internalDate } = largeMessage(number);
@@ -95,6 +148,7 @@ export function fillMaildir(mail: string, { user, count }: Filling): void {
     Deno.writeFileSync(path, octets);
     Deno.utimeSync(path, seconds, seconds);
   }
-  const { success } = new Deno.Command("chown", { args: ["-R", "mail:", `${mail}/${user}`] }).outputSync();
+  if (owner === null) return;
+  const { success } = new Deno.Command("chown", { args: ["-R", owner, `${mail}/${user}`] }).outputSync();
   if (!success) throw new Error("chown of the Maildir failed");
 }

@@ -10,6 +10,7 @@
  *                  op=fetch|flags|env|hdr|all|store|storeall|search|searchtext|mixed|noop|login|append
  *   mailbench pop3 HOST PORT conns=4 secs=4                    logs in, UIDL, RETR of up to 20 messages, again
  *   mailbench idle HOST PORT conns=1000 tls=1 sources=10      logs in, IDLE, holds until standard input ends
+ *   mailbench watch HOST PORT conns=1000 tls=1 sources=10     the same; a line each time all were told of new mail
  *   mailbench hold HOST PORT conns=5000 sources=50            says EHLO, holds until standard input ends
  *   mailbench slow HOST PORT conns=2000 sources=50            sends an octet a second of a message, until then
  *   mailbench dns HOST PORT                                   answers by UDP, see dns.c; until then
@@ -122,7 +123,7 @@ static void set(const char *key, const char *value) {
 
 int main(int argc, char **argv) {
   if (argc < 4) {
-    fprintf(stderr, "usage: mailbench smtp|imap|pop3|idle|hold|slow|sink|dns|disk HOST PORT [key=value...], see mailbench.c\n");
+    fprintf(stderr, "usage: mailbench smtp|imap|pop3|idle|watch|hold|slow|sink|dns|disk HOST PORT [key=value...], see mailbench.c\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
@@ -141,6 +142,7 @@ int main(int argc, char **argv) {
   if (!strcmp(opt.mode, "hold")) return smtp_hold();
   if (!strcmp(opt.mode, "slow")) return smtp_slow();
   if (!strcmp(opt.mode, "idle")) return idle_hold();
+  if (!strcmp(opt.mode, "watch")) return idle_watch();
   void *(*run)(void *) = !strcmp(opt.mode, "smtp") ? smtp_run : !strcmp(opt.mode, "pop3") ? pop3_run : imap_run;
   long before = opt.count_port ? imap_count_all() : 0;
   double begin = now();

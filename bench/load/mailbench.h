@@ -15,7 +15,7 @@ struct options {
   int keep, pipe;   /* smtp: one connection for many messages; commands of a transaction in one write */
   int sources;      /* source addresses 127.0.1.1.. that take turns; 0: the system chooses */
   int count_port;   /* smtp: IMAP port where the messages are counted until they are all there */
-  int tls;          /* idle: TLS from the start */
+  int tls;          /* imap, idle, watch: TLS from the start */
   int starttls;     /* smtp: TLS by STARTTLS on every connection, never resumed */
   int rcpts;        /* smtp: recipients of each message, the users one after the other */
   double secs;
@@ -61,6 +61,7 @@ int smtp_expect(struct conn *c, int code);  /* 0, or -1 */
 void *imap_run(void *index);
 void *pop3_run(void *index);
 int idle_hold(void);
+int idle_watch(void);
 int smtp_hold(void);
 int smtp_slow(void);
 int sink(void);

@@ -1,0 +1,27 @@
+/**
+ * The server of `crowd`: `veredus start` with room for so many connections.
+ *
+ *     crowded_server.ts DATA BASE SINK CONNECTIONS
+ */
+import { localConfig } from "../server/local_mode.ts";
+import { runForeground } from "../server/process/foreground.ts";
+import { DEFAULT_CONFIG } from "../server/config/config.ts";
+
+const [data = "", base, sink, connections] = Deno.args;
+const config = localConfig({
+  data,
+  portOffset: Number(base),
+  threads: DEFAULT_CONFIG.threads,
+  relay: { host: "127.0.0.1", port: Number(sink) },
+  address: "127.0.0.1",
+  logging: DEFAULT_CONFIG.logging,
+});
+const code = await runForeground({
+  config: { ...config, limits: { ...config.limits, connections: Number(connections) } },
+  local: true,
+  purpose: "bench",
+  administer: () => Promise.resolve({ close: () => Promise.resolve() }),
+  announce: () => "listening",
+  reread: null,
+});
+Deno.exit(code);
