@@ -3,13 +3,14 @@ import { Connection, type ImapSessionInfo } from "./imap/connection.ts";
 import { noteAnnotations } from "./imap/metadata.ts";
 import { sessions as sessionsGauge } from "./imap/metrics.ts";
 import { DEFAULT_IMAP_OPTIONS, type ImapOptions, type ImapServices } from "./imap/options.ts";
+import { Sessions } from "./sessions.ts";
 import type { Transport } from "./transport.ts";
 
 /** Serves the connections of one thread. */
 export class ImapServer {
   #services: ImapServices;
   #options: ImapOptions;
-  #connections = new Set<Connection>();
+  #connections = new Sessions<ImapSessionInfo, Connection>(sessionsGauge);
   /** Those who used NOTIFY. */
   #watchers = new Set<Connection>();
   #stopListening: () => void;
@@ -34,31 +35,21 @@ export class ImapServer {
       options: { ...this.#options, ...options },
       watchers: this.#watchers,
     });
-    this.#connections.add(connection);
-    sessionsGauge.inc();
-    try {
-      await connection.run();
-    } finally {
-      this.#connections.delete(connection);
-      this.#watchers.delete(connection);
-      sessionsGauge.dec();
-    }
+    await this.#connections.run(connection);
+    this.#watchers.delete(connection);
   }
 
   sessions(): ImapSessionInfo[] {
-    return [...this.#connections].map((connection) => connection.info());
+    return this.#connections.list();
   }
 
-  /** Ends sessions by id (administration); false when there is none. */
-  end(id: string, text = "Closed by the administrator"): boolean {
-    const connection = [...this.#connections].find((candidate) => candidate.id === id);
-    connection?.stop(text);
-    return connection !== undefined;
+  end(id: string): boolean {
+    return this.#connections.end(id);
   }
 
   /** Says BYE to everybody; commands that run are finished first. */
   shutdown(): void {
     this.#stopListening();
-    for (const connection of this.#connections) connection.stop("The server is shutting down");
+    this.#connections.shutdown();
   }
 }

@@ -1,9 +1,8 @@
 /**
  * Driver of ManageSieve connections: sockets, time, accounts and storage around the pure session.
  *
- * One loop per connection pulls events from `protocols/managesieve/session.ts`, carries them out and flushes when input
- * runs out, before TLS and at the end. It reads only when the session asks: that is the backpressure. A login may be given
- * up (UNAUTHENTICATE) and another follow on the same connection.
+ * One loop per connection pulls events from `protocols/managesieve/session.ts` and carries them out (session_io.ts reads
+ * and writes). A login may be given up (UNAUTHENTICATE) and another follow on the same connection.
  */
 import { getLogger, type Logger } from "@logtape/logtape";
 import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
@@ -16,11 +15,12 @@ import type { Credentials } from "../protocols/sasl/exchange.ts";
 import { EXTENSIONS, NOTIFY_METHODS } from "../sieve/extensions.ts";
 import { DEFAULT_RUN_LIMITS } from "../sieve/run.ts";
 import type { Account, Store } from "../storage/store.ts";
-import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
-import type { Deadline, Deadlines } from "./deadline.ts";
+import type { Deadlines } from "./deadline.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
 import { countReply, faults, sessions as sessionsGauge } from "./managesieve/metrics.ts";
 import { perform } from "./managesieve/repository.ts";
+import { type IoTimeouts, SessionIo } from "./session_io.ts";
+import { Sessions } from "./sessions.ts";
 import type { Transport } from "./transport.ts";
 
 export interface ManageSieveServices {
@@ -38,20 +38,12 @@ export interface ManageSieveServices {
   readonly offence?: (address: string, offence: "protocol") => void;
 }
 
-export interface ManageSieveTimeouts {
-  /** From the connection to the login, in all. */
-  readonly beforeLoginMs: number;
-  /** Without a command; RFC 5804 1.2 asks for 30 minutes at least. */
-  readonly idleMs: number;
-  /** For a client that does not read. */
-  readonly stallMs: number;
-}
-
 export interface ManageSieveServerOptions {
   /** Passwords are taken without TLS (loopback in local mode). */
   readonly plainLoginAllowed: boolean;
   readonly limits: ManageSieveLimits;
-  readonly timeouts: ManageSieveTimeouts;
+  /** RFC 5804 1.2 asks for 30 minutes at least without a command. */
+  readonly timeouts: IoTimeouts;
   /** Refused logins before the end. */
   readonly loginFailures: number;
 }
@@ -77,7 +69,7 @@ export interface ManageSieveSessionInfo {
 export class ManageSieveServer {
   readonly #services: ManageSieveServices;
   readonly #options: ManageSieveServerOptions;
-  readonly #connections: Set<Connection>;
+  readonly #connections: Sessions<ManageSieveSessionInfo, Connection>;
   readonly #stopListening: () => void;
 
   constructor(
@@ -86,7 +78,7 @@ export class ManageSieveServer {
   ) {
     this.#services = services;
     this.#options = options;
-    this.#connections = new Set();
+    this.#connections = new Sessions(sessionsGauge);
     this.#stopListening = services.store.onChange((change) => {
       if (change.kind !== "directory") return;
       for (const connection of this.#connections) connection.checkAccount(change.accountId);
@@ -94,39 +86,23 @@ export class ManageSieveServer {
   }
 
   /** Runs one connection to its end; never rejects. `options` may differ per listener. */
-  async serve(transport: Transport, options: Partial<ManageSieveServerOptions> = {}): Promise<void> {
-    const connection = new Connection(transport, this.#services, { ...this.#options, ...options });
-    this.#connections.add(connection);
-    sessionsGauge.inc();
-    try {
-      await connection.run();
-    } finally {
-      this.#connections.delete(connection);
-      sessionsGauge.dec();
-    }
+  serve(transport: Transport, options: Partial<ManageSieveServerOptions> = {}): Promise<void> {
+    return this.#connections.run(new Connection(transport, this.#services, { ...this.#options, ...options }));
   }
 
   sessions(): ManageSieveSessionInfo[] {
-    return [...this.#connections].map((connection) => connection.info());
+    return this.#connections.list();
   }
 
-  /** Ends a session by id (administration); false when there is none. */
-  end(id: string, text = "Closed by the administrator"): boolean {
-    const connection = [...this.#connections].find((candidate) => candidate.id === id);
-    connection?.stop(text);
-    return connection !== undefined;
+  end(id: string): boolean {
+    return this.#connections.end(id);
   }
 
   /** Ends every session; commands that run are finished first. */
   shutdown(): void {
     this.#stopListening();
-    for (const connection of this.#connections) connection.stop("The server is shutting down");
+    this.#connections.shutdown();
   }
-}
-
-/** The other side is gone: nothing to answer, nothing to report. */
-class PeerGone extends Error {
-  override readonly name = "PeerGone";
 }
 
 class Connection {
@@ -137,13 +113,9 @@ class Connection {
   readonly #options: ManageSieveServerOptions;
   readonly #log: Logger;
   readonly #since: number;
-  readonly #deadline: Deadline;
-  readonly #buffer: Uint8Array<ArrayBuffer>;
-  #transport: Transport;
+  readonly #io: SessionIo;
   #account: Account | null;
   #failures: number;
-  #stopText: string | null;
-  #reading: boolean;
 
   constructor(transport: Transport, services: ManageSieveServices, options: ManageSieveServerOptions) {
     this.id = services.newId();
@@ -152,15 +124,11 @@ class Connection {
       session: this.id,
       address: transport.peer.address,
     });
-    this.#transport = transport;
     this.#services = services;
     this.#options = options;
     this.#since = services.now();
-    this.#buffer = new Uint8Array(IDLE_OCTETS);
     this.#account = null;
     this.#failures = 0;
-    this.#stopText = null;
-    this.#reading = false;
     this.#session = new ManageSieveSession({
       out: this.#out,
       implementation: services.implementation,
@@ -170,23 +138,30 @@ class Connection {
       tlsActive: transport.tls !== null,
       startTlsAvailable: transport.canStartTls,
       plainLoginAllowed: options.plainLoginAllowed,
-      mechanisms: services.mechanisms(() => this.#transport.tls),
+      mechanisms: services.mechanisms(() => this.#io.transport.tls),
       limits: options.limits,
       onReply: (verb, reply) => {
         countReply(verb, reply);
         // BYE is only said to clients that went too far, and at the end of the server.
-        if (reply === "BYE" && this.#account === null && this.#stopText === null) {
-          services.offence?.(this.#transport.peer.address, "protocol");
+        if (reply === "BYE" && this.#account === null && !this.#io.stopped) {
+          services.offence?.(transport.peer.address, "protocol");
         }
       },
     });
-    this.#deadline = services.deadlines.add(options.timeouts.beforeLoginMs, () => this.#expired());
+    this.#io = new SessionIo(this.#session, transport, {
+      out: this.#out,
+      log: this.#log,
+      deadlines: services.deadlines,
+      timeouts: options.timeouts,
+      faults,
+      goodbyeAfterIdle: true,
+    });
   }
 
   info(): ManageSieveSessionInfo {
     return {
       id: this.id,
-      address: this.#transport.peer.address,
+      address: this.#io.transport.peer.address,
       since: this.#since,
       tls: this.#session.tlsActive,
       account: this.#account?.address ?? null,
@@ -194,10 +169,8 @@ class Connection {
     };
   }
 
-  /** Ends the session at the next place between two commands. */
   stop(text: string): void {
-    this.#stopText ??= text;
-    if (this.#reading) this.#leaveRead();
+    this.#io.stop(text);
   }
 
   /** An account was changed: a login that is no longer allowed ends. */
@@ -209,18 +182,8 @@ class Connection {
     }
   }
 
-  async run(): Promise<void> {
-    this.#log.debug("session opened", { tls: this.#session.tlsActive });
-    try {
-      this.#session.greet();
-      await this.#loop();
-    } catch (error) {
-      await this.#failed(error);
-    } finally {
-      this.#deadline.cancel();
-      this.#transport.close();
-      this.#log.debug("session closed");
-    }
+  run(): Promise<void> {
+    return this.#io.run(() => this.#loop());
   }
 
   async #loop(): Promise<void> {
@@ -229,17 +192,17 @@ class Connection {
       const event = session.next();
       switch (event.kind) {
         case "need-input":
-          if (!await this.#read()) return;
+          if (!await this.#io.read()) return;
           break;
         case "credentials":
           await this.#login(event.credentials);
           break;
         case "unauthenticate":
           this.#account = null;
-          this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
+          this.#io.loggedOut();
           break;
         case "starttls":
-          await this.#startTls();
+          await this.#io.startTls();
           break;
         case "script":
           await perform(session, {
@@ -249,22 +212,22 @@ class Connection {
           }, event.command);
           break;
         case "close":
-          await this.#flush();
+          await this.#io.flush();
           return;
         default:
           return event satisfies never;
       }
-      if (this.#out.pending > HIGH_WATER_OCTETS) await this.#flush();
+      if (this.#out.pending > HIGH_WATER_OCTETS) await this.#io.flush();
     }
   }
 
   async #login(credentials: Credentials): Promise<void> {
     const session = this.#session;
-    const outcome = await this.#services.login(credentials, this.#transport.peer, this.#transport.tls);
+    const outcome = await this.#services.login(credentials, this.#io.transport.peer, this.#io.transport.tls);
     switch (outcome.kind) {
       case "ok":
         this.#account = outcome.account;
-        this.#deadline.extend(this.#options.timeouts.idleMs);
+        this.#io.loggedIn();
         this.#log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
         return session.loggedIn(outcome.account.address);
       case "wrong":
@@ -278,78 +241,5 @@ class Connection {
       default:
         return outcome satisfies never;
     }
-  }
-
-  async #startTls(): Promise<void> {
-    await this.#flush();
-    this.#session.dropInput();
-    try {
-      this.#transport = await this.#transport.startTls();
-    } catch (error) {
-      throw new PeerGone("the TLS handshake failed", { cause: error });
-    }
-    this.#session.tlsStarted();
-  }
-
-  /** Flushes and reads; false when the connection is over. */
-  async #read(): Promise<boolean> {
-    const session = this.#session;
-    await this.#flush();
-    if (this.#stopText !== null) {
-      session.end(this.#stopText);
-      return true;
-    }
-    if (this.#account !== null) this.#deadline.extend(this.#options.timeouts.idleMs);
-    this.#reading = true;
-    let count: number | null;
-    try {
-      count = await this.#transport.read(this.#buffer);
-    } catch (error) {
-      if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
-      count = null;
-    }
-    this.#reading = false;
-    if (count === null) return false;
-    session.feed(this.#buffer.subarray(0, count));
-    return true;
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#out.pending === 0) return;
-    const bytes = this.#out.take();
-    try {
-      if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
-      await this.#transport.write(bytes);
-    } catch (error) {
-      throw new PeerGone("writing failed", { cause: error });
-    }
-  }
-
-  #expired(): void {
-    this.#log.info(this.#reading ? "session idle too long" : "session stalled", {
-      command: this.#session.verb,
-    });
-    this.#stopText ??= "Too long without a command";
-    if (this.#reading) this.#leaveRead();
-    else this.#transport.close();
-  }
-
-  /** Tells a client we are only waiting for; closing ends the read. */
-  #leaveRead(): void {
-    if (this.#stopText !== null) this.#session.end(this.#stopText);
-    this.#flush().catch((error) => this.#log.debug("the end was not heard", { error })).finally(() =>
-      this.#transport.close()
-    );
-  }
-
-  async #failed(error: unknown): Promise<void> {
-    if (error instanceof PeerGone) {
-      this.#log.debug("connection lost", { error });
-      return;
-    }
-    faults.inc();
-    this.#log.error("session failed", { error, command: this.#session.verb });
-    this.#session.end("The server has a fault");
-    await this.#flush().catch((late) => this.#log.debug("the end was not heard", { error: late }));
   }
 }

@@ -1,9 +1,8 @@
 /**
  * Driver of POP3 connections: sockets, time, accounts, locks and storage around the pure session.
  *
- * One loop per connection pulls events from `protocols/pop3/session.ts`, carries them out and flushes when input runs
- * out, before TLS, at the end, and above the high-water mark. It reads only when the session asks: that is the
- * backpressure. A login holds the lock of its maildrop until the connection ends, however it ends (a dead peer by TCP
+ * One loop per connection pulls events from `protocols/pop3/session.ts` and carries them out (session_io.ts reads and
+ * writes). A login holds the lock of its maildrop until the connection ends, however it ends (a dead peer by TCP
  * keepalive, listen_options.ts). POP3 sees INBOX as it was at login; messages that IMAP expunges meanwhile stay
  * readable (held_messages.ts). Marked messages are removed by QUIT, durably before its +OK, and by nothing else.
  */
@@ -13,13 +12,14 @@ import { Maildrop } from "../protocols/pop3/maildrop.ts";
 import { DEFAULT_POP3_LIMITS, type Pop3Limits, Pop3Session } from "../protocols/pop3/session.ts";
 import type { Credentials } from "../protocols/sasl/exchange.ts";
 import { type Account, type Mailbox, StorageError, type Store } from "../storage/store.ts";
-import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
-import type { Deadline, Deadlines } from "./deadline.ts";
+import type { Deadlines } from "./deadline.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
 import type { MaildropLocks } from "./maildrop_locks.ts";
 import { HeldMessages, type Readable } from "./pop3/held_messages.ts";
 import { countLimit, countReply, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
 import { retrieve, type RetrieveContext, top } from "./pop3/retrieve.ts";
+import { type IoTimeouts, SessionIo } from "./session_io.ts";
+import { Sessions } from "./sessions.ts";
 import type { Transport } from "./transport.ts";
 
 export interface Pop3Services {
@@ -37,13 +37,8 @@ export interface Pop3Services {
   readonly offence?: (address: string, offence: "protocol") => void;
 }
 
-export interface Pop3Timeouts {
-  /** From the connection to the login, in all. */
-  readonly beforeLoginMs: number;
-  /** Without a command. RFC 1939 3 asks for 10 minutes at least. */
-  readonly idleMs: number;
-  /** For a client that does not read. */
-  readonly stallMs: number;
+/** RFC 1939 3 asks for 10 minutes at least without a command. */
+export interface Pop3Timeouts extends IoTimeouts {
   /** How long a login waits for the session that holds the maildrop. */
   readonly lockMs: number;
 }
@@ -88,7 +83,7 @@ export interface Pop3SessionInfo {
 export class Pop3Server {
   #services: Pop3Services;
   #options: Pop3Options;
-  #connections = new Set<Connection>();
+  #connections = new Sessions<Pop3SessionInfo, Connection>(sessionsGauge);
   #stopListening: () => void;
 
   constructor(services: Pop3Services, options: Pop3Options = DEFAULT_POP3_OPTIONS) {
@@ -105,39 +100,23 @@ export class Pop3Server {
   }
 
   /** Runs one connection to its end; never rejects. `options` may differ per listener. */
-  async serve(transport: Transport, options: Partial<Pop3Options> = {}): Promise<void> {
-    const connection = new Connection(transport, this.#services, { ...this.#options, ...options });
-    this.#connections.add(connection);
-    sessionsGauge.inc();
-    try {
-      await connection.run();
-    } finally {
-      this.#connections.delete(connection);
-      sessionsGauge.dec();
-    }
+  serve(transport: Transport, options: Partial<Pop3Options> = {}): Promise<void> {
+    return this.#connections.run(new Connection(transport, this.#services, { ...this.#options, ...options }));
   }
 
   sessions(): Pop3SessionInfo[] {
-    return [...this.#connections].map((connection) => connection.info());
+    return this.#connections.list();
   }
 
-  /** Ends a session by id (administration); false when there is none. */
-  end(id: string, text = "Closed by the administrator"): boolean {
-    const connection = [...this.#connections].find((candidate) => candidate.id === id);
-    connection?.stop(text);
-    return connection !== undefined;
+  end(id: string): boolean {
+    return this.#connections.end(id);
   }
 
   /** Ends every session; commands that run are finished first. */
   shutdown(): void {
     this.#stopListening();
-    for (const connection of this.#connections) connection.stop("The server is shutting down");
+    this.#connections.shutdown();
   }
-}
-
-/** The other side is gone: nothing to answer, nothing to report. */
-class PeerGone extends Error {
-  override readonly name = "PeerGone";
 }
 
 /** What a login has opened. */
@@ -158,18 +137,14 @@ class Connection implements RetrieveContext {
   readonly blobs: Store["blobs"];
 
   #session: Pop3Session;
-  #transport: Transport;
+  #io: SessionIo;
   #services: Pop3Services;
   #options: Pop3Options;
   #log: Logger;
   #since: number;
-  #deadline: Deadline;
-  #buffer = new Uint8Array(IDLE_OCTETS);
   #opened: Opened | null = null;
   #failures = 0;
-  #stopText: string | null = null;
   #stopped = new AbortController();
-  #reading = false;
   #turn = 0;
 
   constructor(transport: Transport, services: Pop3Services, options: Pop3Options) {
@@ -182,7 +157,7 @@ class Connection implements RetrieveContext {
       tlsActive: transport.tls !== null,
       startTlsAvailable: transport.canStartTls,
       plainLoginAllowed: options.plainLoginAllowed,
-      mechanisms: services.mechanisms(() => this.#transport.tls),
+      mechanisms: services.mechanisms(() => this.#io.transport.tls),
       limits: options.limits,
       onReply: countReply,
       onLimit: (limit) => {
@@ -191,11 +166,18 @@ class Connection implements RetrieveContext {
         if (this.#opened === null) services.offence?.(transport.peer.address, "protocol");
       },
     });
-    this.#transport = transport;
     this.#services = services;
     this.#options = options;
     this.#since = services.now();
-    this.#deadline = services.deadlines.add(options.timeouts.beforeLoginMs, () => this.#expired());
+    this.#io = new SessionIo(this.#session, transport, {
+      out: this.out,
+      log: this.#log,
+      deadlines: services.deadlines,
+      timeouts: options.timeouts,
+      faults,
+      onStop: () => this.#stopped.abort(),
+      goodbyeAfterIdle: false, // RFC 1939 3
+    });
   }
 
   get utf8(): boolean {
@@ -205,7 +187,7 @@ class Connection implements RetrieveContext {
   info(): Pop3SessionInfo {
     return {
       id: this.id,
-      address: this.#transport.peer.address,
+      address: this.#io.transport.peer.address,
       since: this.#since,
       tls: this.#session.tlsActive,
       account: this.#opened?.account.address ?? null,
@@ -213,11 +195,8 @@ class Connection implements RetrieveContext {
     };
   }
 
-  /** Ends the session at the next place between two commands. */
   stop(text: string): void {
-    this.#stopText ??= text;
-    this.#stopped.abort();
-    if (this.#reading) this.#leaveRead();
+    this.#io.stop(text);
   }
 
   /** An account was changed: a login that is no longer allowed ends. */
@@ -247,7 +226,7 @@ class Connection implements RetrieveContext {
 
   async drain(): Promise<void> {
     if (this.out.pending > HIGH_WATER_OCTETS) {
-      await this.#flush();
+      await this.#io.flush();
       this.#turn = performance.now();
     } else if (performance.now() - this.#turn > MAX_TURN_MS) {
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -256,18 +235,9 @@ class Connection implements RetrieveContext {
   }
 
   async run(): Promise<void> {
-    this.#log.debug("session opened", { tls: this.#session.tlsActive });
-    try {
-      this.#session.greet();
-      await this.#loop();
-    } catch (error) {
-      await this.#failed(error);
-    } finally {
-      this.#deadline.cancel();
-      this.#close();
-      this.#transport.close();
-      this.#log.debug("session closed");
-    }
+    const retrieving = () => this.#session.verb === "RETR" || this.#session.verb === "TOP";
+    await this.#io.run(() => this.#loop(), retrieving);
+    this.#close();
   }
 
   async #loop(): Promise<void> {
@@ -277,7 +247,8 @@ class Connection implements RetrieveContext {
       const event = session.next();
       switch (event.kind) {
         case "need-input":
-          if (!await this.#read()) return;
+          if (!await this.#io.read()) return;
+          this.#turn = performance.now();
           break;
         case "drain":
           await this.drain();
@@ -291,18 +262,18 @@ class Connection implements RetrieveContext {
           await this.#login(event.credentials);
           break;
         case "starttls":
-          await this.#startTls();
+          await this.#io.startTls();
           break;
         case "update":
           await this.#update();
           break;
         case "close":
-          await this.#flush();
+          await this.#io.flush();
           return;
         default:
           return event satisfies never;
       }
-      if (this.out.pending > HIGH_WATER_OCTETS) await this.#flush();
+      if (this.out.pending > HIGH_WATER_OCTETS) await this.#io.flush();
     }
   }
 
@@ -346,7 +317,7 @@ class Connection implements RetrieveContext {
   }
 
   async #login(credentials: Credentials): Promise<void> {
-    const outcome = await this.#services.login(credentials, this.#transport.peer, this.#transport.tls);
+    const outcome = await this.#services.login(credentials, this.#io.transport.peer, this.#io.transport.tls);
     switch (outcome.kind) {
       case "ok":
         return await this.#open(outcome.account, credentials.mechanism);
@@ -384,7 +355,7 @@ class Connection implements RetrieveContext {
     const held = new HeldMessages(store.blobs);
     this.#opened = { account, mailbox, maildrop, held, unlock };
     await held.load(store, maildrop, { mailboxId: mailbox.id, limit: this.#options.maildropMessages });
-    this.#deadline.extend(this.#options.timeouts.idleMs);
+    this.#io.loggedIn();
     this.#log.info("logged in", { account: account.address, mechanism, messages: maildrop.count });
     this.#session.loggedIn(maildrop);
   }
@@ -416,84 +387,5 @@ class Connection implements RetrieveContext {
     this.#opened = null;
     opened?.held.release();
     opened?.unlock();
-  }
-
-  async #startTls(): Promise<void> {
-    await this.#flush();
-    this.#session.dropInput();
-    try {
-      this.#transport = await this.#transport.startTls();
-    } catch (error) {
-      throw new PeerGone("the TLS handshake failed", { cause: error });
-    }
-    this.#session.tlsStarted();
-  }
-
-  /** Flushes and reads; false when the connection is over. */
-  async #read(): Promise<boolean> {
-    const session = this.#session;
-    await this.#flush();
-    if (this.#stopText !== null) {
-      session.end(this.#stopText);
-      return true;
-    }
-    if (this.#opened !== null) this.#deadline.extend(this.#options.timeouts.idleMs);
-    this.#reading = true;
-    let count: number | null;
-    try {
-      count = await this.#transport.read(this.#buffer);
-    } catch (error) {
-      if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
-      count = null;
-    }
-    this.#reading = false;
-    if (count === null) return false;
-    this.#turn = performance.now();
-    session.feed(this.#buffer.subarray(0, count));
-    return true;
-  }
-
-  async #flush(): Promise<void> {
-    if (this.out.pending === 0) return;
-    const bytes = this.out.take();
-    try {
-      if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
-      await this.#transport.write(bytes);
-      this.out.give(bytes);
-    } catch (error) {
-      throw new PeerGone("writing failed", { cause: error });
-    }
-  }
-
-  /** Nothing is said to a client that was idle too long (RFC 1939 3), and nothing removed. */
-  #expired(): void {
-    this.#log.info(this.#reading ? "session idle too long" : "session stalled", {
-      command: this.#session.verb,
-    });
-    this.#stopText ??= "Too long without a command";
-    this.#stopped.abort();
-    this.#transport.close();
-  }
-
-  /** Tells a client we are only waiting for; closing ends the read. */
-  #leaveRead(): void {
-    if (this.#stopText !== null) this.#session.end(this.#stopText);
-    this.#flush().catch((error) => this.#log.debug("the end was not heard", { error })).finally(() =>
-      this.#transport.close()
-    );
-  }
-
-  async #failed(error: unknown): Promise<void> {
-    if (error instanceof PeerGone) {
-      this.#log.debug("connection lost", { error });
-      return;
-    }
-    faults.inc();
-    this.#log.error("session failed", { error, command: this.#session.verb });
-    // A response that was cut in the middle has to end in nothing: words would be taken for a part of the message.
-    const { verb } = this.#session;
-    if (verb === "RETR" || verb === "TOP") return;
-    this.#session.end("The server has a fault");
-    await this.#flush().catch((late) => this.#log.debug("the end was not heard", { error: late }));
   }
 }

@@ -14,6 +14,7 @@ import type { Credentials } from "../../protocols/sasl/exchange.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import { type Account, StorageError, type Store } from "../../storage/store.ts";
 import { BUSY_OCTETS, busyBuffers, IDLE_OCTETS } from "../buffers.ts";
+import { PeerGone } from "../session_io.ts";
 import { CompressedTransport } from "../compressed_transport.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Transport } from "../transport.ts";
@@ -43,11 +44,6 @@ export interface ImapSessionInfo {
   readonly mailbox: string | null;
   readonly command: string;
   readonly idling: boolean;
-}
-
-/** The other side is gone: nothing to answer, nothing to report. */
-class PeerGone extends Error {
-  override readonly name = "PeerGone";
 }
 
 export class Connection implements ImapContext {
