@@ -7,7 +7,7 @@
  * Mail from port 25 is stored octet for octet behind the trace fields. Hot: bench/micro/inbound_bench.ts.
  */
 import { getLogger } from "@logtape/logtape";
-import { latin1 } from "../bytes/decode.ts";
+import { encode, isAscii, latin1 } from "../bytes/decode.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import type { MailParameters, RcptParameters } from "../protocols/smtp/parameters.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
@@ -43,6 +43,7 @@ import { reencodeBinaryParts } from "./binary_parts.ts";
 import { dmarcObservation } from "./dmarc_observation.ts";
 import { noticeOperation } from "./dsn.ts";
 import { dsnDuty } from "./dsn_request.ts";
+import { changedEnvelope } from "./envelope_changes.ts";
 import { errorReply, faultReply } from "./faults.ts";
 import { Filing, type FilingFacts } from "./filing.ts";
 import { bodyDigest, hasEightBitFrom, writeWithFields } from "./front_fields.ts";
@@ -197,8 +198,8 @@ function settingOf(options: InboundOptions, config: InboundConfig): Setting {
   return { options, config, resolver, post, quotaNotices: new QuotaNotices(post, hostname) };
 }
 
-/** A recipient as LMTP gave it, and what is said to it behind the data; null: what the message is told. */
-interface LmtpRecipient {
+/** A recipient as the client gave it, and what LMTP says to it behind the data; null: what the message is told. */
+interface NamedRecipient {
   readonly path: Path;
   readonly parameters: RcptParameters;
   refusal: Reply | null;
@@ -225,9 +226,8 @@ class InboundTransaction implements Transaction {
   #rcptFacts: RcptFacts;
   #filing: Filing;
   #recipients: number;
-  #firstRecipient: Path | null;
-  /** LMTP: each has a reply of its own. */
-  #lmtpRecipients: LmtpRecipient[] | null;
+  /** Those that were taken; with LMTP each has a reply of its own. */
+  #named: NamedRecipient[];
   #spool: Spool | null;
   #facts: FactsBuilder | null;
   /** Octets of the message as the client sent them. */
@@ -271,8 +271,7 @@ class InboundTransaction implements Transaction {
     };
     this.#filing = new Filing({ held: this.#holdUntil !== null });
     this.#recipients = 0;
-    this.#firstRecipient = null;
-    this.#lmtpRecipients = client.service === "lmtp" ? [] : null;
+    this.#named = [];
     this.#spool = null;
     this.#facts = null;
     this.#octets = 0;
@@ -344,8 +343,7 @@ class InboundTransaction implements Transaction {
       first?.kind === "mailbox" ? first.captured ? "captured" : "local" : first?.kind ?? "local",
     );
     this.#recipients++;
-    this.#firstRecipient ??= path;
-    this.#lmtpRecipients?.push({ path, parameters, refusal: null });
+    this.#named.push({ path, parameters, refusal: null });
     return RECIPIENT_OK;
   }
 
@@ -370,7 +368,7 @@ class InboundTransaction implements Transaction {
    * LMTP: asks for each recipient again, now that size and header are known, and leaves out what has no room, leads round
    * in a circle, or has gone meanwhile (RFC 2033 4.2). What the first is refused with when nobody is left, else null.
    */
-  #settleRecipients(recipients: readonly LmtpRecipient[], { deliveredTo }: MessageFacts): Reply | null {
+  #settleRecipients(recipients: readonly NamedRecipient[], { deliveredTo }: MessageFacts): Reply | null {
     this.#filing = new Filing({ held: this.#holdUntil !== null });
     this.#reports = [];
     const facts = { ...this.#rcptFacts, octets: this.#octets };
@@ -409,7 +407,7 @@ class InboundTransaction implements Transaction {
       hostname: options.hostname,
       traceId: this.traceId,
       smtputf8: this.#smtputf8,
-      recipient: this.#recipients === 1 ? this.#firstRecipient : null,
+      recipient: this.#recipients === 1 ? this.#named[0]!.path : null,
       receivedAt: options.clock(),
     });
     const { account } = this.#client;
@@ -464,7 +462,7 @@ class InboundTransaction implements Transaction {
 
   async finishEach(): Promise<readonly Reply[]> {
     const answer = await this.finish();
-    return (this.#lmtpRecipients ?? []).map(({ refusal }) => refusal ?? answer);
+    return this.#named.map(({ refusal }) => refusal ?? answer);
   }
 
   discard(refusal?: Reply): void {
@@ -490,8 +488,8 @@ class InboundTransaction implements Transaction {
     if (this.#spool === null || this.#facts === null) return LOCAL_ERROR;
     let message = this.#facts.finish();
     if (message.receivedCount - 1 > MAX_RECEIVED) return MAIL_LOOP;
-    if (this.#lmtpRecipients !== null) {
-      const refusal = this.#settleRecipients(this.#lmtpRecipients, message);
+    if (this.#client.service === "lmtp") {
+      const refusal = this.#settleRecipients(this.#named, message);
       if (refusal !== null) return refusal;
     } else if (this.#filing.loops(message.deliveredTo)) return MAIL_LOOP;
     this.#messageId = message.messageId ?? "";
@@ -507,6 +505,11 @@ class InboundTransaction implements Transaction {
       const { disposition } = this.#screen;
       if (disposition === "discard") return reply(250, "2.6.0", `${this.traceId} Message accepted`);
       message = await this.#mark(this.#spool, message);
+      if (this.#screen.changes.envelope.length > 0) {
+        const changed = await this.#changeEnvelope(message);
+        if ("code" in changed) return changed;
+        message = changed;
+      }
       if (disposition === "quarantine") {
         this.#filing.hold();
         message = await this.#resultsInside(this.#spool, message);
@@ -643,6 +646,59 @@ class InboundTransaction implements Transaction {
       headerOctets: message.headerOctets,
     };
     return await this.#rewrite(spool, (from, to) => applyChanges(from, to, plan));
+  }
+
+  /**
+   * Sender and recipients as milters want them. A recipient they add may be anywhere; one that cannot be reached is told
+   * and left out. When nobody is left the message is taken and forgotten, as they asked.
+   */
+  async #changeEnvelope(message: MessageFacts): Promise<Reply | MessageFacts> {
+    const { options: { store }, resolver } = this.#setting;
+    const recipients = this.#named.filter(({ refusal }) => refusal === null);
+    const changed = changedEnvelope({ sender: this.#sender, recipients }, this.#screen!.changes.envelope);
+    const faults = [...changed.faults];
+    const before = this.#sender;
+    this.#sender = changed.sender;
+    this.#smtputf8 ||= !isAscii(encode(changed.sender));
+    if (changed.wishes !== null) this.#parameters = { ...this.#parameters, ...changed.wishes };
+    this.#filing = new Filing({ held: this.#holdUntil !== null });
+    this.#reports = [];
+    for (const { path, parameters } of changed.kept) {
+      const resolution = resolver.resolve(path, this.#rcptFacts);
+      if (resolution.kind === "refused") return REFUSALS[resolution.reason];
+      if (!this.#enlist(path, { parameters, targets: resolution.targets })) return TOO_MANY_RECIPIENTS;
+    }
+    const facts = { ...this.#rcptFacts, mayRelay: true, octets: this.#octets };
+    for (const { path, parameters } of changed.added) {
+      const resolution = resolver.resolve(path, facts);
+      const fault = resolution.kind === "refused"
+        ? REFUSALS[resolution.reason]
+        : leadsBack(resolution.targets, message.deliveredTo)
+        ? MAIL_LOOP
+        : this.#enlist(path, { parameters, targets: resolution.targets })
+        ? null
+        : TOO_MANY_RECIPIENTS;
+      if (fault !== null) faults.push(`add-recipient: ${formatPath(path)}: ${textOf(fault)}`);
+    }
+    for (const fault of faults) {
+      log.warn("a milter's change of the envelope is left out: {fault}", { trace: this.traceId, fault });
+    }
+    const words = [
+      ...(before === this.#sender ? [] : [`sender <${this.#sender}>`]),
+      ...changed.added.map(({ path }) => `and <${formatPath(path)}>`),
+      ...recipients.filter((one) => !changed.kept.includes(one)).map(({ path }) =>
+        `not <${formatPath(path)}>`
+      ),
+      ...faults.map((fault) => `left out: ${fault}`),
+    ];
+    this.#traced("checked", { reply: `envelope: ${words.join("; ")}`, to: this.#filing.addresses() });
+    if (this.#filing.mailboxes + this.#filing.remote === 0) {
+      return reply(250, "2.6.0", `${this.traceId} Message accepted`);
+    }
+    if (this.#junk) await this.#filing.toJunk(store);
+    if (this.#filing.remote === 0) return message;
+    this.#eightBit ||= await hasEightBitFrom(this.#spool!, 0);
+    return await this.#resultsInside(this.#spool!, message);
   }
 
   async #store(spool: Spool, message: MessageFacts): Promise<Reply> {

@@ -27,6 +27,8 @@ export interface ClientFacts {
   readonly service: "mx" | "submission" | "lmtp";
   /** Null before a login. */
   readonly account: Account | null;
+  /** The SASL mechanism of the login; null or left out without one. */
+  readonly mechanism?: string | null;
   /** In one of `trusted_networks`: may relay, line ends are converted. */
   readonly trusted: boolean;
   /** The checks of this session; null or left out: none. */
@@ -80,8 +82,11 @@ export function viewOf(client: ClientFacts): ClientView {
     port: client.port,
     heloName: client.heloName,
     tls: client.tls !== null,
+    tlsProtocol: client.tls?.protocol ?? null,
+    tlsCipher: client.tls?.cipher ?? null,
     service: client.service,
     login: client.account?.address ?? null,
+    mechanism: client.mechanism ?? null,
     spokeEarly: client.spokeEarly ?? false,
   };
 }

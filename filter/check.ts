@@ -9,9 +9,14 @@ export interface ClientView {
   readonly port: number;
   readonly heloName: string;
   readonly tls: boolean;
+  /** Null in clear, or where the carrier cannot tell. */
+  readonly tlsProtocol: string | null;
+  readonly tlsCipher: string | null;
   readonly service: "mx" | "submission" | "lmtp";
   /** Address of the account, null without a login. */
   readonly login: string | null;
+  /** The SASL mechanism of that login. */
+  readonly mechanism: string | null;
   /** It sent octets before the greeting. */
   readonly spokeEarly: boolean;
 }

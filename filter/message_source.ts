@@ -14,14 +14,21 @@ export type HeaderChange =
   /** "" removes it. */
   | { readonly kind: "change"; readonly index: number; readonly name: string; readonly value: string };
 
-/** Header fields of one message that may be changed, so that a reply of any length stays bounded. */
+/** One change of the envelope; addresses and ESMTP parameters as a milter sent them, one character for each octet. */
+export type EnvelopeChange =
+  | { readonly kind: "sender" | "add-recipient"; readonly address: string; readonly parameters: string }
+  | { readonly kind: "remove-recipient"; readonly address: string };
+
+/** Changes of each sort that one message may get, so that a reply of any length stays bounded. */
 const MAX_CHANGES = 500;
 
 export class MessageChanges {
   readonly header: HeaderChange[] = [];
+  readonly envelope: EnvelopeChange[] = [];
   /** A new body in pieces; null leaves it. */
   body: Uint8Array[] | null = null;
 
+  /** Header or body. */
   get some(): boolean {
     return this.header.length > 0 || this.body !== null;
   }
@@ -30,6 +37,13 @@ export class MessageChanges {
   add(change: HeaderChange): boolean {
     if (this.header.length >= MAX_CHANGES) return false;
     this.header.push(change);
+    return true;
+  }
+
+  /** The same for sender and recipients. */
+  addToEnvelope(change: EnvelopeChange): boolean {
+    if (this.envelope.length >= MAX_CHANGES) return false;
+    this.envelope.push(change);
     return true;
   }
 }

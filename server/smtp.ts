@@ -190,6 +190,7 @@ class Connection {
   #since: number;
   #deadline: Deadline;
   #account: Account | null = null;
+  #mechanism: string | null = null;
   /** Whom the connection speaks for; its own end until XCLIENT says otherwise. */
   #peer: PeerFacts;
   #peerHelo: string | null = null;
@@ -476,6 +477,7 @@ class Connection {
       tls: tls === null ? null : { protocol: tls.protocol, cipher: tls.cipher },
       service: this.#options.service,
       account: this.#account,
+      mechanism: this.#account === null ? null : this.#mechanism,
       trusted: this.#trusted,
       screen: this.#screen,
       spokeEarly: this.#spokeEarly,
@@ -531,6 +533,7 @@ class Connection {
     switch (outcome.kind) {
       case "ok":
         this.#account = outcome.account;
+        this.#mechanism = credentials.mechanism;
         this.#facts = null;
         this.#loginEnds = Infinity;
         this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });

@@ -21,7 +21,14 @@ const resolver: Resolver = {
 const store = { directory: { domain: () => null } } as unknown as Store;
 const client = {
   ...{ sessionId: "s", address: "192.0.2.1", port: 1, heloName: "c.example", tls: false },
-  ...{ service: "mx" as const, login: null, spokeEarly: false },
+  ...{
+    service: "mx" as const,
+    login: null,
+    mechanism: null,
+    tlsProtocol: null,
+    tlsCipher: null,
+    spokeEarly: false,
+  },
 };
 
 function cpuNs(): number {

@@ -2,7 +2,7 @@
  * Milters: filters beside the server that speak Sendmail's protocol, version 6 (rspamd, opendkim, clamav-milter).
  *
  * One connection a session, opened with the first step. Milters see every stage, the header and body as the client sent
- * them, and may refuse, discard, quarantine, change the header and replace the body. What one has accepted or lost is
+ * them, and may refuse, discard, quarantine, change the header and the envelope and replace the body. What one has accepted or lost is
  * done with for the message (or the session); other checks go on. Trouble is `on_failure`, and the session's next message
  * gets a new connection.
  */
@@ -11,10 +11,12 @@ import { CR, LF } from "../../bytes/ascii.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import { scanFields } from "../../message/header.ts";
 import { Breaker } from "../breaker.ts";
-import type { Check, CheckFacts, ClientView } from "../check.ts";
+import type { Check, CheckFacts } from "../check.ts";
+import type { MessageChanges } from "../message_source.ts";
 import { failures } from "../metrics.ts";
 import { Conversation, MilterFault, type MilterStream } from "../milter/conversation.ts";
-import { CHUNK_OCTETS, type MilterReply, STEP, strings } from "../milter/packet.ts";
+import { macrosFor, type MacroStep } from "../milter/macros.ts";
+import { CHUNK_OCTETS, type MilterReply, STEP, strings, utf8Strings } from "../milter/packet.ts";
 import { failureVerdict, type OnFailure } from "../outside.ts";
 import { CONTINUE, oneLine, type Stage, STAGES, type Verdict } from "../verdict.ts";
 
@@ -115,11 +117,12 @@ async function stepOf(session: Session, facts: CheckFacts, options: MilterOption
   const conversation = session.conversation!;
   // A connection that was opened late hears what it has missed.
   if (stage !== "connect" && !session.greeted) {
-    const missed = await connectStep(conversation, client, options) ?? null;
-    if (missed !== null && missed.kind !== "continue") return settle(session, missed, "connect");
+    const missed = await connectStep(conversation, facts, options);
+    if (missed.kind !== "continue") return settle(session, missed, "connect");
   }
+  const macros = (step: MacroStep) => tell(conversation, step, { facts, options });
   if (stage === "connect") {
-    const reply = await connectStep(conversation, client, options);
+    const reply = await connectStep(conversation, facts, options);
     session.greeted = true;
     return settle(session, reply, stage);
   }
@@ -127,38 +130,36 @@ async function stepOf(session: Session, facts: CheckFacts, options: MilterOption
   switch (stage) {
     case "ehlo":
       if (!conversation.wants(STEP.NO_HELO)) return CONTINUE;
+      await macros("H");
       return settle(
         session,
-        await conversation.step("H", strings(client.heloName), STEP.NO_REPLY_HELO),
+        await conversation.step("H", utf8Strings(client.heloName), STEP.NO_REPLY_HELO),
         stage,
       );
     case "mail": {
       if (!conversation.wants(STEP.NO_MAIL)) return CONTINUE;
-      await conversation.macros("M", {
-        i: facts.traceId,
-        "{mail_addr}": facts.sender ?? "",
-        ...(client.login !== null && { "{auth_authen}": client.login, "{auth_type}": "PLAIN" }),
-      });
+      await macros("M");
       return settle(
         session,
-        await conversation.step("M", strings(`<${facts.sender ?? ""}>`), STEP.NO_REPLY_MAIL),
+        await conversation.step("M", utf8Strings(`<${facts.sender ?? ""}>`), STEP.NO_REPLY_MAIL),
         stage,
       );
     }
     case "rcpt": {
       if (!conversation.wants(STEP.NO_RCPT)) return CONTINUE;
-      await conversation.macros("R", { "{rcpt_addr}": facts.recipient });
+      await macros("R");
       return settle(
         session,
-        await conversation.step("R", strings(`<${facts.recipient}>`), STEP.NO_REPLY_RCPT),
+        await conversation.step("R", utf8Strings(`<${facts.recipient}>`), STEP.NO_REPLY_RCPT),
         stage,
       );
     }
     case "data":
       if (!conversation.wants(STEP.NO_DATA)) return CONTINUE;
+      await macros("T");
       return settle(session, await conversation.step("T", NOTHING, STEP.NO_REPLY_DATA), stage);
     case "message":
-      return await messageStep(session, facts);
+      return await messageStep(session, facts, macros);
     default:
       return stage satisfies never;
   }
@@ -166,13 +167,23 @@ async function stepOf(session: Session, facts: CheckFacts, options: MilterOption
 
 const NOTHING = new Uint8Array(0);
 
+async function tell(
+  conversation: Conversation,
+  step: MacroStep,
+  { facts, options: { hostname } }: { readonly facts: CheckFacts; readonly options: MilterOptions },
+): Promise<void> {
+  const values = macrosFor(step, conversation.macroLists, { ...facts, hostname });
+  if (values.length > 0) await conversation.macros(step, values);
+}
+
 async function connectStep(
   conversation: Conversation,
-  { address, port }: ClientView,
-  { hostname }: MilterOptions,
+  facts: CheckFacts,
+  options: MilterOptions,
 ): Promise<MilterReply> {
   if (!conversation.wants(STEP.NO_CONNECT)) return { kind: "continue" };
-  await conversation.macros("C", { j: hostname, "{daemon_name}": "veredus", v: "Veredus" });
+  await tell(conversation, "C", { facts, options });
+  const { address, port } = facts.client;
   const family = address.includes(":") ? "6" : "4";
   const name = strings(`[${address}]`);
   const rest = strings(address);
@@ -184,10 +195,13 @@ async function connectStep(
   return await conversation.step("C", data, STEP.NO_REPLY_CONNECT);
 }
 
-async function messageStep(session: Session, facts: CheckFacts): Promise<Verdict> {
+async function messageStep(
+  session: Session,
+  facts: CheckFacts,
+  macros: (step: MacroStep) => Promise<void>,
+): Promise<Verdict> {
   const conversation = session.conversation!;
   const message = facts.message!;
-  await conversation.macros("L", { i: facts.traceId });
   if (conversation.wants(STEP.NO_HEADERS)) {
     const block = await message.read(0, Math.min(message.headerOctets, MAX_HEADER_OCTETS));
     for (const { value, start, end } of scanFields(block, 0, block.length)) {
@@ -198,6 +212,7 @@ async function messageStep(session: Session, facts: CheckFacts): Promise<Verdict
     }
   }
   if (conversation.wants(STEP.NO_EOH)) {
+    await macros("N");
     const reply = await conversation.step("N", NOTHING, STEP.NO_REPLY_EOH);
     if (reply.kind !== "continue") return settle(session, reply, "message");
   }
@@ -210,13 +225,14 @@ async function messageStep(session: Session, facts: CheckFacts): Promise<Verdict
   }
   let quarantine: string | null = null;
   let bodyOctets = 0;
+  await macros("E");
   const last = await conversation.end((reply) => {
     if (reply.kind === "quarantine") quarantine = reply.reason;
     else if (reply.kind === "body") {
       bodyOctets += reply.octets.length;
       if (bodyOctets > message.octets + MAX_BODY_GROWTH) throw new MilterFault("the new body is too large");
       (facts.changes!.body ??= []).push(reply.octets);
-    } else if (!changeHeader(facts, reply)) throw new MilterFault("too many header changes");
+    } else if (!noteChange(facts.changes!, reply)) throw new MilterFault("too many changes");
   });
   session.inMessage = false;
   const verdict = settle(session, last, "message");
@@ -226,14 +242,19 @@ async function messageStep(session: Session, facts: CheckFacts): Promise<Verdict
     : verdict;
 }
 
-function changeHeader({ changes }: CheckFacts, reply: MilterReply): boolean {
+/** False when there are too many already. */
+function noteChange(changes: MessageChanges, reply: MilterReply): boolean {
   switch (reply.kind) {
     case "add-header":
-      return changes!.add({ kind: "add", name: reply.name, value: reply.value });
+      return changes.add({ kind: "add", name: reply.name, value: reply.value });
     case "insert-header":
-      return changes!.add({ kind: "insert", at: reply.index, name: reply.name, value: reply.value });
+      return changes.add({ kind: "insert", at: reply.index, name: reply.name, value: reply.value });
     case "change-header":
-      return changes!.add({ kind: "change", index: reply.index, name: reply.name, value: reply.value });
+      return changes.add({ kind: "change", index: reply.index, name: reply.name, value: reply.value });
+    case "sender":
+    case "add-recipient":
+    case "remove-recipient":
+      return changes.addToEnvelope(reply);
     default:
       return true;
   }

@@ -4,6 +4,7 @@
  * Sockets and time are given. Every wait has the deadline, which `progress` moves on, up to a limit; the replies of one
  * step are limited in number and the new body in size. After trouble the conversation is over.
  */
+import type { MacroLists, MacroStep } from "./macros.ts";
 import {
   ACTIONS,
   ALL_STEPS,
@@ -13,6 +14,7 @@ import {
   parseReply,
   STEP,
   uint32,
+  utf8Strings,
 } from "./packet.ts";
 
 export interface MilterStream {
@@ -35,12 +37,15 @@ export class Conversation {
   #reader: PacketReader;
   #timeoutMs: number;
   #steps: number;
+  /** What it wants to be told instead of the usual. */
+  macroLists: MacroLists;
 
   private constructor(stream: MilterStream, timeoutMs: number) {
     this.#stream = stream;
     this.#reader = new PacketReader();
     this.#timeoutMs = timeoutMs;
     this.#steps = 0;
+    this.macroLists = new Map();
   }
 
   /** Negotiates. Rejects with MilterFault. */
@@ -50,8 +55,9 @@ export class Conversation {
     const reply = await conversation.#reply();
     if (reply.kind !== "options") throw new MilterFault(`${reply.kind} to the negotiation`);
     if (reply.version < 2) throw new MilterFault(`protocol version ${reply.version}`);
-    // Some (rspamd) name every action they know, whatever was offered: what they then do is looked at.
+    // Some (rspamd) name every action they know, whatever was offered.
     conversation.#steps = reply.steps & ALL_STEPS;
+    conversation.macroLists = reply.macros;
     return conversation;
   }
 
@@ -61,10 +67,12 @@ export class Conversation {
   }
 
   /** Macros for the step that follows. */
-  async macros(step: string, values: Readonly<Record<string, string>>): Promise<void> {
-    const pairs = Object.entries(values).map(([name, value]) => `${name}\0${value.replaceAll("\0", "")}\0`)
-      .join("");
-    await this.#write("D", Uint8Array.from(step + pairs, (character) => character.charCodeAt(0) & 0xff));
+  async macros(step: MacroStep, values: readonly (readonly [string, string])[]): Promise<void> {
+    const pairs = utf8Strings(...values.flat());
+    const data = new Uint8Array(1 + pairs.length);
+    data[0] = step.charCodeAt(0);
+    data.set(pairs, 1);
+    await this.#write("D", data);
   }
 
   /** Sends a step; its answer, or "continue" where the milter does not answer. */
@@ -89,10 +97,11 @@ export class Conversation {
         case "change-header":
         case "body":
         case "quarantine":
+        case "sender":
+        case "add-recipient":
+        case "remove-recipient":
           change(reply);
           break;
-        case "envelope":
-          throw new MilterFault("it changes sender or recipients, which was not offered");
         case "options":
         case "skip":
           throw new MilterFault(`${reply.kind} at the end of the message`);

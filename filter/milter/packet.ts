@@ -4,14 +4,20 @@
  * As libmilter's `mfdef.h` has it. Pure; what the other side sends never throws and never grows beyond
  * {@linkcode MAX_PACKET}.
  */
-import { latin1 } from "../../bytes/decode.ts";
+import { encode, latin1 } from "../../bytes/decode.ts";
+import { MACRO_STEPS, type MacroLists, type MacroStep } from "./macros.ts";
 
 /** A body chunk of ours; replies may be a little larger. */
 export const CHUNK_OCTETS = 65_535;
 export const MAX_PACKET = 1024 * 1024;
 
-/** What we let milters do: add and change header fields, replace the body, quarantine. */
-export const ACTIONS = 0x01 | 0x02 | 0x10 | 0x20;
+/**
+ * What we let milters do: add and change header fields (0x01, 0x10), replace the body (0x02), add and remove recipients
+ * (0x04, 0x80, 0x08), quarantine (0x20), change the sender (0x40); and say which macros they want (0x100).
+ */
+export const ACTIONS = 0x1ff;
+/** Macros that a milter may name for one step, so that what it is told stays bounded. */
+const MAX_MACROS = 100;
 
 /** Steps a milter does not want, and those it does not answer. */
 export const STEP = {
@@ -52,6 +58,11 @@ export function encodePacket(command: string, data: Uint8Array = NOTHING): Uint8
 export function strings(...texts: string[]): Uint8Array<ArrayBuffer> {
   const joined = texts.map((text) => `${text.replaceAll("\0", "")}\0`).join("");
   return Uint8Array.from(joined, (character) => character.charCodeAt(0) & 0xff);
+}
+
+/** The same of texts that are Unicode: as UTF-8. */
+export function utf8Strings(...texts: string[]): Uint8Array<ArrayBuffer> {
+  return encode(texts.map((text) => `${text.replaceAll("\0", "")}\0`).join(""));
 }
 
 export function uint32(...values: number[]): Uint8Array<ArrayBuffer> {
@@ -99,14 +110,21 @@ export class PacketReader {
 export type MilterReply =
   | { readonly kind: "continue" | "accept" | "reject" | "tempfail" | "discard" | "progress" | "skip" }
   | { readonly kind: "reply"; readonly code: number; readonly enhanced: string; readonly text: string }
-  | { readonly kind: "options"; readonly version: number; readonly actions: number; readonly steps: number }
+  | {
+    readonly kind: "options";
+    readonly version: number;
+    readonly actions: number;
+    readonly steps: number;
+    readonly macros: MacroLists;
+  }
   | { readonly kind: "add-header"; readonly name: string; readonly value: string }
   | { readonly kind: "insert-header"; readonly index: number; readonly name: string; readonly value: string }
   | { readonly kind: "change-header"; readonly index: number; readonly name: string; readonly value: string }
   | { readonly kind: "body"; readonly octets: Uint8Array }
   | { readonly kind: "quarantine"; readonly reason: string }
-  /** Sender or recipients are to be changed: not one of {@linkcode ACTIONS}. */
-  | { readonly kind: "envelope" };
+  /** Addresses and ESMTP parameters as they came, one character for each octet. */
+  | { readonly kind: "sender" | "add-recipient"; readonly address: string; readonly parameters: string }
+  | { readonly kind: "remove-recipient"; readonly address: string };
 
 const PLAIN: Readonly<
   Record<string, "continue" | "accept" | "reject" | "tempfail" | "discard" | "progress" | "skip">
@@ -126,9 +144,13 @@ export function parseReply({ command, data }: Packet): MilterReply | null {
   if (plain !== undefined) return { kind: plain };
   switch (command) {
     case "O":
-      return data.length < 12
-        ? null
-        : { kind: "options", version: word(data, 0), actions: word(data, 4), steps: word(data, 8) };
+      return data.length < 12 ? null : {
+        kind: "options",
+        version: word(data, 0),
+        actions: word(data, 4),
+        steps: word(data, 8),
+        macros: macroLists(data, 12),
+      };
     case "y":
       return replyCode(textOf(data));
     case "h": {
@@ -144,16 +166,36 @@ export function parseReply({ command, data }: Packet): MilterReply | null {
     }
     case "b":
       return { kind: "body", octets: data };
-    case "+":
-    case "2":
-    case "-":
     case "e":
-      return { kind: "envelope" };
+    case "+":
+    case "2": {
+      const [address, parameters] = pair(data, 0);
+      const kind = command === "e" ? "sender" : "add-recipient";
+      return address === "" ? null : { kind, address, parameters: command === "+" ? "" : parameters };
+    }
+    case "-": {
+      const address = textOf(data);
+      return address === "" ? null : { kind: "remove-recipient", address };
+    }
     case "q":
       return { kind: "quarantine", reason: textOf(data) };
     default:
       return null;
   }
+}
+
+/** SMFIF_SETSYMLIST: the number of a step, names with spaces between, NUL; and again. What makes no sense is no list. */
+function macroLists(data: Uint8Array, start: number): MacroLists {
+  const lists = new Map<MacroStep, readonly string[]>();
+  for (let at = start; at + 4 < data.length;) {
+    const step = MACRO_STEPS[word(data, at)];
+    const end = data.indexOf(0, at + 4);
+    if (step === undefined || end < 0) break;
+    const names = latin1(data, at + 4, end).split(/[ ,]+/).filter((name) => name !== "");
+    lists.set(step, names.slice(0, MAX_MACROS));
+    at = end + 1;
+  }
+  return lists;
 }
 
 function replyCode(text: string): MilterReply | null {

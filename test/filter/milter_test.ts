@@ -14,6 +14,9 @@ type Play = (command: string, data: string) => (Uint8Array | null)[];
 
 class Played {
   readonly heard: string[] = [];
+  readonly macros: string[] = [];
+  /** Behind the twelve octets of the negotiation. */
+  options: Uint8Array = new Uint8Array(0);
   #play: Play;
   #steps: number;
   #actions: number;
@@ -41,7 +44,9 @@ class Played {
           if (command !== "D" && command !== "O") {
             this.heard.push(`${command} ${text.replaceAll("\0", "|")}`.trim());
           }
-          if (command === "O") out.push(encodePacket("O", uint32(6, this.#actions, this.#steps)));
+          if (command === "D") this.macros.push(`${text[0]} ${text.slice(1).replaceAll("\0", "|")}`);
+          const offer = uint32(6, this.#actions, this.#steps);
+          if (command === "O") out.push(encodePacket("O", join(offer, this.options)));
           else if (command !== "D") out.push(...this.#play(command, text));
         }
         wake();
@@ -80,7 +85,7 @@ function facts(stage: Stage, into = changes): CheckFacts {
         tls: false,
         service: "mx" as const,
       },
-      ...{ login: null, spokeEarly: false },
+      ...{ login: null, mechanism: null, tlsProtocol: null, tlsCipher: null, spokeEarly: false },
     },
     ...{
       traceId: "t1",
@@ -191,15 +196,71 @@ Deno.test("a milter that is silent, gone or mad is on_failure, and never a fault
   }
 });
 
-Deno.test("a milter may name actions that were not offered, and fails when it takes one", async () => {
-  for (
-    const [reply, action] of [["c", "continue"], ["+", "defer"], ["-", "defer"], ["e", "defer"]] as const
-  ) {
-    const play: Play = (said) => said === "E" ? [say(reply, strings("<x@y.example>")), say("c")] : [say("c")];
-    const one = check(new Played(play, 0, 0x1ff), "defer");
-    await one.run(facts("mail"));
-    assert.equal((await one.run(facts("message"))).action, action, reply);
+Deno.test("sender and recipients are changed, and what makes no sense is a failure", async () => {
+  const play: Play = (said) =>
+    said === "E"
+      ? [
+        say("e", strings("<new@x.example>", "RET=HDRS")),
+        say("+", strings("<c@y.example>")),
+        say("2", strings("d@y.example", "NOTIFY=NEVER")),
+        say("-", strings("<b@y.example>")),
+        say("c"),
+      ]
+      : [say("c")];
+  const one = check(new Played(play, 0, 0x1ff), "defer"), into = new MessageChanges();
+  await one.run(facts("mail"));
+  assert.equal((await one.run(facts("message", into))).action, "continue");
+  assert.deepEqual(into.envelope, [
+    { kind: "sender", address: "<new@x.example>", parameters: "RET=HDRS" },
+    { kind: "add-recipient", address: "<c@y.example>", parameters: "" },
+    { kind: "add-recipient", address: "d@y.example", parameters: "NOTIFY=NEVER" },
+    { kind: "remove-recipient", address: "<b@y.example>" },
+  ]);
+  one.close!();
+  for (const letter of ["e", "+", "2", "-"]) {
+    assert.equal(parseReply({ command: letter, data: strings("") }), null, letter);
+  }
+  const greedy = check(
+    new Played((said) => said === "E" ? Array(600).fill(say("+", strings("a@y.example"))) : [say("c")]),
+    "defer",
+  );
+  await greedy.run(facts("mail"));
+  assert.equal((await greedy.run(facts("message"))).action, "defer");
+  greedy.close!();
+});
+
+Deno.test("macros: the usual ones, and those that the milter names", async () => {
+  const told = async (macros: Uint8Array) => {
+    const played = new Played((command) => command === "A" || command === "Q" ? [] : [say("c")], 0, 0x1ff);
+    played.options = macros;
+    const one = check(played);
+    for (const stage of STAGES) await one.run(facts(stage));
     one.close!();
+    return played.macros;
+  };
+  assert.deepEqual(await told(new Uint8Array(0)), [
+    "C j|mx.example.test|{daemon_name}|mx|v|Veredus|{client_addr}|192.0.2.1|{client_port}|99|",
+    "M i|t1|{mail_addr}|a@x.example|{mail_host}|x.example|",
+    "R i|t1|{rcpt_addr}|b@y.example|{rcpt_host}|y.example|",
+    "T i|t1|",
+    "N i|t1|",
+    "E i|t1|",
+  ]);
+  const list = (step: number, names: string) => join(uint32(step), strings(names));
+  assert.deepEqual(
+    await told(join(list(0, "_"), list(1, "s {nothing}"), list(2, ""), list(6, "{mail_addr} i"))),
+    [
+      "C _|[192.0.2.1]|",
+      "H s|c.example|",
+      "R i|t1|{rcpt_addr}|b@y.example|{rcpt_host}|y.example|",
+      "T i|t1|",
+      "N {mail_addr}|a@x.example|i|t1|",
+      "E i|t1|",
+    ],
+  );
+  // Lists that break off, or of steps there are not, are none.
+  for (const broken of [uint32(0), list(9, "j"), join(uint32(0), Uint8Array.of(0x6a))]) {
+    assert.match((await told(broken))[0]!, /^C j\|/);
   }
 });
 
@@ -210,7 +271,7 @@ Deno.test("random replies: parsed or refused, nothing thrown", () => {
     const reader = new PacketReader();
     const bytes = Uint8Array.from({ length: random(40) }, () => random(256));
     if (random(2) === 0 && bytes.length > 5) {
-      bytes.set([0, 0, 0, random(30) + 1, "crtadpsfyhimbqO+-e".charCodeAt(random(18))]);
+      bytes.set([0, 0, 0, random(30) + 1, "crtadpsfyhimbqO+-e2".charCodeAt(random(19))]);
     }
     for (let at = 0; at < bytes.length;) {
       const size = random(9) + 1;

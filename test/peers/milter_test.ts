@@ -1,4 +1,7 @@
-/** Debian's opendkim and rspamd as milters: they see messages through the whole server, sign, mark, hold and refuse them. */
+/**
+ * Debian's opendkim and rspamd as milters, and one of our own over libmilter (milter_changer.py): they see messages through the
+ * whole server, sign, mark, hold and refuse them, ask for macros and change the envelope.
+ */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
 import { literalText } from "../lib/imap_client.ts";
@@ -7,6 +10,11 @@ import { freePort } from "../lib/ports.ts";
 import { runOk, until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
+/** Nobody listens there: what leaves waits in the queue. */
+const NOWHERE = {
+  ...{ senders: [], recipients: [], host: "127.0.0.1", port: 1 },
+  ...{ tls: "opportunistic" as const, username: "", passwordFile: "" },
+};
 const OPENDKIM = "/usr/sbin/opendkim";
 
 Deno.test("opendkim signs what passes, over one connection a session", async () => {
@@ -148,6 +156,74 @@ Deno.test("rspamd refuses, marks, changes the subject, and quarantines", async (
     await Promise.all([refuses.stop(), holds.stop()]);
     rspamd.kill("SIGTERM");
     await rspamd.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("libmilter: macros on demand, another sender, recipients more and less, quarantine", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "veredus-libmilter-" });
+  const socket = `${folder}/milter.sock`, notes = `${folder}/notes`;
+  const milter = new Deno.Command("/usr/bin/python3", {
+    args: [new URL("milter_changer.py", import.meta.url).pathname, socket, notes],
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  const { filter } = parseConfig(
+    `hostname: mx.example.test\nfilter: { checks: [{ check: milter, at: "unix:${socket}", timeout: 60s, on_failure: defer }] }`,
+    "/veredus.yaml",
+  );
+  const server = await RunningServer.start({
+    threads: 0,
+    config: { filter, relay: [NOWHERE], captureOutbound: "" },
+  });
+  const inbox = async (name: string) => {
+    const reader = await server.imap(name);
+    await reader.ok("SELECT INBOX");
+    const { untagged } = await reader.ok("UID FETCH 1:* (BODY.PEEK[])");
+    await reader.logout();
+    return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
+  };
+  try {
+    await until("the milter listens", async () => {
+      const conn = await Deno.connect({ transport: "unix", path: socket }).catch(() => null);
+      conn?.close();
+      return conn === null ? null : true;
+    }, 60_000);
+    const client = await server.smtp();
+    const message = "From: x@elsewhere.test\r\nTo: alice@example.test\r\nSubject: hello\r\n\r\nbody\r\n";
+    for (const sender of ["x", "drop", "hold"]) {
+      const { code } = await client.send(`${sender}@elsewhere.test`, ["alice@example.test"], message);
+      assert.equal(code, 250, sender);
+    }
+    await client.quit();
+    assert.deepEqual(await inbox("alice"), []);
+    const [changed = "", ...more] = await inbox("bob");
+    assert.deepEqual(more, []);
+    assert.match(changed, /^Return-Path: <other@elsewhere\.test>\r\nDelivered-To: bob@example\.test\r\n/);
+    assert.match(changed, /^X-Changed: yes\r$/m);
+    const store = openStore({ folder: server.server.folder, writer: server.server.writer });
+    const rows = store.queue.list({}, { afterRecipientId: 0, limit: 10 });
+    assert.deepEqual(rows.map(({ recipient, sender }) => [recipient, sender]), [
+      ["far@elsewhere.test", "other@elsewhere.test"],
+      ["alice@example.test", "hold@elsewhere.test"],
+    ]);
+    assert.match(rows[1]!.lastReply, /^quarantine: milter: looks odd/);
+    const far = store.queue.message(rows[0]!.queueId)!;
+    assert.deepEqual([far.ret, far.envelopeId], ["HDRS", "changed"]);
+    await store.close();
+    const told = (await Deno.readTextFile(notes)).trim().split("\n").map((line) => JSON.parse(line));
+    const { i } = told[0].mail;
+    assert.match(i, /^[\w-]{8,}$/);
+    assert.deepEqual(told[0], {
+      connect: { "j": "mx.example.test", "{client_addr}": "127.0.0.1", "v": null },
+      mail: { "i": i, "{mail_addr}": "x@elsewhere.test" },
+      rcpt: { "{rcpt_host}": "example.test", "{rcpt_addr}": null },
+      end: { "i": i, "{nrcpts}": "1" },
+    });
+  } finally {
+    await server.stop();
+    milter.kill("SIGTERM");
+    await milter.status;
     await Deno.remove(folder, { recursive: true });
   }
 });

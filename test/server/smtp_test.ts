@@ -45,6 +45,7 @@ smtpTest("a message goes to the reception and its reply comes back", async (h) =
     tls: null,
     service: "mx",
     account: null,
+    mechanism: null,
     trusted: false,
     screen: null,
     spokeEarly: false,
