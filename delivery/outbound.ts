@@ -4,7 +4,7 @@
  * RFC 5321 5.1 (MX in order of preference, all addresses of a host, never to ourselves), RFC 7505 (null MX), RFC 7435
  * (opportunistic TLS: any certificate; what fails is tried again in clear, at once, and logged). What TLS a host must have
  * says `security/transport_security.ts`. A refusal at greeting or EHLO, and TLS that is not as it must be, move on to the
- * next host; once a host has taken EHLO its answers count. Trouble of DNS is temporary.
+ * next host; 5yz of all of them is final; once a host has taken EHLO its answers count. Trouble of DNS is temporary.
  */
 import { getLogger } from "@logtape/logtape";
 import { lookupAddresses, lookupMx, type Ourselves, type Random, withoutOurselves } from "../dns/mx.ts";
@@ -14,6 +14,7 @@ import type { QueueTls } from "../storage/ops.ts";
 import type { Connector, OutgoingConnection, Timers } from "./connector.ts";
 import {
   type HopFailure,
+  type KeyDerivation,
   OutboundConnection,
   type OutboundTimeouts,
   remoteName,
@@ -37,6 +38,9 @@ export interface OutboundParts {
   readonly smtpPort: number;
   /** Contents of a password file without its line end. */
   readonly readPassword: (file: string) => Promise<string>;
+  readonly deriveKey: KeyDerivation;
+  /** Printable, without comma, never the same twice: SCRAM's. */
+  readonly newNonce: () => string;
   readonly timeouts: OutboundTimeouts;
 }
 
@@ -55,7 +59,7 @@ export async function openConnection(
     case "none":
       return { enhanced: route.enhanced, text: route.text, remote: "" };
     case "host":
-      return await openHost({ route, host: route.host, need, mx: null }, parts, { left: MAX_TRIED });
+      return final(await openHost({ route, host: route.host, need, mx: null }, parts, { left: MAX_TRIED }));
     case "mx":
       return await openMx(route.domain, need, parts);
     default:
@@ -82,14 +86,22 @@ async function openMx(
   const security = await parts.security.domain(domain, need);
   const tries = { left: MAX_TRIED };
   let failure: HopFailure = { enhanced: "4.4.1", text: `no host of ${domain} can be reached`, remote: "" };
+  let refused = found.complete;
   for (const host of found.hosts) {
     const mx = { domain: security, mxSecure: found.secure };
     const opened = await openHost({ route, host, need, mx }, parts, tries);
     if (opened instanceof OutboundConnection) return opened;
+    refused &&= opened.refused !== undefined;
     failure = opened;
     if (tries.left <= 0) break;
   }
-  return failure;
+  return final(refused ? failure : { ...failure, refused: undefined });
+}
+
+/** RFC 5321 3.1: who says 5yz before any mail takes none. Final when there is no host that did not. */
+function final(opened: OutboundConnection | HopFailure): OutboundConnection | HopFailure {
+  if (opened instanceof OutboundConnection || opened.refused === undefined) return opened;
+  return { ...opened, enhanced: opened.refused };
 }
 
 /** A host to be tried; `mx` is null for one that the operator names. */
@@ -120,14 +132,16 @@ async function openHost(
     text: `${routeName(route)} cannot be reached`,
     remote: host,
   };
+  let refused = true;
   for (const address of found.addresses) {
     if (tries.left-- <= 0) break;
     const opened = await openAt({ route, host, address, port, plan, question }, parts);
     if (opened instanceof OutboundConnection) return opened;
+    refused &&= opened.refused !== undefined;
     failure = opened;
     log.debug("{host} takes no mail now: {text}", { host, remote: opened.remote, text: opened.text });
   }
-  return failure;
+  return refused ? failure : { ...failure, refused: undefined };
 }
 
 /** A next hop that the operator names: by what stands beside its name. */
@@ -143,11 +157,18 @@ function statedPlan({ host, tls }: HostRoute, need: QueueTls): TlsPlan {
   };
 }
 
+interface MxHosts {
+  readonly hosts: readonly string[];
+  readonly secure: boolean;
+  /** None was left out: not ourselves, and no worse ones than us. */
+  readonly complete: boolean;
+}
+
 /** Hosts by MX, best first; ourselves and worse ones removed. */
 async function mxHosts(
   domain: string,
   parts: OutboundParts,
-): Promise<{ readonly hosts: readonly string[]; readonly secure: boolean } | HopFailure> {
+): Promise<MxHosts | HopFailure> {
   const { resolver, random, ourselves } = parts;
   const result = await lookupMx(resolver, domain, random);
   const failure = (enhanced: string, text: string): HopFailure => ({ enhanced, text, remote: "" });
@@ -164,7 +185,11 @@ async function mxHosts(
       const groups = await withoutOurselves(resolver, result.groups, ourselves);
       return groups.length === 0
         ? failure("5.4.6", `the mail exchange of ${domain} is this server, which is not responsible for it`)
-        : { hosts: groups.flatMap(({ hosts }) => hosts), secure: result.secure };
+        : {
+          hosts: groups.flatMap(({ hosts }) => hosts),
+          secure: result.secure,
+          complete: groups.length === result.groups.length,
+        };
     }
     default:
       return result satisfies never;
@@ -192,7 +217,9 @@ async function openAt(target: Target, parts: OutboundParts): Promise<OutboundCon
     log.error("the password for {host} cannot be read: {error}", { host: route.host, error: error.message });
     return { enhanced: "4.3.5", text: "the password for the next hop cannot be read", remote: route.host };
   }
-  const credentials = route.username === "" ? null : { user: route.username, password };
+  const credentials = route.username === ""
+    ? null
+    : { user: route.username, password, nonce: parts.newNonce() };
   const failed = (problem: TlsProblem) =>
     target.question !== null &&
     parts.security.failed(target.question, { policy: plan.policy, problem, address });
@@ -208,7 +235,7 @@ async function openAt(target: Target, parts: OutboundParts): Promise<OutboundCon
       credentials,
       clearPassword: route.tls === "none",
     });
-    const opened = await OutboundConnection.start(connection, { host, session, io: parts, plan });
+    const opened = await OutboundConnection.start(connection, { host, session, io: parts, plan, password });
     if (opened instanceof OutboundConnection) {
       if (target.question !== null) noteTls(opened, target, parts, starttls !== plan.starttls);
       return opened;

@@ -5,13 +5,10 @@
  * and the look at the certificate. Which host it leads to is found in `delivery/outbound.ts`.
  */
 import { getLogger } from "@logtape/logtape";
-import { HIGH_WATER_OCTETS } from "../bytes/out.ts";
-import {
-  ClientSession,
-  type ClientTransaction,
-  type Stage,
-  type TransactionResult,
-} from "../protocols/smtp/client_session.ts";
+import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
+import type { Stage, TransactionResult } from "../protocols/smtp/client_result.ts";
+import type { ClientSession } from "../protocols/smtp/client_session.ts";
+import type { ClientTransaction } from "../protocols/smtp/client_transaction.ts";
 import { DotStuffer } from "../protocols/smtp/dot_stuff.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
 import type { OutgoingConnection, Timers } from "./connector.ts";
@@ -52,13 +49,24 @@ export const DEFAULT_TIMEOUTS: OutboundTimeouts = {
 export interface ConnectionIo {
   readonly timers: Timers;
   readonly timeouts: OutboundTimeouts;
+  /** PBKDF2 with SHA-256 to 32 octets (SCRAM), off this thread. */
+  readonly deriveKey: KeyDerivation;
 }
+
+export type KeyDerivation = (
+  password: string,
+  work: { readonly salt: Uint8Array; readonly iterations: number },
+) => Promise<Uint8Array>;
 
 /** Why a destination takes no mail now (`enhanced` 4.x.x) or never (5.x.x). */
 export interface HopFailure {
   readonly enhanced: string;
   readonly text: string;
   readonly remote: string;
+  /** The words are the peer's. */
+  readonly fromPeer?: boolean;
+  /** 5yz at greeting or EHLO: where all hosts say so, it is final. Holds the status without our change to 4yz. */
+  readonly refused?: string | undefined;
 }
 
 /** The octets of a message; the whole is read at once only when small. */
@@ -79,6 +87,15 @@ export interface StartFailure {
   readonly broken: boolean;
 }
 
+export interface StartParts {
+  readonly host: string;
+  readonly session: ClientSession;
+  readonly io: ConnectionIo;
+  readonly plan: TlsPlan;
+  /** Of our login there; "" without one. */
+  readonly password: string;
+}
+
 /** An open session with a host, ready for messages. */
 export class OutboundConnection {
   /** Messages sent over it. */
@@ -91,11 +108,10 @@ export class OutboundConnection {
   #io: ConnectionIo;
   #buffer: Uint8Array;
   #closed: boolean;
+  /** The envelope of this one was sent behind the message before. */
+  #begun: ClientTransaction | null;
 
-  private constructor(
-    connection: OutgoingConnection,
-    parts: { host: string; session: ClientSession; io: ConnectionIo },
-  ) {
+  private constructor(connection: OutgoingConnection, parts: StartParts) {
     this.messages = 0;
     this.tlsProblem = null;
     this.host = parts.host;
@@ -104,20 +120,25 @@ export class OutboundConnection {
     this.#io = parts.io;
     this.#buffer = new Uint8Array(READ_OCTETS);
     this.#closed = false;
+    this.#begun = null;
   }
 
   /** From the greeting until it is ready for mail. */
   static async start(
     connection: OutgoingConnection,
-    parts: { host: string; session: ClientSession; io: ConnectionIo; plan: TlsPlan },
+    parts: StartParts,
   ): Promise<OutboundConnection | StartFailure> {
     const { plan } = parts;
     const opened = new OutboundConnection(connection, parts);
-    const failed = (enhanced: string, text: string, more: Partial<StartFailure> = {}): StartFailure => ({
-      failure: { enhanced, text, remote: opened.remote },
+    const failed = (
+      enhanced: string,
+      text: string,
+      more: Omit<Partial<StartFailure>, "failure"> & { failure?: Partial<HopFailure> } = {},
+    ): StartFailure => ({
       problem: null,
       broken: false,
       ...more,
+      failure: { enhanced, text, remote: opened.remote, ...more.failure },
     });
     for (;;) {
       const event = opened.#session.next();
@@ -146,6 +167,9 @@ export class OutboundConnection {
           opened.#session.tlsStarted();
           break;
         }
+        case "derive-key":
+          opened.#session.derived(await parts.io.deriveKey(parts.password, event));
+          break;
         case "starttls-refused":
           log.warn("{remote} refused STARTTLS, mail goes in clear: {reply}", {
             remote: opened.remote,
@@ -157,9 +181,12 @@ export class OutboundConnection {
           const { failure } = event;
           const text = failure.reply === null ? failure.text : replyText(failure.reply);
           const noTls = failure.stage === "starttls" || failure.enhanced === "4.7.4";
-          // Another host may take it and the next attempt may find this one mended: never final.
+          const refused = failure.outcome === "permanent" &&
+            (failure.stage === "greeting" || failure.stage === "hello");
+          // Another host may take it and the next attempt may find this one mended: not final by itself.
           return failed(failure.enhanced.replace(/^5/, "4"), text, {
             problem: noTls ? { result: "starttls-not-supported", text } : null,
+            failure: { fromPeer: failure.reply !== null, ...(refused && { refused: failure.enhanced }) },
           });
         }
         case "closed":
@@ -192,28 +219,41 @@ export class OutboundConnection {
     return this.#session.offersDsn;
   }
 
-  /** False when no further message can go over it. */
+  /** False when no further message can go over it; one whose envelope is sent already is still to be asked for. */
   get usable(): boolean {
-    return !this.#closed && this.#session.ready;
+    return this.#begun !== null || (!this.#closed && this.#session.ready);
   }
 
-  /** Sends one message. Rejects only when the message cannot be read; the connection is closed then. */
-  async send(transaction: ClientTransaction, source: MessageSource): Promise<TransactionResult> {
+  /**
+   * Sends one message. Rejects only when the message cannot be read; the connection is closed then. `following` is asked
+   * for the next one when the message is written: where it can go behind it, `send` of that same transaction goes on with
+   * it. What it gives has to be sent next in any case.
+   */
+  async send(
+    transaction: ClientTransaction,
+    source: MessageSource,
+    following: () => ClientTransaction | null = () => null,
+  ): Promise<TransactionResult> {
     const session = this.#session;
     let result: TransactionResult | null = null;
-    session.send(transaction);
+    if (this.#begun !== transaction) session.send(transaction);
+    this.#begun = null;
     for (;;) {
       const event = session.next();
       switch (event.kind) {
         case "need-input":
           await this.#exchange(event.stage);
           break;
-        case "data":
-          await this.#data(source);
+        case "data": {
+          const written = event.by === "DATA" ? await this.#data(source) : await this.#chunks(source);
+          const next = written && !session.emptyData ? following() : null;
+          if (next !== null && session.sendBehind(next)) this.#begun = next;
           break;
+        }
         case "result":
           result = event.result;
           this.messages++;
+          if (this.#begun !== null) return result;
           break;
         case "ready":
           if (result === null) throw new Error("the session is ready without a result");
@@ -223,6 +263,7 @@ export class OutboundConnection {
           if (result === null) throw new Error("the session ended without a result");
           return result;
         case "starttls":
+        case "derive-key":
         case "starttls-refused":
         case "unusable":
           throw new Error(`${event.kind} in a transaction`);
@@ -263,28 +304,54 @@ export class OutboundConnection {
     }
   }
 
-  async #data(source: MessageSource): Promise<void> {
+  /** False when the connection was lost on the way. */
+  async #data(source: MessageSource): Promise<boolean> {
     const { out } = this.#session;
     const stuffer = new DotStuffer(out);
     const octets = this.#session.emptyData ? 0 : source.octets;
     for (let at = 0; at < octets; at += PIECE_OCTETS) {
-      let piece: Uint8Array;
-      try {
-        piece = await source.read(at, Math.min(octets, at + PIECE_OCTETS));
-      } catch (error) {
-        this.close(); // without the end the peer throws away what it has
-        throw error;
-      }
-      stuffer.push(piece);
-      if (out.pending <= HIGH_WATER_OCTETS) continue;
-      try {
-        await this.#flush();
-      } catch (error) {
-        return this.#lost(error, "data-end");
-      }
+      stuffer.push(await this.#piece(source, at));
+      if (!await this.#flushWhenFull()) return false;
     }
     stuffer.finish();
     this.#session.dataSent();
+    return true;
+  }
+
+  /** RFC 3030: a chunk for each piece, and an empty last one that ends a line where the message did not. */
+  async #chunks(source: MessageSource): Promise<boolean> {
+    const piece = new Out();
+    const lines = new DotStuffer(piece, { dots: false });
+    for (let at = 0; at < source.octets; at += PIECE_OCTETS) {
+      lines.push(await this.#piece(source, at));
+      const last = at + PIECE_OCTETS >= source.octets;
+      if (last) lines.finish();
+      this.#session.chunk(piece.take(), last);
+      if (!await this.#flushWhenFull()) return false;
+    }
+    if (source.octets === 0) this.#session.chunk(new Uint8Array(0), true);
+    this.#session.dataSent();
+    return true;
+  }
+
+  async #piece(source: MessageSource, at: number): Promise<Uint8Array> {
+    try {
+      return await source.read(at, Math.min(source.octets, at + PIECE_OCTETS));
+    } catch (error) {
+      this.close(); // without the end the peer throws away what it has
+      throw error;
+    }
+  }
+
+  async #flushWhenFull(): Promise<boolean> {
+    if (this.#session.out.pending <= HIGH_WATER_OCTETS) return true;
+    try {
+      await this.#flush();
+      return true;
+    } catch (error) {
+      this.#lost(error, "data-end");
+      return false;
+    }
   }
 
   async #flush(): Promise<void> {

@@ -9,7 +9,7 @@
  * connections are injected.
  */
 import { getLogger } from "@logtape/logtape";
-import type { RecipientResult } from "../protocols/smtp/client_session.ts";
+import type { RecipientResult } from "../protocols/smtp/client_result.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
 import type { QueueOutcome, QueueTls } from "../storage/ops.ts";
 import type { DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
@@ -473,12 +473,12 @@ export class QueueRunner {
       this.#putBack(destination, job);
       return null;
     }
-    const { enhanced, text, remote } = opened;
+    const { enhanced, text, remote, fromPeer = false } = opened;
     const verdict: Verdict = {
       outcome: enhanced.startsWith("5") ? "permanent" : "temporary",
       enhanced,
       text,
-      fromPeer: false,
+      fromPeer,
       remote,
     };
     const tookMs = this.#now() - startedAt;

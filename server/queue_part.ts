@@ -27,6 +27,7 @@ import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { callHook, runCommand } from "./agents.ts";
 import type { Config } from "./config/config.ts";
+import { saltedPassword } from "../auth/scram.ts";
 import { STANDARD_PORTS } from "./config/config.ts";
 import { plainAddress } from "./deno_transport.ts";
 import type { HttpsParts } from "./https_client.ts";
@@ -117,6 +118,8 @@ export class QueuePart implements ThreadPart {
         ourselves: ourselves(config, addresses),
         smtpPort: STANDARD_PORTS.smtp,
         readPassword: async (file) => (await Deno.readTextFile(file)).replace(/\r?\n$/, ""),
+        deriveKey: saltedPassword,
+        newNonce: () => crypto.randomUUID(),
         timeouts: DEFAULT_TIMEOUTS,
       },
     });

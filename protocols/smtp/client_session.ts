@@ -1,18 +1,31 @@
 /**
  * The sending side of SMTP and LMTP as a pure machine: greeting to QUIT, any number of messages in between.
  *
- * RFC 5321 3 and 4, PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), DSN (RFC 3461),
- * REQUIRETLS (RFC 8689), STARTTLS (RFC 3207), AUTH PLAIN and LOGIN (RFC 4954), LMTP (RFC 2033: one reply for each recipient behind the data).
- * Commands go into {@linkcode ClientSession.out}; the driver flushes it when an event says so, and reads when asked.
- * Every recipient of a transaction ends with a result of its own: what the peer said to it, or that it said nothing
- * (421, a fault, a lost connection). Octets read in clear are dropped when TLS starts.
+ * RFC 5321 3 and 4, PIPELINING (RFC 2920), STARTTLS (RFC 3207), AUTH (RFC 4954, client_login.ts), CHUNKING (RFC 3030, where the
+ * route asks for it), LMTP (RFC 2033: one reply for each recipient behind the data); what stands in MAIL and RCPT says
+ * client_transaction.ts. Commands go into {@linkcode ClientSession.out}; the driver flushes it when an event says so, and
+ * reads when asked. Every recipient of a transaction ends with a result of its own: what the peer said to it, or that it
+ * said nothing (421, a fault, a lost connection). Octets read in clear are dropped when TLS starts.
  *
- * All states and transitions are here. 8-bit messages go as they are to peers without 8BITMIME: nearly all of them
- * take it, and recoding would break signatures. An address or header that needs SMTPUTF8 is not sent to peers without.
+ * RFC 2920 3.1: the end of a message may be followed at once by the next MAIL. `sendBehind` does that, so that a message costs
+ * one round trip less; its result comes behind that of the message before.
+ *
+ * All states and transitions are here. 8-bit messages go as they are to peers without 8BITMIME unless the driver has
+ * converted them; an address or header that needs SMTPUTF8 is not sent to peers without.
  */
-import { encodeBase64 } from "../../bytes/base64.ts";
-import { encode } from "../../bytes/decode.ts";
 import { Out } from "../../bytes/out.ts";
+import { type Extensions, extensionsOf, NO_EXTENSIONS } from "./client_extensions.ts";
+import { ClientLogin, type Credentials, type LoginStep } from "./client_login.ts";
+import {
+  ours,
+  positive,
+  type RecipientResult,
+  type Stage,
+  theirs,
+  type TransactionResult,
+  withAgain,
+} from "./client_result.ts";
+import { type ClientTransaction, mailCommand, obstacleOf, rcptCommand } from "./client_transaction.ts";
 import {
   DEFAULT_REPLY_LIMITS,
   type RemoteReply,
@@ -21,19 +34,6 @@ import {
   replyText,
 } from "./reply_parser.ts";
 
-/** What the session waits for; the driver has a time-out for each (RFC 5321 4.5.3.2). */
-export type Stage =
-  | "greeting"
-  | "hello"
-  | "starttls"
-  | "auth"
-  | "mail"
-  | "rcpt"
-  | "data-command"
-  | "data-end"
-  | "rset"
-  | "quit";
-
 export interface ClientOptions {
   readonly mode: "smtp" | "lmtp";
   readonly helloName: string;
@@ -41,51 +41,12 @@ export interface ClientOptions {
   readonly starttls: "off" | "offered" | "required";
   /** TLS is active from the start. */
   readonly tlsActive: boolean;
-  readonly credentials: { readonly user: string; readonly password: string } | null;
+  readonly credentials: Credentials | null;
   /** Sends the password in clear, because the operator said `tls: none`. */
   readonly clearPassword: boolean;
+  /** Messages go by BDAT where the peer offers CHUNKING. */
+  readonly chunking?: boolean;
   readonly limits?: ReplyLimits;
-}
-
-export interface ClientRecipient {
-  readonly address: string;
-  /** RFC 3461, as received; sent to peers that offer DSN. "" is none. */
-  readonly notify: string;
-  readonly originalRecipient: string;
-}
-
-/** One message for this peer. */
-export interface ClientTransaction {
-  readonly sender: string;
-  readonly recipients: readonly ClientRecipient[];
-  readonly sizeOctets: number;
-  readonly eightBit: boolean;
-  /** An address or the header is not ASCII. */
-  readonly smtputf8: boolean;
-  readonly ret: "" | "FULL" | "HDRS";
-  readonly envelopeId: string;
-  /** REQUIRETLS: the peer must offer it, under TLS. */
-  readonly requireTls: boolean;
-}
-
-export interface RecipientResult {
-  readonly outcome: "delivered" | "temporary" | "permanent";
-  /** RFC 3463. */
-  readonly enhanced: string;
-  /** What the peer said; null when the words are ours. */
-  readonly reply: RemoteReply | null;
-  /** Ours, where the peer said nothing; "" else. */
-  readonly text: string;
-  readonly stage: Stage;
-  /** 452 4.5.3 in a transaction that others got through: send it at once in another one. */
-  readonly again: boolean;
-}
-
-export interface TransactionResult {
-  /** In the order of the transaction's recipients. */
-  readonly recipients: readonly RecipientResult[];
-  /** The peer took no command of it (an idle connection it has closed): safe to send at once on a new one. */
-  readonly untouched: boolean;
 }
 
 export type ClientEvent =
@@ -93,12 +54,14 @@ export type ClientEvent =
   | { readonly kind: "need-input"; readonly stage: Stage }
   /** Flush nothing more: run the handshake, then `tlsStarted`. */
   | { readonly kind: "starttls" }
+  /** Hash the password (PBKDF2, SHA-256, 32 octets), then `derived`. */
+  | { readonly kind: "derive-key"; readonly salt: Uint8Array; readonly iterations: number }
   /** The peer refused STARTTLS; the session goes on in clear. */
   | { readonly kind: "starttls-refused"; readonly reply: RemoteReply }
   /** Ready for `send` or `quit`. */
   | { readonly kind: "ready" }
-  /** Write the message and its end, flush, then `dataSent`. */
-  | { readonly kind: "data" }
+  /** Write the message and its end (by DATA with dots, or in calls of `chunk`), then `dataSent`. */
+  | { readonly kind: "data"; readonly by: "DATA" | "BDAT" }
   | { readonly kind: "result"; readonly result: TransactionResult }
   /** No mail can be sent on this connection; another host may do better. */
   | { readonly kind: "unusable"; readonly failure: RecipientResult }
@@ -112,6 +75,7 @@ type State =
   | "starttls"
   | "handshake"
   | "auth"
+  | "deriving"
   | "ready"
   | "envelope"
   | "data"
@@ -123,31 +87,6 @@ type State =
 type Pending =
   | { readonly verb: "RSET" | "MAIL" | "DATA" }
   | { readonly verb: "RCPT"; readonly at: number };
-
-interface Extensions {
-  readonly pipelining: boolean;
-  readonly size: boolean;
-  /** Largest message; 0 is unknown. */
-  readonly maxSize: number;
-  readonly eightBitMime: boolean;
-  readonly smtputf8: boolean;
-  readonly starttls: boolean;
-  readonly dsn: boolean;
-  readonly requireTls: boolean;
-  readonly auth: ReadonlySet<string>;
-}
-
-const NO_EXTENSIONS: Extensions = {
-  pipelining: false,
-  size: false,
-  maxSize: 0,
-  eightBitMime: false,
-  smtputf8: false,
-  starttls: false,
-  dsn: false,
-  requireTls: false,
-  auth: new Set(),
-};
 
 interface Running {
   readonly transaction: ClientTransaction;
@@ -161,6 +100,11 @@ interface Running {
   answered: number;
   /** The message has an end that nobody gets: no recipient was accepted, but the peer asked for data. */
   empty: boolean;
+  /** RCPTs sent so far. */
+  rcptsSent: number;
+  /** BDAT: chunks before the last whose replies are still to come, and the first refusal of one. */
+  chunks: number;
+  chunkRefused: RecipientResult | null;
 }
 
 export class ClientSession {
@@ -171,15 +115,18 @@ export class ClientSession {
   #extensions: Extensions;
   #tlsActive: boolean;
   #authenticated: boolean;
-  /** Lines still to send in an AUTH LOGIN exchange. */
-  #authLines: string[];
+  #login: ClientLogin | null;
   #pending: Pending[];
+  /** Of `sendBehind`, while the replies of the message before are still to come. */
+  #pendingBehind: Pending[];
   #running: Running | null;
-  /** RCPTs of the transaction sent so far, without pipelining. */
-  #rcptsSent: number;
+  /** Its commands were sent behind the end of the running one. */
+  #behind: Running | null;
   /** The last transaction left the peer in one: RSET comes before the next. */
   #needReset: boolean;
   #events: ClientEvent[];
+  /** What hashing the password takes, while it is asked for. */
+  #work: { readonly salt: Uint8Array; readonly iterations: number } | null;
 
   constructor(options: ClientOptions) {
     this.out = new Out();
@@ -189,12 +136,14 @@ export class ClientSession {
     this.#extensions = NO_EXTENSIONS;
     this.#tlsActive = options.tlsActive;
     this.#authenticated = false;
-    this.#authLines = [];
+    this.#login = null;
     this.#pending = [];
+    this.#pendingBehind = [];
     this.#running = null;
-    this.#rcptsSent = 0;
+    this.#behind = null;
     this.#needReset = false;
     this.#events = [];
+    this.#work = null;
   }
 
   get ready(): boolean {
@@ -222,7 +171,8 @@ export class ClientSession {
       if (this.#state === "closed") return { kind: "closed" };
       if (this.#state === "ready") return { kind: "ready" };
       if (this.#state === "handshake") return { kind: "starttls" };
-      if (this.#state === "data") return { kind: "data" };
+      if (this.#state === "deriving") return { kind: "derive-key", ...this.#work! };
+      if (this.#state === "data") return { kind: "data", by: this.#chunking ? "BDAT" : "DATA" };
       const step = this.#parser.next();
       if (step.kind === "need-input") return { kind: "need-input", stage: this.#stage() };
       if (step.kind === "fault") this.#broken(ours("4.5.0", `the peer sent ${step.text}`, this.#stage()));
@@ -238,20 +188,18 @@ export class ClientSession {
     this.#hello("EHLO");
   }
 
+  /** The hash of the password that was asked for. */
+  derived(salted: Uint8Array): void {
+    this.#work = null;
+    this.#state = "auth";
+    this.out.text(`${this.#login!.derived(salted)}\r\n`);
+  }
+
   /** Starts a transaction; only when ready. Its end is a "result". */
   send(transaction: ClientTransaction): void {
-    const running: Running = {
-      transaction,
-      results: transaction.recipients.map(() => null),
-      accepted: [],
-      touched: false,
-      refused: null,
-      answered: 0,
-      empty: false,
-    };
+    const running = runningOf(transaction);
     this.#running = running;
-    this.#rcptsSent = 0;
-    const obstacle = this.#obstacle(transaction);
+    const obstacle = obstacleOf(transaction, this.#extensions, this.#tlsActive);
     if (obstacle !== null) {
       running.touched = true; // nothing to gain on another connection
       return this.#end(obstacle);
@@ -261,16 +209,48 @@ export class ClientSession {
       this.#command("RSET", { verb: "RSET" });
       if (!this.#extensions.pipelining) return;
     }
-    this.#envelope(transaction);
+    this.#envelope(running);
+  }
+
+  /**
+   * Sends the envelope of the next message behind the end of this one, after `dataSent`; its transaction runs when the
+   * result of this one is there. False where that cannot be: `send` it when ready.
+   */
+  sendBehind(transaction: ClientTransaction): boolean {
+    const running = this.#running;
+    if (this.#state !== "data-end" || running === null || running.empty || this.#behind !== null) {
+      return false;
+    }
+    if (!this.#extensions.pipelining || this.#chunking || this.#options.mode === "lmtp") return false;
+    if (obstacleOf(transaction, this.#extensions, this.#tlsActive) !== null) return false;
+    this.#behind = runningOf(transaction);
+    this.#envelope(this.#behind);
+    return true;
+  }
+
+  /** A transaction runs: of `send`, or of `sendBehind` after the result of the one before. */
+  get busy(): boolean {
+    return this.#running !== null;
   }
 
   /** MAIL, and with PIPELINING all that follows it. */
-  #envelope(transaction: ClientTransaction): void {
+  #envelope(running: Running): void {
     this.#needReset = true;
-    this.#command(this.#mail(transaction), { verb: "MAIL" });
+    this.#command(mailCommand(running.transaction, this.#extensions), { verb: "MAIL" });
     if (!this.#extensions.pipelining) return;
-    while (this.#rcptsSent < transaction.recipients.length) this.#rcpt();
-    this.#command("DATA", { verb: "DATA" });
+    while (running.rcptsSent < running.transaction.recipients.length) this.#rcpt(running);
+    if (!this.#chunking) this.#command("DATA", { verb: "DATA" });
+  }
+
+  get #chunking(): boolean {
+    return this.#options.chunking === true && this.#extensions.chunking;
+  }
+
+  /** BDAT: a part of the message as it goes on the wire. */
+  chunk(octets: Uint8Array, last: boolean): void {
+    this.out.text(`BDAT ${octets.length}${last ? " LAST" : ""}\r\n`);
+    this.out.octets(octets);
+    if (!last) this.#running!.chunks++;
   }
 
   /** The message and its end were written. */
@@ -306,6 +286,8 @@ export class ClientSession {
         return "hello";
       case "handshake":
         return "starttls";
+      case "deriving":
+        return "auth";
       case "data":
         return "data-end";
       case "envelope":
@@ -350,6 +332,7 @@ export class ClientSession {
         this.#state = "closed";
         return;
       case "handshake":
+      case "deriving":
       case "ready":
       case "data":
       case "closed":
@@ -396,92 +379,55 @@ export class ClientSession {
     this.#authenticate();
   }
 
-  /** RFC 4954 4: PLAIN with its initial response, or LOGIN. */
   #authenticate(): void {
     const { credentials, clearPassword } = this.#options;
     if (credentials === null || this.#authenticated) {
       this.#state = "ready";
       return;
     }
-    if (!this.#tlsActive && !clearPassword) {
+    const secret = this.#tlsActive || clearPassword;
+    this.#login = new ClientLogin(credentials, this.#extensions.auth, secret);
+    const command = this.#login.start();
+    if (command === null) {
       return this.#unusable(
-        ours("4.7.11", "the password is not sent without TLS (tls: none allows it)", "auth"),
+        secret
+          ? ours("4.7.0", "the peer offers none of AUTH SCRAM-SHA-256, PLAIN and LOGIN", "auth")
+          : ours("4.7.11", "the password is not sent without TLS (tls: none allows it)", "auth"),
       );
     }
-    const { user, password } = credentials;
-    if (this.#extensions.auth.has("PLAIN")) {
-      this.out.text(`AUTH PLAIN ${encodeBase64(encode(`\0${user}\0${password}`))}\r\n`);
-      this.#authLines = [];
-    } else if (this.#extensions.auth.has("LOGIN")) {
-      this.out.text("AUTH LOGIN\r\n");
-      this.#authLines = [encodeBase64(encode(user)), encodeBase64(encode(password))];
-    } else {
-      return this.#unusable(ours("4.7.0", "the peer offers neither AUTH PLAIN nor AUTH LOGIN", "auth"));
-    }
+    this.out.text(`${command}\r\n`);
     this.#state = "auth";
   }
 
   #authReply(reply: RemoteReply): void {
-    const line = this.#authLines.shift();
-    if (reply.code === 334 && line !== undefined) {
-      this.out.text(`${line}\r\n`);
-      return;
+    const step: LoginStep = this.#login!.reply(reply);
+    switch (step.kind) {
+      case "line":
+        this.out.text(`${step.text}\r\n`);
+        return;
+      case "derive":
+        this.#work = { salt: step.salt, iterations: step.iterations };
+        this.#state = "deriving";
+        return;
+      case "done":
+        this.#authenticated = true;
+        this.#state = "ready";
+        return;
+      case "failed":
+        return this.#unusable(step.failure);
+      default:
+        step satisfies never;
     }
-    if (reply.code !== 235) return this.#unusable(theirs(reply, "auth"));
-    this.#authenticated = true;
-    this.#state = "ready";
   }
 
-  /** Why this peer cannot be given the message at all; null when it can. */
-  #obstacle(
-    { sender, recipients, sizeOctets, smtputf8, requireTls }: ClientTransaction,
-  ): RecipientResult | null {
-    const { maxSize } = this.#extensions;
-    if (requireTls && !(this.#tlsActive && this.#extensions.requireTls)) {
-      return ours("5.7.30", "the message needs REQUIRETLS, which the next server does not offer", "mail");
-    }
-    if (smtputf8 && !this.#extensions.smtputf8) {
-      return ours("5.6.7", "the message needs SMTPUTF8, which the next server does not offer", "mail");
-    }
-    if (maxSize > 0 && sizeOctets > maxSize) {
-      return ours(
-        "5.3.4",
-        `the message of ${sizeOctets} octets is over the next server's limit of ${maxSize}`,
-        "mail",
-      );
-    }
-    // Addresses come from our own grammar, which lets no control character through: this is the second lock.
-    if ([sender, ...recipients.map(({ address }) => address)].some((address) => CONTROL.test(address))) {
-      return ours("5.1.3", "an address holds a control character", "mail");
-    }
-    return null;
-  }
-
-  #mail({ sender, sizeOctets, eightBit, smtputf8, ret, envelopeId, requireTls }: ClientTransaction): string {
-    const { size, eightBitMime, dsn } = this.#extensions;
-    return `MAIL FROM:<${sender}>` +
-      (size ? ` SIZE=${sizeOctets}` : "") +
-      (eightBit && eightBitMime ? " BODY=8BITMIME" : "") +
-      (smtputf8 ? " SMTPUTF8" : "") +
-      (requireTls ? " REQUIRETLS" : "") +
-      (dsn && ret !== "" ? ` RET=${ret}` : "") +
-      (dsn && XTEXT.test(envelopeId) ? ` ENVID=${envelopeId}` : "");
-  }
-
-  #rcpt(): void {
-    const at = this.#rcptsSent++;
-    const { address, notify, originalRecipient } = this.#running!.transaction.recipients[at]!;
-    const { dsn } = this.#extensions;
-    this.#command(
-      `RCPT TO:<${address}>` + (dsn && XTEXT.test(notify) ? ` NOTIFY=${notify}` : "") +
-        (dsn && XTEXT.test(originalRecipient) ? ` ORCPT=${originalRecipient}` : ""),
-      { verb: "RCPT", at },
-    );
+  #rcpt(running: Running): void {
+    const at = running.rcptsSent++;
+    this.#command(rcptCommand(running.transaction.recipients[at]!, this.#extensions), { verb: "RCPT", at });
   }
 
   #command(line: string, pending: Pending): void {
     this.out.text(`${line}\r\n`);
-    this.#pending.push(pending);
+    (this.#behind === null ? this.#pending : this.#pendingBehind).push(pending);
   }
 
   #envelopeReply(reply: RemoteReply): void {
@@ -490,7 +436,7 @@ export class ClientSession {
     switch (pending.verb) {
       case "RSET":
         // Whatever it says, MAIL shows whether the peer is in its senses.
-        if (!this.#extensions.pipelining) this.#envelope(running.transaction);
+        if (!this.#extensions.pipelining) this.#envelope(running);
         return;
       case "MAIL":
         running.touched = true;
@@ -507,9 +453,10 @@ export class ClientSession {
     if (this.#pending.length > 0) return;
     // Without PIPELINING: the next command, or the end when nobody is left to get the message.
     if (running.refused !== null) return this.#end(running.refused);
-    if (this.#rcptsSent < running.transaction.recipients.length) return this.#rcpt();
+    if (running.rcptsSent < running.transaction.recipients.length) return this.#rcpt(running);
     if (running.accepted.length === 0) return this.#end(ours("4.5.0", "no recipient was accepted", "rcpt"));
-    this.#command("DATA", { verb: "DATA" });
+    if (this.#chunking) this.#state = "data";
+    else this.#command("DATA", { verb: "DATA" });
   }
 
   #rcptReply(running: Running, at: number, reply: RemoteReply): void {
@@ -538,13 +485,18 @@ export class ClientSession {
 
   #dataReply(reply: RemoteReply): void {
     const running = this.#running!;
-    const result = theirs(reply, "data-end");
+    const result = running.chunkRefused ?? theirs(reply, "data-end");
+    if (running.chunks > 0) {
+      running.chunks--;
+      if (!positive(reply)) running.chunkRefused ??= result;
+      return;
+    }
     if (running.empty) return this.#end(running.refused ?? result);
     if (this.#options.mode === "lmtp") {
       running.results[running.accepted[running.answered++]!] = result;
       if (running.answered < running.accepted.length) return;
     }
-    this.#needReset = false;
+    this.#needReset = this.#behind !== null || running.chunkRefused !== null;
     this.#end(result);
   }
 
@@ -555,24 +507,31 @@ export class ClientSession {
     this.#running = null;
     this.#pending = [];
     const results = running.results.map((result) => result ?? rest);
-    const through = results.some(({ outcome }) => outcome === "delivered");
     this.#events.push({
       kind: "result",
-      result: {
-        recipients: through
-          ? results.map((result) => tooMany(result) ? { ...result, again: true } : result)
-          : results,
-        untouched: !running.touched,
-      },
+      result: { recipients: withAgain(results), untouched: !running.touched },
     });
     this.#state = "ready";
+    this.#next();
+  }
+
+  /** The transaction whose envelope was sent already. */
+  #next(): void {
+    const next = this.#behind;
+    if (next === null) return;
+    this.#behind = null;
+    this.#running = next;
+    this.#pending = this.#pendingBehind;
+    this.#pendingBehind = [];
+    this.#state = "envelope";
   }
 
   /** The connection is of no use any more; who has no reply yet gets this. */
   #broken(failure: RecipientResult): void {
     if (this.#state === "closed") return;
-    if (this.#running !== null) this.#end({ ...failure, outcome: "temporary" });
-    else if (this.#state !== "ready" && this.#state !== "quit") {
+    if (this.#running !== null) {
+      while (this.#running !== null) this.#end({ ...failure, outcome: "temporary" });
+    } else if (this.#state !== "ready" && this.#state !== "quit") {
       this.#events.push({ kind: "unusable", failure: { ...failure, outcome: "temporary" } });
     }
     this.#state = "closed";
@@ -596,83 +555,17 @@ export class ClientSession {
   }
 }
 
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f]/;
-const XTEXT = /^[\x21-\x3c\x3e-\x7e]+$/;
-const NUMBER = /^\d{1,15}$/;
-
-function positive({ code }: RemoteReply): boolean {
-  return code >= 200 && code < 300;
-}
-
-function theirs(reply: RemoteReply, stage: Stage): RecipientResult {
-  const outcome = positive(reply) ? "delivered" : reply.code >= 500 ? "permanent" : "temporary";
-  // RFC 5321 4.5.3.1.10: 552 to RCPT is an old way to say 452.
-  const temporary552 = stage === "rcpt" && reply.code === 552 &&
-    (reply.enhanced === "" || reply.enhanced === "5.5.3");
-  const kind = temporary552 ? "temporary" : outcome;
+function runningOf(transaction: ClientTransaction): Running {
   return {
-    outcome: kind,
-    enhanced: temporary552 ? "4.5.3" : reply.enhanced !== "" ? reply.enhanced : defaultEnhanced(kind),
-    reply,
-    text: "",
-    stage,
-    again: false,
+    transaction,
+    results: transaction.recipients.map(() => null),
+    accepted: [],
+    touched: false,
+    refused: null,
+    answered: 0,
+    empty: false,
+    rcptsSent: 0,
+    chunks: 0,
+    chunkRefused: null,
   };
-}
-
-function defaultEnhanced(outcome: RecipientResult["outcome"]): string {
-  return outcome === "delivered" ? "2.0.0" : outcome === "permanent" ? "5.0.0" : "4.0.0";
-}
-
-function ours(enhanced: string, text: string, stage: Stage): RecipientResult {
-  return {
-    outcome: enhanced.startsWith("5") ? "permanent" : "temporary",
-    enhanced,
-    reply: null,
-    text,
-    stage,
-    again: false,
-  };
-}
-
-/** 452 4.5.3, or 452 to RCPT without an enhanced code. */
-function tooMany({ stage, reply, enhanced }: RecipientResult): boolean {
-  if (stage !== "rcpt" || reply === null) return false;
-  return enhanced === "4.5.3" || (reply.code === 452 && reply.enhanced === "");
-}
-
-function extensionsOf(reply: RemoteReply): Extensions {
-  let found: Extensions = NO_EXTENSIONS;
-  // The first line is the peer's name.
-  for (const line of reply.lines.slice(1)) {
-    const [word = "", ...values] = line.trim().split(/[ =]+/);
-    switch (word.toUpperCase()) {
-      case "PIPELINING":
-        found = { ...found, pipelining: true };
-        break;
-      case "SIZE":
-        found = { ...found, size: true, maxSize: NUMBER.test(values[0] ?? "") ? Number(values[0]) : 0 };
-        break;
-      case "8BITMIME":
-        found = { ...found, eightBitMime: true };
-        break;
-      case "SMTPUTF8":
-        found = { ...found, smtputf8: true };
-        break;
-      case "STARTTLS":
-        found = { ...found, starttls: true };
-        break;
-      case "REQUIRETLS":
-        found = { ...found, requireTls: true };
-        break;
-      case "DSN":
-        found = { ...found, dsn: true };
-        break;
-      case "AUTH":
-        found = { ...found, auth: new Set([...found.auth, ...values.map((value) => value.toUpperCase())]) };
-        break;
-    }
-  }
-  return found;
 }

@@ -3,7 +3,7 @@
  *
  * RFC 5321 4.5.2 and 4.1.1.4. Stored octets may hold a bare CR or LF; another server could take `LF . LF` or `CR . CR`
  * for the end of data and the rest for commands, so each becomes CRLF on the way out (RFC 5321 2.3.8). A line that was
- * not ended gets its CRLF. Pure and resumable at any octet. Hot path (bench/micro/dot_stuff_bench.ts): whole spans are
+ * not ended gets its CRLF. For BDAT (RFC 3030) the same without dots. Pure and resumable at any octet. Hot path (bench/micro/dot_stuff_bench.ts): whole spans are
  * copied, line ends are found by `indexOf`.
  */
 import { CR, CRLF, DOT, LF } from "../../bytes/ascii.ts";
@@ -11,12 +11,14 @@ import type { Out } from "../../bytes/out.ts";
 
 export class DotStuffer {
   readonly #out: Out;
+  readonly #dots: boolean;
   #lineStart: boolean;
   /** The last octet was a CR that has not been written: what comes next decides nothing but whether to skip an LF. */
   #pendingCr: boolean;
 
-  constructor(out: Out) {
+  constructor(out: Out, { dots }: { readonly dots: boolean } = { dots: true }) {
     this.#out = out;
+    this.#dots = dots;
     this.#lineStart = true;
     this.#pendingCr = false;
   }
@@ -29,7 +31,7 @@ export class DotStuffer {
       this.#out.octets(CRLF);
       if (bytes[0] === LF) at = 1;
     }
-    if (this.#lineStart && bytes[at] === DOT) this.#out.text(".");
+    if (this.#dots && this.#lineStart && bytes[at] === DOT) this.#out.text(".");
     this.#lineStart = at === bytes.length;
     let from = at;
     let cr = bytes.indexOf(CR, at);
@@ -55,7 +57,7 @@ export class DotStuffer {
         this.#lineStart = true;
         break;
       }
-      if (bytes[at] !== DOT) continue;
+      if (!this.#dots || bytes[at] !== DOT) continue;
       this.#out.octets(bytes, from, at);
       this.#out.text(".");
       from = at;
@@ -63,10 +65,10 @@ export class DotStuffer {
     if (from < bytes.length) this.#out.octets(bytes, from, bytes.length);
   }
 
-  /** Ends the last line and the data. */
+  /** Ends the last line, and with dots the data. */
   finish(): void {
     if (this.#pendingCr || !this.#lineStart) this.#out.octets(CRLF);
-    this.#out.text(".\r\n");
+    if (this.#dots) this.#out.text(".\r\n");
     this.#pendingCr = false;
     this.#lineStart = true;
   }

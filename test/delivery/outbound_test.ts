@@ -49,6 +49,20 @@ Deno.test("the next MX is tried where one cannot be reached or refuses its greet
   assert.equal(fourth.messages.length, 1);
 });
 
+Deno.test("5yz at the greeting of every host is final; with one host that said nothing the mail waits", async () => {
+  const port = freePort();
+  const script = () => ({ cut: "554 5.7.1 no mail here" });
+  await using _first = new FakeSmtpServer({ hostname: "127.0.0.2", port, script });
+  const waiting = await send({ outbound: { resolver: zone(2), smtpPort: port } });
+  assert.match(waiting.reply!, /^4\.4\.1 cannot connect to mx2/);
+  assert.deepEqual(waiting.inbox, []);
+  await using _second = new FakeSmtpServer({ hostname: "127.0.0.3", port, script });
+  const { reply, inbox } = await send({ outbound: { resolver: zone(2), smtpPort: port } });
+  assert.equal(reply, null);
+  assert.match(inbox[0]!, /^Status: 5\.7\.1\r$/m);
+  assert.match(inbox[0]!, /^Remote-MTA: dns; mx2\.one\.test\r$/m);
+});
+
 Deno.test("an answer to MAIL or RCPT is the domain's word: no other MX is asked", async () => {
   const port = freePort();
   await using first = new FakeSmtpServer({

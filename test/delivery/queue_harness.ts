@@ -1,4 +1,5 @@
 /** A queue over a real store, sending to servers on loopback; retries come after milliseconds. */
+import { saltedPassword } from "../../auth/scram.ts";
 import type { Agents } from "../../delivery/agents.ts";
 import { fileHeld } from "../../delivery/held.ts";
 import { noticeOperation } from "../../delivery/dsn.ts";
@@ -138,6 +139,8 @@ export class QueueHarness {
         ourselves: { names: new Set(["mx.example.test"]), addresses: new Set() },
         smtpPort: 25,
         readPassword: () => Promise.resolve("secret"),
+        deriveKey: saltedPassword,
+        newNonce: () => "0123456789",
         timeouts: DEFAULT_TIMEOUTS,
         ...options.outbound,
       },

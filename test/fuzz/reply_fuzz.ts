@@ -14,8 +14,11 @@ const SEEDS = [
   "220 mx\r\n502 no\r\n250 mx\r\n250 ok\r\n250 ok\r\n450 later\r\n354 go\r\n250 ok\r\n421 4.3.2 bye\r\n",
   "220 mx\r\n250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n220 go\r\n250 mx\r\n334 VXNlcm5hbWU6\r\n235 ok\r\n",
   "220 mx\r\n250-mx\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 a\r\n550 5.2.2 b\r\n",
+  "220 mx\r\n250-mx\r\n250-CHUNKING\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n250 one\r\n250 two\r\n452 4.3.1 full\r\n503 no\r\n",
+  "220 mx\r\n250 AUTH SCRAM-SHA-256 PLAIN\r\n334 cj1ueHksczFBPT0saT00\r\n334 dj1BQUFB\r\n235 ok\r\n504 no\r\n235 ok\r\n",
 ];
-const COMMAND = /^(EHLO|HELO|LHLO|STARTTLS|AUTH|MAIL FROM:<|RCPT TO:<|DATA|RSET|QUIT|dXNlcg==|c2VjcmV0|\.)/;
+const COMMAND =
+  /^(EHLO|HELO|LHLO|STARTTLS|AUTH|MAIL FROM:<|RCPT TO:<|DATA|RSET|QUIT|BDAT \d+( LAST)?$|x$|dXNlcg==|c2VjcmV0|[A-Za-z0-9+/=]*$|\.)/;
 
 const TOKENS = ["\r\n", "\n", "\r", "250-", "250 ok\r\n", "421 x\r\n", "354 x\r\n", "x".repeat(200)];
 
@@ -34,13 +37,31 @@ export function checkReplies(input: Uint8Array): void {
     helloName: "us.test",
     starttls: random.pick(["offered", "required", "off"]),
     tlsActive: oneIn(5),
-    credentials: oneIn(3) ? { user: "user", password: "secret" } : null,
+    credentials: oneIn(3) ? { user: "user", password: "secret", ...(oneIn(2) && { nonce: "n" }) } : null,
+    chunking: oneIn(3),
     clearPassword: oneIn(2),
     limits: { lineOctets: 100, lines: 10 },
   });
   let at = 0;
-  let expected = 0;
+  /** Recipients of the transactions without a result, and whether the message of the first was written. */
+  const expected: number[] = [];
   let dataSent = false;
+  const transaction = () => {
+    const count = 1 + random.below(3);
+    return {
+      sender: "a@a.test",
+      recipients: Array.from(
+        { length: count },
+        (_, n) => ({ address: `r${n}@b.test`, notify: "", originalRecipient: "" }),
+      ),
+      sizeOctets: random.below(1_200),
+      eightBit: oneIn(2),
+      smtputf8: oneIn(10),
+      requireTls: oneIn(10),
+      ret: "" as const,
+      envelopeId: "",
+    };
+  };
   for (let steps = 0;; steps++) {
     assert.ok(steps < 20_000, "the session does not end");
     const event = session.next();
@@ -57,39 +78,39 @@ export function checkReplies(input: Uint8Array): void {
         break;
       }
       case "ready":
-        assert.equal(expected, 0, "a result is missing");
+        assert.equal(expected.length, 0, "a result is missing");
         if (oneIn(10)) {
           session.quit();
           break;
         }
-        expected = 1 + random.below(3);
         dataSent = false;
-        session.send({
-          sender: "a@a.test",
-          recipients: Array.from(
-            { length: expected },
-            (_, n) => ({ address: `r${n}@b.test`, notify: "", originalRecipient: "" }),
-          ),
-          sizeOctets: random.below(1_200),
-          eightBit: oneIn(2),
-          smtputf8: oneIn(10),
-          requireTls: oneIn(10),
-          ret: "",
-          envelopeId: "",
-        });
+        {
+          const sent = transaction();
+          expected.push(sent.recipients.length);
+          session.send(sent);
+        }
         break;
-      case "data":
-        session.out.text(".\r\n");
+      case "data": {
+        if (event.by === "BDAT") {
+          session.chunk(encodeLatin1("x\r\n"), false);
+          session.chunk(encodeLatin1("x\r\n"), true);
+        } else session.out.text(".\r\n");
         session.dataSent();
         dataSent = true;
+        const next = transaction();
+        if (oneIn(2) && session.sendBehind(next)) expected.push(next.recipients.length);
+        break;
+      }
+      case "derive-key":
+        session.derived(new Uint8Array(32));
         break;
       case "result":
-        assert.equal(event.result.recipients.length, expected);
+        assert.equal(event.result.recipients.length, expected.shift());
         for (const { outcome, reply } of event.result.recipients) {
           if (outcome !== "delivered") continue;
           assert.ok(dataSent && reply !== null && reply.code >= 200 && reply.code < 300);
         }
-        expected = 0;
+        dataSent = false;
         break;
       case "starttls":
         session.tlsStarted();
@@ -100,7 +121,7 @@ export function checkReplies(input: Uint8Array): void {
         assert.notEqual(event.failure.outcome, "delivered");
         break;
       case "closed":
-        assert.equal(expected, 0, "closed without a result");
+        assert.equal(expected.length, 0, "closed without a result");
         checkCommands(latin1(session.out.take()));
         return;
       default:

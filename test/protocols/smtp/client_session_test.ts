@@ -1,7 +1,8 @@
 /** The sending machine by transcripts, and by a table of every refusal at every stage. */
 import assert from "node:assert/strict";
 import { encodeLatin1, latin1 } from "../../../bytes/decode.ts";
-import { ClientSession, type TransactionResult } from "../../../protocols/smtp/client_session.ts";
+import type { TransactionResult } from "../../../protocols/smtp/client_result.ts";
+import { ClientSession } from "../../../protocols/smtp/client_session.ts";
 import { checkTranscript } from "./client_transcript.ts";
 
 const FOLDER = new URL("../../transcripts/smtp_client/", import.meta.url);

@@ -3,17 +3,22 @@
  * `!` what the driver does. Options stand in a line `@ key=value ...` on top.
  *
  * `! send <sender> <recipient>... [size=N] [8bit] [utf8]` starts a transaction, `! data` stands for the message,
- * `! tls` for the handshake, `! quit` for the end, `S: (lost)` for a lost connection. The file is replayed whole, octet
+ * `! behind ...` the same behind a message, `! chunk <octets> [last]` for a part of it by BDAT, `! tls` for the handshake,
+ * `! salted` for the hash of the password, `! quit` for the end, `S: (lost)` for a lost connection. The file is replayed whole, octet
  * by octet, and at every two-way split of what the server says; the outcome must be the same.
  */
 import assert from "node:assert/strict";
+import { pbkdf2Sync } from "node:crypto";
 import { encodeLatin1, latin1 } from "../../../bytes/decode.ts";
-import {
-  type ClientOptions,
-  ClientSession,
-  type RecipientResult,
-} from "../../../protocols/smtp/client_session.ts";
+import type { RecipientResult } from "../../../protocols/smtp/client_result.ts";
+import { type ClientOptions, ClientSession } from "../../../protocols/smtp/client_session.ts";
+import type { ClientTransaction } from "../../../protocols/smtp/client_transaction.ts";
 import { replyText } from "../../../protocols/smtp/reply_parser.ts";
+
+/** Of RFC 7677 3: password "pencil", 4096 iterations. */
+const SALTED = new Uint8Array(
+  pbkdf2Sync("pencil", encodeLatin1(atob("W22ZaJ0SNY7soEsUEjb6gQ==")), 4096, 32, "sha256"),
+);
 
 type Cut = (bytes: Uint8Array) => Uint8Array[];
 
@@ -102,11 +107,19 @@ function replay(lines: readonly string[], options: ClientOptions, cut: Cut): str
     log.push(`? ${event.kind}`);
     if (event.kind === "closed") return log.join("\n");
     if (event.kind === "starttls-refused") continue;
-    const action = input("! ");
-    if (action === null) return log.join("\n");
-    log.push(`! ${action}`);
-    if (action === "tls") chunks = []; // what the peer sent in clear and nobody read is the handshake's to choke on
-    act(session, action);
+    let acted = false;
+    for (
+      let action = input("! ");
+      action !== null;
+      action = lines[at]?.startsWith("! ") ? input("! ") : null
+    ) {
+      acted = true;
+      log.push(`! ${action}`);
+      if (action === "tls") chunks = []; // what the peer sent in clear and nobody read is the handshake's to choke on
+      act(session, action);
+      flush();
+    }
+    if (!acted) return log.join("\n");
   }
   throw new Error("the transcript does not end");
 }
@@ -115,10 +128,17 @@ function act(session: ClientSession, action: string): void {
   if (action === "tls") return session.tlsStarted();
   if (action === "quit") return session.quit();
   if (action === "data") return session.dataSent();
+  if (action === "salted") return session.derived(SALTED);
   const [verb, ...words] = action.split(" ");
+  if (verb === "chunk") return session.chunk(encodeLatin1(words[0]!), words[1] === "last");
+  if (verb === "behind") return assert.ok(session.sendBehind(transactionOf(words)));
   assert.equal(verb, "send");
+  session.send(transactionOf(words));
+}
+
+function transactionOf(words: readonly string[]): ClientTransaction {
   const paths = words.filter((word) => word.startsWith("<")).map((word) => word.slice(1, -1));
-  session.send({
+  return {
     sender: paths[0]!,
     recipients: paths.slice(1).map((address) => ({
       address,
@@ -131,7 +151,8 @@ function act(session: ClientSession, action: string): void {
     requireTls: words.includes("requiretls"),
     ret: valueOf(words, "ret") as "" | "FULL" | "HDRS",
     envelopeId: valueOf(words, "envid"),
-  });
+    priority: Number(valueOf(words, "priority") || 0),
+  };
 }
 
 function valueOf(words: readonly string[], name: string): string {
@@ -145,12 +166,14 @@ function resultText({ outcome, enhanced, reply, text, again }: RecipientResult):
 function optionsOf(line: string): ClientOptions {
   const words = line.split(" ");
   const [user, password] = valueOf(words, "login").split(":");
+  const nonce = valueOf(words, "nonce");
   return {
     mode: words.includes("lmtp") ? "lmtp" : "smtp",
     helloName: "us.test",
     starttls: (valueOf(words, "starttls") || "offered") as ClientOptions["starttls"],
     tlsActive: words.includes("tls"),
-    credentials: user && password !== undefined ? { user, password } : null,
+    credentials: user && password !== undefined ? { user, password, ...(nonce !== "" && { nonce }) } : null,
+    chunking: words.includes("bdat"),
     clearPassword: words.includes("clear-password"),
   };
 }
