@@ -21,6 +21,8 @@ const PACKAGES: Record<string, string> = {
   mpop: "mpop",
   fetchmail: "fetchmail",
   mbsync: "isync",
+  offlineimap: "offlineimap3",
+  doveadm: "dovecot-core",
   postfix: "postfix",
   "sieve-test": "dovecot-sieve",
   "sieve-connect": "sieve-connect",
