@@ -51,7 +51,8 @@ function atOrEnd(text: string, mark: string, from: number): number {
   return found < 0 ? text.length : found;
 }
 
-function withoutEntities(text: string): string {
+/** Entities undone. */
+export function withoutEntities(text: string): string {
   if (!text.includes("&")) return text;
   return text.replace(/&(#x[0-9a-f]{1,6}|#\d{1,7}|[a-z]{2,6});/gi, (whole, name: string) => {
     if (name[0] !== "#") return ENTITIES[name.toLowerCase()] ?? whole;

@@ -1,0 +1,31 @@
+/** Our own filter, without network: signals of the octets and one user's learner. */
+import { judge } from "../../../filter/spam/learner/judge.ts";
+import { Knowledge } from "../../../filter/spam/learner/knowledge.ts";
+import { tokensOf } from "../../../filter/spam/learner/tokens.ts";
+import { Mail } from "../../../filter/spam/mail.ts";
+import { DEFAULT_JUNK_AT, scoreOf } from "../../../filter/spam/score.ts";
+import { type Contestant, type Scored, type Step, STEPS } from "../contest.ts";
+
+export const VEREDUS: Contestant = {
+  name: "Veredus",
+  threshold: DEFAULT_JUNK_AT,
+  run(splits) {
+    const results = new Map<Step, Scored[]>(STEPS.map((step) => [step, []]));
+    for (const { train, test } of splits) {
+      const own = new Knowledge();
+      let learnt = 0;
+      for (const step of STEPS) {
+        for (; learnt < step; learnt++) {
+          const { spam, octets } = train[learnt]!;
+          own.learn(tokensOf(new Mail(octets)), { spam: spam ? 1 : 0, ham: spam ? 0 : 1 });
+        }
+        for (const { spam, octets } of test) {
+          const mail = new Mail(octets);
+          const judgement = judge(tokensOf(mail), { own, shared: null });
+          results.get(step)!.push({ spam, score: scoreOf({ mail, around: null }, judgement).points });
+        }
+      }
+    }
+    return Promise.resolve(results);
+  },
+};

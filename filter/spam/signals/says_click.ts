@@ -1,0 +1,11 @@
+import type { Signal } from "../signal.ts";
+
+export const saysClick: Signal = {
+  name: "says-click",
+  weight: 0.9,
+  explain: "it asks to click",
+  find: ({ mail }) =>
+    /click (?:here|below|on the link|the link|this link|now)|klick(?:en)? sie|cliquez ici|haga clic/i.test(
+      mail.text,
+    ),
+};

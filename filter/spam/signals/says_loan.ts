@@ -1,0 +1,16 @@
+import type { Signal } from "../signal.ts";
+import { count } from "../kinds.ts";
+
+export const saysLoan: Signal = {
+  name: "says-loan",
+  weight: 1.6,
+  explain: "it offers loans, debts or insurance",
+  find: ({ mail }) =>
+    Math.min(
+      1,
+      count(
+        mail.text,
+        /mortgage|refinanc|interest rates?|debts?\b|credit (?:report|history|rating|problems)|bad credit|loans?\b|life insurance|lenders?\b/gi,
+      ) / 3,
+    ),
+};
