@@ -854,7 +854,7 @@ class InboundTransaction implements Transaction {
           createdAt: at,
           expiresAt: at,
         },
-        ...{ blob, headerOctets: message.headerOctets, tls },
+        ...{ blob, headerOctets: message.headerOctets, tls, priority: 0 },
       },
       recipients: this.#reports.map(({ address, action, originalRecipient }) => ({
         recipient: {

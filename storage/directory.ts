@@ -1,5 +1,5 @@
 /** Reads of domains, accounts, addresses, groups, aliases, tokens and secrets. What deliveries and logins ask for is cached until it changes. */
-import type { DomainRow, Posting, QuotaLevel, SubaddressFolder, TokenRow } from "./ops.ts";
+import type { DomainRow, Posting, QuotaLevel, RelayRecipients, SubaddressFolder, TokenRow } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 import type {
   Account,
@@ -21,7 +21,7 @@ const ACCOUNT =
   "subaddress_folder, scram, hidden_capabilities";
 const DOMAIN =
   "name, kind, next_hop, catch_all, subaddress_separators, alias_of, subaddress_folder, quota_octets, " +
-  "quota_messages, account_quota_octets, account_quota_messages, quota_soft_percent, over_quota";
+  "quota_messages, account_quota_octets, account_quota_messages, quota_soft_percent, over_quota, relay_recipients";
 const ADDRESS = "address, account_id, kind, enabled, note, created_at, last_used_at";
 const GROUP = "address, display_name, posting, owners, members, created_at";
 const CERTIFICATE = "fingerprint, account_id, note, created_at";
@@ -289,6 +289,7 @@ function toDomain(row: unknown[]): DomainRow {
     accountQuotaMessages: accountQuotaMessages!,
     quotaSoftPercent: quotaSoftPercent!,
     overQuota: row[12] as "defer" | "refuse",
+    relayRecipients: row[13] as RelayRecipients,
   };
 }
 

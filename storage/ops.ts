@@ -10,6 +10,7 @@ import type {
   OverQuota,
   PolicyKind,
   QueueTls,
+  RelayRecipients,
   ReportKind,
   ScriptScope,
   SubaddressFolder,
@@ -20,6 +21,7 @@ export type {
   OverQuota,
   PolicyKind,
   QueueTls,
+  RelayRecipients,
   ReportKind,
   ScriptScope,
   SubaddressFolder,
@@ -98,6 +100,8 @@ export interface QueueEntry {
   readonly expiresAt: number;
   /** Left out: "". */
   readonly tls?: QueueTls;
+  /** RFC 6710, -9 to 9. Left out: 0. */
+  readonly priority?: number;
   /** First attempt (RFC 4865); left out: at once. */
   readonly notBefore?: number;
   /** Why it waits for the operator; left out: it does not. */
@@ -116,6 +120,13 @@ export interface QueueOutcome {
   readonly nextAttemptAt: number;
   /** The delay notice has been sent for this recipient. */
   readonly delayNotified: boolean;
+}
+
+/** Something that happened to a message, for a webhook. */
+export interface NewQueueEvent {
+  readonly hook: string;
+  /** JSON. */
+  readonly body: string;
 }
 
 /** Inclusive UID ranges, ascending, not overlapping. */
@@ -211,6 +222,14 @@ export type WriteOp =
     readonly action: "retry" | "hold" | "release" | "remove";
     readonly recipientIds: readonly number[];
     readonly at: number;
+  }
+  /** What webhooks are to be told; due at once. */
+  | { readonly kind: "put-events"; readonly at: number; readonly events: readonly NewQueueEvent[] }
+  /** Events that were told, or given up, leave; the others wait. */
+  | {
+    readonly kind: "event-outcomes";
+    readonly done: readonly number[];
+    readonly again: readonly { readonly id: number; readonly nextAttemptAt: number }[];
   }
   /** Compaction: the octets of contents lie somewhere else now. What is gone meanwhile is left out. */
   | { readonly kind: "relocate"; readonly moves: readonly Relocation[] }
@@ -379,6 +398,8 @@ export interface DomainOptions {
   /** Another name of this local domain; "" is a domain of its own. */
   readonly aliasOf: string;
   readonly subaddressFolder: SubaddressFolder;
+  /** Relay only. */
+  readonly relayRecipients: RelayRecipients;
   /** Hard limits of all accounts together; 0 is none. */
   readonly quotaOctets: number;
   readonly quotaMessages: number;

@@ -2,11 +2,22 @@
 import type { SqlValue } from "./libsql.ts";
 import type { QueueTls } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { DuePosition, DueRecipient, Queue, QueuedMessage, QueueFilter, QueueListRow } from "./store.ts";
+import type {
+  DuePosition,
+  DueRecipient,
+  DueRow,
+  Queue,
+  QueuedMessage,
+  QueueEvent,
+  QueueFilter,
+  QueueListRow,
+} from "./store.ts";
 
 const RECIPIENT =
   "r.id, r.queue_id, r.recipient, r.destination, r.notify, r.original_recipient, r.attempts, r.delay_notified, " +
   "r.next_attempt_at";
+const DUE = `SELECT ${RECIPIENT}, q.sender, q.priority FROM queue_recipients AS r ` +
+  "CROSS JOIN queue_messages AS q ON q.id = r.queue_id ";
 const MAX_PAGE = 1_000;
 /** Before everything. */
 const START: DuePosition = { nextAttemptAt: -1, recipientId: -1 };
@@ -22,13 +33,47 @@ export class SqlQueue implements Queue {
   due(
     now: number,
     options: { limit: number; busy: readonly string[]; after?: DuePosition },
-  ): DueRecipient[] {
+  ): DueRow[] {
     const { nextAttemptAt, recipientId } = options.after ?? START;
     return this.#statements.rows(
-      `SELECT ${RECIPIENT} FROM queue_recipients AS r WHERE r.held = 0 AND r.next_attempt_at <= ? ` +
+      `${DUE}WHERE r.held = 0 AND r.next_attempt_at <= ? ` +
         "AND (r.next_attempt_at, r.id) > (?, ?) " +
         "AND r.destination NOT IN (SELECT value FROM json_each(?)) ORDER BY r.next_attempt_at, r.id LIMIT ?",
-    ).all(now, nextAttemptAt, recipientId, JSON.stringify(options.busy), options.limit).map(toRecipient);
+    ).all(now, nextAttemptAt, recipientId, JSON.stringify(options.busy), options.limit).map(toDue);
+  }
+
+  dueOf(destination: string, now: number, options: { limit: number; newest: boolean }): DueRow[] {
+    return this.#statements.rows(
+      `${DUE}WHERE r.destination = ? AND r.held = 0 AND r.next_attempt_at <= ? ` +
+        `ORDER BY r.next_attempt_at ${options.newest ? "DESC" : "ASC"} LIMIT ?`,
+    ).all(destination, now, options.limit).map(toDue);
+  }
+
+  /** Jumps from name to name in the index. */
+  destinations({ after, limit }: { after: string; limit: number }): string[] {
+    return this.#statements.rows(
+      "WITH RECURSIVE d(name) AS (SELECT min(destination) FROM queue_recipients WHERE destination > ? UNION ALL " +
+        "SELECT (SELECT min(destination) FROM queue_recipients WHERE destination > d.name) FROM d " +
+        "WHERE d.name IS NOT NULL LIMIT ?) SELECT name FROM d WHERE name IS NOT NULL",
+    ).all(after, limit).map(([name]) => name as string);
+  }
+
+  dueEvents(now: number, limit: number): QueueEvent[] {
+    return this.#statements.rows(
+      "SELECT id, hook, body, created_at, attempts FROM queue_events WHERE next_attempt_at <= ? " +
+        "ORDER BY next_attempt_at, id LIMIT ?",
+    ).all(now, limit).map(([id, hook, body, createdAt, attempts]) => ({
+      id: id as number,
+      hook: hook as string,
+      body: body as string,
+      createdAt: createdAt as number,
+      attempts: attempts as number,
+    }));
+  }
+
+  nextEventAt(): number | null {
+    const row = this.#statements.rows("SELECT min(next_attempt_at) FROM queue_events").get();
+    return row?.[0] == null ? null : row[0] as number;
   }
 
   nextDueAt(after: number): number | null {
@@ -61,7 +106,7 @@ export class SqlQueue implements Queue {
   message(queueId: number): QueuedMessage | null {
     const row = this.#statements.rows(
       "SELECT q.id, c.trace_id, q.sender, q.account_id, q.envelope_id, q.ret, q.eight_bit, q.smtputf8, q.created_at, " +
-        "q.expires_at, c.segment, c.offset, c.length, c.header_octets, q.tls FROM queue_messages AS q " +
+        "q.expires_at, c.segment, c.offset, c.length, c.header_octets, q.tls, q.priority FROM queue_messages AS q " +
         "JOIN contents AS c ON c.id = q.content_id WHERE q.id = ?",
     ).get(queueId);
     if (row === undefined) return null;
@@ -79,6 +124,7 @@ export class SqlQueue implements Queue {
       blob: { segment: row[10] as number, offset: row[11] as number, length: row[12] as number },
       headerOctets: row[13] as number,
       tls: row[14] as QueueTls,
+      priority: row[15] as number,
     };
   }
 
@@ -118,6 +164,10 @@ export class SqlQueue implements Queue {
     const [oldest] = this.#statements.rows("SELECT min(created_at) FROM queue_messages").get() ?? [null];
     return { queued: all - held, held, oldestCreatedAt: oldest as number | null };
   }
+}
+
+function toDue(row: SqlValue[]): DueRow {
+  return { ...toRecipient(row), sender: row[9] as string, priority: row[10] as number };
 }
 
 function toRecipient(row: SqlValue[]): DueRecipient {

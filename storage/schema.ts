@@ -25,6 +25,7 @@ export const domains = sqliteTable("domains", {
   /** The domain this one is another name of; "" for itself. */
   aliasOf: text("alias_of").notNull().default(""),
   subaddressFolder: text("subaddress_folder").$type<SubaddressFolder>().notNull().default("inbox"),
+  relayRecipients: text("relay_recipients").$type<RelayRecipients>().notNull().default("any"),
   /** Limits of the whole domain, and of each account without its own; 0 is none. */
   quotaOctets: integer("quota_octets").notNull().default(0),
   quotaMessages: integer("quota_messages").notNull().default(0),
@@ -40,6 +41,8 @@ export const domains = sqliteTable("domains", {
 
 /** What becomes of `user+folder`: INBOX, the folder where it exists, or the folder in any case. */
 export type SubaddressFolder = "inbox" | "existing" | "create";
+/** Relay only: whom mail is taken for: anybody, those of a list, or whom the next hop takes (asked, and remembered). */
+export type RelayRecipients = "any" | "list" | "ask";
 /** Mail over a hard limit is put off (452) or refused (552). */
 export type OverQuota = "defer" | "refuse";
 
@@ -281,6 +284,8 @@ export const queueMessages = sqliteTable("queue_messages", {
   createdAt: integer("created_at").notNull(),
   expiresAt: integer("expires_at").notNull(),
   tls: text("tls").$type<QueueTls>().notNull().default(""),
+  /** RFC 6710, -9 to 9. */
+  priority: integer("priority").notNull().default(0),
 });
 
 /** RFC 8689: `require` demands REQUIRETLS of each hop, `optional` is `TLS-Required: No`. */
@@ -302,8 +307,20 @@ export const queueRecipients = sqliteTable("queue_recipients", {
 }, (table) => [
   index("queue_recipients_due").on(table.nextAttemptAt, table.id).where(sql`held = 0`),
   index("queue_recipients_message").on(table.queueId),
-  index("queue_recipients_destination").on(table.destination, table.nextAttemptAt),
+  index("queue_recipients_destination").on(table.destination, table.held, table.nextAttemptAt),
 ]);
+
+/** What webhooks are still to be told, one row for each of them. */
+export const queueEvents = sqliteTable("queue_events", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  /** The webhook's name in the configuration. */
+  hook: text("hook").notNull(),
+  /** JSON. */
+  body: text("body").notNull(),
+  createdAt: integer("created_at").notNull(),
+  attempts: integer("attempts").notNull(),
+  nextAttemptAt: integer("next_attempt_at").notNull(),
+}, (table) => [index("queue_events_due").on(table.nextAttemptAt)]);
 
 /**
  * What checks remember: greylisted triplets, sums of a day, bans, the TLS of other domains. Rows past their end mean nothing
@@ -325,6 +342,8 @@ export const policyState = sqliteTable("policy_state", {
 /**
  * `sent` and `first-time` are by login and day, `known` the recipients a login has written to.
  * `group-page` are members of a group that have a message, by queue row. `sts` are MTA-STS policies of other domains, the policy in `note`; `tls-seen` are domains that took mail under TLS.
+ * `suppressed` are recipients that are no more, `relay-recipient` those of relay domains with a list, `asked-recipient` what the
+ * next hop of a relay domain said of one (count 1: it takes mail).
  */
 export type PolicyKind =
   | "ban"
@@ -339,7 +358,10 @@ export type PolicyKind =
   | "vacation"
   | "duplicate"
   | "script-fault"
-  | "group-page";
+  | "group-page"
+  | "suppressed"
+  | "relay-recipient"
+  | "asked-recipient";
 
 /** Keys that sign for our domains. */
 export const dkimKeys = sqliteTable("dkim_keys", {

@@ -387,6 +387,21 @@ export interface DueRecipient {
   readonly nextAttemptAt: number;
 }
 
+/** With what fairness needs of its message. */
+export interface DueRow extends DueRecipient {
+  readonly sender: string;
+  readonly priority: number;
+}
+
+/** What a webhook is to be told. */
+export interface QueueEvent {
+  readonly id: number;
+  readonly hook: string;
+  readonly body: string;
+  readonly createdAt: number;
+  readonly attempts: number;
+}
+
 /** A place in the order of what is due. */
 export interface DuePosition {
   readonly nextAttemptAt: number;
@@ -407,6 +422,7 @@ export interface QueuedMessage {
   readonly blob: BlobAddress;
   readonly headerOctets: number;
   readonly tls: QueueTls;
+  readonly priority: number;
 }
 
 /** A row of administrative queue lists. */
@@ -436,7 +452,19 @@ export interface Queue {
   due(
     now: number,
     options: { limit: number; busy: readonly string[]; after?: DuePosition },
-  ): DueRecipient[];
+  ): DueRow[];
+  /** Those of one destination, the oldest due first, or the newest first. */
+  dueOf(
+    destination: string,
+    now: number,
+    options: { readonly limit: number; readonly newest: boolean },
+  ): DueRow[];
+  /** Destinations that have recipients, in the order of their names, behind `after`. */
+  destinations(page: { readonly after: string; readonly limit: number }): string[];
+  /** Events for webhooks that are due, oldest due first. */
+  dueEvents(now: number, limit: number): QueueEvent[];
+  /** When the first event is due; null when there is none. */
+  nextEventAt(): number | null;
   /** When the next one that is not due yet at `after` becomes due; null when there is none. */
   nextDueAt(after: number): number | null;
   /** The recipients of one message that are not held (up to 10,000): what an operator has not stopped. */

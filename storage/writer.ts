@@ -308,6 +308,10 @@ export class Writer implements WriterPort {
         return queue.queueOutcomes(context, op);
       case "queue-control":
         return queue.queueControl(context, op);
+      case "put-events":
+        return queue.putEvents(context, op);
+      case "event-outcomes":
+        return queue.eventOutcomes(context, op);
       case "relocate":
         return relocate(context, op);
       case "put-domain":
@@ -539,6 +543,7 @@ function removes(op: WriteOp): boolean {
     case "delete-mailbox":
     case "queue-outcomes":
     case "queue-control":
+    case "event-outcomes":
     case "remove-account":
     case "remove-address":
     case "remove-alias":

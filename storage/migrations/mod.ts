@@ -45,4 +45,8 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0010_windy_power_man",
     statements: ["CREATE TABLE `acl` (\n\t`mailbox_id` integer NOT NULL,\n\t`identifier` text NOT NULL,\n\t`rights` text NOT NULL,\n\tPRIMARY KEY(`mailbox_id`, `identifier`)\n) STRICT, WITHOUT ROWID;","CREATE INDEX `acl_identifier` ON `acl` (`identifier`,`mailbox_id`);","CREATE TABLE `seen_by` (\n\t`mailbox_id` integer NOT NULL,\n\t`account_id` integer NOT NULL,\n\t`modseq` integer NOT NULL,\n\t`uids` text NOT NULL,\n\tPRIMARY KEY(`mailbox_id`, `account_id`)\n) STRICT, WITHOUT ROWID;","CREATE INDEX `seen_by_account` ON `seen_by` (`account_id`,`mailbox_id`);","ALTER TABLE `accounts` ADD `shared` integer DEFAULT 0 NOT NULL;","CREATE INDEX `annotations_mailbox` ON `annotations` (`mailbox_id`,`account_id`);","CREATE INDEX `group_members_member` ON `group_members` (`member`,`group_address`);"],
   },
+  {
+    name: "0011_colorful_lockheed",
+    statements: ["CREATE TABLE `queue_events` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`hook` text NOT NULL,\n\t`body` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`attempts` integer NOT NULL,\n\t`next_attempt_at` integer NOT NULL\n) STRICT;","CREATE INDEX `queue_events_due` ON `queue_events` (`next_attempt_at`);","DROP INDEX `queue_recipients_destination`;","CREATE INDEX `queue_recipients_destination` ON `queue_recipients` (`destination`,`held`,`next_attempt_at`);","ALTER TABLE `domains` ADD `relay_recipients` text DEFAULT 'any' NOT NULL;","ALTER TABLE `queue_messages` ADD `priority` integer DEFAULT 0 NOT NULL;"],
+  },
 ];

@@ -78,6 +78,7 @@ function prepare(context: OperationContext) {
         createdAt: p("createdAt"),
         expiresAt: p("expiresAt"),
         tls: p("tls"),
+        priority: p("priority"),
       }).returning({ id: queueMessages.id }),
     ),
     recipient: compiled(
@@ -159,10 +160,11 @@ export class DeliverOperation {
   }
 
   #enqueue(queue: QueueEntry, contentId: number): number {
-    const { sender, accountId, envelopeId, ret, createdAt, expiresAt, tls = "" } = queue;
+    const { sender, accountId, envelopeId, ret, createdAt, expiresAt, tls = "", priority = 0 } = queue;
     const [eightBit, smtputf8] = [queue.eightBit ? 1 : 0, queue.smtputf8 ? 1 : 0];
     const [id] = this.#statements.queued.get({
       ...{ contentId, sender, accountId, envelopeId, ret, eightBit, smtputf8, createdAt, expiresAt, tls },
+      priority,
     })!;
     const queueId = id as number;
     const nextAttemptAt = queue.notBefore ?? queue.createdAt;

@@ -15,6 +15,7 @@ function domainOf(address: string): string {
 const DOMAIN_OPTIONS = {
   aliasOf: "alias_of",
   subaddressFolder: "subaddress_folder",
+  relayRecipients: "relay_recipients",
   quotaOctets: "quota_octets",
   quotaMessages: "quota_messages",
   accountQuotaOctets: "account_quota_octets",

@@ -32,7 +32,11 @@ export function queueControl(context: OperationContext, op: Op<"queue-control">)
         context.sql("UPDATE queue_recipients SET held = 1 WHERE id = ?").run(id);
         break;
       case "release":
-        context.sql("UPDATE queue_recipients SET held = 0 WHERE id = ?").run(id);
+        // Not before what the queue has looked at already.
+        context.sql(
+          "UPDATE queue_recipients SET held = 0, next_attempt_at = max(next_attempt_at, ?) WHERE id = ?",
+        )
+          .run(op.at, id);
         break;
       case "remove":
         removeRecipient(context, id);
@@ -42,6 +46,24 @@ export function queueControl(context: OperationContext, op: Op<"queue-control">)
     }
   }
   context.changes.push({ kind: "queue" });
+  return DONE;
+}
+
+export function putEvents(context: OperationContext, { events, at }: Op<"put-events">): WriteResult {
+  const statement = context.sql(
+    "INSERT INTO queue_events (hook, body, created_at, attempts, next_attempt_at) VALUES (?, ?, ?, 0, ?)",
+  );
+  for (const { hook, body } of events) statement.run(hook, body, at, at);
+  context.changes.push({ kind: "queue" });
+  return DONE;
+}
+
+export function eventOutcomes(context: OperationContext, { done, again }: Op<"event-outcomes">): WriteResult {
+  for (const id of done) context.sql("DELETE FROM queue_events WHERE id = ?").run(id);
+  for (const { id, nextAttemptAt } of again) {
+    context.sql("UPDATE queue_events SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ?")
+      .run(nextAttemptAt, id);
+  }
   return DONE;
 }
 

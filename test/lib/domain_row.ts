@@ -9,6 +9,7 @@ export function domainRow(row: Partial<DomainRow> & { readonly name: string }): 
     subaddressSeparators: "",
     aliasOf: "",
     subaddressFolder: "inbox",
+    relayRecipients: "any",
     quotaOctets: 0,
     quotaMessages: 0,
     accountQuotaOctets: 0,

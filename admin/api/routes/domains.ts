@@ -8,14 +8,14 @@ import { commit, invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem
 import { domainName, jsonBody, jsonResponse, newRouter, type RouteContext, type Router } from "../router.ts";
 
 const MAX_SEPARATORS = 4;
-const NEXT_HOP = /^(?:mx|(?:lmtp:)?(?:\[[0-9a-f:.]+\]|[^\s:[\]/]+):\d{1,5})$/i;
+const NEXT_HOP = /^(?:mx|lmtp:unix:\/[^\s]{1,100}|(?:lmtp:)?(?:\[[0-9a-f:.]+\]|[^\s:[\]/]+):\d{1,5})$/i;
 
 const fields = {
   kind: z.enum(["local", "relay"]).openapi({
     description: "local: mailboxes here; relay: accepted for and sent on",
   }),
   nextHop: z.string().max(300).openapi({
-    description: "relay only: `mx`, `HOST:PORT` (SMTP) or `lmtp:HOST:PORT`",
+    description: "relay only: `mx`, `HOST:PORT` (SMTP), `lmtp:HOST:PORT` or `lmtp:unix:/PATH`",
     example: "",
   }),
   catchAll: z.string().max(1_024).openapi({
@@ -35,6 +35,10 @@ const options = {
   subaddressFolder: z.enum(["inbox", "existing", "create"]).openapi({
     description:
       "mail for user+folder: to INBOX, to the folder where it exists, or to the folder in any case",
+  }),
+  relayRecipients: z.enum(["any", "list", "ask"]).openapi({
+    description:
+      "relay only: whom mail is taken for: anybody, those of a list, or whom the next hop says that it takes",
   }),
   quotaOctets: limit.openapi({ description: "hard limit of all accounts together; 0: none" }),
   quotaMessages: limit.openapi({ description: "the same in messages" }),
@@ -62,6 +66,7 @@ const newDomain = z.strictObject({
   subaddressSeparators: fields.subaddressSeparators.default("+"),
   aliasOf: options.aliasOf.default(""),
   subaddressFolder: options.subaddressFolder.default("inbox"),
+  relayRecipients: options.relayRecipients.default("any"),
   quotaOctets: options.quotaOctets.default(0),
   quotaMessages: options.quotaMessages.default(0),
   accountQuotaOctets: options.accountQuotaOctets.default(0),

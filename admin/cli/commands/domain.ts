@@ -20,6 +20,7 @@ interface Fields {
   readonly separators?: string;
   readonly aliasOf?: string;
   readonly subaddressFolder?: string;
+  readonly relayRecipients?: string;
   readonly quota?: string;
   readonly quotaMessages?: string;
   readonly accountQuota?: string;
@@ -107,6 +108,10 @@ function moreOptions(command: Command): void {
       "--subaddress-folder <WAY>",
       "user+folder goes to: inbox, existing (folders), create (any folder)",
     )
+    .option(
+      "--relay-recipients <WHICH>",
+      "whom a relay domain takes mail for: any, list, or ask (the next hop)",
+    )
     .option("--quota <SIZE>", "limit of all accounts together, as in 100GB; 0: none")
     .option("--quota-messages <NUMBER>", "the same in messages")
     .option("--account-quota <SIZE>", "limit of each account without its own; 0: none")
@@ -116,7 +121,8 @@ function moreOptions(command: Command): void {
 }
 
 function changes(options: Fields): object {
-  const { relay, local, catchAll, separators, aliasOf, subaddressFolder, overQuota } = options;
+  const { relay, local, catchAll, separators, aliasOf, subaddressFolder, relayRecipients, overQuota } =
+    options;
   return {
     ...(relay !== undefined && { kind: "relay", nextHop: relay }),
     ...(local && { kind: "local" }),
@@ -124,6 +130,7 @@ function changes(options: Fields): object {
     ...(separators !== undefined && { subaddressSeparators: separators }),
     ...(aliasOf !== undefined && { aliasOf }),
     ...(subaddressFolder !== undefined && { subaddressFolder }),
+    ...(relayRecipients !== undefined && { relayRecipients }),
     ...(options.quota !== undefined && { quotaOctets: sizeOf(options.quota) }),
     ...(options.quotaMessages !== undefined && { quotaMessages: numberOf(options.quotaMessages) }),
     ...(options.accountQuota !== undefined && { accountQuotaOctets: sizeOf(options.accountQuota) }),
