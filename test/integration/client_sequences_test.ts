@@ -41,7 +41,7 @@ const SEQUENCES: Readonly<Record<string, readonly Step[]>> = {
     ['append "Sent" (\\Seen) {UPLOAD}', /\[APPENDUID \d+ 1\]/],
     ['SELECT "Sent"', /\* 1 EXISTS/],
     ["uid search UNDELETED HEADER Subject lunch", /\* SEARCH 1/],
-    ['SELECT "INBOX"', /\[CLOSED\]/],
+    ['SELECT "INBOX"', /\* 2 EXISTS/],
     ['uid move 2 "Trash"', /\[COPYUID \d+ 2 1\]/, /\* 2 EXPUNGE/],
     ["close", /OK/],
     ["logout", /\* BYE/],
