@@ -57,12 +57,14 @@ export class ServerProcess {
     let exited: Deno.CommandStatus | null = null;
     ended.then((status) => exited = status);
     const ports = [25, 587, 143, 110].map((port) => port + options.offset);
-    const deadline = begin + (options.readyWithinMs ?? 20_000);
+    const deadline = begin + (options.readyWithinMs ?? 60_000);
     for (const port of ports) {
       while (!await answers(port)) {
         if (exited !== null || performance.now() > deadline) {
           kill(child.pid);
-          throw new Error(`the server did not open port ${port}:\n${log.join("")}`);
+          const { code } = await ended;
+          const how = exited === null ? "in time" : `and ended with ${code}`;
+          throw new Error(`the server did not open port ${port} ${how}:\n${log.join("")}`);
         }
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
