@@ -322,6 +322,42 @@ export const queueEvents = sqliteTable("queue_events", {
   nextAttemptAt: integer("next_attempt_at").notNull(),
 }, (table) => [index("queue_events_due").on(table.nextAttemptAt)]);
 
+/** Mail that checks have set aside: whole messages with their envelope, until somebody lets them go or their time is over. */
+export const quarantineMessages = sqliteTable("quarantine_messages", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  contentId: integer("content_id").notNull(),
+  sender: text("sender").notNull(),
+  /** The login that submitted it. */
+  accountId: integer("account_id"),
+  envelopeId: text("envelope_id").notNull(),
+  ret: text("ret").$type<"" | "FULL" | "HDRS">().notNull(),
+  eightBit: integer("eight_bit").notNull(),
+  smtputf8: integer("smtputf8").notNull(),
+  tls: text("tls").$type<QueueTls>().notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+  /** The check and what it said, one line. */
+  reason: text("reason").notNull(),
+  /** It does harm: recipients cannot let it go themselves. */
+  dangerous: integer("dangerous").notNull(),
+}, (table) => [index("quarantine_messages_expires").on(table.expiresAt)]);
+
+export const quarantineRecipients = sqliteTable("quarantine_recipients", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  quarantineId: integer("quarantine_id").notNull(),
+  /** As queue rows have them, for the queue they go to when they are let go. */
+  recipient: text("recipient").notNull(),
+  destination: text("destination").notNull(),
+  notify: text("notify").notNull(),
+  originalRecipient: text("original_recipient").notNull(),
+  /** The recipient knows of it. */
+  told: integer("told").notNull(),
+}, (table) => [
+  index("quarantine_recipients_message").on(table.quarantineId),
+  index("quarantine_recipients_recipient").on(table.recipient, table.id),
+  index("quarantine_recipients_untold").on(table.recipient, table.id).where(sql`told = 0`),
+]);
+
 /**
  * What checks remember: greylisted triplets, sums of a day, bans, the TLS of other domains. Rows past their end mean nothing
  * and are swept.
