@@ -14,7 +14,7 @@ import { sealedResult } from "../mailauth/arc_seal.ts";
 import { type Envelope, SenderCheck, type SenderFindings } from "../mailauth/sender_check.ts";
 import { type Reply, reply } from "../protocols/smtp/reply.ts";
 import { counter, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
-import type { PolicyRow } from "../storage/ops.ts";
+import { mayPutOff } from "../filter/deferral.ts";
 import type { Store } from "../storage/store.ts";
 import type { ClientFacts } from "./reception.ts";
 
@@ -182,17 +182,13 @@ export function mayDefer(
     readonly now: number;
   },
 ): boolean {
-  const key = `${networkOf(address)} ${sender.toLowerCase()}`;
-  const known = store.policy.get("dns-trouble", key, now);
-  if (known !== null) return now < known.firstAt + MAX_DEFERRAL_MS;
-  const row: PolicyRow = {
+  return mayPutOff({
+    state: store.policy,
+    write: (op) => {
+      store.write(op).catch((error) => log.warn("a deferral could not be noted: {error}", { error }));
+    },
     kind: "dns-trouble",
-    ...{ key, firstAt: now, lastAt: now, count: 1, note: "" },
-    // Longer than the deferral itself: the next try must find that its time is over.
-    expiresAt: now + 24 * MAX_DEFERRAL_MS,
-  };
-  store.write({ kind: "put-state", rows: [row], add: false }).catch((error) => {
-    log.warn("a deferral could not be noted: {error}", { error });
+    key: `${networkOf(address)} ${sender.toLowerCase()}`,
+    ...{ forMs: MAX_DEFERRAL_MS, now },
   });
-  return true;
 }

@@ -766,6 +766,7 @@ class InboundTransaction implements Transaction {
       ...{ filing: this.#filing, spool, message, traceId: this.traceId, sender: this.#sender },
       senderProven: mayRelay(this.#client) || provesSender(this.#findings, this.#sender),
       junk: this.#junk,
+      virusLevel: this.#screen?.findings.virusLevel ?? null,
       client: { address: this.#client.address, name: this.#client.heloName },
       front: this.#front,
     }, facts);

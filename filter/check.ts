@@ -1,4 +1,5 @@
 /** A check: one small module that looks at the facts of a stage and says what to do. */
+import type { MessageFindings } from "./findings.ts";
 import type { MessageChanges, MessageSource } from "./message_source.ts";
 import type { Stage, Verdict } from "./verdict.ts";
 
@@ -39,6 +40,8 @@ export interface CheckFacts {
   readonly notes: Map<string, string>;
   /** What checks want changed in the message; filled at the stage `message`. */
   readonly changes: MessageChanges | null;
+  /** What checks found out about the message; at the stage `message`. */
+  readonly findings: MessageFindings | null;
 }
 
 export interface Check {

@@ -9,6 +9,7 @@
 import type { Reply } from "../protocols/smtp/reply.ts";
 import type { Chain } from "./chain.ts";
 import type { CheckFacts, ClientView } from "./check.ts";
+import { MessageFindings } from "./findings.ts";
 import { MessageChanges, type MessageSource } from "./message_source.ts";
 import { seconds } from "./metrics.ts";
 import type { Decision, Stage } from "./verdict.ts";
@@ -87,7 +88,7 @@ export class SessionScreen {
   #facts(stage: Stage, client: ClientView): CheckFacts {
     return {
       ...{ stage, client, notes: this.notes, traceId: "", sender: null, recipient: "" },
-      ...{ recipients: [], message: null, changes: null },
+      ...{ recipients: [], message: null, changes: null, findings: null },
     };
   }
 }
@@ -106,6 +107,7 @@ type Decisions = readonly Decision[] | Promise<readonly Decision[]>;
 export class MailScreen {
   readonly decisions: Decision[] = [];
   readonly changes = new MessageChanges();
+  readonly findings = new MessageFindings();
   readonly #chain: Chain;
   readonly #facts: MailFacts;
   /** Everything up to MAIL, joined when the first recipient comes. */
@@ -182,6 +184,11 @@ export class MailScreen {
     return `${check}: ${reason}`;
   }
 
+  /** A check found that it does harm. */
+  get dangerous(): boolean {
+    return this.decisions.some(({ dangerous }) => dangerous === true);
+  }
+
   aborted(): void {
     this.#chain.aborted(this.#facts.client.sessionId);
   }
@@ -251,6 +258,7 @@ export class MailScreen {
     return {
       ...{ stage, client, notes, traceId, sender, recipient, recipients: this.#recipients, message },
       changes: message === null ? null : this.changes,
+      findings: message === null ? null : this.findings,
     };
   }
 }

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly reason: string;
   /** What the client hears; left out, the usual words of the action. */
   readonly reply?: Reply;
+  /** It does harm: held, only the operator may let it go. Left out: no. */
+  readonly dangerous?: boolean;
 }
 
 /** A verdict and whose it is. */

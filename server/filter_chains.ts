@@ -2,8 +2,10 @@
 import { getLogger } from "@logtape/logtape";
 import type { Resolver } from "../dns/resolver.ts";
 import type { Buckets } from "../filter/buckets.ts";
+import { type Blocks, networkOf } from "../filter/address_block.ts";
 import { Chain } from "../filter/chain.ts";
 import type { Check } from "../filter/check.ts";
+import { content } from "../filter/checks/content.ts";
 import { dnsbl } from "../filter/checks/dnsbl.ts";
 import { earlyTalker } from "../filter/checks/early_talker.ts";
 import { greylist } from "../filter/checks/greylist.ts";
@@ -12,14 +14,25 @@ import { list } from "../filter/checks/list.ts";
 import { nullMx } from "../filter/checks/null_mx.ts";
 import { rate } from "../filter/checks/rate.ts";
 import { reverseDns } from "../filter/checks/reverse_dns.ts";
+import { MAX_SCAN_DEFERRAL_MS } from "../filter/checks/scanner.ts";
 import { sending } from "../filter/checks/sending.ts";
+import { mayPutOff } from "../filter/deferral.ts";
 import { loadPatternEngine, type PatternEngine } from "../filter/patterns.ts";
 import { Lookup } from "../filter/lookup.ts";
 import type { Chains } from "../filter/screen.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import type { Store } from "../storage/store.ts";
 import type { CheckConfig, FilterConfig } from "./config/config.ts";
-import { httpHook, milterCheck, scriptCheck } from "./filter_outside.ts";
+import {
+  clamdCheck,
+  httpHook,
+  icapCheck,
+  milterCheck,
+  rspamdCheck,
+  type ScannerParts,
+  scriptCheck,
+  spamdCheck,
+} from "./filter_outside.ts";
 
 const log = getLogger(["veredus", "filter"]);
 /** A look-up keeps a client waiting no longer. */
@@ -36,6 +49,8 @@ export interface ChainParts {
   readonly steady: () => number;
   /** Null where no check has patterns: see {@linkcode patternsOf}. */
   readonly patterns: PatternEngine | null;
+  /** Relays and backup MX of ours: their mail is not refused for its content. */
+  readonly relays: Blocks;
   /** A login looks stolen. */
   readonly notify: (login: string, reason: string) => void;
 }
@@ -78,6 +93,16 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
     );
   };
   const [stage = "mail"] = config.stages;
+  const isRelay = (address: string) => parts.relays.includes(address);
+  const scanners: ScannerParts = {
+    isRelay,
+    now: parts.steady,
+    mayDefer: ({ client, sender }) =>
+      mayPutOff({
+        ...{ state, write, kind: "scan-trouble", forMs: MAX_SCAN_DEFERRAL_MS, now: now() },
+        key: `${name} ${networkOf(client.address)} ${(sender ?? "").toLowerCase()}`,
+      }),
+  };
   switch (config.check) {
     case "null-mx":
       return { ...nullMx({ lookup, action, isLocal }), name };
@@ -111,6 +136,16 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
       return milterCheck(config, { hostname, clock: now });
     case "script":
       return scriptCheck(config);
+    case "content":
+      return content({ name, actions: config.findings, limits: config.contentLimits, isRelay });
+    case "clamd":
+      return clamdCheck(config, scanners);
+    case "icap":
+      return icapCheck(config, scanners);
+    case "rspamd":
+      return rspamdCheck(config, scanners);
+    case "spamd":
+      return spamdCheck(config, scanners);
     default:
       return config.check satisfies never;
   }

@@ -1,11 +1,17 @@
 /** How checks reach what is outside: HTTP hooks, milters, and the Worker of the operator's policy file. */
 import { getLogger } from "@logtape/logtape";
-import type { Check } from "../filter/check.ts";
+import type { Check, CheckFacts } from "../filter/check.ts";
 import { milter } from "../filter/checks/milter.ts";
 import { outsideCheck } from "../filter/checks/outside_check.ts";
-import type { MilterStream } from "../filter/milter/conversation.ts";
+import type { ByteStream } from "../filter/stream.ts";
+import { scanner, type ScannerOptions } from "../filter/checks/scanner.ts";
+import { Clamd } from "../filter/scan/clamd.ts";
+import { Icap } from "../filter/scan/icap.ts";
+import { parseRspamdReply, rspamdHeaders } from "../filter/scan/rspamd.ts";
+import { scanBySpamd } from "../filter/scan/spamd.ts";
+import type { MessageSource } from "../filter/message_source.ts";
 import type { CheckConfig } from "./config/config.ts";
-import { parseHostPort } from "./config/host_port.ts";
+import { icapAddress, parseHostPort } from "./config/host_port.ts";
 
 const log = getLogger(["veredus", "filter"]);
 const MAX_ANSWER_OCTETS = 64 * 1024;
@@ -56,12 +62,13 @@ export function milterCheck(
     timeoutMs,
     onFailure,
     now: clock,
-    connect: () => connectMilter(at, timeoutMs),
+    connect: () => connectTo(at, timeoutMs),
   });
 }
 
-async function connectMilter(at: string, timeoutMs: number): Promise<MilterStream> {
-  const address = parseHostPort(at);
+/** `at` is `HOST:PORT` or `unix:PATH`. */
+async function connectTo(at: string, timeoutMs: number): Promise<ByteStream> {
+  const address = parseHostPort(at) ?? icapAddress(at);
   const connection = address === null
     ? await Deno.connect({ transport: "unix", path: at.slice("unix:".length) })
     : await Deno.connect({
@@ -86,6 +93,59 @@ async function connectMilter(at: string, timeoutMs: number): Promise<MilterStrea
       }
     },
   };
+}
+
+/** What scanners need of this thread beside their configuration. */
+export type ScannerParts = Pick<ScannerOptions, "mayDefer" | "isRelay" | "now">;
+
+export function clamdCheck(config: CheckConfig, parts: ScannerParts): Check {
+  const { at, connections, timeoutMs, markOnly } = config;
+  const connect = () => connectTo(at, timeoutMs);
+  const clamd = new Clamd({ connect, connections, timeoutMs, markOnly, now: parts.now });
+  return scanner({ ...config, ...parts, scan: (message) => clamd.scan(message), close: () => clamd.close() });
+}
+
+export function icapCheck(config: CheckConfig, parts: ScannerParts): Check {
+  const { at: url, connections, timeoutMs, markOnly } = config;
+  const connect = () => connectTo(url, timeoutMs);
+  const icap = new Icap({ connect, url, connections, timeoutMs, markOnly, now: parts.now });
+  return scanner({ ...config, ...parts, scan: (message) => icap.scan(message), close: () => icap.close() });
+}
+
+export function spamdCheck(config: CheckConfig, parts: ScannerParts): Check {
+  const { at, timeoutMs } = config;
+  const options = { connect: () => connectTo(at, timeoutMs), timeoutMs };
+  return scanner({ ...config, ...parts, scan: (message) => scanBySpamd(message, options) });
+}
+
+export function rspamdCheck(config: CheckConfig, parts: ScannerParts): Check {
+  const { at, timeoutMs } = config;
+  const url = new URL("/checkv2", at);
+  const scan = async (message: MessageSource, facts: CheckFacts) => {
+    const response = await fetch(url, {
+      method: "POST",
+      redirect: "manual",
+      headers: rspamdHeaders(facts),
+      body: bodyOf(message),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await limited(response);
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return parseRspamdReply(text);
+  };
+  return scanner({ ...config, ...parts, scan });
+}
+
+function bodyOf(message: MessageSource): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      const octets = at < message.octets ? await message.read(at, 4 * READ_OCTETS) : null;
+      if (octets === null || octets.length === 0) return controller.close();
+      at += octets.length;
+      controller.enqueue(octets.slice());
+    },
+  });
 }
 
 interface Question {

@@ -159,6 +159,7 @@ export class FrontendPart implements ThreadPart {
       hostname: config.hostname,
       clock: Date.now,
       steady: steadyNow,
+      relays: new Blocks(config.senderChecks.relays),
       notify: (login, reason) => this.#reception.noticed(stolenNotice(config, { login, reason })),
     });
     this.#observations = new Observations("dmarc", { store: this.store, timers: DENO_TIMERS });

@@ -389,6 +389,7 @@ export type PolicyKind =
   | "first-time"
   | "noticed"
   | "dns-trouble"
+  | "scan-trouble"
   | "sts"
   | "tls-seen"
   | "vacation"

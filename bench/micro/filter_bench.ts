@@ -3,6 +3,7 @@
  * trace event. `deno run -A bench/micro/filter_bench.ts`. Nanoseconds of CPU a message.
  */
 import type { Resolver } from "../../dns/resolver.ts";
+import { Blocks } from "../../filter/address_block.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
 import { SessionScreen } from "../../filter/screen.ts";
 import { DEFAULT_FILTER } from "../../server/config/config.ts";
@@ -49,6 +50,7 @@ async function measure(what: string, one: () => unknown): Promise<void> {
 function messageThrough(checks: typeof DEFAULT_FILTER.checks): () => unknown {
   const chains = buildChains({ ...DEFAULT_FILTER, checks }, {
     ...{ store, resolver, buckets: new MemoryBuckets(), hostname: "mx.example.test", clock: Date.now },
+    relays: new Blocks([]),
     steady: Date.now,
     patterns: null,
     notify: () => {},

@@ -105,7 +105,7 @@ export class ScriptDelivery {
 
   async #run(copy: Copy): Promise<Run> {
     const { store } = this.#post;
-    const { traceId, sender, client, front } = this.#given;
+    const { traceId, sender, client, front, virusLevel = null } = this.#given;
     const { target } = copy;
     const trace = copyPrefix(sender, copy.deliveredTo);
     const view = this.#viewer(joined([trace, encode(front)]));
@@ -116,6 +116,7 @@ export class ScriptDelivery {
       hostname: this.#hostname,
       now: this.#now,
       client,
+      virusLevel,
     });
     const rows = store.scripts.chain(target.owner);
     const about = { trace: traceId, account: target.account };

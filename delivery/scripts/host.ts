@@ -20,6 +20,8 @@ export interface HostOptions {
   readonly now: number;
   /** Of the client that sent the message; "" is not known. */
   readonly client: { readonly address: string; readonly name: string };
+  /** Left out: not tested. */
+  readonly virusLevel?: number | null;
 }
 
 const ANNOTATION = "/private/vendor/veredus/";
@@ -39,6 +41,7 @@ export function scriptHost(options: HostOptions): Host {
     now,
     zoneMinutes: -new Date(now).getTimezoneOffset(),
     separators: directory.domain(domainOf(account.address))?.subaddressSeparators ?? "",
+    virusLevel: options.virusLevel ?? null,
     environment: (item) => environment(options, item),
     mailboxExists: (name) => mailboxNamed(name)?.selectable === true,
     mailboxIdExists: (id) => mailboxById(store, account, id) !== null,

@@ -16,6 +16,8 @@ export interface ScriptedMessage {
   readonly senderProven: boolean;
   /** A check sent it to Junk. */
   readonly junk: boolean;
+  /** RFC 5235 3.: what scanners said; left out or null: nothing has looked. */
+  readonly virusLevel?: number | null;
   readonly client: { readonly address: string; readonly name: string };
   /** Header lines that copies get in front. */
   readonly front: string;

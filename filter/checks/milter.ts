@@ -14,9 +14,10 @@ import { Breaker } from "../breaker.ts";
 import type { Check, CheckFacts } from "../check.ts";
 import type { MessageChanges } from "../message_source.ts";
 import { failures } from "../metrics.ts";
-import { Conversation, MilterFault, type MilterStream } from "../milter/conversation.ts";
+import { Conversation, MilterFault } from "../milter/conversation.ts";
 import { macrosFor, type MacroStep } from "../milter/macros.ts";
 import { CHUNK_OCTETS, type MilterReply, STEP, strings, utf8Strings } from "../milter/packet.ts";
+import type { ByteStream } from "../stream.ts";
 import { failureVerdict, type OnFailure } from "../outside.ts";
 import { CONTINUE, oneLine, type Stage, STAGES, type Verdict } from "../verdict.ts";
 
@@ -32,7 +33,7 @@ export interface MilterOptions {
   readonly timeoutMs: number;
   readonly onFailure: OnFailure;
   /** Rejects when it cannot be reached. */
-  readonly connect: () => Promise<MilterStream>;
+  readonly connect: () => Promise<ByteStream>;
   readonly now: () => number;
 }
 

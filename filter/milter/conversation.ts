@@ -16,13 +16,7 @@ import {
   uint32,
   utf8Strings,
 } from "./packet.ts";
-
-export interface MilterStream {
-  /** Null at the end. */
-  read(): Promise<Uint8Array | null>;
-  write(bytes: Uint8Array): Promise<void>;
-  close(): void;
-}
+import type { ByteStream } from "../stream.ts";
 
 export class MilterFault extends Error {
   override readonly name = "MilterFault";
@@ -33,14 +27,14 @@ const MAX_REPLIES = 10_000;
 const MAX_PROGRESS_MS = 120_000;
 
 export class Conversation {
-  #stream: MilterStream;
+  #stream: ByteStream;
   #reader: PacketReader;
   #timeoutMs: number;
   #steps: number;
   /** What it wants to be told instead of the usual. */
   macroLists: MacroLists;
 
-  private constructor(stream: MilterStream, timeoutMs: number) {
+  private constructor(stream: ByteStream, timeoutMs: number) {
     this.#stream = stream;
     this.#reader = new PacketReader();
     this.#timeoutMs = timeoutMs;
@@ -49,7 +43,7 @@ export class Conversation {
   }
 
   /** Negotiates. Rejects with MilterFault. */
-  static async open(stream: MilterStream, timeoutMs: number): Promise<Conversation> {
+  static async open(stream: ByteStream, timeoutMs: number): Promise<Conversation> {
     const conversation = new Conversation(stream, timeoutMs);
     await conversation.#write("O", uint32(6, ACTIONS, ALL_STEPS));
     const reply = await conversation.#reply();

@@ -4,8 +4,10 @@
  * `schema.ts` reads the operator's file into this shape; local mode builds it directly. Durations are milliseconds
  * and sizes octets here, whatever units the file used.
  */
+import type { ContentOptions } from "../../filter/checks/content.ts";
 import type { ListZone } from "../../filter/checks/dnsbl.ts";
 import type { RateFact } from "../../filter/checks/rate.ts";
+import type { ContentLimits } from "../../filter/content/inspect.ts";
 import type { Action, Stage } from "../../filter/verdict.ts";
 import type { LogArea, LogLevel } from "../../telemetry/log.ts";
 
@@ -229,6 +231,11 @@ export const CHECKS = [
   "http",
   "milter",
   "script",
+  "content",
+  "clamd",
+  "icap",
+  "rspamd",
+  "spamd",
 ] as const;
 export type CheckKind = (typeof CHECKS)[number];
 
@@ -261,6 +268,13 @@ export interface CheckConfig {
   readonly at: string;
   readonly timeoutMs: number;
   readonly onFailure: "continue" | "defer" | "reject";
+  /** Of scanners: connections at a time, octets of a message they are given, names that only mark. */
+  readonly connections: number;
+  readonly maxOctets: number;
+  readonly markOnly: readonly string[];
+  /** Of `content`. */
+  readonly findings: ContentOptions["actions"];
+  readonly contentLimits: ContentLimits;
 }
 
 export interface FilterConfig {
@@ -444,11 +458,29 @@ export const DEFAULT_CHECK: Omit<CheckConfig, "check" | "name" | "action" | "sta
   at: "",
   timeoutMs: 10_000,
   onFailure: "continue",
+  connections: 8,
+  maxOctets: 25 * MB,
+  markOnly: ["PUA.", "Heuristics."],
+  findings: {
+    ...{ executable: "reject", script: "tag", disguised: "tag" },
+    ...{ macros: "tag", encrypted: "tag", "not-seen": "tag" },
+  },
+  contentLimits: { depth: 4, files: 1_000, octets: 64 * MB },
 };
 
 /** Unknown recipients, relaying, sizes and loops are refused without a check. */
 export const DEFAULT_FILTER: FilterConfig = {
-  checks: [{ ...DEFAULT_CHECK, check: "null-mx", name: "null-mx", action: "reject", stages: ["mail"] }],
+  checks: [
+    { ...DEFAULT_CHECK, check: "null-mx", name: "null-mx", action: "reject", stages: ["mail"] },
+    {
+      ...DEFAULT_CHECK,
+      check: "content",
+      name: "content",
+      action: "reject",
+      stages: ["message"],
+      logins: true,
+    },
+  ],
   tarpitMs: 0,
   administrator: "",
 };

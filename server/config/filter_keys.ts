@@ -1,6 +1,8 @@
 /** Keys about mail that comes in: checks, sender authentication, bans. */
 import { RE2JS } from "re2js";
 import { z } from "zod";
+import type { ContentAction } from "../../filter/checks/content.ts";
+import type { FindingKind } from "../../filter/content/inspect.ts";
 import { RATE_FACTS } from "../../filter/checks/rate.ts";
 import { STAGES } from "../../filter/verdict.ts";
 import {
@@ -15,8 +17,8 @@ import {
   type FilterConfig,
   type SenderChecksConfig,
 } from "./config.ts";
-import { parseHostPort } from "./host_port.ts";
-import { about, domain, duration, hostPortText, lower, network, whole } from "./keys.ts";
+import { icapAddress, parseHostPort } from "./host_port.ts";
+import { about, domain, duration, hostPortText, lower, network, size, whole } from "./keys.ts";
 
 const zone = z.strictObject({
   zone: about(domain, "the list's domain", "bl.example.net"),
@@ -39,8 +41,22 @@ const CHECK_DEFAULTS: Readonly<Record<CheckKind, Pick<CheckConfig, "action" | "s
   http: { action: "reject", stages: ["rcpt"] },
   milter: { action: "reject", stages: ["connect", "ehlo", "mail", "rcpt", "data", "message"] },
   script: { action: "reject", stages: ["message"] },
+  content: { action: "reject", stages: ["message"] },
+  clamd: { action: "reject", stages: ["message"] },
+  icap: { action: "reject", stages: ["message"] },
+  rspamd: { action: "tag", stages: ["message"] },
+  spamd: { action: "tag", stages: ["message"] },
 };
+/** Viruses of logins are refused too. */
+const LOGINS_TOO: ReadonlySet<CheckKind> = new Set(["content", "clamd", "icap"]);
+const SCANNERS: ReadonlySet<CheckKind> = new Set(["clamd", "icap", "rspamd", "spamd"]);
 const NO_STRINGS: string[] = [];
+const CONTENT_ACTIONS: ReadonlySet<string> = new Set(["tag", "quarantine", "reject"]);
+const finding = (kind: FindingKind, doc: string) =>
+  about(
+    z.enum(["continue", "tag", "quarantine", "reject"]).default(DEFAULT_CHECK.findings[kind]),
+    `content: ${doc}: continue, tag, quarantine or reject`,
+  );
 const names = (doc: string, sample: string[]) =>
   about(z.array(z.string().min(1)).default(NO_STRINGS), doc, sample);
 const pattern = z.string().refine(isPattern, { error: "a regular expression as RE2 has them" });
@@ -54,7 +70,7 @@ const check = z.strictObject({
   action: about(
     z.enum(["accept", "reject", "defer", "discard", "quarantine", "tag"]).optional(),
     "what happens when it finds something: accept, reject, defer, discard, quarantine or tag. Left out: reject for\n" +
-      "null-mx and list, defer for greylist, rate and sending, tag for the others",
+      "null-mx, list, clamd, icap and content (its programs), defer for greylist, rate and sending, tag for the others",
     "reject",
   ),
   stages: about(
@@ -62,7 +78,11 @@ const check = z.strictObject({
     "list: one of connect, ehlo, mail, rcpt; rate: mail or rcpt; http and script: any",
     ["mail"],
   ),
-  logins: about(z.boolean().default(DEFAULT_CHECK.logins), "it is for logins and trusted networks too"),
+  logins: about(
+    z.boolean().optional(),
+    "it is for logins and trusted networks too. Left out: true for content, clamd and icap",
+    false,
+  ),
   networks: about(z.array(network).default(NO_STRINGS), "list: of clients", ["192.0.2.0/24"]),
   names: names("list: of clients by reverse-dns or EHLO; .example.org is all below", [".dsl.example.net"]),
   domains: names("list: of senders, at rcpt of recipients", ["spam.example"]),
@@ -112,13 +132,44 @@ const check = z.strictObject({
   ),
   at: about(
     z.string().default(""),
-    "http: URL; milter: HOST:PORT or unix:PATH; script: path of a .ts or .js file",
-    "unix:/run/milter.sock",
+    "http and rspamd: URL; milter, clamd and spamd: HOST:PORT or unix:PATH; icap: icap://HOST:PORT/SERVICE; script:\n" +
+      "path of a .ts or .js file",
+    "unix:/run/clamav/clamd.ctl",
   ),
-  timeout: about(duration(DEFAULT_CHECK.timeoutMs, "10ms", "2m"), "http, milter, script: longest wait"),
+  timeout: about(
+    duration(DEFAULT_CHECK.timeoutMs, "10ms", "2m"),
+    "http, milter, script and scanners: longest wait",
+  ),
   on_failure: about(
     z.enum(["continue", "defer", "reject"]).default(DEFAULT_CHECK.onFailure),
-    "http, milter, script: what is done without an answer",
+    "http, milter, script: what is done without an answer. Scanners: continue marks the message as not scanned, defer\n" +
+      "puts a client and sender off for 4 hours at most, then the same",
+  ),
+  connections: about(
+    whole(DEFAULT_CHECK.connections, 1, 1_000),
+    "clamd, icap: at a time, for each front end",
+  ),
+  max_size: about(
+    size(DEFAULT_CHECK.maxOctets, "1 kB", "2 GB"),
+    "clamd, icap, rspamd, spamd: larger messages are not scanned, and marked so",
+  ),
+  mark_only: about(
+    z.array(z.string().min(1).max(100)).default([...DEFAULT_CHECK.markOnly]),
+    "clamd, icap: beginnings of names that prove nothing: such a find only marks",
+  ),
+  scripts: finding("script", "scripts, by their names (.js, .vbs, .bat, ...)"),
+  disguised: finding("disguised", "names that hide what they are (invoice.pdf.exe)"),
+  macros: finding("macros", "documents with macros"),
+  encrypted: finding("encrypted", "encrypted archives and documents"),
+  not_seen: finding("not-seen", "archives beyond the limits, or of a kind that is not opened"),
+  depth: about(whole(DEFAULT_CHECK.contentLimits.depth, 0, 20), "content: archives in archives"),
+  files: about(
+    whole(DEFAULT_CHECK.contentLimits.files, 1, 100_000),
+    "content: files of a message, those in archives included",
+  ),
+  inflated: about(
+    size(DEFAULT_CHECK.contentLimits.octets, "1 MB", "1 GB"),
+    "content: octets of archives that are unpacked to look at, of a message",
   ),
 }).superRefine((value, context) => {
   const issue = (path: string, message: string) =>
@@ -129,6 +180,21 @@ const check = z.strictObject({
   }
   if (kind === "milter" && !/^unix:\/./.test(at) && parseHostPort(at) === null) {
     issue("at", `unix:/PATH or ${hostPortText}`);
+  }
+  if ((kind === "clamd" || kind === "spamd") && !/^unix:\/./.test(at) && parseHostPort(at) === null) {
+    issue("at", `unix:/PATH or ${hostPortText}`);
+  }
+  if (kind === "icap" && icapAddress(at) === null) {
+    issue("at", "an address as in icap://127.0.0.1:1344/virus_scan");
+  }
+  if (kind === "rspamd" && !/^https?:\/\/\S+$/.test(at)) {
+    issue("at", "an address that begins with http:// or https://");
+  }
+  if (SCANNERS.has(kind) && value.on_failure === "reject") {
+    issue("on_failure", "continue or defer: a scanner that is dead refuses no mail");
+  }
+  if (kind === "content" && value.action !== undefined && !CONTENT_ACTIONS.has(value.action)) {
+    issue("action", "quarantine, reject or tag");
   }
   if (kind === "script" && !/\.[jt]s$/.test(at)) issue("at", "the path of a .ts or .js file");
   if (kind === "dnsbl" && value.zones.length === 0) issue("zones", "dnsbl needs a list at least");
@@ -154,7 +220,7 @@ const check = z.strictObject({
   stages: value.stages !== undefined && ["list", "rate", "http", "script"].includes(value.check)
     ? value.stages
     : CHECK_DEFAULTS[value.check].stages,
-  logins: value.logins,
+  logins: value.logins ?? LOGINS_TOO.has(value.check),
   networks: value.networks,
   names: value.names,
   domains: value.domains,
@@ -174,14 +240,26 @@ const check = z.strictObject({
   at: value.at,
   timeoutMs: value.timeout,
   onFailure: value.on_failure,
+  connections: value.connections,
+  maxOctets: value.max_size,
+  markOnly: value.mark_only,
+  findings: {
+    executable: (value.action ?? "reject") as ContentAction,
+    script: value.scripts,
+    disguised: value.disguised,
+    macros: value.macros,
+    encrypted: value.encrypted,
+    "not-seen": value.not_seen,
+  },
+  contentLimits: { depth: value.depth, files: value.files, octets: value.inflated },
 }));
 
 export const filter = z.strictObject({
   checks: about(
     z.array(check).default([...DEFAULT_FILTER.checks]),
     "checks of incoming mail, asked in this order at each stage. Left out: null-mx, which refuses senders whose domain\n" +
-      "takes no mail. Postmaster and abuse get their mail whatever checks say. Keys of a check",
-    [{ check: "null-mx" }],
+      "takes no mail, and content, which refuses programs. Postmaster and abuse get their mail whatever checks say. Keys of a check",
+    [{ check: "null-mx" }, { check: "content" }],
   ),
   tarpit: about(
     duration(DEFAULT_FILTER.tarpitMs, "0s", "1m"),

@@ -5,3 +5,11 @@ export function parseHostPort(value: string): { host: string; port: number } | n
   const host = match?.[1] ?? match?.[2];
   return host === undefined || number < 1 || number > 65_535 ? null : { host, port: number };
 }
+
+/** Host and port of `icap://HOST[:PORT]/SERVICE` (RFC 3507 4.2, port 1344); null when it is none. */
+export function icapAddress(value: string): { host: string; port: number } | null {
+  const match = /^icap:\/\/([^/\s]+)\/[!-~]*$/.exec(value);
+  if (match === null) return null;
+  const authority = match[1]!;
+  return parseHostPort(/:\d+$/.test(authority) ? authority : `${authority}:1344`);
+}

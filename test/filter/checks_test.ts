@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { TraceEvent } from "../../delivery/tracer.ts";
 import { InboundReception } from "../../delivery/inbound.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
+import { Blocks } from "../../filter/address_block.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
 import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { parseConfig } from "../../server/config/load.ts";
@@ -49,6 +50,7 @@ class Bed {
         hostname: "mx.example.test",
         clock: () => this.now,
         steady: () => this.now,
+        relays: new Blocks([]),
         notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
       }),
     });
@@ -331,10 +333,13 @@ Deno.test("a rate by login is for logins alone, each for itself; IPv6 networks a
   assert.deepEqual(await from("2001:db8:0:2::1"), TAKEN);
 });
 
-Deno.test("out of the box the null MX alone refuses; checks that are switched on tag, and greylisting defers", () => {
+Deno.test("out of the box null MX and programs are refused; checks that are switched on tag, and greylisting defers", () => {
   const config = (yaml: string) => parseConfig(`hostname: mx.example.test\n${yaml}`, "/veredus.yaml").filter;
   const { checks, tarpitMs } = config("");
-  assert.deepEqual(checks.map(({ check, action }) => [check, action]), [["null-mx", "reject"]]);
+  assert.deepEqual(checks.map(({ check, action }) => [check, action]), [
+    ["null-mx", "reject"],
+    ["content", "reject"],
+  ]);
   assert.equal(tarpitMs, 0);
   const kinds = ["list", "dnsbl", "reverse-dns", "helo", "early-talker", "greylist", "rate", "sending"];
   const named = kinds.map((check) =>

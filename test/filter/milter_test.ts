@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { CheckFacts } from "../../filter/check.ts";
 import { milter } from "../../filter/checks/milter.ts";
 import { MessageChanges } from "../../filter/message_source.ts";
-import type { MilterStream } from "../../filter/milter/conversation.ts";
+import type { ByteStream } from "../../filter/stream.ts";
 import { encodePacket, PacketReader, parseReply, STEP, strings, uint32 } from "../../filter/milter/packet.ts";
 import type { Stage } from "../../filter/verdict.ts";
 
@@ -27,7 +27,7 @@ class Played {
     this.#actions = actions;
   }
 
-  connect = (): Promise<MilterStream> => {
+  connect = (): Promise<ByteStream> => {
     const reader = new PacketReader();
     const out: (Uint8Array | null)[] = [];
     let wake: () => void = () => {};
@@ -100,6 +100,7 @@ function facts(stage: Stage, into = changes): CheckFacts {
     },
     notes: new Map(),
     changes: into,
+    findings: null,
   };
 }
 
