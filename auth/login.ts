@@ -204,7 +204,7 @@ export class Authenticator {
     } catch (error) {
       return this.#unavailable(attempt, error);
     }
-    if (account === null || !account.enabled || !this.#mayActAs(account, attempt.authzid)) {
+    if (account === null || account.shared || !account.enabled || !this.#mayActAs(account, attempt.authzid)) {
       const atLeast = both === "" ? 1 : this.#failures.add(both, now);
       const entry = this.#cache.entry(attempt.login, "", attempt.shown ?? both);
       return await this.#wrong(attempt, { key, now, entry, atLeast });

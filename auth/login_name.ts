@@ -7,13 +7,18 @@
 import { domainOf, normalizeAddress } from "../storage/address_form.ts";
 import type { Account, Directory } from "../storage/store.ts";
 
-/** Null when there is none. */
+/** Null when there is none, or nobody logs in as it. */
 export function accountOfLogin(directory: Directory, login: string): Account | null {
+  const account = named(directory, login);
+  return account?.shared === true ? null : account;
+}
+
+function named(directory: Directory, login: string): Account | null {
   const address = normalizeAddress(login);
   if (address === null) return null;
   const primary = directory.account(address);
   if (primary !== null) return primary;
   const other = directory.domain(domainOf(address))?.aliasOf ?? "";
-  const named = other === "" ? address : `${address.slice(0, address.lastIndexOf("@"))}@${other}`;
-  return directory.address(named)?.kind === "masked" ? null : directory.owner(named);
+  const spelled = other === "" ? address : `${address.slice(0, address.lastIndexOf("@"))}@${other}`;
+  return directory.address(spelled)?.kind === "masked" ? null : directory.owner(spelled);
 }

@@ -136,6 +136,8 @@ export class Indexer {
         if (change.accountId !== null) this.#note(change.accountId);
         return;
       case "flags":
+      case "seen":
+      case "acl":
       case "annotations":
       case "queue":
         return;

@@ -24,6 +24,9 @@ export class ImapServer {
       if (change.kind === "annotations") {
         for (const connection of this.#connections) noteAnnotations(connection, change);
       }
+      if (change.kind === "acl" || change.kind === "directory") {
+        for (const connection of this.#connections) connection.noteRights();
+      }
       if (change.kind !== "directory") return;
       for (const connection of this.#connections) connection.checkAccount(change.accountId);
     });

@@ -43,6 +43,18 @@ export type Change =
     /** Ascending. */
     readonly uids: readonly number[];
   }
+  /** One reader has seen messages of a mailbox he does not own, or has not any more. UIDs ascend. */
+  | {
+    readonly kind: "seen";
+    readonly accountId: number;
+    readonly mailboxId: number;
+    readonly modSeq: number;
+    readonly readerId: number;
+    readonly added: readonly number[];
+    readonly removed: readonly number[];
+  }
+  /** Access lists of an account's mailboxes changed. */
+  | { readonly kind: "acl"; readonly accountId: number; readonly mailboxIds: readonly number[] }
   /** Mailboxes of an account were created, renamed, deleted or (un)subscribed. `deleted` closes open sessions. */
   | { readonly kind: "mailboxes"; readonly accountId: number; readonly deleted: readonly number[] }
   /** Annotations were set or removed; mailbox 0 is the account itself. */

@@ -18,7 +18,7 @@ const MAX_CACHED = 10_000;
 const MAX_PAGE = 1_000;
 const ACCOUNT =
   "id, address, display_name, password_hash, enabled, send_as, created_at, quota_octets, quota_messages, " +
-  "subaddress_folder, scram, hidden_capabilities";
+  "subaddress_folder, scram, hidden_capabilities, shared";
 const DOMAIN =
   "name, kind, next_hop, catch_all, subaddress_separators, alias_of, subaddress_folder, quota_octets, " +
   "quota_messages, account_quota_octets, account_quota_messages, quota_soft_percent, over_quota, relay_recipients";
@@ -342,6 +342,7 @@ function toAccount(row: unknown[]): Account {
     folder,
     scram,
     hiddenCapabilities,
+    shared,
   ] = row;
   return {
     id: id as number,
@@ -356,6 +357,7 @@ function toAccount(row: unknown[]): Account {
     subaddressFolder: folder as SubaddressFolder | null,
     scram: scram as string | null,
     hiddenCapabilities: (hiddenCapabilities as string).split(" ").filter((name) => name !== ""),
+    shared: shared === 1,
   };
 }
 

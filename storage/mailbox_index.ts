@@ -139,6 +139,10 @@ export class SharedMailboxIndex implements MailboxIndex {
       case "expunged":
         this.#remove(change.uids);
         break;
+      case "seen":
+        this.#move(change.added, change.modSeq);
+        this.#move(change.removed, change.modSeq);
+        break;
       case "mailboxes":
         if (change.deleted.includes(this.mailboxId)) this.exists = false;
         break;
@@ -166,6 +170,14 @@ export class SharedMailboxIndex implements MailboxIndex {
     this.#flags[at] = message.flags;
     this.#modSeqs[at] = modSeq;
     this.#setKeywords(at, message.keywords);
+  }
+
+  /** Nothing of these messages changed that is shared, but their MODSEQ did. */
+  #move(uids: readonly number[], modSeq: number): void {
+    for (const uid of uids) {
+      const at = this.positionOf(uid);
+      if (at >= 0 && this.#modSeqs[at]! < modSeq) this.#modSeqs[at] = modSeq;
+    }
   }
 
   #setKeywords(position: number, words: string): void {

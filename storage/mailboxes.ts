@@ -3,9 +3,10 @@ import type { Change } from "./changes.ts";
 import { SharedMailboxIndex } from "./mailbox_index.ts";
 import { canonicalName } from "./operations/mailbox.ts";
 import type { Statements } from "./statements.ts";
-import type { Mailbox, Mailboxes, MailboxIndex } from "./store.ts";
+import { SeenIndex } from "./seen_index.ts";
+import type { Access, Mailbox, Mailboxes, MailboxIndex } from "./store.ts";
 
-const COLUMNS =
+export const MAILBOX_COLUMNS =
   "id, account_id, name, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size_octets, " +
   "recent_uid, special_use, selectable";
 const LOAD = "SELECT json_group_array(uid), json_group_array(flags), json_group_array(modseq), " +
@@ -22,27 +23,31 @@ interface OpenIndex {
 
 export class SqlMailboxes implements Mailboxes {
   #statements: Statements;
+  #access: Pick<Access, "seen">;
   #inboxes = new Map<number, number | null>();
   #open = new Map<number, OpenIndex>();
 
-  constructor(statements: Statements) {
+  constructor(statements: Statements, access: Pick<Access, "seen">) {
     this.#statements = statements;
+    this.#access = access;
   }
 
   byName(accountId: number, name: string): Mailbox | null {
-    const row = this.#statements.rows(`SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? AND name = ?`)
+    const row = this.#statements.rows(
+      `SELECT ${MAILBOX_COLUMNS} FROM mailboxes WHERE account_id = ? AND name = ?`,
+    )
       .get(accountId, canonicalName(name));
     return row === undefined ? null : toMailbox(row);
   }
 
   byId(id: number): Mailbox | null {
-    const row = this.#statements.rows(`SELECT ${COLUMNS} FROM mailboxes WHERE id = ?`).get(id);
+    const row = this.#statements.rows(`SELECT ${MAILBOX_COLUMNS} FROM mailboxes WHERE id = ?`).get(id);
     return row === undefined ? null : toMailbox(row);
   }
 
   byFoldedName(accountId: number, name: string): Mailbox | null {
     const row = this.#statements.rows(
-      `SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? AND lower(name) = ? AND selectable = 1 ` +
+      `SELECT ${MAILBOX_COLUMNS} FROM mailboxes WHERE account_id = ? AND lower(name) = ? AND selectable = 1 ` +
         "AND special_use IS NULL ORDER BY name LIMIT 1",
     ).get(accountId, name);
     return row === undefined ? null : toMailbox(row);
@@ -50,7 +55,7 @@ export class SqlMailboxes implements Mailboxes {
 
   list(accountId: number): Mailbox[] {
     return this.#statements.rows(
-      `SELECT ${COLUMNS} FROM mailboxes WHERE account_id = ? ORDER BY name LIMIT ?`,
+      `SELECT ${MAILBOX_COLUMNS} FROM mailboxes WHERE account_id = ? ORDER BY name LIMIT ?`,
     )
       .all(accountId, MAX_LISTED).map(toMailbox);
   }
@@ -101,12 +106,19 @@ export class SqlMailboxes implements Mailboxes {
     return open.index;
   }
 
+  async openFor(mailbox: Mailbox, readerId: number): Promise<MailboxIndex | null> {
+    const index = await this.open(mailbox.id);
+    if (index === null || mailbox.accountId === readerId) return index;
+    return new SeenIndex(index, { readerId, ...this.#access.seen(mailbox.id, readerId) });
+  }
+
   /** Passes a change on to the indexes and drops what it makes stale. */
   apply(change: Change): void {
     switch (change.kind) {
       case "added":
       case "flags":
       case "expunged":
+      case "seen":
         this.#open.get(change.mailboxId)?.index.apply(change);
         break;
       case "mailboxes":
@@ -116,6 +128,7 @@ export class SqlMailboxes implements Mailboxes {
       case "directory":
         this.#inboxes.clear();
         break;
+      case "acl":
       case "annotations":
       case "queue":
         break;
@@ -130,7 +143,7 @@ export class SqlMailboxes implements Mailboxes {
   }
 }
 
-function toMailbox(row: unknown[]): Mailbox {
+export function toMailbox(row: unknown[]): Mailbox {
   const [
     id,
     accountId,

@@ -1,5 +1,6 @@
 /** Opens the store for one thread: its reading connection, its blob segment, and the way to the writer. */
 import { getLogger } from "@logtape/logtape";
+import { SqlAccess } from "./access.ts";
 import { SegmentBlobReader } from "./blob_reader.ts";
 import type { Change, ChangeListener } from "./changes.ts";
 import { type DataFolder, freeOctets } from "./data_folder.ts";
@@ -52,6 +53,7 @@ export function openReadOnlyStore(folder: DataFolder): Store {
 
 class ThreadStore implements Store {
   readonly directory: SqlDirectory;
+  readonly access: SqlAccess;
   readonly mailboxes: SqlMailboxes;
   readonly messages: SqlMessages;
   readonly queue: SqlQueue;
@@ -75,7 +77,8 @@ class ThreadStore implements Store {
     this.#connection = openReaderConnection(folder.database);
     const statements = new Statements(this.#connection);
     this.directory = new SqlDirectory(statements);
-    this.mailboxes = new SqlMailboxes(statements);
+    this.access = new SqlAccess(statements, this.directory);
+    this.mailboxes = new SqlMailboxes(statements, this.access);
     this.messages = new SqlMessages(statements);
     this.queue = new SqlQueue(statements);
     this.policy = new SqlPolicyState(statements);
@@ -132,6 +135,7 @@ class ThreadStore implements Store {
   #apply(change: Change): void {
     if (change.kind === "directory") {
       this.directory.invalidate();
+      this.access.invalidate();
       this.scripts.invalidate();
     }
     this.mailboxes.apply(change);

@@ -62,6 +62,8 @@ export interface Target {
   readonly internalDate: number;
   /** Header lines before the shared octets (Return-Path, Delivered-To); sizes and offsets include them. */
   readonly prefix: Uint8Array;
+  /** The account for which it is seen from the start, in a mailbox that is not its own. */
+  readonly seenBy?: number;
 }
 
 export interface ImportedMessage {
@@ -129,6 +131,14 @@ export interface NewQueueEvent {
   readonly body: string;
 }
 
+/** An account that changes flags in the mailbox of another, and what its rights cover there (RFC 4314 4). */
+export interface ReaderRights {
+  readonly readerId: number;
+  /** Bits of the system flags it may set and clear; \Seen is its own. */
+  readonly flags: number;
+  readonly keywords: boolean;
+}
+
 /** Inclusive UID ranges, ascending, not overlapping. */
 export type UidRanges = readonly (readonly [number, number])[];
 
@@ -165,6 +175,8 @@ export type WriteOp =
     readonly keywords: readonly string[];
     /** CONDSTORE UNCHANGEDSINCE; null without. */
     readonly unchangedSince: number | null;
+    /** Whoever stores where he is not the owner. Left out: the owner. */
+    readonly reader?: ReaderRights;
   }
   | {
     readonly kind: "copy";
@@ -173,6 +185,8 @@ export type WriteOp =
     readonly uids: UidRanges;
     /** Removes them from the source in the same transaction (RFC 6851). */
     readonly move: boolean;
+    /** Whoever copies where not both mailboxes are his own, and what he may set in the target. Left out: the owner of both. */
+    readonly reader?: ReaderRights;
   }
   | {
     readonly kind: "expunge";
@@ -192,6 +206,18 @@ export type WriteOp =
     readonly accountId: number;
     readonly name: string;
     readonly specialUse: string | null;
+    /** At the top it has the access list of INBOX, as for those who see it below INBOX. Left out: none. */
+    readonly belowInbox?: boolean;
+  }
+  /** Changes one entry of an access list, of a mailbox or also of all below it; one without rights goes. */
+  | {
+    readonly kind: "set-acl";
+    readonly mailboxId: number;
+    readonly identifier: string;
+    /** Letters of storage/rights.ts. */
+    readonly rights: string;
+    readonly mode: "replace" | "add" | "remove";
+    readonly subtree?: boolean;
   }
   /** Renames the mailbox and everything under it. INBOX moves its messages instead (RFC 3501 6.3.5). */
   | {
@@ -208,14 +234,14 @@ export type WriteOp =
     readonly name: string;
     readonly subscribed: boolean;
   }
-  /** Outcome of an attempt; a recipient with a final outcome leaves the queue, and the message with its last. */
-  /** A null value removes the entry. Mailbox 0 is the account itself. */
+  /** A null value removes the entry. Mailbox 0 is the account itself; the account need not own the mailbox. */
   | {
     readonly kind: "put-annotations";
     readonly accountId: number;
     readonly mailboxId: number;
     readonly annotations: readonly { readonly entry: string; readonly value: Uint8Array | null }[];
   }
+  /** Outcome of an attempt; a recipient with a final outcome leaves the queue, and the message with its last. */
   | { readonly kind: "queue-outcomes"; readonly at: number; readonly outcomes: readonly QueueOutcome[] }
   | {
     readonly kind: "queue-control";
@@ -436,6 +462,8 @@ export interface DomainRow extends DomainOptions {
 export interface AccountInput {
   /** Primary address, normal form of its domain. */
   readonly address: string;
+  /** Of a new account: nobody logs in as it, and it has INBOX alone. */
+  readonly shared?: boolean;
   /** Left out: unchanged (new accounts: null, which cannot log in). */
   readonly passwordHash?: string | null;
   /** SCRAM verifier of the same password; a new hash without one drops the old. */

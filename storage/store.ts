@@ -8,6 +8,7 @@
 import type { ChangeListener } from "./changes.ts";
 import type { AuthReports } from "./auth_reports.ts";
 import type { KnownRow } from "./known_rows.ts";
+import type { SharingScope } from "./rights.ts";
 import type { PolicyState } from "./policy_state.ts";
 import type { Scripts } from "./scripts.ts";
 import type {
@@ -27,6 +28,7 @@ import type {
 export interface Store {
   readonly directory: Directory;
   readonly mailboxes: Mailboxes;
+  readonly access: Access;
   readonly messages: Messages;
   readonly queue: Queue;
   readonly policy: PolicyState;
@@ -119,6 +121,8 @@ export interface Account {
   readonly hiddenCapabilities: readonly string[];
   /** SCRAM verifier (RFC 5803); null where none could be made yet. */
   readonly scram: string | null;
+  /** Nobody's own: it holds mailboxes for those who have rights on them, and nobody logs in as it. */
+  readonly shared: boolean;
 }
 
 /** A client certificate that logs in. */
@@ -251,6 +255,34 @@ export interface Mailboxes {
   inboxOf(accountId: number): number | null;
   /** The index of an open mailbox, shared by this thread's sessions; call `release` when done with it. */
   open(mailboxId: number): Promise<MailboxIndex | null>;
+  /** The same for a reader who need not own the mailbox: \Seen is as he has it. */
+  openFor(mailbox: Mailbox, readerId: number): Promise<MailboxIndex | null>;
+}
+
+export interface AclEntry {
+  readonly identifier: string;
+  readonly rights: string;
+}
+
+/** A mailbox of another account, and the rights on it. */
+export interface Granted {
+  readonly mailbox: Mailbox;
+  readonly owner: Pick<Account, "address" | "shared">;
+  readonly rights: string;
+}
+
+/** Access lists (RFC 4314). Rights are letters in the order of storage/rights.ts, "" for none. */
+export interface Access {
+  /** All of an account's own mailboxes. `reader` null: a stranger. */
+  rights(reader: Account | null, mailbox: Mailbox, scope: SharingScope): string;
+  /** Mailboxes of others, or of one other, on which there is any right, by owner and name. */
+  granted(reader: Account, scope: SharingScope, ownerId?: number | null): Granted[];
+  /** The list as it is kept, without the owner. */
+  acl(mailboxId: number): AclEntry[];
+  /** What a reader has seen in a mailbox that is not his own. */
+  seen(mailboxId: number, readerId: number): { readonly modSeq: number; readonly uids: UidRanges };
+  /** How many messages of it he has not. */
+  unseen(mailbox: Mailbox, readerId: number): number;
 }
 
 /**

@@ -20,6 +20,7 @@ import { type Connection, isSqliteError } from "./libsql.ts";
 import { migrate } from "./migrate.ts";
 import { DONE, OperationContext, refuse } from "./operations/context.ts";
 import * as addresses from "./operations/addresses.ts";
+import { setAcl } from "./operations/acl.ts";
 import * as annotations from "./operations/annotations.ts";
 import { copy } from "./operations/copy.ts";
 import { DeliverOperation } from "./operations/deliver.ts";
@@ -28,6 +29,7 @@ import * as directory from "./operations/directory.ts";
 import { expunge } from "./operations/expunge.ts";
 import { adoptUidValidity, importMessages } from "./operations/import.ts";
 import { storeFlags } from "./operations/flags.ts";
+import { storeSharedFlags } from "./operations/shared_flags.ts";
 import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
 import * as policyState from "./operations/policy_state.ts";
@@ -287,7 +289,7 @@ export class Writer implements WriterPort {
       case "adopt-uid-validity":
         return adoptUidValidity(context, op);
       case "store-flags":
-        return storeFlags(context, op);
+        return op.reader === undefined ? storeFlags(context, op) : storeSharedFlags(context, op, op.reader);
       case "copy":
         return copy(context, op);
       case "expunge":
@@ -300,6 +302,8 @@ export class Writer implements WriterPort {
         return mailbox.renameMailbox(context, op);
       case "delete-mailbox":
         return mailbox.deleteMailbox(context, op);
+      case "set-acl":
+        return setAcl(context, op);
       case "put-annotations":
         return annotations.putAnnotations(context, op);
       case "subscribe":

@@ -17,6 +17,7 @@ const account: Account = {
   quotaMessages: null,
   subaddressFolder: null,
   hiddenCapabilities: [],
+  shared: false,
   scram: null,
 };
 const store = { directory: { account: () => account }, onChange: () => () => {} } as unknown as Store;

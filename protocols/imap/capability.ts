@@ -13,6 +13,10 @@ export interface CapabilityFacts {
   /** Messages of one command, and those it may save (RFC 9738); 0 is any number. */
   readonly messageLimit: number;
   readonly saveLimit: number;
+  /** Mailboxes can be shared (RFC 4314). */
+  readonly sharing: boolean;
+  /** This account may set quotas (RFC 9208 4.1.3). */
+  readonly quotaSet: boolean;
   /** Capabilities this account is not told of, in capitals: a way around faults of its clients. */
   readonly hidden: ReadonlySet<string>;
 }
@@ -31,6 +35,8 @@ export function capabilities(facts: CapabilityFacts): string {
   let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
   if (facts.authenticated) {
     text += ` APPENDLIMIT=${facts.appendLimitOctets}`;
+    if (facts.sharing) text += " ACL RIGHTS=texk LIST-MYRIGHTS";
+    if (facts.quotaSet) text += " QUOTASET";
     if (facts.messageLimit > 0) text += ` MESSAGELIMIT=${facts.messageLimit}`;
     else if (facts.saveLimit > 0) text += ` SAVELIMIT=${facts.saveLimit}`;
     if (facts.hidden.size === 0) return text;

@@ -39,7 +39,23 @@ export type Command =
     readonly initialResponse: string | null;
   }
   | { readonly name: "COMPRESS"; readonly algorithm: string }
-  | { readonly name: "GETQUOTA" | "SETQUOTA"; readonly root: string }
+  | { readonly name: "GETACL" | "MYRIGHTS"; readonly mailbox: string }
+  | { readonly name: "DELETEACL" | "LISTRIGHTS"; readonly mailbox: string; readonly identifier: string }
+  | {
+    readonly name: "SETACL";
+    readonly mailbox: string;
+    readonly identifier: string;
+    readonly mode: "replace" | "add" | "remove";
+    /** Letters of rights.ts, without those of RFC 2086. */
+    readonly rights: string;
+  }
+  | { readonly name: "GETQUOTA"; readonly root: string }
+  | {
+    readonly name: "SETQUOTA";
+    readonly root: string;
+    /** Resources in capitals; STORAGE counts in units of 1,024 octets. */
+    readonly limits: readonly { readonly resource: string; readonly limit: number }[];
+  }
   | {
     readonly name: "GETMETADATA";
     /** Null: the server's own. */
@@ -159,6 +175,8 @@ export interface ListCommand {
     readonly children: boolean;
     readonly subscribed: boolean;
     readonly specialUse: boolean;
+    /** RFC 8440. */
+    readonly myRights: boolean;
     /** Entries of RFC 9590; empty when not asked for. */
     readonly metadata: readonly string[];
     /** RFC 5819; empty when not asked for. */

@@ -6,6 +6,7 @@
  */
 import type { CommandCursor } from "./lexer.ts";
 import type { Command } from "./command.ts";
+import { parseIdentifierAcl, parseMailboxAcl, parseSetAcl } from "./commands/acl.ts";
 import { parseAuthenticate } from "./commands/authenticate.ts";
 import { parseCompress } from "./commands/compress.ts";
 import { parseCopyMove } from "./commands/copy_move.ts";
@@ -86,6 +87,11 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["COMPRESS", rule(AUTHENTICATED, parseCompress)],
   ["GETMETADATA", rule(AUTHENTICATED, parseGetMetadata)],
   ["SETMETADATA", rule(AUTHENTICATED, parseSetMetadata)],
+  ["GETACL", rule(AUTHENTICATED, parseMailboxAcl("GETACL"))],
+  ["MYRIGHTS", rule(AUTHENTICATED, parseMailboxAcl("MYRIGHTS"))],
+  ["LISTRIGHTS", rule(AUTHENTICATED, parseIdentifierAcl("LISTRIGHTS"))],
+  ["SETACL", rule(AUTHENTICATED, parseSetAcl)],
+  ["DELETEACL", rule(AUTHENTICATED, parseIdentifierAcl("DELETEACL"))],
   ["GETQUOTA", rule(AUTHENTICATED, parseGetQuota)],
   ["GETQUOTAROOT", rule(AUTHENTICATED, parseGetQuotaRoot)],
   ["SETQUOTA", rule(AUTHENTICATED, parseSetQuota)],

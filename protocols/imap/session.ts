@@ -21,6 +21,7 @@ import type { ImapEvent } from "./event.ts";
 import { formatNstring } from "./format/string.ts";
 import { Framer } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
+import { formatNamespaces, NO_NAMESPACES } from "./namespaces.ts";
 import { BAD_NAME, fault, type Reply } from "./reply.ts";
 import type { SearchReturn } from "./search_program.ts";
 import type { SessionOptions } from "./session_options.ts";
@@ -75,6 +76,7 @@ export class ImapSession {
   #closing = false;
   #append: AppendProgress;
   #hidden = NONE;
+  #quotaSet = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -102,6 +104,11 @@ export class ImapSession {
   /** Messages that COPY and APPEND may bring; 0 is any number. */
   get saveLimit(): number {
     return this.#options.saveLimit ?? 0;
+  }
+
+  /** The account that is logged in may set quotas (RFC 9208 4.1.3). */
+  get maySetQuota(): boolean {
+    return this.#quotaSet;
   }
 
   /** BYE is said: nothing is answered any more. */
@@ -197,8 +204,11 @@ export class ImapSession {
   }
 
   /** The answer to good credentials; `hidden` are capabilities not to be told, in capitals. */
-  loggedIn(hidden: ReadonlySet<string> = NONE): void {
+  loggedIn(
+    { hidden = NONE, quotaSet = false }: { hidden?: ReadonlySet<string>; quotaSet?: boolean } = {},
+  ): void {
     this.#hidden = hidden;
+    this.#quotaSet = quotaSet;
     this.state = "authenticated";
     this.#framer.limits = this.#options.limits.afterLogin;
     this.answer({ status: "OK", code: `CAPABILITY ${this.#capabilities()}`, text: "Logged in" });
@@ -211,6 +221,7 @@ export class ImapSession {
     this.enabled.clear();
     this.clientId = null;
     this.#hidden = NONE;
+    this.#quotaSet = false;
   }
 
   /** Takes the announced message: its octets follow as `append-data`. */
@@ -354,7 +365,7 @@ export class ImapSession {
         this.#enable(command.capabilities);
         return this.#ok("Enable completed");
       case "NAMESPACE":
-        this.out.text('* NAMESPACE (("" "/")) NIL NIL\r\n');
+        this.out.text(formatNamespaces(this.#options.namespaces ?? NO_NAMESPACES, this.enabled.utf8));
         return this.#ok("Namespace completed");
       case "STARTTLS":
         if (this.tlsActive) return this.#write({ status: "BAD", text: "TLS is active already" });
@@ -508,6 +519,8 @@ export class ImapSession {
       appendLimitOctets: this.#options.limits.messageOctets,
       messageLimit: this.messageLimit,
       saveLimit: this.saveLimit,
+      sharing: this.#options.namespaces !== undefined && this.#options.namespaces !== NO_NAMESPACES,
+      quotaSet: this.#quotaSet,
       hidden: this.#hidden,
     });
   }

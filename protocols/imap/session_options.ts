@@ -1,6 +1,7 @@
 /** What a session is made with: the host it speaks for, what it may offer, its limits. Pure. */
 import type { SaslMechanisms } from "../sasl/exchange.ts";
 import type { Out } from "../../bytes/out.ts";
+import type { Namespaces } from "./namespaces.ts";
 import { type FramerLimits, LIMITS_AFTER_LOGIN, LIMITS_BEFORE_LOGIN } from "./framer.ts";
 
 export interface SessionLimits {
@@ -35,6 +36,8 @@ export interface SessionOptions {
   /** Fields of our ID response (RFC 2971). */
   readonly serverId: ReadonlyMap<string, string>;
   readonly limits: SessionLimits;
+  /** Where mailboxes of others are; left out: nowhere, and nothing is shared (RFC 4314). */
+  readonly namespaces?: Namespaces;
   /** Messages that one command may touch, and that COPY and APPEND may bring (RFC 9738); left out or 0: any number. */
   readonly messageLimit?: number;
   readonly saveLimit?: number;

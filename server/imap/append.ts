@@ -10,10 +10,11 @@ import type { AppendMessage, AppendStart } from "../../protocols/imap/command.ts
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { formatNumbers, LARGEST } from "../../protocols/imap/sequence_set.ts";
 import type { NewContent, WriteOp, WriteResult } from "../../storage/ops.ts";
-import type { Mailbox } from "../../storage/store.ts";
+import { FLAG_SEEN } from "../../storage/changes.ts";
 import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { saveLimit } from "./message_limit.ts";
+import { flagsAllowed, type NamedMailbox, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { OUT_OF_RANGE, READ_ONLY } from "./store.ts";
 import { Upload } from "./upload.ts";
 
@@ -26,14 +27,14 @@ const GONE = no("The message is gone already", "EXPUNGEISSUED");
 
 /** An upload that may begin, or the reply that refuses it. */
 export function beginAppend(context: ImapContext, start: AppendStart): Appending | Reply {
-  const mailbox = context.store.mailboxes.byName(accountOf(context).id, start.mailbox);
   let replaced: number | null = null;
   if (start.replaces !== null) {
     const uid = replacedUid(context, start.replaces);
     if (typeof uid !== "number") return uid;
     replaced = uid;
   }
-  if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "TRYCREATE");
+  const mailbox = targetMailbox(context, start.mailbox);
+  if ("status" in mailbox) return mailbox;
   const appending = new Appending(context, mailbox, replaced);
   return appending.next(start.message) ?? appending;
 }
@@ -43,10 +44,11 @@ function replacedUid(
   context: ImapContext,
   { uid, number }: { readonly uid: boolean; readonly number: number },
 ): number | Reply {
-  const { view, index, readOnly } = selectedOf(context);
+  const { view, index, readOnly, rights } = selectedOf(context);
   const sequence = number === LARGEST ? view.exists : uid ? view.sequenceOf(number) : number;
   if (!uid && (sequence === 0 || sequence > view.exists)) return OUT_OF_RANGE;
   if (readOnly) return READ_ONLY;
+  if (!(rights.includes("t") && rights.includes("e"))) return NOT_PERMITTED; // RFC 8508 4.1
   if (sequence === 0) return GONE;
   const replaced = view.uidOf(sequence);
   return index.positionOf(replaced) < 0 ? GONE : replaced;
@@ -54,7 +56,7 @@ function replacedUid(
 
 export class Appending {
   #context: ImapContext;
-  #mailbox: Mailbox;
+  #mailbox: NamedMailbox;
   /** UID of the message that goes; null for APPEND. */
   #replaced: number | null;
   #upload: Upload | null = null;
@@ -62,7 +64,7 @@ export class Appending {
   #octets = 0;
   #keptOctets = 0;
 
-  constructor(context: ImapContext, mailbox: Mailbox, replaced: number | null) {
+  constructor(context: ImapContext, mailbox: NamedMailbox, replaced: number | null) {
     this.#context = context;
     this.#mailbox = mailbox;
     this.#replaced = replaced;
@@ -89,9 +91,7 @@ export class Appending {
     if (this.#keptOctets > MAX_KEPT_OCTETS) return no("Too many parts for one command", "LIMIT");
     if (store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
     // As it is now: the session's account is as it was at login. What REPLACE frees only the transaction knows.
-    const account = this.#replaced === null
-      ? store.directory.account(accountOf(this.#context).address)
-      : null;
+    const account = this.#replaced === null ? store.directory.accountById(this.#mailbox.accountId) : null;
     if (account !== null && overQuota(store.directory, account, this.#octets) !== null) {
       return no("The mailbox is full", "OVERQUOTA");
     }
@@ -134,8 +134,8 @@ export class Appending {
     this.#upload = null;
     const { message } = upload;
     const content = upload.store({
-      accounts: [accountOf(this.#context).address],
-      mailbox: this.#mailbox.name,
+      accounts: [this.#owner()],
+      mailbox: this.#mailbox.ownName,
       internalDate: message.internalDate ?? this.#context.now(),
       traceId: this.#context.newTraceId(),
       sender: "",
@@ -152,13 +152,24 @@ export class Appending {
     return { kind: "expunge", mailboxId, uids: [[uid, uid]], onlyDeleted: false, strict: true };
   }
 
-  #filing({ flags: { flags, keywords }, internalDate }: AppendMessage, content: NewContent): WriteOp {
+  /** The address of the account whose mailbox it is. */
+  #owner(): string {
+    const { store } = this.#context;
+    return store.directory.accountById(this.#mailbox.accountId)?.address ?? "";
+  }
+
+  #filing(message: AppendMessage, content: NewContent): WriteOp {
+    const { own, rights } = this.#mailbox;
+    // RFC 4314 4: flags without the right for them are left out.
+    const allowed = flagsAllowed(rights);
+    const flags = message.flags.flags & allowed.flags;
     const target = {
       mailboxId: this.#mailbox.id,
-      flags,
-      keywords: [...keywords].sort().join(" "),
-      internalDate: internalDate ?? this.#context.now(),
+      flags: own ? flags : flags & ~FLAG_SEEN,
+      keywords: allowed.keywords ? [...message.flags.keywords].sort().join(" ") : "",
+      internalDate: message.internalDate ?? this.#context.now(),
       prefix: NO_PREFIX,
+      ...(!own && (flags & FLAG_SEEN) !== 0 && { seenBy: accountOf(this.#context).id }),
     };
     return { kind: "deliver", content, targets: [target], queue: null, enforceQuota: true };
   }

@@ -8,6 +8,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import { HIGH_WATER_OCTETS, Out } from "../../bytes/out.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import type { CommandRule } from "../../protocols/imap/command_table.ts";
+import { NO_NAMESPACES } from "../../protocols/imap/namespaces.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { ImapSession } from "../../protocols/imap/session.ts";
 import type { Credentials } from "../../protocols/sasl/exchange.ts";
@@ -24,8 +25,9 @@ import { bad, type ImapContext, no, ok, type Selected } from "./context.ts";
 import { runCommand } from "./dispatch.ts";
 import { Idling } from "./idle.ts";
 import { countCommand, countLimit, faults } from "./metrics.ts";
-import type { ImapOptions, ImapServices } from "./options.ts";
+import type { ImapOptions, ImapServices, SharingOptions } from "./options.ts";
 import type { Notifications } from "./notify.ts";
+import { refreshRights } from "./rights.ts";
 import { leave } from "./select.ts";
 import { tell } from "./tell.ts";
 
@@ -51,6 +53,7 @@ export class Connection implements ImapContext {
   readonly store: Store;
   readonly indexes: IndexReader | null;
   readonly session: ImapSession;
+  readonly sharing: SharingOptions;
   readonly out: Out;
   readonly log: Logger;
   account: Account | null = null;
@@ -87,6 +90,7 @@ export class Connection implements ImapContext {
     this.id = services.newId();
     this.store = services.store;
     this.indexes = services.indexes;
+    this.sharing = options.sharing;
     this.out = new Out();
     this.log = getLogger(["veredus", "imap"]).with({ session: this.id, address: transport.peer.address });
     this.session = new ImapSession({
@@ -99,6 +103,7 @@ export class Connection implements ImapContext {
       mechanisms: services.mechanisms(() => this.#transport.tls),
       serverId: new Map([["name", "Veredus"]]),
       limits: options.limits,
+      namespaces: options.sharing.scope === "off" ? NO_NAMESPACES : options.sharing.namespaces,
       messageLimit: options.messageLimit,
       saveLimit: options.saveLimit,
       onLimit: (limit) => {
@@ -170,6 +175,11 @@ export class Connection implements ImapContext {
   stop(text: string): void {
     this.#stopText ??= text;
     if (this.#reading && (this.session.betweenCommands || this.session.idling)) this.#leaveRead();
+  }
+
+  /** Somebody's rights changed: a client that waits in a mailbox of another is told. */
+  noteRights(): void {
+    if (this.selected?.mailbox.own === false) this.changed();
   }
 
   /** An account was changed: a login that is no longer allowed ends. */
@@ -278,6 +288,8 @@ export class Connection implements ImapContext {
   async #command(command: Command, rule: CommandRule): Promise<void> {
     // ENABLE IMAP4rev2 may come while a mailbox is open.
     if (this.session.enabled.rev2 && this.selected !== null) this.selected.view.recentFrom = Infinity;
+    refreshRights(this);
+    if (this.session.ended) return;
     const reply = await this.#guarded(() =>
       command.name === "UNAUTHENTICATE" ? this.#unauthenticate() : runCommand(this, command)
     );
@@ -322,7 +334,10 @@ export class Connection implements ImapContext {
         this.#deadline.extend(this.#options.timeouts.idleMs);
         countCommand(this.session.commandName, "OK");
         this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
-        return this.session.loggedIn(new Set(outcome.account.hiddenCapabilities));
+        return this.session.loggedIn({
+          hidden: new Set(outcome.account.hiddenCapabilities),
+          quotaSet: this.#options.quotaSetters.includes(outcome.account.address),
+        });
       case "wrong":
         this.#answer(no("Wrong user name or password", "AUTHENTICATIONFAILED"));
         if (++this.#failures >= this.#options.loginFailures) this.session.bye("Too many failed logins");

@@ -11,15 +11,20 @@ import type { ImapSession } from "../../protocols/imap/session.ts";
 import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
-import type { Account, Mailbox, MailboxIndex, Store } from "../../storage/store.ts";
+import type { Account, MailboxIndex, Store } from "../../storage/store.ts";
+import type { NamedMailbox } from "./names.ts";
 import type { Notifications } from "./notify.ts";
+import type { SharingOptions } from "./options.ts";
 import type { SearchContext } from "./search_context.ts";
 
 /** The selected mailbox as this session has it. */
 export interface Selected {
-  readonly mailbox: Mailbox;
+  readonly mailbox: NamedMailbox;
+  /** What the client may do with it: as it was when it was told last. */
+  rights: string;
   readonly index: MailboxIndex;
   readonly view: MailboxView;
+  /** By EXAMINE. */
   readonly readOnly: boolean;
   /** Keywords the client was told of, by their folded form. */
   readonly keywords: Map<string, string>;
@@ -36,6 +41,7 @@ export interface ImapContext {
   /** The full-text indexes; null where none are kept. */
   readonly indexes: IndexReader | null;
   readonly session: ImapSession;
+  readonly sharing: SharingOptions;
   readonly out: Out;
   readonly log: Logger;
   account: Account | null;

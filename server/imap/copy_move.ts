@@ -4,6 +4,7 @@ import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { flagsAllowed, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { limited, tooMany, withCode } from "./message_limit.ts";
 import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
 
@@ -18,8 +19,10 @@ export async function copyOrMove(
   if (ranges === null) return OUT_OF_RANGE;
   if (move && selected.readOnly) return READ_ONLY;
   const { store } = context;
-  const target = store.mailboxes.byName(accountOf(context).id, command.mailbox);
-  if (target === null || !target.selectable) return no("No such mailbox", "TRYCREATE");
+  // RFC 6851 4.2: what STORE of \Deleted and EXPUNGE need.
+  if (move && !(selected.rights.includes("t") && selected.rights.includes("e"))) return NOT_PERMITTED;
+  const target = targetMailbox(context, command.mailbox);
+  if ("status" in target) return target;
   if (ranges.length === 0) return ok(done);
   const refused = move ? null : tooMany(context, selected, ranges);
   if (refused !== null) return refused;
@@ -31,6 +34,9 @@ export async function copyOrMove(
     to: target.id,
     uids: selected.view.uidRanges(some.ranges),
     move,
+    ...(!(selected.mailbox.own && target.own) && {
+      reader: { readerId: accountOf(context).id, ...flagsAllowed(target.rights) },
+    }),
   });
   if (!result.ok) return refusal(result, { target: true });
   if (result.kind !== "copied" || result.from.length === 0) {

@@ -1,6 +1,7 @@
 /** From each command to the handler that carries it out. */
 import type { Command } from "../../protocols/imap/command.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import { deleteAcl, getAcl, listRights, myRights, setAcl } from "./acl.ts";
 import { type ImapContext, ok, selectedOf } from "./context.ts";
 import { copyOrMove } from "./copy_move.ts";
 import { fetch } from "./fetch.ts";
@@ -32,12 +33,22 @@ export function runCommand(context: ImapContext, command: Command): Promise<Repl
       return getMetadata(context, command);
     case "SETMETADATA":
       return setMetadata(context, command);
+    case "GETACL":
+      return getAcl(context, command);
+    case "MYRIGHTS":
+      return myRights(context, command);
+    case "LISTRIGHTS":
+      return listRights(context, command);
+    case "SETACL":
+      return setAcl(context, command);
+    case "DELETEACL":
+      return deleteAcl(context, command);
     case "GETQUOTA":
       return getQuota(context, command);
     case "GETQUOTAROOT":
       return getQuotaRoot(context, command);
     case "SETQUOTA":
-      return setQuota();
+      return setQuota(context, command);
     case "CREATE":
       return create(context, command);
     case "DELETE":

@@ -25,7 +25,7 @@ import { limited, withCode } from "./message_limit.ts";
 import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { type Part, sectionParts, type Span } from "./section.ts";
-import { OUT_OF_RANGE, resolveSet } from "./store.ts";
+import { OUT_OF_RANGE, readerField, resolveSet } from "./store.ts";
 import { writeVanished } from "./unsolicited.ts";
 
 /** Messages answered from the index before the output is looked at. */
@@ -99,7 +99,9 @@ export async function fetch(
     facts: NO_FACTS,
   };
   // \Seen becomes durable while the bodies are read; its FETCH FLAGS come before the tagged reply.
-  const seen = plan.setsSeen && !selected.readOnly ? markSeen(run, ranges) : null;
+  const seen = plan.setsSeen && !selected.readOnly && selected.rights.includes("s")
+    ? markSeen(run, ranges)
+    : null;
   try {
     if (plan.needsRow) await fetchRows(run, ranges);
     else await fetchIndex(run, ranges);
@@ -142,6 +144,7 @@ function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<Writ
     flags: FLAG_SEEN,
     keywords: [],
     unchangedSince: null,
+    ...readerField(context, selected),
   });
 }
 

@@ -1,15 +1,24 @@
 /** CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB and STATUS (RFC 3501 6.3). */
 import type { ListCommand } from "../../protocols/imap/command.ts";
 import type { StatusItem } from "../../protocols/imap/commands/status.ts";
+import { formatMyRights } from "../../protocols/imap/format/acl.ts";
 import { formatList, formatStatus } from "../../protocols/imap/format/list.ts";
 import { ancestors, joinPattern, listMatches } from "../../protocols/imap/list_match.ts";
 import { mailboxNameFault, SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { mailboxId } from "./object_id.ts";
-import { listMetadata } from "./metadata.ts";
+import { listMetadata, mayAnnotate } from "./metadata.ts";
+import {
+  findMailbox,
+  mailboxWith,
+  mayCreate,
+  type NamedMailbox,
+  NO_MAILBOX,
+  NOT_PERMITTED,
+  visibleMailboxes,
+} from "./names.ts";
 import { deletedOctets } from "./quota.ts";
 import { leave } from "./select.ts";
 
@@ -27,16 +36,31 @@ export async function create(
   const name = command.mailbox.endsWith(SEPARATOR) ? command.mailbox.slice(0, -1) : command.mailbox;
   const fault = mailboxNameFault(name);
   if (fault !== null) return no(fault, "CANNOT");
-  if (name === "INBOX") return no("INBOX is there always", "ALREADYEXISTS");
-  const { id: accountId } = accountOf(context);
+  const place = mayCreate(context, name);
+  if (place === null) return NOT_PERMITTED;
+  if (place.ownName === "INBOX") return no("INBOX is there always", "ALREADYEXISTS");
+  const { owner: { id: accountId }, own } = place;
   if (specialUse !== null) {
     const taken = context.store.mailboxes.list(accountId).some((mailbox) =>
       mailbox.specialUse === specialUse
     );
-    if (taken || !SPECIAL_USES.includes(specialUse)) return no("The special use is not available", "USEATTR");
+    // What a mailbox is used for is its owner's business.
+    const known = own && SPECIAL_USES.includes(specialUse);
+    if (taken || !known) return no("The special use is not available", "USEATTR");
   }
-  const result = await context.store.write({ kind: "create-mailbox", accountId, name, specialUse });
-  if (!result.ok) return refusal(result);
+  const result = await context.store.write({
+    kind: "create-mailbox",
+    accountId,
+    name: place.ownName,
+    specialUse,
+    ...(!own && { belowInbox: true }),
+  });
+  if (!result.ok) {
+    // A name that is taken by what the client may not see is not told to be taken.
+    const hidden = result.fault === "already-exists" &&
+      findMailbox(context, name)?.rights.includes("l") !== true;
+    return hidden ? NOT_PERMITTED : refusal(result);
+  }
   // RFC 8474 4.1.
   return ok(
     "Create completed",
@@ -47,14 +71,15 @@ export async function create(
 export async function remove(context: ImapContext, command: { readonly mailbox: string }): Promise<Reply> {
   const { mailbox: name } = command;
   if (name === "INBOX") return no("INBOX cannot be deleted", "CANNOT");
-  const { id: accountId } = accountOf(context);
-  const mailbox = context.store.mailboxes.byName(accountId, name);
-  if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
+  const mailbox = mailboxWith(context, name, "x");
+  if ("status" in mailbox) return mailbox;
+  const { accountId, ownName } = mailbox;
+  if (ownName === "INBOX") return no("INBOX cannot be deleted", "CANNOT");
   if (context.selected?.mailbox.id === mailbox.id) {
     // Left first: the session that deletes its own mailbox goes on without one.
     await leave(context);
   }
-  const result = await context.store.write({ kind: "delete-mailbox", accountId, name });
+  const result = await context.store.write({ kind: "delete-mailbox", accountId, name: ownName });
   return result.ok ? ok("Delete completed") : refusal(result);
 }
 
@@ -62,17 +87,25 @@ export async function rename(
   context: ImapContext,
   command: { readonly mailbox: string; readonly to: string },
 ): Promise<Reply> {
-  const { mailbox: from } = command;
   const to = command.to.endsWith(SEPARATOR) ? command.to.slice(0, -1) : command.to;
   const fault = mailboxNameFault(to);
   if (fault !== null) return no(fault, "CANNOT");
   if (to === "INBOX") return no("INBOX is there always", "ALREADYEXISTS");
-  if (to.startsWith(from + SEPARATOR) && from !== "INBOX") {
+  const source = mailboxWith(context, command.mailbox, "x");
+  if ("status" in source) return source;
+  const place = mayCreate(context, to);
+  if (place === null) return NOT_PERMITTED;
+  const { accountId, ownName: from, own } = source;
+  if (place.owner.id !== accountId || (from === "INBOX" && !own)) {
+    return no("A mailbox stays with its owner", "CANNOT");
+  }
+  if (place.ownName.startsWith(from + SEPARATOR) && from !== "INBOX") {
     return no("A mailbox cannot go below itself", "CANNOT");
   }
-  const { id: accountId } = accountOf(context);
-  const result = await context.store.write({ kind: "rename-mailbox", accountId, from, to });
-  return result.ok ? ok("Rename completed") : refusal(result);
+  const result = await context.store.write({ kind: "rename-mailbox", accountId, from, to: place.ownName });
+  if (result.ok) return ok("Rename completed");
+  const hidden = result.fault === "already-exists" && findMailbox(context, to)?.rights.includes("l") !== true;
+  return hidden ? NOT_PERMITTED : refusal(result);
 }
 
 export async function subscribe(
@@ -96,7 +129,7 @@ export async function subscribe(
 interface Entry {
   readonly name: string;
   /** Null: a name that is subscribed (or has a child that is) and does not exist. */
-  readonly mailbox: Mailbox | null;
+  readonly mailbox: NamedMailbox | null;
   readonly subscribed: boolean;
   /** Meets the selection options itself; else it stands only for what is below it. */
   readonly chosen: boolean;
@@ -113,14 +146,14 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
   const { id: accountId } = accountOf(context);
   const patterns = command.patterns.map((pattern) => joinPattern(command.reference, pattern));
   const matches = (name: string) => patterns.some((pattern) => listMatches(name, pattern));
-  const mailboxes = store.mailboxes.list(accountId);
+  const mailboxes = visibleMailboxes(context);
   const withSubscriptions = command.subscribed || command.returns.subscribed;
   const subscriptions = new Set(withSubscriptions ? store.mailboxes.subscriptions(accountId) : []);
   const parents = new Set(mailboxes.flatMap(({ name }) => ancestors(name)));
   const chosen = new Map<string, Entry>();
   /** Names above chosen ones that the patterns do not reach (RFC 5258 3.5, RFC 3501 6.3.9). */
   const above = new Set<string>();
-  const byName = new Map(mailboxes.map((mailbox) => [mailbox.name, mailbox]));
+  const byName = new Map(mailboxes.toReversed().map((mailbox) => [mailbox.name, mailbox]));
   for (const name of command.subscribed ? subscriptions : byName.keys()) {
     const mailbox = byName.get(name) ?? null;
     if (command.specialUse && mailbox?.specialUse == null) continue;
@@ -133,6 +166,11 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
     if (chosen.has(name) || !matches(name)) continue;
     const subscribed = subscriptions.has(name);
     chosen.set(name, { name, mailbox: byName.get(name) ?? null, subscribed, chosen: false });
+  }
+  if (!command.subscribed && !command.specialUse) {
+    for (const name of levels(mailboxes, byName, patterns)) {
+      chosen.set(name, { name, mailbox: null, subscribed: subscriptions.has(name), chosen: false });
+    }
   }
   const options = [
     ...(command.subscribed ? ["SUBSCRIBED"] : []),
@@ -147,15 +185,40 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
       childInfo: command.recursiveMatch && above.has(entry.name) ? options : [],
       utf8: session.enabled.utf8,
     }));
-    if (command.returns.metadata.length > 0 && entry.mailbox !== null) {
-      listMetadata(context, entry.mailbox, command.returns.metadata);
+    const { mailbox } = entry;
+    if (mailbox === null) continue;
+    const { returns } = command;
+    if (returns.myRights && entry.chosen) {
+      out.text(formatMyRights({ mailbox: mailbox.name, utf8: session.enabled.utf8 }, mailbox.rights));
     }
-    if (command.returns.status.length > 0 && entry.mailbox?.selectable === true) {
-      const items = await statusOf(context, entry.mailbox, command.returns.status);
+    if (returns.metadata.length > 0 && mayAnnotate(mailbox)) listMetadata(context, mailbox, returns.metadata);
+    if (returns.status.length > 0 && mailbox.selectable && mailbox.rights.includes("r")) {
+      const items = await statusOf(context, mailbox, returns.status);
       out.text(formatStatus(entry.name, items, session.enabled.utf8));
     }
   }
   return done;
+}
+
+/**
+ * Levels above mailboxes of others that are no mailboxes themselves: what a `%` at the end matches is told too
+ * (RFC 3501 6.3.8). One's own mailboxes always have those above them.
+ */
+function levels(
+  mailboxes: readonly NamedMailbox[],
+  byName: ReadonlyMap<string, NamedMailbox>,
+  patterns: readonly string[],
+): Set<string> {
+  const open = patterns.filter((pattern) => pattern.endsWith("%"));
+  const found = new Set<string>();
+  if (open.length === 0) return found;
+  for (const { name, own } of mailboxes) {
+    if (own) continue;
+    for (const level of ancestors(name)) {
+      if (!byName.has(level) && open.some((pattern) => listMatches(level, pattern))) found.add(level);
+    }
+  }
+  return found;
 }
 
 /** INBOX first, then by name. */
@@ -168,7 +231,8 @@ function attributesOf(command: ListCommand, entry: Entry, parents: ReadonlySet<s
   const attributes: string[] = [];
   // LSUB says \Noselect of a parent that is itself not subscribed (RFC 3501 6.3.9).
   if (command.name === "LSUB") return !entry.chosen || mailbox?.selectable === false ? ["\\Noselect"] : [];
-  if (mailbox === null) attributes.push("\\NonExistent");
+  // RFC 5258 4: \NonExistent means \Noselect too, but clients of before do not know that.
+  if (mailbox === null) attributes.push(...(command.extended ? ["\\NonExistent"] : ["\\Noselect"]));
   else if (!mailbox.selectable) attributes.push("\\Noselect");
   attributes.push(parents.has(entry.name) ? "\\HasChildren" : "\\HasNoChildren");
   if (entry.subscribed && command.returns.subscribed) attributes.push("\\Subscribed");
@@ -180,8 +244,9 @@ export async function status(
   context: ImapContext,
   command: { readonly mailbox: string; readonly items: readonly StatusItem[] },
 ): Promise<Reply> {
-  const mailbox = context.store.mailboxes.byName(accountOf(context).id, command.mailbox);
-  if (mailbox === null || !mailbox.selectable) return no("No such mailbox", "NONEXISTENT");
+  const mailbox = mailboxWith(context, command.mailbox, "r");
+  if ("status" in mailbox) return mailbox;
+  if (!mailbox.selectable) return NO_MAILBOX;
   const values = await statusOf(context, mailbox, command.items);
   context.out.text(formatStatus(mailbox.name, values, context.session.enabled.utf8));
   return ok("Status completed");
@@ -189,7 +254,7 @@ export async function status(
 
 async function statusOf(
   context: ImapContext,
-  mailbox: Mailbox,
+  mailbox: NamedMailbox,
   items: readonly StatusItem[],
 ): Promise<[StatusItem, number | string][]> {
   const values: [StatusItem, number | string][] = [];
@@ -205,7 +270,7 @@ async function statusOf(
         values.push([item, mailbox.uidValidity]);
         break;
       case "UNSEEN":
-        values.push([item, mailbox.unseen]);
+        values.push([item, unseenOf(context, mailbox)]);
         break;
       case "SIZE":
         values.push([item, mailbox.sizeOctets]);
@@ -235,9 +300,14 @@ async function statusOf(
   return values;
 }
 
+/** As this client has seen it. */
+export function unseenOf(context: ImapContext, mailbox: NamedMailbox): number {
+  return mailbox.own ? mailbox.unseen : context.store.access.unseen(mailbox, accountOf(context).id);
+}
+
 /** Only the index knows how many there are from the first recent UID on; it is opened when there can be any. */
-async function recentOf(context: ImapContext, mailbox: Mailbox): Promise<number> {
-  if (mailbox.recentUid >= mailbox.uidNext || mailbox.messages === 0) return 0;
+async function recentOf(context: ImapContext, mailbox: NamedMailbox): Promise<number> {
+  if (!mailbox.own || mailbox.recentUid >= mailbox.uidNext || mailbox.messages === 0) return 0;
   const index = await context.store.mailboxes.open(mailbox.id);
   if (index === null) return 0;
   const count = index.count - index.lowerBound(mailbox.recentUid);

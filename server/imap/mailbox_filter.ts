@@ -1,14 +1,15 @@
 /** The mailboxes that a filter of NOTIFY or ESEARCH names (RFC 5465 6, RFC 7377 2.2), each once. */
 import type { MailboxFilter } from "../../protocols/imap/mailbox_filter.ts";
 import { SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
-import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext } from "./context.ts";
+import { isForeign, type NamedMailbox, visibleMailboxes } from "./names.ts";
 
 /** Selectable mailboxes that exist, in name order. The selected one is here only where it is named otherwise. */
-export function filteredMailboxes(context: ImapContext, filters: readonly MailboxFilter[]): Mailbox[] {
+export function filteredMailboxes(context: ImapContext, filters: readonly MailboxFilter[]): NamedMailbox[] {
   const matches = mailboxMatcher(context, filters);
-  return context.store.mailboxes.list(accountOf(context).id)
-    .filter((mailbox) => mailbox.selectable && matches(mailbox.name));
+  // RFC 7377 2.2, RFC 5465 5: what the client may not list and read is left out.
+  return visibleMailboxes(context)
+    .filter(({ selectable, rights, name }) => selectable && rights.includes("r") && matches(name));
 }
 
 /** Whether a name is meant; subscriptions are those of now. */
@@ -27,7 +28,7 @@ function matcher(context: ImapContext, filter: MailboxFilter): (name: string) =>
       return () => false;
     case "inboxes": // RFC 5465 6.3: rules may deliver anywhere
     case "personal":
-      return () => true;
+      return (name) => !isForeign(context, name);
     case "subscribed": {
       const names = new Set(context.store.mailboxes.subscriptions(accountOf(context).id));
       return (name) => names.has(name);

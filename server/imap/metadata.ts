@@ -1,7 +1,8 @@
 /**
  * METADATA (RFC 5464): annotations of mailboxes and of the account, which stands for the server.
  *
- * Both `/private/` and `/shared/` entries are the account's own. A session that has enabled METADATA is told the names of
+ * `/private/` entries are the account's own, on mailboxes of others too; `/shared/` ones belong to the mailbox. Both need
+ * the right to look it up and one to its messages (RFC 5464 3.3), and to set shared ones also that to write. A session that has enabled METADATA is told the names of
  * what other sessions change. Limits: {@linkcode MAX_VALUE_OCTETS} in a value (MAXSIZE), the store's number of
  * annotations of a mailbox (TOOMANY).
  */
@@ -14,8 +15,10 @@ import {
 } from "../../protocols/imap/format/metadata.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import type { Change } from "../../storage/changes.ts";
+import type { WriteOp } from "../../storage/ops.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { mailboxWith, type NamedMailbox, namedMailbox, NOT_PERMITTED } from "./names.ts";
 
 export const MAX_VALUE_OCTETS = 32_768;
 /** Mailbox id of the account's own annotations. */
@@ -25,9 +28,9 @@ const MAX_PENDING = 1_000;
 
 export function getMetadata(context: ImapContext, command: Extract<Command, { name: "GETMETADATA" }>): Reply {
   const { entries, options } = command;
-  const mailboxId = mailboxIdOf(context, command.mailbox);
-  if (mailboxId === null) return no("No such mailbox", "NONEXISTENT");
-  const all = context.store.mailboxes.annotations(accountOf(context).id, mailboxId)
+  const subject = subjectOf(context, command.mailbox);
+  if ("status" in subject) return subject;
+  const all = annotationsOf(context, subject)
     .filter(({ entry }) => entries.some((asked) => reaches(asked, entry, options.depth)));
   const { maxSize } = options;
   const values = maxSize === null ? all : all.filter(({ value }) => value.length <= maxSize);
@@ -41,10 +44,10 @@ export function getMetadata(context: ImapContext, command: Extract<Command, { na
 /** LIST RETURN (METADATA ...) (RFC 9590): every entry asked for, NIL where it is not set. */
 export function listMetadata(
   context: ImapContext,
-  mailbox: { readonly id: number; readonly name: string },
+  mailbox: NamedMailbox,
   entries: readonly string[],
 ): void {
-  const kept = context.store.mailboxes.annotations(accountOf(context).id, mailbox.id);
+  const kept = annotationsOf(context, { mailboxId: mailbox.id, mailbox });
   const values: MetadataValue[] = entries.map((entry) => ({
     entry,
     value: kept.find((one) => one.entry === entry)?.value ?? null,
@@ -57,8 +60,11 @@ export async function setMetadata(
   command: Extract<Command, { name: "SETMETADATA" }>,
 ): Promise<Reply> {
   const { annotations } = command;
-  const mailboxId = mailboxIdOf(context, command.mailbox);
-  if (mailboxId === null) return no("No such mailbox", "NONEXISTENT");
+  const subject = subjectOf(context, command.mailbox);
+  if ("status" in subject) return subject;
+  const { mailboxId, mailbox } = subject;
+  const sharedOnes = annotations.some(({ entry }) => isShared(entry));
+  if (mailbox?.own === false && sharedOnes && !mailbox.rights.includes("w")) return NOT_PERMITTED;
   for (const { entry, value } of annotations) {
     const fault = entryFault(entry);
     if (fault !== null) return no(fault, "CANNOT");
@@ -67,7 +73,22 @@ export async function setMetadata(
     }
   }
   const { id: accountId } = accountOf(context);
-  const result = await context.store.write({ kind: "put-annotations", accountId, mailboxId, annotations });
+  const ownerId = mailbox?.accountId ?? accountId;
+  const put = (whose: number, some: typeof annotations): WriteOp => ({
+    kind: "put-annotations",
+    accountId: whose,
+    mailboxId,
+    annotations: some,
+  });
+  const result = await context.store.write(
+    ownerId === accountId ? put(accountId, annotations) : {
+      kind: "batch",
+      ops: [
+        put(accountId, annotations.filter(({ entry }) => !isShared(entry))),
+        put(ownerId, annotations.filter(({ entry }) => isShared(entry))),
+      ].filter((op) => op.kind === "put-annotations" && op.annotations.length > 0),
+    },
+  );
   if (!result.ok) {
     return result.fault === "limit" ? no("Too many annotations", "METADATA TOOMANY") : refusal(result);
   }
@@ -75,9 +96,40 @@ export async function setMetadata(
   return ok("Setmetadata completed");
 }
 
-function mailboxIdOf(context: ImapContext, name: string | null): number | null {
-  if (name === null) return SERVER;
-  return context.store.mailboxes.byName(accountOf(context).id, name)?.id ?? null;
+interface MetadataEntry {
+  readonly entry: string;
+  readonly value: Uint8Array;
+}
+
+/** What annotations are of: a mailbox, or the account itself. */
+interface Subject {
+  readonly mailboxId: number;
+  readonly mailbox: NamedMailbox | null;
+}
+
+function subjectOf(context: ImapContext, name: string | null): Subject | Reply {
+  if (name === null) return { mailboxId: SERVER, mailbox: null };
+  const mailbox = mailboxWith(context, name, "l");
+  if ("status" in mailbox) return mailbox;
+  return mayAnnotate(mailbox) ? { mailboxId: mailbox.id, mailbox } : NOT_PERMITTED;
+}
+
+/** RFC 5464 3.3. */
+export function mayAnnotate({ rights }: NamedMailbox): boolean {
+  return rights.includes("l") && [..."rswip"].some((right) => rights.includes(right));
+}
+
+function annotationsOf(context: ImapContext, { mailboxId, mailbox }: Subject): MetadataEntry[] {
+  const { mailboxes } = context.store;
+  const { id: accountId } = accountOf(context);
+  const own = mailboxes.annotations(accountId, mailboxId);
+  if (mailbox === null || mailbox.own) return own;
+  const shared = mailboxes.annotations(mailbox.accountId, mailboxId).filter(({ entry }) => isShared(entry));
+  return [...own.filter(({ entry }) => !isShared(entry)), ...shared];
+}
+
+function isShared(entry: string): boolean {
+  return entry.startsWith("/shared/");
 }
 
 /** RFC 5464 4.2.2. */
@@ -93,15 +145,16 @@ export function noteAnnotations(
   context: ImapContext,
   change: Extract<Change, { kind: "annotations" }>,
 ): void {
-  if (context.account?.id !== change.accountId) return;
-  const { notifications, session, store } = context;
-  if (!session.enabled.metadata) {
-    if (notifications === null) return;
-    const name = change.mailboxId === SERVER ? null : store.mailboxes.byId(change.mailboxId)?.name;
-    if (name === undefined || !notifications.wantsAnnotations(context, name)) return;
-  }
+  const { account, notifications, session } = context;
+  if (account === null || (notifications === null && !session.enabled.metadata)) return;
+  const own = account.id === change.accountId;
+  const entries = own ? change.entries : change.entries.filter(isShared);
+  if (entries.length === 0 || (!own && change.mailboxId === SERVER)) return;
+  const name = change.mailboxId === SERVER ? null : namedMailbox(context, change.mailboxId)?.name;
+  if (name === undefined) return;
+  if (!session.enabled.metadata && notifications?.wantsAnnotations(context, name) !== true) return;
   const pending = context.annotations ??= new Map();
-  for (const entry of change.entries) {
+  for (const entry of entries) {
     const key = `${change.mailboxId} ${entry}`;
     pending.set(key, (pending.get(key) ?? 0) + 1);
     if (pending.size > MAX_PENDING) pending.delete(pending.keys().next().value!);
@@ -120,12 +173,12 @@ function forgetOwn(context: ImapContext, mailboxId: number, entries: readonly st
 
 /** Tells what other sessions changed. */
 export function tellAnnotations(context: ImapContext): void {
-  const { annotations, out, session, store } = context;
+  const { annotations, out, session } = context;
   if (annotations === null || annotations.size === 0 || context.account === null) return;
   context.annotations = null;
   const byMailbox = Map.groupBy(annotations.keys(), (key) => Number(key.slice(0, key.indexOf(" "))));
   for (const [mailboxId, keys] of byMailbox) {
-    const name = mailboxId === SERVER ? null : store.mailboxes.byId(mailboxId)?.name;
+    const name = mailboxId === SERVER ? null : namedMailbox(context, mailboxId)?.name;
     if (name === undefined) continue;
     out.text(
       formatMetadataChange(name, keys.map((key) => key.slice(key.indexOf(" ") + 1)), session.enabled.utf8),

@@ -8,8 +8,8 @@ import type { Command } from "../../protocols/imap/command.ts";
 import { formatMailbox } from "../../protocols/imap/format/list.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { MailboxView } from "../../protocols/imap/view.ts";
-import type { Mailbox } from "../../storage/store.ts";
-import { bad, type ImapContext, no, ok, type Selected } from "./context.ts";
+import { accountOf, bad, type ImapContext, no, ok, type Selected } from "./context.ts";
+import type { NamedMailbox } from "./names.ts";
 import { filteredMailboxes } from "./mailbox_filter.ts";
 import { beginUpdates, NO_UPDATES, type Updates } from "./search_context.ts";
 import { findMessages } from "./search.ts";
@@ -73,18 +73,19 @@ export async function multiSearch(
 /** Runs a search in a mailbox that is not selected; one that is gone meanwhile is left out. */
 async function elsewhere(
   context: ImapContext,
-  mailbox: Mailbox,
+  mailbox: NamedMailbox,
   run: (scene: Selected) => Promise<Reply | null>,
 ): Promise<Reply | null> {
-  const index = await context.store.mailboxes.open(mailbox.id);
+  const index = await context.store.mailboxes.openFor(mailbox, accountOf(context).id);
   if (index === null) return null;
-  const view = new MailboxView(index, mailbox.recentUid);
+  const view = new MailboxView(index, mailbox.own ? mailbox.recentUid : Infinity);
   const stop = index.subscribe((change) => {
     if (change.kind === "expunged") view.noteExpunged(change.uids);
   });
   try {
     return await run({
       mailbox,
+      rights: mailbox.rights,
       index,
       view,
       readOnly: true,

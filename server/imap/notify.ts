@@ -3,7 +3,8 @@
  *
  * Changes are only noted as they come, one mark for each mailbox; what is told is read when it is written, so that a
  * client that does not read costs no more than its mailboxes. Names and subscriptions are compared with those told last.
- * A client is told of its own changes too (5 only asks that this be avoided).
+ * A client is told of its own changes too (5 only asks that this be avoided). Mailboxes of others are watched where a
+ * filter names them and their rights allow it: which those are is asked again when any rights change (5.9).
  */
 import { formatList, formatStatus } from "../../protocols/imap/format/list.ts";
 import type { Command } from "../../protocols/imap/command.ts";
@@ -13,9 +14,10 @@ import { type FetchItem, peeking } from "../../protocols/imap/fetch_plan.ts";
 import { ancestors } from "../../protocols/imap/list_match.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import type { Change } from "../../storage/changes.ts";
-import type { Mailbox } from "../../storage/store.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
+import { unseenOf } from "./mailbox.ts";
 import { mailboxMatcher } from "./mailbox_filter.ts";
+import { foreignMailboxes, type NamedMailbox, namedMailbox, visibleMailboxes } from "./names.ts";
 
 /** What is told of the selected mailbox. */
 export interface SelectedWatch {
@@ -44,6 +46,7 @@ export async function notify(
   }
   const notifications = new Notifications(context, command.groups);
   context.watch(notifications);
+  notifications.tellNoAccess(context);
   if (command.status) await notifications.tellAll(context);
   return ok("Notify completed");
 }
@@ -58,17 +61,23 @@ export class Notifications {
   /** By id, as they were told last. */
   #names: Map<number, string>;
   #subscriptions: Set<string>;
+  /** Mailboxes of others that may be listed and read, by id; null: to be asked again. */
+  #foreign: ReadonlySet<number> | null = null;
+  readonly #context: ImapContext;
+  readonly #watchesForeign: boolean;
 
   constructor(context: ImapContext, groups: readonly EventGroup[]) {
     this.#accountId = accountOf(context).id;
     this.#groups = groups;
+    this.#context = context;
+    this.#watchesForeign = groups.some(({ filter }) => NAMING.has(filter.kind));
     const selected = groups.find(({ filter }) => filter.kind.startsWith("selected"));
     this.selected = selected === undefined || !selected.events.has("messagenew") ? null : {
       delayed: selected.filter.kind === "selected-delayed",
       flags: selected.events.has("flagchange"),
       items: peeking(selected.items),
     };
-    this.#names = this.#wants("mailboxname") ? namesOf(context, this.#accountId) : new Map();
+    this.#names = this.#wants("mailboxname") ? namesOf(context) : new Map();
     this.#subscriptions = this.#wants("subscriptionchange")
       ? new Set(context.store.mailboxes.subscriptions(this.#accountId))
       : new Set();
@@ -80,22 +89,57 @@ export class Notifications {
       case "added":
       case "expunged":
       case "flags": {
-        if (change.accountId !== this.#accountId || this.#groups.length === 0) return false;
+        if (this.#groups.length === 0 || !this.#watches(change)) return false;
         const pending = this.#pending.get(change.mailboxId) ?? { messages: false, flags: false };
         if (change.kind === "flags") pending.flags = true;
         else pending.messages = true;
         this.#pending.set(change.mailboxId, pending);
         return true;
       }
+      case "seen": {
+        if (change.readerId !== this.#accountId || !this.#watches(change)) return false;
+        const pending = this.#pending.get(change.mailboxId) ?? { messages: false, flags: false };
+        this.#pending.set(change.mailboxId, { ...pending, flags: true });
+        return true;
+      }
+      case "acl":
+        this.#foreign = null;
+        return this.#namesChanged = this.#watchesForeign && this.#wants("mailboxname");
       case "mailboxes":
-        if (change.accountId !== this.#accountId) return false;
+        if (change.accountId !== this.#accountId) {
+          this.#foreign = null;
+          return this.#namesChanged = this.#watchesForeign && this.#wants("mailboxname");
+        }
         return this.#namesChanged = this.#wants("mailboxname") || this.#wants("subscriptionchange");
-      case "annotations":
       case "directory":
+        this.#foreign = null;
+        return false;
+      case "annotations":
       case "queue":
         return false;
       default:
         return change satisfies never;
+    }
+  }
+
+  /** A change of one's own mailboxes, or of those of others that are watched. */
+  #watches({ accountId, mailboxId }: { readonly accountId: number; readonly mailboxId: number }): boolean {
+    if (accountId === this.#accountId) return true;
+    if (!this.#watchesForeign) return false;
+    this.#foreign ??= new Set(
+      foreignMailboxes(this.#context).filter(({ rights }) => rights.includes("r")).map(({ id }) => id),
+    );
+    return this.#foreign.has(mailboxId);
+  }
+
+  /** \NoAccess for what may be listed and not read (3.1). */
+  tellNoAccess(context: ImapContext): void {
+    if (!this.#watchesForeign) return;
+    const matches = this.#matcher(context, "messagenew");
+    const { utf8 } = context.session.enabled;
+    for (const { name, rights } of foreignMailboxes(context)) {
+      if (rights.includes("r") || !matches(name)) continue;
+      context.out.text(formatList("LIST", { name, attributes: ["\\NoAccess"], utf8 }));
     }
   }
 
@@ -108,8 +152,11 @@ export class Notifications {
   /** STATUS of every mailbox whose messages are watched (3.1). */
   async tellAll(context: ImapContext): Promise<void> {
     const matches = this.#matcher(context, "messagenew");
-    for (const mailbox of context.store.mailboxes.list(this.#accountId)) {
-      if (!mailbox.selectable || mailbox.id === context.selected?.mailbox.id || !matches(mailbox.name)) {
+    for (const mailbox of visibleMailboxes(context)) {
+      if (
+        !mailbox.rights.includes("r") || !mailbox.selectable || mailbox.id === context.selected?.mailbox.id ||
+        !matches(mailbox.name)
+      ) {
         continue;
       }
       this.#writeStatus(context, mailbox, { messages: true, flags: true });
@@ -127,18 +174,18 @@ export class Notifications {
     const flags = this.#matcher(context, "flagchange");
     for (const [id, what] of pending) {
       if (id === context.selected?.mailbox.id) continue;
-      const mailbox = context.store.mailboxes.byId(id);
-      if (mailbox === null || !messages(mailbox.name)) continue;
+      const mailbox = namedMailbox(context, id);
+      if (mailbox === null || !mailbox.rights.includes("r") || !messages(mailbox.name)) continue;
       const wanted = { messages: what.messages, flags: what.flags && flags(mailbox.name) };
       if (wanted.messages || wanted.flags) this.#writeStatus(context, mailbox, wanted);
     }
   }
 
-  #writeStatus(context: ImapContext, mailbox: Mailbox, { messages, flags }: Pending): void {
+  #writeStatus(context: ImapContext, mailbox: NamedMailbox, { messages, flags }: Pending): void {
     const items: [StatusItem, number][] = [];
     if (messages) items.push(["MESSAGES", mailbox.messages], ["UIDNEXT", mailbox.uidNext]);
     items.push(["UIDVALIDITY", mailbox.uidValidity]);
-    if (flags) items.push(["UNSEEN", mailbox.unseen]);
+    if (flags) items.push(["UNSEEN", unseenOf(context, mailbox)]);
     if (context.session.enabled.condstore) items.push(["HIGHESTMODSEQ", mailbox.highestModSeq]);
     context.out.text(formatStatus(mailbox.name, items, context.session.enabled.utf8));
   }
@@ -149,7 +196,7 @@ export class Notifications {
     const told = new Map<string, string | null>();
     if (this.#wants("mailboxname")) {
       const before = this.#names;
-      const now = this.#names = namesOf(context, this.#accountId);
+      const now = this.#names = namesOf(context);
       const matches = this.#matcher(context, "mailboxname");
       const renamed = new Map<string, string>();
       for (const [id, name] of now) {
@@ -184,7 +231,7 @@ export class Notifications {
         if (!told.has(name) && (matches(name) || before.has(name))) told.set(name, null);
       }
     }
-    if (told.size > 0) writeNames(context, this.#accountId, told);
+    if (told.size > 0) writeNames(context, told);
   }
 
   #wants(event: NotifyEvent): boolean {
@@ -197,20 +244,21 @@ export class Notifications {
   }
 }
 
-function namesOf(context: ImapContext, accountId: number): Map<number, string> {
-  return new Map(context.store.mailboxes.list(accountId).map(({ id, name }) => [id, name]));
+/** Filters that can name mailboxes of others. */
+const NAMING: ReadonlySet<string> = new Set(["subscribed", "subtree", "subtree-one", "mailboxes"]);
+
+function namesOf(context: ImapContext): Map<number, string> {
+  return new Map(visibleMailboxes(context).map(({ id, name }) => [id, name]));
 }
 
 /** LIST responses with the attributes of now; the value is the name of before, null where it is the same. */
 function writeNames(
   context: ImapContext,
-  accountId: number,
   names: ReadonlyMap<string, string | null>,
 ): void {
-  const { mailboxes } = context.store;
-  const all = new Map(mailboxes.list(accountId).map((mailbox) => [mailbox.name, mailbox]));
+  const all = new Map(visibleMailboxes(context).map((mailbox) => [mailbox.name, mailbox]));
   const parents = new Set([...all.keys()].flatMap((name) => ancestors(name)));
-  const subscribed = new Set(mailboxes.subscriptions(accountId));
+  const subscribed = new Set(context.store.mailboxes.subscriptions(accountOf(context).id));
   for (const [name, oldName] of names) {
     const mailbox = all.get(name);
     const attributes: string[] = [];

@@ -1,6 +1,8 @@
 /** What the IMAP driver is made with: services of the thread, time limits, settings. */
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "../../protocols/imap/session_options.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
+import { type Namespaces, NO_NAMESPACES } from "../../protocols/imap/namespaces.ts";
+import type { SharingScope } from "../../storage/rights.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Deadlines } from "../deadline.ts";
 import type { Login, SessionMechanismsOf } from "../login.ts";
@@ -39,7 +41,18 @@ export const DEFAULT_IMAP_TIMEOUTS: ImapTimeouts = {
   stillHereMs: 2 * 60_000,
 };
 
+/** With whom mailboxes can be shared, and where those of others are. */
+export interface SharingOptions {
+  readonly scope: SharingScope;
+  readonly namespaces: Namespaces;
+}
+
+export const NO_SHARING: SharingOptions = { scope: "off", namespaces: NO_NAMESPACES };
+
 export interface ImapOptions {
+  readonly sharing: SharingOptions;
+  /** Accounts that may set quotas by IMAP (RFC 9208 4.1.3). */
+  readonly quotaSetters: readonly string[];
   /** Passwords are taken without TLS (loopback in local mode). */
   readonly plainLoginAllowed: boolean;
   readonly literals: "LITERAL+" | "LITERAL-";
@@ -58,6 +71,8 @@ export const DEFAULT_IMAP_OPTIONS: ImapOptions = {
   limits: DEFAULT_SESSION_LIMITS,
   messageLimit: 0,
   saveLimit: 0,
+  sharing: NO_SHARING,
+  quotaSetters: [],
   timeouts: DEFAULT_IMAP_TIMEOUTS,
   loginFailures: 5,
 };

@@ -89,11 +89,11 @@ export class SearchContext {
   }
 
   note(change: Change): void {
-    if (change.kind !== "flags" && change.kind !== "added") return;
-    if (this.#dirty.size + change.messages.length > MAX_DIRTY) {
+    const uids = changedUids(change);
+    if (this.#dirty.size + uids.length > MAX_DIRTY) {
       this.#allDirty = true;
       this.#dirty.clear();
-    } else if (!this.#allDirty) { for (const { uid } of change.messages) this.#dirty.add(uid); }
+    } else if (!this.#allDirty) { for (const uid of uids) this.#dirty.add(uid); }
   }
 
   /** Tells that messages left which are about to be expunged for the client. */
@@ -156,6 +156,11 @@ export class SearchContext {
     }
     if (added.length > 0) context.out.text(`${head} ADDTO (${pairs(added)})\r\n`);
   }
+}
+
+function changedUids(change: Change): readonly number[] {
+  if (change.kind === "seen") return [...change.added, ...change.removed];
+  return change.kind === "flags" || change.kind === "added" ? change.messages.map(({ uid }) => uid) : [];
 }
 
 interface Run {

@@ -14,6 +14,8 @@ import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import type { MailboxIndex } from "../../storage/store.ts";
 import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { mailboxWith, NO_MAILBOX } from "./names.ts";
+import { permanentFlags } from "./rights.ts";
 import { mailboxId } from "./object_id.ts";
 import { formatExists, MAX_KEYWORDS, writeFlags, writeVanished } from "./unsolicited.ts";
 
@@ -35,14 +37,15 @@ export async function select(
     out.text("* OK [CLOSED] Previous mailbox closed\r\n");
   }
   await leave(context);
-  const mailbox = store.mailboxes.byName(accountOf(context).id, command.mailbox);
-  if (mailbox === null) return no("No such mailbox", "NONEXISTENT");
+  const mailbox = mailboxWith(context, command.mailbox, "r");
+  if ("status" in mailbox) return mailbox;
   if (!mailbox.selectable) return no("The name has children but no messages", "NONEXISTENT");
   const readOnly = command.name === "EXAMINE";
-  const index = await store.mailboxes.open(mailbox.id);
-  if (index === null) return no("No such mailbox", "NONEXISTENT");
-  // Nothing is \Recent for RFC 9051, and nothing is taken from other sessions for which it is.
-  let recentFrom = session.enabled.rev2 ? Infinity : mailbox.recentUid;
+  const { rights, own } = mailbox;
+  const index = await store.mailboxes.openFor(mailbox, accountOf(context).id);
+  if (index === null) return NO_MAILBOX;
+  // Nothing is \Recent for RFC 9051 and in mailboxes of others, and nothing is taken from the sessions for which it is.
+  let recentFrom = session.enabled.rev2 || !own ? Infinity : mailbox.recentUid;
   if (!readOnly && recentFrom < index.uidNext) {
     const claimed = await store.write({ kind: "claim-recent", mailboxId: mailbox.id });
     if (claimed.ok && claimed.kind === "recent") recentFrom = claimed.firstRecentUid;
@@ -51,9 +54,13 @@ export async function select(
   const view = new MailboxView(index, recentFrom);
   const stop = index.subscribe((change) => note(context, change));
   const keywords = keywordsOf(index);
-  context.selected = { mailbox, index, view, readOnly, keywords, saved: [], searches: new Map(), stop };
+  const selected: Selected = {
+    ...{ mailbox, rights, index, view, readOnly, keywords },
+    ...{ saved: [], searches: new Map(), stop },
+  };
+  context.selected = selected;
   context.session.state = "selected";
-  let text = formatSelectFlags([...keywords.values()], readOnly);
+  let text = formatSelectFlags([...keywords.values()], permanentFlags(selected));
   text += formatExists(view, session.enabled.rev2);
   // A message number: nothing for RFC 9051 and RFC 9586.
   const unseen = session.enabled.rev2 || session.enabled.uidOnly ? -1 : firstUnseen(index);
@@ -69,9 +76,12 @@ export async function select(
   text += `* OK [MAILBOXID (${mailboxId(mailbox.id)})] Ok\r\n`; // RFC 8474 4.2
   out.text(text);
   if (qresync !== null && qresync.uidValidity === mailbox.uidValidity) {
-    await resynchronize(context, context.selected, qresync);
+    await resynchronize(context, selected, qresync);
   }
-  return readOnly ? ok("Examine completed", "READ-ONLY") : ok("Select completed", "READ-WRITE");
+  if (readOnly) return ok("Examine completed", "READ-ONLY");
+  // RFC 4314 5.2: \Seen is no flag that others see.
+  const writable = [..."iewt"].some((right) => rights.includes(right));
+  return ok("Select completed", writable ? "READ-WRITE" : "READ-ONLY");
 }
 
 /** What happened since the client was last here: expunges first, then flags (RFC 7162 3.2.5.1). */
@@ -95,9 +105,10 @@ async function resynchronize(
 
 /** CLOSE removes what is marked \Deleted without telling; UNSELECT does not (RFC 3691). */
 export async function close(context: ImapContext, expunge: boolean): Promise<Reply> {
-  const { mailbox, index, readOnly } = selectedOf(context);
+  const { mailbox, index, readOnly, rights } = selectedOf(context);
   let code = "";
-  if (expunge && !readOnly && hasDeleted(index)) {
+  // RFC 4314 4: without the right to expunge it is left out, and no fault.
+  if (expunge && !readOnly && rights.includes("e") && hasDeleted(index)) {
     const result = await context.store.write({
       kind: "expunge",
       mailboxId: mailbox.id,
@@ -121,7 +132,7 @@ export async function leave(context: ImapContext): Promise<void> {
   if (context.session.state === "selected") context.session.state = "authenticated";
   selected.stop();
   const { mailbox, index, view, readOnly } = selected;
-  const arrived = view.largestUid >= mailbox.uidNext && !context.session.enabled.rev2;
+  const arrived = mailbox.own && view.largestUid >= mailbox.uidNext && !context.session.enabled.rev2;
   index.release();
   if (arrived && !readOnly && index.exists) {
     await context.store.write({ kind: "claim-recent", mailboxId: mailbox.id });
@@ -139,7 +150,14 @@ function note(context: ImapContext, change: Change): void {
     case "expunged":
       view.noteExpunged(change.uids);
       break;
+    case "seen":
+      // Others see no other flags, but those who know MODSEQ a larger one (RFC 7162 3.2.4).
+      if (change.readerId === context.account?.id || context.session.enabled.condstore) {
+        view.noteFlags([...change.added, ...change.removed], change.modSeq);
+      }
+      break;
     case "added":
+    case "acl":
     case "annotations":
     case "mailboxes":
     case "directory":

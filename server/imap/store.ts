@@ -9,8 +9,10 @@ import {
   type SequenceSet,
 } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import type { ReaderRights } from "../../storage/ops.ts";
+import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { flagsAllowed, NOT_PERMITTED } from "./names.ts";
 import { limited, limitedDeleted, withCode } from "./message_limit.ts";
 import { writeFlags } from "./unsolicited.ts";
 
@@ -39,6 +41,7 @@ export async function storeFlags(
   const ranges = resolveSet(selected, command);
   if (ranges === null) return OUT_OF_RANGE;
   if (selected.readOnly) return READ_ONLY;
+  if (!mayChange(selected, command)) return NOT_PERMITTED;
   if (ranges.length === 0) return ok("Store completed");
   const some = limited(context, selected, ranges);
   view.beginStore();
@@ -55,6 +58,7 @@ export async function storeFlags(
         selected.keywords.get(keyword.toLowerCase()) ?? keyword
       ),
       unchangedSince: command.unchangedSince,
+      ...readerField(context, selected),
     });
     if (!result.ok) return refusal(result);
     if (result.kind === "flags") ({ modSeq, modified } = result);
@@ -75,6 +79,23 @@ export async function storeFlags(
   const refused = uid ? modified : modified.map((number) => view.sequenceOf(number)).filter((n) => n > 0);
   const code = `MODIFIED ${formatRanges(rangesOf(refused))}`;
   return withCode(context, some.code, ok("Some messages have changed since", code));
+}
+
+/** RFC 4314 4: it is enough that one of the flags may be changed; the others stay as they are. */
+function mayChange(
+  { rights }: Selected,
+  { mode, flags: named }: Extract<Command, { name: "STORE" }>,
+): boolean {
+  const { flags, keywords } = flagsAllowed(rights);
+  if (mode === "replace") return flags !== 0 || keywords;
+  return (named.flags & flags) !== 0 || (keywords && named.keywords.length > 0) ||
+    (named.flags === 0 && named.keywords.length === 0);
+}
+
+/** For writes of flags: who stores, where it is not the owner. */
+export function readerField(context: ImapContext, selected: Selected): { readonly reader?: ReaderRights } {
+  const { mailbox: { own }, rights } = selected;
+  return own ? {} : { reader: { readerId: accountOf(context).id, ...flagsAllowed(rights) } };
 }
 
 /**
@@ -126,6 +147,7 @@ export async function expunge(
 ): Promise<Reply> {
   const selected = selectedOf(context);
   if (selected.readOnly) return READ_ONLY;
+  if (!selected.rights.includes("e")) return NOT_PERMITTED;
   const { view, mailbox } = selected;
   const named = command.uids === null ? null : limitedDeleted(
     context,

@@ -8,6 +8,7 @@ import { formatRanges, rangesOf, type SequenceSet } from "../../protocols/imap/s
 import type { ImapContext, Selected } from "./context.ts";
 import { fetch } from "./fetch.ts";
 import { tellAnnotations } from "./metadata.ts";
+import { refreshRights } from "./rights.ts";
 import { formatExists, writeFlags } from "./unsolicited.ts";
 
 /** Flag updates per batch. */
@@ -29,6 +30,8 @@ export async function tell(context: ImapContext, options: TellOptions): Promise<
     context.session.bye("The mailbox was deleted", "NONEXISTENT");
     return;
   }
+  refreshRights(context);
+  if (context.session.ended) return;
   const watch = notifications?.selected ?? null;
   if (notifications !== null && watch === null && options.own !== true) return;
   const known = selected.view.largestUid;

@@ -4,6 +4,7 @@ import { formatFlags, formatSelectFlags } from "../../protocols/imap/format/flag
 import { contains, formatRanges, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { ImapContext, Selected } from "./context.ts";
+import { permanentFlags } from "./rights.ts";
 
 /** Keywords named in FLAGS. */
 export const MAX_KEYWORDS = 100;
@@ -48,5 +49,5 @@ function announce(context: ImapContext, selected: Selected, keywords: string): v
     if (known.size >= MAX_KEYWORDS) break;
     if (!known.has(keyword.toLowerCase())) known.set(keyword.toLowerCase(), keyword);
   }
-  if (known.size > before) context.out.text(formatSelectFlags([...known.values()], selected.readOnly));
+  if (known.size > before) context.out.text(formatSelectFlags([...known.values()], permanentFlags(selected)));
 }

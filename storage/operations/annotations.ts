@@ -9,10 +9,7 @@ type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 export function putAnnotations(context: OperationContext, op: Op<"put-annotations">): WriteResult {
   const { accountId, mailboxId, annotations } = op;
   if (mailboxId !== 0) {
-    const row = context.rows("SELECT 1 FROM mailboxes WHERE id = ? AND account_id = ?").get(
-      mailboxId,
-      accountId,
-    );
+    const row = context.rows("SELECT 1 FROM mailboxes WHERE id = ?").get(mailboxId);
     if (row === undefined) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
   }
   for (const { entry, value } of annotations) {

@@ -1,8 +1,14 @@
-/** COPY and MOVE: narrow rows only; the octets behind them are shared (`contents.refs`). */
+/**
+ * COPY and MOVE: narrow rows only; the octets behind them are shared (`contents.refs`).
+ *
+ * Between mailboxes of several accounts a message brings the flags that its reader may set there (RFC 4314 4), and \Seen
+ * as he has it: in the mailbox of another it is his own again, and new for everybody else.
+ */
 import { FLAG_DELETED, FLAG_SEEN, type FlagState } from "../changes.ts";
 import type { UidRanges, WriteOp, WriteResult } from "../ops.ts";
 import { type OperationContext, refuse, uidCondition } from "./context.ts";
 import { removeMessages } from "./expunge.ts";
+import { changeSeen, readSeen } from "./seen.ts";
 import { addUsage, overQuota } from "./usage.ts";
 
 export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "copy" }>): WriteResult {
@@ -18,7 +24,8 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
   if (rows.length === 0) return { ok: true, kind: "copied", uidValidity, from: [], to: [] };
   const size = rows.reduce((sum, row) => sum + row[3], 0);
   const more = { accountId, octets: size, messages: rows.length };
-  if (!op.move) {
+  const [sourceAccount] = context.rows("SELECT account_id FROM mailboxes WHERE id = ?").get(op.from) ?? [];
+  if (!op.move || sourceAccount !== accountId) {
     const over = overQuota(context, more);
     if (over !== null) return over;
   }
@@ -26,14 +33,28 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     `UPDATE contents SET refs = refs + c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
       "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
   ).run(...parameters);
+  const kept = keptFlags(context, op, { rows, sourceAccount: Number(sourceAccount), accountId });
   context.sql(
     "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, internal_date, saved_at, size_octets, content_id, prefix) " +
-      "SELECT ?, ? + row_number() OVER (ORDER BY uid) - 1, ?, flags, keywords, internal_date, ?, size_octets, content_id, prefix " +
-      `FROM messages WHERE ${where}`,
-  ).run(op.to, uidNext, modSeq, context.clock(), ...parameters);
-  const added: FlagState[] = rows.map(([, flags, keywords], i) => ({ uid: uidNext + i, flags, keywords }));
-  const sum = (value: (row: [number, number, string, number]) => number) =>
-    rows.reduce((n, row) => n + value(row), 0);
+      `SELECT ?, ? + row_number() OVER (ORDER BY uid) - 1, ?, flags & ?, ${
+        kept.keywords ? "keywords" : "''"
+      }, ` +
+      `internal_date, ?, size_octets, content_id, prefix FROM messages WHERE ${where}`,
+  ).run(op.to, uidNext, modSeq, kept.mask, context.clock(), ...parameters);
+  const seen = kept.seen.map((place) => uidNext + place);
+  if (!kept.shared && seen.length > 0) {
+    context.sql(
+      `UPDATE messages SET flags = flags | ${FLAG_SEEN} WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))`,
+    ).run(op.to, JSON.stringify(seen));
+  }
+  const own = new Set(kept.shared ? [] : seen);
+  const added: FlagState[] = rows.map(([, flags, keywords], i) => ({
+    uid: uidNext + i,
+    flags: (flags & kept.mask) | (own.has(uidNext + i) ? FLAG_SEEN : 0),
+    keywords: kept.keywords ? keywords : "",
+  }));
+  const count = (test: (state: FlagState) => boolean) =>
+    added.reduce((n, state) => n + (test(state) ? 1 : 0), 0);
   context.sql(
     "UPDATE mailboxes SET uid_next = uid_next + ?, highest_modseq = ?, messages = messages + ?, unseen = unseen + ?, " +
       "deleted = deleted + ?, size_octets = size_octets + ? WHERE id = ?",
@@ -41,16 +62,55 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     rows.length,
     modSeq,
     rows.length,
-    sum(([, flags]) => flags & FLAG_SEEN ? 0 : 1),
-    sum(([, flags]) => flags & FLAG_DELETED ? 1 : 0),
+    count(({ flags }) => (flags & FLAG_SEEN) === 0),
+    count(({ flags }) => (flags & FLAG_DELETED) !== 0),
     size,
     op.to,
   );
   addUsage(context, more);
   context.changes.push({ kind: "added", accountId, mailboxId: op.to, modSeq, messages: added });
+  if (kept.shared) {
+    const reader = { mailboxId: op.to, readerId: op.reader!.readerId, accountId };
+    changeSeen(context, reader, { modSeq, added: seen, removed: [] });
+  }
   const from = rows.map(([uid]) => uid);
   if (op.move) removeMessages(context, op.from, toRanges(from));
   return { ok: true, kind: "copied", uidValidity, from, to: added.map(({ uid }) => uid) };
+}
+
+interface Kept {
+  /** Bits of the flags that the new rows take from the old ones. */
+  readonly mask: number;
+  readonly keywords: boolean;
+  /** Places of the messages that get \Seen besides. */
+  readonly seen: readonly number[];
+  /** \Seen is the reader's own in the target. */
+  readonly shared: boolean;
+}
+
+const ALL_FLAGS = 0xff;
+
+function keptFlags(
+  context: OperationContext,
+  { reader, from }: Extract<WriteOp, { kind: "copy" }>,
+  copied: {
+    readonly rows: readonly (readonly [number, number, string, number])[];
+    readonly sourceAccount: number;
+    readonly accountId: number;
+  },
+): Kept {
+  if (reader === undefined) return { mask: ALL_FLAGS, keywords: true, seen: [], shared: false };
+  const { readerId, flags, keywords } = reader;
+  const ownSource = copied.sourceAccount === readerId, ownTarget = copied.accountId === readerId;
+  if (ownSource && ownTarget) return { mask: flags, keywords, seen: [], shared: false };
+  const seen = ownSource ? null : readSeen(context, { mailboxId: from, readerId });
+  const places: number[] = [];
+  if ((flags & FLAG_SEEN) !== 0) {
+    copied.rows.forEach(([uid, old], place) => {
+      if (seen === null ? (old & FLAG_SEEN) !== 0 : seen.has(uid)) places.push(place);
+    });
+  }
+  return { mask: flags & ~FLAG_SEEN, keywords, seen: places, shared: !ownTarget };
 }
 
 /** Ascending UIDs as ranges. */

@@ -8,6 +8,7 @@ import type { AppendedUid, NewContent, QueueEntry, WriteOp, WriteResult } from "
 import { contents, mailboxes, messages, queueMessages, queueRecipients } from "../schema.ts";
 import { compiled, statements } from "./compiled.ts";
 import { type OperationContext, refuse } from "./context.ts";
+import { changeSeen } from "./seen.ts";
 import { overQuota } from "./usage.ts";
 
 const NO_FORWARDS: readonly QueueEntry[] = [];
@@ -143,6 +144,10 @@ export class DeliverOperation {
         modSeq,
         messages: [{ uid, flags, keywords }],
       });
+      if (target.seenBy !== undefined) {
+        const reader = { mailboxId, readerId: target.seenBy, accountId };
+        changeSeen(this.#context, reader, { modSeq, added: [uid], removed: [] });
+      }
     }
     const queueId = queue === null ? null : this.#enqueue(queue, contentId);
     for (const forward of forwards) this.#enqueue(forward, contentId);

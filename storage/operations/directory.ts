@@ -3,7 +3,8 @@ import type { DomainOptions, WriteOp, WriteResult } from "../ops.ts";
 import { refuseTaken } from "./addresses.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 import { removeMessages } from "./expunge.ts";
-import { createStandardMailboxes } from "./mailbox.ts";
+import { dropIdentifier, dropSharing } from "./acl.ts";
+import { createSharedInbox, createStandardMailboxes } from "./mailbox.ts";
 import { settleUsage } from "./usage.ts";
 
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
@@ -77,10 +78,11 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
   let id = known as number | undefined;
   if (id === undefined) {
     [id] = context.rows(
-      "INSERT INTO accounts (address, domain, display_name, password_hash, enabled, send_as, created_at) " +
-        "VALUES (?, ?, '', NULL, 1, '', ?) RETURNING id",
-    ).get(account.address, domain, context.clock()) as [number];
-    createStandardMailboxes(context, id);
+      "INSERT INTO accounts (address, domain, display_name, password_hash, enabled, send_as, created_at, shared) " +
+        "VALUES (?, ?, '', NULL, 1, '', ?, ?) RETURNING id",
+    ).get(account.address, domain, context.clock(), account.shared === true ? 1 : 0) as [number];
+    if (account.shared === true) createSharedInbox(context, id);
+    else createStandardMailboxes(context, id);
   }
   if (account.passwordHash !== undefined) {
     context.sql("UPDATE accounts SET password_hash = ?, scram = ? WHERE id = ?")
@@ -122,6 +124,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
   for (const mailbox of mailboxes) {
     removeMessages(context, mailbox, [[1, 0xffffffff]]);
     context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox);
+    dropSharing(context, mailbox);
   }
   for (
     const table of [
@@ -129,6 +132,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
       "annotations",
       "imported_items",
       "subscriptions",
+      "seen_by",
       "retired_names",
       "addresses",
       "client_certificates",
@@ -138,6 +142,7 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
   }
   context.sql("DELETE FROM sieve_scripts WHERE scope = 'user' AND owner = ?").run(String(id));
   context.sql("DELETE FROM accounts WHERE id = ?").run(id);
+  dropIdentifier(context, op.address);
   context.changes.push({ kind: "mailboxes", accountId: id, deleted: mailboxes }, {
     kind: "directory",
     accountId: id,

@@ -11,10 +11,10 @@ import { type OperationContext, refuse, uidCondition } from "./context.ts";
 type StoreFlags = Extract<WriteOp, { kind: "store-flags" }>;
 
 /** What a message has now: UID, flags, keywords, MODSEQ. */
-type Row = readonly [number, number, string, number];
+type FlagRow = readonly [number, number, string, number];
 
 /** Messages with the same flags and keywords after the operation. */
-interface Outcome {
+export interface Outcome {
   readonly flags: number;
   readonly keywords: string;
   readonly uids: number[];
@@ -25,7 +25,7 @@ export function storeFlags(context: OperationContext, op: StoreFlags): WriteResu
   const modified: number[] = [];
   const messages: FlagState[] = [];
   const outcomes = new Map<string, Outcome>();
-  const next = outcome(op);
+  const next = outcomeOf(op);
   let unseen = 0;
   let deleted = 0;
   for (const [uid, oldFlags, oldKeywords, oldModSeq] of rows) {
@@ -61,21 +61,21 @@ export function storeFlags(context: OperationContext, op: StoreFlags): WriteResu
 }
 
 /** The rows the operation names, ascending; many of them as one row of JSON, a quarter of the time. */
-function readRows(context: OperationContext, { mailboxId, uids }: StoreFlags): Row[] {
+export function readRows(context: OperationContext, { mailboxId, uids }: StoreFlags): FlagRow[] {
   const [only] = uids;
   if (only === undefined) return [];
   if (uids.length === 1 && only[0] === only[1]) {
     const row = context.rows(
       "SELECT uid, flags, keywords, modseq FROM messages WHERE mailbox_id = ? AND uid = ?",
     ).get(mailboxId, only[0]);
-    return row === undefined ? [] : [row as unknown as Row];
+    return row === undefined ? [] : [row as unknown as FlagRow];
   }
   const { where, parameters } = uidCondition(mailboxId, uids);
   const [json] = context.rows(
     "SELECT json_group_array(json_array(uid, flags, keywords, modseq)) FROM " +
       `(SELECT uid, flags, keywords, modseq FROM messages WHERE ${where} ORDER BY uid)`,
   ).get(...parameters) ?? [];
-  return JSON.parse(String(json)) as Row[];
+  return JSON.parse(String(json)) as FlagRow[];
 }
 
 /** Writes one outcome; `all`: it is that of every message the operation names. */
@@ -97,7 +97,9 @@ function writeOutcome(
 }
 
 /** How the operation changes one message's flags and keywords. */
-function outcome(op: StoreFlags): { flags: (old: number) => number; keywords: (old: string) => string } {
+export function outcomeOf(
+  op: StoreFlags,
+): { flags: (old: number) => number; keywords: (old: string) => string } {
   const named = [...new Set(op.keywords)].sort();
   switch (op.mode) {
     case "replace":

@@ -1,6 +1,7 @@
 /** Groups and their members. */
 import type { WriteOp, WriteResult } from "../ops.ts";
 import { refuseTaken } from "./addresses.ts";
+import { dropIdentifier } from "./acl.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
@@ -33,6 +34,7 @@ export function removeGroup(context: OperationContext, { address }: Op<"remove-g
     return refuse("no-such-group", address);
   }
   context.sql("DELETE FROM group_members WHERE group_address = ?").run(address);
+  dropIdentifier(context, address);
   context.changes.push({ kind: "directory", accountId: null });
   return DONE;
 }

@@ -5,6 +5,7 @@
  * again gets a larger one; a name given by RENAME gets a new one only when it had a larger one before.
  */
 import type { WriteOp, WriteResult } from "../ops.ts";
+import { dropSharing, inheritAcl } from "./acl.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 import { copy } from "./copy.ts";
 import { removeMessages } from "./expunge.ts";
@@ -31,13 +32,8 @@ export function createMailbox(context: OperationContext, op: Op<"create-mailbox"
     number,
   ];
   if (count >= MAX_MAILBOXES) return refuse("limit", `an account has at most ${MAX_MAILBOXES} mailboxes`);
-  const levels = name.split(SEPARATOR);
-  for (let depth = 1; depth < levels.length; depth++) {
-    const parent = levels.slice(0, depth).join(SEPARATOR);
-    if (find(context, op.accountId, parent) === null) {
-      insert(context, { accountId: op.accountId, name: parent });
-    }
-  }
+  const inbox = op.belowInbox === true ? find(context, op.accountId, "INBOX") : null;
+  const above = createParents(context, op.accountId, name, inbox?.id ?? null);
   const uidValidity = nextUidValidity(context);
   let id: number;
   if (existing !== null) {
@@ -46,9 +42,31 @@ export function createMailbox(context: OperationContext, op: Op<"create-mailbox"
       "UPDATE mailboxes SET selectable = 1, uid_validity = ?, uid_next = 1, recent_uid = 1, special_use = ? WHERE id = ?",
     )
       .run(uidValidity, op.specialUse, id);
-  } else id = insert(context, { accountId: op.accountId, name, specialUse: op.specialUse, uidValidity });
+  } else {
+    id = insert(context, { accountId: op.accountId, name, specialUse: op.specialUse, uidValidity });
+    inheritAcl(context, id, above);
+  }
   context.changes.push({ kind: "mailboxes", accountId: op.accountId, deleted: [] });
   return { ok: true, kind: "mailbox", mailboxId: id, uidValidity };
+}
+
+/** Creates what is missing above a name, each with the access list of the one above it; returns the id of the nearest. */
+function createParents(
+  context: OperationContext,
+  accountId: number,
+  name: string,
+  top: number | null,
+): number | null {
+  const levels = name.split(SEPARATOR);
+  let above = top;
+  for (let depth = 1; depth < levels.length; depth++) {
+    const parent = levels.slice(0, depth).join(SEPARATOR);
+    const found = find(context, accountId, parent)?.id;
+    const id = found ?? insert(context, { accountId, name: parent });
+    if (found === undefined) inheritAcl(context, id, above);
+    above = id;
+  }
+  return above;
 }
 
 export function renameMailbox(context: OperationContext, op: Op<"rename-mailbox">): WriteResult {
@@ -61,13 +79,7 @@ export function renameMailbox(context: OperationContext, op: Op<"rename-mailbox"
   if (find(context, op.accountId, to) !== null) return refuse("already-exists", to);
   if (from === "INBOX") return moveInbox(context, op.accountId, source.id, to);
   if (to.startsWith(from + SEPARATOR)) return refuse("not-permitted", `${to} is under ${from}`);
-  const parents = to.split(SEPARATOR).slice(0, -1);
-  for (let depth = 1; depth <= parents.length; depth++) {
-    const parent = parents.slice(0, depth).join(SEPARATOR);
-    if (find(context, op.accountId, parent) === null) {
-      insert(context, { accountId: op.accountId, name: parent });
-    }
-  }
+  createParents(context, op.accountId, to, null);
   const tree = context.rows(
     "SELECT id, name, uid_validity FROM mailboxes WHERE account_id = ? AND (name = ? OR substr(name, 1, ?) = ?) ORDER BY name",
   ).all(op.accountId, from, from.length + 1, from + SEPARATOR) as [number, string, number][];
@@ -112,10 +124,7 @@ export function deleteMailbox(context: OperationContext, op: Op<"delete-mailbox"
   if (children > 0 && !mailbox.selectable) return refuse("has-children", name);
   removeMessages(context, mailbox.id, [[1, 0xffffffff]]);
   context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox.id);
-  context.sql("DELETE FROM annotations WHERE account_id = ? AND mailbox_id = ?").run(
-    op.accountId,
-    mailbox.id,
-  );
+  dropSharing(context, mailbox.id);
   retire(context, { accountId: op.accountId, name, uidValidity: mailbox.uidValidity });
   if (children > 0) {
     // The name stays for its children, under a new row: whoever has the old mailbox open must not see it come back.
@@ -154,6 +163,12 @@ export function claimRecent(context: OperationContext, op: Op<"claim-recent">): 
   const [recent, next] = row as [number, number];
   if (recent < next) context.sql("UPDATE mailboxes SET recent_uid = uid_next WHERE id = ?").run(op.mailboxId);
   return { ok: true, kind: "recent", firstRecentUid: recent };
+}
+
+/** The INBOX of an account that nobody logs in as: whoever may write to it must be named, and at first everybody is. */
+export function createSharedInbox(context: OperationContext, accountId: number): void {
+  const id = insert(context, { accountId, name: "INBOX" });
+  context.sql("INSERT INTO acl (mailbox_id, identifier, rights) VALUES (?, 'anyone', 'p')").run(id);
 }
 
 /** Mailboxes of a new account: all there, subscribed, with SPECIAL-USE (clients show subscribed folders only). */

@@ -32,6 +32,15 @@ const wrongUsage = (of: string) =>
   "SELECT subject, old_octets || ' octets in ' || old_messages || ' messages counted, ' || octets || ' in ' || messages " +
   `|| ' found' FROM (${of}) WHERE old_octets != octets OR old_messages != messages`;
 
+/** Nobody is called so, or it holds what is no right: nothing is granted rather than the wrong thing. */
+const BAD_ENTRY = "rights = '' OR rights GLOB '*[^lrswipkxtea]*' OR " +
+  "(ltrim(identifier, '-') NOT IN ('anyone', 'authenticated') AND identifier NOT LIKE '%@%') OR " +
+  "(ltrim(identifier, '-') LIKE '_%@%' AND ltrim(identifier, '-') NOT IN " +
+  "(SELECT address FROM accounts UNION ALL SELECT address FROM groups))";
+const BAD_READER =
+  "account_id NOT IN (SELECT id FROM accounts) OR NOT json_valid(uids) OR json_type(uids) != 'array' OR " +
+  "account_id = (SELECT account_id FROM mailboxes WHERE id = mailbox_id)";
+
 const CHECKS: readonly RowCheck[] = [
   {
     kind: "refs",
@@ -88,6 +97,26 @@ const CHECKS: readonly RowCheck[] = [
     kind: "address-without-account",
     select: "SELECT address, 'account ' || account_id || ' is missing' FROM addresses " +
       "WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = addresses.account_id)",
+  },
+  {
+    kind: "sharing-without-mailbox",
+    select: "SELECT 'mailbox ' || mailbox_id, what || ' of a mailbox that is missing' FROM " +
+      "(SELECT mailbox_id, 'access list' AS what FROM acl UNION SELECT mailbox_id, 'readers' FROM seen_by) " +
+      "WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)",
+    fix: "DELETE FROM acl WHERE mailbox_id NOT IN (SELECT id FROM mailboxes); " +
+      "DELETE FROM seen_by WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)",
+  },
+  {
+    kind: "access-list",
+    select:
+      `SELECT 'mailbox ' || mailbox_id, identifier || ' has "' || rights || '"' FROM acl WHERE ${BAD_ENTRY}`,
+    fix: `DELETE FROM acl WHERE ${BAD_ENTRY}`,
+  },
+  {
+    kind: "reader",
+    select:
+      `SELECT 'mailbox ' || mailbox_id, 'account ' || account_id || ': ' || substr(uids, 1, 100) FROM seen_by WHERE ${BAD_READER}`,
+    fix: `DELETE FROM seen_by WHERE ${BAD_READER}`,
   },
   {
     kind: "group-members",

@@ -23,6 +23,7 @@ const ALICE: Account = {
   subaddressFolder: null,
   scram: null,
   hiddenCapabilities: [],
+  shared: false,
 };
 const ALIASES: Record<string, string[]> = {
   "sales@example.test": ["alice@example.test", "bob@example.test"],

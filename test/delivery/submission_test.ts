@@ -19,6 +19,7 @@ const ALICE: Account = {
   subaddressFolder: null,
   scram: null,
   hiddenCapabilities: [],
+  shared: false,
 };
 const DIRECTORY = {
   address: () => null,

@@ -168,6 +168,7 @@ const ALICE: Account = {
   subaddressFolder: null,
   scram: null,
   hiddenCapabilities: [],
+  shared: false,
 };
 
 export class SmtpHarness {

@@ -52,6 +52,12 @@ const FIXABLE: [string, string][] = [
   ["facts", "UPDATE contents SET preview = 'wrong' WHERE id = 2"],
   ["facts", "UPDATE contents SET imap = x'01', message_id = 'x' WHERE id = 1"],
   ["facts", "UPDATE contents SET header_octets = 3"],
+  ["sharing-without-mailbox", "INSERT INTO acl VALUES (999, 'anyone', 'lr')"],
+  ["sharing-without-mailbox", "INSERT INTO seen_by VALUES (999, 2, 1, '[[1,2]]')"],
+  ["access-list", "INSERT INTO acl VALUES (1, 'gone@example.test', 'lr')"],
+  ["access-list", "INSERT INTO acl VALUES (1, 'bob@example.test', 'lrz')"],
+  ["reader", "INSERT INTO seen_by VALUES (1, 99, 1, '[]')"],
+  ["reader", "INSERT INTO seen_by VALUES (1, 2, 1, 'not json')"],
 ];
 
 Deno.test("sound data has no problem, beside a server too", async () => {

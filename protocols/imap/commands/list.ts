@@ -1,6 +1,6 @@
 /**
- * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154, RFC 5819 and
- * RFC 9590.
+ * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154, RFC 5819,
+ * RFC 8440 and RFC 9590.
  *
  * Pure. Limit: {@linkcode MAX_PATTERN} characters in a pattern.
  */
@@ -33,6 +33,7 @@ export function parseList(cursor: CommandCursor): Command {
     children: false,
     subscribed: false,
     specialUse: false,
+    myRights: false,
     metadata: [] as ListCommand["returns"]["metadata"],
     status: [] as ListCommand["returns"]["status"],
   };
@@ -70,7 +71,14 @@ export function parseLsub(cursor: CommandCursor): Command {
     subscribed: true,
     recursiveMatch: false,
     specialUse: false,
-    returns: { children: false, subscribed: false, specialUse: false, metadata: [], status: [] },
+    returns: {
+      children: false,
+      subscribed: false,
+      specialUse: false,
+      myRights: false,
+      metadata: [],
+      status: [],
+    },
   };
 }
 
@@ -115,6 +123,9 @@ function returnOption(
       return;
     case "SPECIAL-USE":
       returns.specialUse = true;
+      return;
+    case "MYRIGHTS":
+      returns.myRights = true;
       return;
     case "METADATA":
       cursor.space();

@@ -16,10 +16,10 @@ export function parseSetQuota(cursor: CommandCursor): Command {
   cursor.space();
   const root = astring(cursor, "a quota root");
   cursor.space();
-  list(cursor, () => {
-    atom(cursor, "a resource");
+  const limits = list(cursor, () => {
+    const resource = atom(cursor, "a resource").toUpperCase();
     cursor.space();
-    cursor.number(Number.MAX_SAFE_INTEGER, "a limit");
+    return { resource, limit: cursor.number(Number.MAX_SAFE_INTEGER, "a limit") };
   }, { least: 0, most: 16, expected: "resources and limits" });
-  return { name: "SETQUOTA", root };
+  return { name: "SETQUOTA", root, limits };
 }

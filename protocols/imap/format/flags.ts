@@ -17,9 +17,18 @@ export function formatFlags(flags: number, keywords: string, recent: boolean): s
   return system === "" ? `(${keywords})` : `(${system} ${keywords})`;
 }
 
+/** What a client may change for good, as bits of the system flags. */
+export interface PermanentFlags {
+  readonly flags: number;
+  readonly keywords: boolean;
+}
+
 /** FLAGS and PERMANENTFLAGS of SELECT. `keywords` are those in use. */
-export function formatSelectFlags(keywords: readonly string[], readOnly: boolean): string {
+export function formatSelectFlags(keywords: readonly string[], may: PermanentFlags): string {
   const all = [...SYSTEM_FLAGS, ...keywords].join(" ");
-  const permanent = readOnly ? "" : all + " \\*";
+  const permanent = [
+    ...SYSTEM_FLAGS.filter((_, bit) => (may.flags & (1 << bit)) !== 0),
+    ...(may.keywords ? [...keywords, "\\*"] : []),
+  ].join(" ");
   return `* FLAGS (${all})\r\n* OK [PERMANENTFLAGS (${permanent})] Flags permitted\r\n`;
 }
