@@ -184,11 +184,12 @@ export class InboundReception implements Reception {
 
 function settingOf(options: InboundOptions, config: InboundConfig): Setting {
   const { store, hostname, clock, newId } = options;
-  const { directory, mailboxes } = store;
+  const { directory, mailboxes, access } = store;
   const { ownAddresses, captureOutbound, queueLifetimeMs, bounceLifetimeMs } = config;
   const resolver = new RecipientResolver({
     directory,
     mailboxes,
+    access,
     hostname,
     ownAddresses,
     captureOutbound,

@@ -6,7 +6,8 @@
  * domain's catch-all, or `postmaster`, which always works (RFC 5321 4.5.1): where nobody takes it, it goes to the oldest
  * enabled account of the domain, else of the server. `<Postmaster>`, `postmaster@` our host name and address literals of
  * our own mean the default domain: the host name when it is a local domain, else its longest local parent, else the
- * first local domain. Aliases may name aliases; what they name outside is forwarded through the queue, since the
+ * first local domain. Mail to a shared account needs the right to post to its INBOX, or to the folder that a sub-address names.
+ * Aliases may name aliases; what they name outside is forwarded through the queue, since the
  * operator wrote it; a target that takes no mail is passed over with a warning unless none is left. A disabled account
  * refuses (5.2.1), also through an alias of its own. `captureOutbound` files all remote mail in one INBOX instead.
  *
@@ -19,7 +20,7 @@ import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import { domainOf, normalizeAddress, normalizeDomain } from "../storage/address_form.ts";
 import type { DomainRow } from "../storage/ops.ts";
-import type { Account, Directory, GroupRow, Mailboxes } from "../storage/store.ts";
+import type { Access, Account, Directory, GroupRow, Mailboxes } from "../storage/store.ts";
 import {
   ACCOUNT_DISABLED,
   ALIAS_LOOP,
@@ -125,7 +126,8 @@ export const REFUSALS: Readonly<Record<RefusalReason, Reply>> = {
 
 export interface RecipientOptions {
   readonly directory: Directory;
-  readonly mailboxes: Pick<Mailboxes, "inboxOf" | "byFoldedName">;
+  readonly mailboxes: Pick<Mailboxes, "inboxOf" | "byFoldedName" | "byId">;
+  readonly access: Pick<Access, "rights">;
   readonly hostname: string;
   /** Addresses this host is reached at: `[address]` as domain means us. */
   readonly ownAddresses: readonly string[];
@@ -187,7 +189,7 @@ export class RecipientResolver {
       return { kind: "refused", reason: "unknown" };
     }
     const account = this.#options.directory.account(address);
-    if (account !== null) return this.#room(this.#toAccount(account, address), facts.octets);
+    if (account !== null) return this.#room(this.#toAccount(account, address, facts), facts.octets);
     if (isSrs(path.localPart)) return this.#bounce(path.localPart, domain.name);
     const expansion = expansionFor(facts);
     this.#local(address, domain, { expansion, depth: 0 });
@@ -285,8 +287,8 @@ export class RecipientResolver {
     return directory.domains({ after: "", limit: 1_000 }).find(({ kind }) => kind === "local") ?? null;
   }
 
-  #toAccount(account: Account, deliveredTo: string): Resolution {
-    const target = this.#mailbox(account, deliveredTo);
+  #toAccount(account: Account, deliveredTo: string, facts: RcptFacts): Resolution {
+    const target = this.#mailbox(account, deliveredTo, { facts });
     return typeof target === "string"
       ? { kind: "refused", reason: target }
       : { kind: "accepted", targets: [target] };
@@ -296,14 +298,17 @@ export class RecipientResolver {
   #mailbox(
     account: Account,
     deliveredTo: string,
-    more: { readonly detail?: string; readonly masked?: string } = {},
+    more: { readonly detail?: string; readonly masked?: string; readonly facts?: RcptFacts | null } = {},
   ): MailboxTarget | RefusalReason {
     if (!account.enabled) return "disabled";
     const { mailboxes } = this.#options;
     const inbox = mailboxes.inboxOf(account.id);
     if (inbox === null) return "unknown";
     const { folder, create } = this.#folderFor(account, more.detail ?? "");
-    const found = folder === "" ? null : mailboxes.byFoldedName(account.id, folder);
+    const named = folder === "" ? null : mailboxes.byFoldedName(account.id, folder);
+    const facts = account.shared ? more.facts ?? null : null;
+    const found = named !== null && facts !== null && !this.#mayPostTo(named.id, facts) ? null : named;
+    if (found === null && facts !== null && !this.#mayPostTo(inbox, facts)) return "posting-denied";
     return {
       kind: "mailbox",
       mailboxId: found?.id ?? inbox,
@@ -318,6 +323,8 @@ export class RecipientResolver {
 
   #folderFor(account: Account, detail: string): { folder: string; create: boolean } {
     if (detail === "") return { folder: "", create: false };
+    // A shared account has its folders for those who may post there; none is made by mail.
+    if (account.shared) return { folder: folderOf(detail), create: false };
     const way = account.subaddressFolder ??
       this.#options.directory.domain(domainOf(account.address))?.subaddressFolder ?? "inbox";
     return { folder: way === "inbox" ? "" : folderOf(detail), create: way === "create" };
@@ -370,9 +377,11 @@ export class RecipientResolver {
   ): boolean {
     const { directory } = this.#options;
     const { expansion } = at;
+    // What an alias of the operator's leads to is posted by the operator.
+    const facts = expansion.open.size > 0 ? null : expansion.facts;
     const account = directory.account(address);
     if (account !== null) {
-      this.#add(this.#mailbox(account, way.deliveredTo, way), expansion);
+      this.#add(this.#mailbox(account, way.deliveredTo, { ...way, facts }), expansion);
       return true;
     }
     const further = directory.address(address);
@@ -380,7 +389,7 @@ export class RecipientResolver {
       const owner = directory.owner(address);
       const masked = further.kind === "masked" ? address : "";
       this.#add(
-        owner === null ? "disabled" : this.#mailbox(owner, way.deliveredTo, { ...way, masked }),
+        owner === null ? "disabled" : this.#mailbox(owner, way.deliveredTo, { ...way, masked, facts }),
         expansion,
       );
       return true;
@@ -398,6 +407,17 @@ export class RecipientResolver {
       expansion,
     );
     return true;
+  }
+
+  /**
+   * The right to post to a mailbox of a shared account (RFC 4314 2.1): of whom the sender is known to be, else of anyone.
+   */
+  #mayPostTo(mailboxId: number, { sender, senderKnown }: RcptFacts): boolean {
+    const { access, directory, mailboxes } = this.#options;
+    const mailbox = mailboxes.byId(mailboxId);
+    const address = senderKnown && sender !== "" ? normalizeAddress(sender) : null;
+    const reader = address === null ? null : directory.owner(address);
+    return mailbox !== null && access.rights(reader, mailbox, "server").includes("p");
   }
 
   /** A reverse-path of ours counts only where the client is known to own it: others can write anything. */

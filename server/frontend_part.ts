@@ -376,13 +376,15 @@ export class FrontendPart implements ThreadPart {
   }
 
   #imapOptions(listener: ListenerConfig, peer: PeerFacts): Partial<ImapOptions> {
-    const { limits } = this.#settings.config;
+    const { limits, imap: { sharing, otherUsers, sharedFolders, quotaSetters } } = this.#settings.config;
     const { timeouts } = DEFAULT_IMAP_OPTIONS;
     return {
       plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
       literals: listener.literals,
       messageLimit: limits.imapMessages,
       saveLimit: limits.imapSaves,
+      sharing: { scope: sharing, namespaces: { otherUsers, shared: sharedFolders } },
+      quotaSetters,
       timeouts: { ...timeouts, beforeLoginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs },
     };
   }

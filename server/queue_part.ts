@@ -72,6 +72,7 @@ export class QueuePart implements ThreadPart {
       resolver: new RecipientResolver({
         directory: store.directory,
         mailboxes: store.mailboxes,
+        access: store.access,
         hostname: config.hostname,
         ownAddresses: addresses,
         captureOutbound: config.captureOutbound,

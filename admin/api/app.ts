@@ -25,6 +25,7 @@ import { groupRoutes } from "./routes/groups.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/imports.ts";
 import { indexRoutes } from "./routes/indexes.ts";
+import { mailboxRoutes } from "./routes/mailboxes.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { policyRoutes } from "./routes/policy.ts";
@@ -115,6 +116,7 @@ function api(context: RouteContext): Router {
     accountRoutes,
     addressRoutes,
     certificateRoutes,
+    mailboxRoutes,
     importRoutes,
     indexRoutes,
     aliasRoutes,

@@ -20,6 +20,7 @@ import { transferCommands } from "./commands/transfer.ts";
 import { runningCommands } from "./commands/running.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { type CliContext, CliFailure } from "./context.ts";
+import { mailboxCommands } from "./commands/mailbox.ts";
 import { certificateCommands } from "./commands/certificate.ts";
 import { Commands } from "./shell.ts";
 
@@ -29,6 +30,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   accountCommands(commands);
   addressCommands(commands);
   certificateCommands(commands);
+  mailboxCommands(commands);
   aliasCommands(commands);
   indexCommands(commands);
   groupCommands(commands);

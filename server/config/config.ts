@@ -190,6 +190,16 @@ export interface LoggingConfig {
 /** Who gets an answer to VRFY and EXPN. */
 export type Askers = "nobody" | "logins" | "everybody";
 
+/** Mailboxes that accounts share by access lists (RFC 4314), and what some accounts may do by IMAP. */
+export interface ImapConfig {
+  readonly sharing: "off" | "domain" | "server";
+  /** Names of the namespaces; "" has none. */
+  readonly otherUsers: string;
+  readonly sharedFolders: string;
+  /** Addresses of accounts that may set quotas (RFC 9208). */
+  readonly quotaSetters: readonly string[];
+}
+
 export interface SmtpConfig {
   readonly vrfy: Askers;
   readonly expn: Askers;
@@ -342,6 +352,7 @@ export interface Config {
   /** Clients that may say by XCLIENT for whom they speak, as CIDR blocks. */
   readonly xclientNetworks: readonly string[];
   readonly smtp: SmtpConfig;
+  readonly imap: ImapConfig;
   readonly auth: AuthConfig;
   readonly limits: LimitsConfig;
   readonly queue: QueueConfig;
@@ -401,6 +412,13 @@ export const DEFAULT_LIMITS: LimitsConfig = {
 };
 
 export const DEFAULT_SMTP: SmtpConfig = { vrfy: "nobody", expn: "nobody", etrn: true, maxHoldMs: 30 * DAY };
+
+export const DEFAULT_IMAP: ImapConfig = {
+  sharing: "domain",
+  otherUsers: "Other Users",
+  sharedFolders: "Shared Folders",
+  quotaSetters: [],
+};
 
 export const DEFAULT_QUEUE: QueueConfig = {
   firstRetryMs: 5 * MINUTE,
@@ -523,6 +541,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   proxyNetworks: [],
   xclientNetworks: [],
   smtp: DEFAULT_SMTP,
+  imap: DEFAULT_IMAP,
   auth: { scram: true, oauth: null },
   limits: DEFAULT_LIMITS,
   queue: DEFAULT_QUEUE,

@@ -14,6 +14,7 @@ import {
   type CommandConfig,
   type Config,
   DEFAULT_CONFIG,
+  DEFAULT_IMAP,
   DEFAULT_LIMITS,
   DEFAULT_LISTENER,
   DEFAULT_LOGGING,
@@ -21,6 +22,7 @@ import {
   DEFAULT_SMTP,
   DEFAULT_TRACE,
   type HookConfig,
+  type ImapConfig,
   isImplicitTls,
   type LimitsConfig,
   type ListenerConfig,
@@ -207,6 +209,46 @@ const smtp = z.strictObject({
   maxHoldMs: value.max_hold,
 }));
 
+const namespaceName = text(
+  'a name of one level without / * %, or "" for none',
+  // deno-lint-ignore no-control-regex
+  /^(?!inbox$)[^/*%\x00-\x1f\x7f]{0,100}$/i,
+);
+const imap = z.strictObject({
+  sharing: about(
+    z.enum(["off", "domain", "server"]).default(DEFAULT_IMAP.sharing),
+    "with whom accounts can share mailboxes (ACL): nobody, accounts of the same domain, all accounts here",
+  ),
+  other_users: about(
+    namespaceName.default(DEFAULT_IMAP.otherUsers),
+    'where mailboxes of other users are: "Other Users/ann@example.org/Work"; "" is nowhere',
+  ),
+  shared_folders: about(
+    namespaceName.default(DEFAULT_IMAP.sharedFolders),
+    "the same for mailboxes of shared accounts, which nobody logs in as",
+  ),
+  quota_setters: about(
+    z.array(z.string().regex(/^[^\s@]+@[^\s@]+$/, { error: "an address, as in ann@example.org" })).default(
+      [],
+    ),
+    "accounts that may set the quota of every account by IMAP (QUOTASET)",
+    ["postmaster@example.org"],
+  ),
+}).superRefine((value, context) => {
+  if (value.other_users !== "" && value.other_users === value.shared_folders) {
+    context.addIssue({
+      code: "custom",
+      path: ["shared_folders"],
+      message: "another name than other_users",
+    });
+  }
+}).transform((value): ImapConfig => ({
+  sharing: value.sharing,
+  otherUsers: value.other_users,
+  sharedFolders: value.shared_folders,
+  quotaSetters: value.quota_setters.map(lower),
+}));
+
 const oauth = z.strictObject({
   url: about(
     text("an address that begins with https:// or http://", /^(?:https?:\/\/[^\s]+)?$/).default(""),
@@ -378,6 +420,7 @@ export const configSchema = z.strictObject({
     ["127.0.0.1/32"],
   ),
   smtp: about(smtp.prefault({}), "SMTP extensions and who may use them"),
+  imap: about(imap.prefault({}), "mailboxes that accounts share, and what accounts may do by IMAP"),
   auth: about(authentication.prefault({}), "logins by other means than a password"),
   limits: about(limits.prefault({}), "limits against misuse and mistakes"),
   queue: about(queue.prefault({}), "sending to other servers"),
@@ -420,6 +463,7 @@ export const configSchema = z.strictObject({
   proxyNetworks: value.proxy_networks,
   xclientNetworks: value.xclient_networks,
   smtp: value.smtp,
+  imap: value.imap,
   auth: value.auth,
   limits: value.limits,
   queue: value.queue,

@@ -16,6 +16,7 @@ async function post(bed: ReceptionBed, mail: Partial<OwnMail>): Promise<string |
     resolver: new RecipientResolver({
       directory: store.directory,
       mailboxes: store.mailboxes,
+      access: store.access,
       hostname: "mx.example.test",
       ownAddresses: [],
       captureOutbound: "",

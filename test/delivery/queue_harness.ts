@@ -87,6 +87,7 @@ export class QueueHarness {
       resolver: new RecipientResolver({
         directory: store.directory,
         mailboxes: store.mailboxes,
+        access: store.access,
         hostname: "mx.example.test",
         ownAddresses: [],
         captureOutbound: "",

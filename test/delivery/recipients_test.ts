@@ -27,6 +27,7 @@ async function resolving(setup: Setup, body: (resolve: (to: string) => string) =
     const resolver = new RecipientResolver({
       directory: test.store.directory,
       mailboxes: test.store.mailboxes,
+      access: test.store.access,
       hostname: setup.hostname ?? "mx.example.test",
       ownAddresses: ["192.0.2.25", "2001:db8::25"],
       captureOutbound: setup.captureOutbound ?? "",
@@ -275,19 +276,64 @@ Deno.test("changes of the directory hold at once", () =>
     equal(resolve("new@example.test"), "unknown");
   }));
 
-async function resolvingWithStore(body: (resolve: (to: string) => string, test: TestStore) => Promise<void>) {
+Deno.test("a shared account takes mail from who may post, into the folder where he may", () =>
+  resolvingWithStore(async (_resolve, test, resolver) => {
+    const sent = (to: string, sender: string, senderKnown: boolean) => {
+      const outcome = resolver.resolve(pathOf(to), { ...FACTS, sender, senderKnown });
+      if (outcome.kind === "refused") return outcome.reason;
+      const [target] = outcome.targets;
+      return target?.kind === "mailbox" ? test.store.mailboxes.byId(target.mailboxId)!.name : "elsewhere";
+    };
+    const stranger = (to: string) => sent(to, "someone@far.example", false);
+    const bob = (to: string) => sent(to, "bob@example.test", true);
+    await test.ok({ kind: "put-account", account: { address: "desk@example.test", shared: true } });
+    const accountId = test.accountId("desk");
+    const make = { kind: "create-mailbox", accountId, specialUse: null } as const;
+    await test.ok({ ...make, name: "orders" });
+    equal(stranger("desk@example.test"), "INBOX");
+    equal(stranger("desk+orders@example.test"), "INBOX");
+    const post = (mailbox: string, identifier: string, rights: string) =>
+      test.ok({
+        kind: "set-acl",
+        mailboxId: test.mailboxId("desk", mailbox),
+        identifier,
+        rights,
+        mode: "replace",
+      });
+    await post("orders", "bob@example.test", "p");
+    equal(bob("desk+orders@example.test"), "orders");
+    equal(stranger("desk+orders@example.test"), "INBOX");
+    // A reverse-path that anybody can write is nobody's.
+    equal(sent("desk+orders@example.test", "bob@example.test", false), "INBOX");
+    await post("INBOX", "anyone", "");
+    equal(stranger("desk@example.test"), "posting-denied");
+    equal(stranger("desk+orders@example.test"), "posting-denied");
+    equal(bob("desk@example.test"), "posting-denied");
+    equal(bob("desk+orders@example.test"), "orders");
+    await post("orders", "anyone", "p");
+    equal(stranger("desk+orders@example.test"), "orders");
+    // What the operator's own alias leads to is posted by him.
+    await test.ok({ kind: "put-alias", address: "help@example.test", targets: ["desk@example.test"] });
+    equal(stranger("help@example.test"), "INBOX");
+    equal(resolver.resolveAddress("desk@example.test").kind, "accepted");
+  }));
+
+async function resolvingWithStore(
+  body: (resolve: (to: string) => string, test: TestStore, resolver: RecipientResolver) => Promise<void>,
+) {
   const test = await TestStore.open();
   try {
-    const { directory, mailboxes } = test.store;
+    const { directory, mailboxes, access } = test.store;
     const resolver = new RecipientResolver({
       directory,
       mailboxes,
+      access,
       hostname: "mx.example.test",
       ownAddresses: [],
       captureOutbound: "",
       clock: Date.now,
     });
-    await body((to) => shown(resolver.resolve(pathOf(to), FACTS)), test);
+    await body((to) => shown(resolver.resolve(pathOf(to), FACTS)), test, resolver);
   } finally {
     await test.close();
   }

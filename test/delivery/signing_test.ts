@@ -111,7 +111,8 @@ Deno.test("our own mail that leaves is signed too", async () => {
     const post = {
       ...{ store, clock: () => NOW, newId: () => "own", queueLifetimeMs: 1_000, bounceLifetimeMs: 1_000 },
       resolver: new RecipientResolver({
-        ...{ directory: store.directory, mailboxes: store.mailboxes, hostname: "mx.example.test" },
+        ...{ directory: store.directory, mailboxes: store.mailboxes, access: store.access },
+        hostname: "mx.example.test",
         ...{ ownAddresses: [], captureOutbound: "", clock: () => NOW },
       }),
     };

@@ -54,6 +54,7 @@ const accountSchema = z.object({
   ...fields,
   ...options,
   sendAs: z.array(z.string()),
+  shared: z.boolean(),
   hasPassword: z.boolean(),
   createdAt: time,
 }).openapi("Account");
@@ -68,6 +69,9 @@ const newAccount = z.strictObject({
   displayName: fields.displayName.default(""),
   enabled: fields.enabled.default(true),
   sendAs: fields.sendAs.default([]),
+  shared: z.boolean().default(false).openapi({
+    description: "nobody logs in as it: it holds mailboxes for those who have rights on them",
+  }),
   ...z.object(options).partial().shape,
   ...secretFields,
 }).openapi("NewAccount");
@@ -109,14 +113,18 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       path: "/accounts",
       tags,
       summary: "Add an account",
-      description: "With INBOX, Sent, Drafts, Junk, Trash and Archive. Without a password nobody can log in.",
+      description:
+        "With INBOX, Sent, Drafts, Junk, Trash and Archive. Without a password nobody can log in. A shared account has INBOX alone, to which anyone may send.",
       middleware: [needs("accounts:write")],
       request: jsonBody(newAccount),
       responses: { 201: jsonResponse(accountSchema, "The new account"), default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const { address, displayName, enabled, sendAs, ...rest } = c.req.valid("json");
+      const { address, displayName, enabled, sendAs, shared, ...rest } = c.req.valid("json");
       const { quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities, ...secret } = rest;
+      if (shared && (secret.password !== undefined || typeof secret.passwordHash === "string")) {
+        throw invalid("password", "nobody logs in as a shared account");
+      }
       const free = () => {
         if (store.directory.account(address) === null) return;
         throw new Problem(409, { fault: "already-exists", detail: `the account ${address} exists` });
@@ -132,6 +140,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
           displayName,
           enabled,
           sendAs,
+          shared,
           passwordHash,
           scram: await scramOf(secret.password),
           ...more,
@@ -180,7 +189,11 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       const { address } = c.req.valid("param");
       const { displayName, enabled, sendAs, ...rest } = c.req.valid("json");
       const { quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities, ...secret } = rest;
-      existing(address);
+      if (
+        existing(address).shared && (secret.password !== undefined || typeof secret.passwordHash === "string")
+      ) {
+        throw invalid("password", "nobody logs in as a shared account");
+      }
       const passwordHash = await passwordHashOf(secret);
       return await directory.run(async () => {
         existing(address);
@@ -299,6 +312,7 @@ function shown(account: Account) {
     subaddressFolder: account.subaddressFolder,
     hiddenCapabilities: [...account.hiddenCapabilities],
     sendAs: [...sendAs],
+    shared: account.shared,
     hasPassword: passwordHash !== null,
     createdAt: timeText(createdAt),
   };

@@ -37,6 +37,7 @@ interface Fields extends Secret {
   readonly sendAs?: string[];
   readonly enable?: boolean;
   readonly disable?: boolean;
+  readonly shared?: boolean;
 }
 
 export function accountCommands(commands: Commands): void {
@@ -47,8 +48,10 @@ export function accountCommands(commands: Commands): void {
     about: "add an account; asks for its password",
     create: true,
     work: async (shell, address = "") => {
-      const secret = await secretOf(shell.options, address, { ask: shell.options.password !== false });
-      const body = { address, ...changes(shell.options), ...secret };
+      const shared = shell.options.shared === true;
+      const ask = shell.options.password !== false && !shared;
+      const secret = await secretOf(shell.options, address, { ask });
+      const body = { address, ...changes(shell.options), ...secret, ...(shared && { shared }) };
       shell.print(
         await shell.send({ method: "POST", path: "/accounts", body }) as Account,
         `added account ${address}`,
@@ -58,6 +61,7 @@ export function accountCommands(commands: Commands): void {
     .option("--password-stdin", "read the password from the first line of standard input")
     .option("--hash-stdin", "read a hash to take over: $scrypt$, $argon2id$, $2a$, $2b$ or $2y$")
     .option("--no-password", "without a password: nobody can log in")
+    .option("--shared", "nobody's own: it holds mailboxes for those who have rights (veredus mailbox share)")
     .option("--name <TEXT>", "name of its owner")
     .option("--quota <SIZE>", "limit, as in 5GB; 0: none, domain: as its domain says")
     .option("--quota-messages <NUMBER>", "the same in messages")

@@ -30,6 +30,7 @@ export async function reportBed(form: ReportForm, { rows, dns, postReport }: Rep
     resolver: new RecipientResolver({
       directory: store.directory,
       mailboxes: store.mailboxes,
+      access: store.access,
       hostname: "mx.test",
       ownAddresses: [],
       captureOutbound: "",

@@ -49,6 +49,7 @@ const OPTIONS: ReadonlyMap<string, Partial<SessionOptions>> = new Map<string, Pa
   ["bearer", { mechanisms: BEARER }],
   ["tls-required", { plainLoginAllowed: false }],
   ["no-starttls", { startTlsAvailable: false }],
+  ["sharing", { namespaces: { otherUsers: "Other Users", shared: "" } }],
   ["literal-minus", { literals: "LITERAL-" }],
   [
     "small",

@@ -73,6 +73,13 @@ Deno.test("faults name file, line, column, key, value, what is allowed and the n
     ["hostname: a.example\nlimits: { message_size: 50 pounds }\n", [
       `${FILE}:2:11: limits.message_size: "50 pounds": must be a size from 64 kB to 2 GB, as in "50 MB", "64 KiB"`,
     ]],
+    ["hostname: a.example\nimap:\n  sharing: everybody\n  other_users: a/b\n", [
+      `${FILE}:3:3: imap.sharing: "everybody": must be one of off, domain, server`,
+      `${FILE}:4:3: imap.other_users: "a/b": must be a name of one level without / * %, or "" for none`,
+    ]],
+    ["hostname: a.example\nimap: { other_users: Same, shared_folders: Same }\n", [
+      `${FILE}:2:28: imap.shared_folders: "Same": must be another name than other_users`,
+    ]],
     ["hostname: a.example\nqueue:\n  lifetime: 5\n", [
       `${FILE}:3:3: queue.lifetime: 5: must be a duration from 1s to 30d, as in "90s", "5m", "1h 30m"`,
     ]],
