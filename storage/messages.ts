@@ -1,21 +1,42 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
+import { KnownPages, PAGE_SQL } from "./known_pages.ts";
 import { type KnownRow, KnownRows } from "./known_rows.ts";
 import type { UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type { IndexedRow, MaildropColumns, MessageRow, Messages, ObjectFacts, SortColumns } from "./store.ts";
+import type {
+  IndexedRow,
+  MaildropColumns,
+  MessagePage,
+  MessageRow,
+  Messages,
+  ObjectFacts,
+  SortColumns,
+} from "./store.ts";
 
 const EMPTY = new Uint8Array(0);
 const NARROW =
   "m.uid, m.internal_date, m.size_octets, c.sent_at, c.segment, c.offset, c.length, c.header_octets, m.prefix";
 const WIDE = `${NARROW}, c.imap`;
+/** Messages are read by pages when there are so many, and no further apart. */
+const MANY = 40;
+const FAR = 8;
 const FROM = "FROM messages AS m JOIN contents AS c ON c.id = m.content_id";
 
 export class SqlMessages implements Messages {
   #statements: Statements;
   #known = new KnownRows(() => performance.now());
+  #pages: KnownPages;
 
   constructor(statements: Statements) {
     this.#statements = statements;
+    this.#pages = new KnownPages({
+      select: () => statements.rows(PAGE_SQL),
+      now: () => performance.now(),
+    });
+  }
+
+  page(mailboxId: number, at: { uid: number; largest: number }): MessagePage {
+    return this.#pages.of(mailboxId, at);
   }
 
   rows(mailboxId: number, uids: UidRanges, options: { limit: number; withImap: boolean }): MessageRow[] {
@@ -48,64 +69,73 @@ export class SqlMessages implements Messages {
     return rows.map((row) => ({ ...toRow(row), contentId: row[10] as number, traceId: row[11] as string }));
   }
 
-  known(mailboxId: number, uids: readonly number[]): (KnownRow | null)[] {
+  known(mailboxId: number, uids: readonly number[]): (MessageRow | KnownRow | null)[] {
+    if (isDense(uids)) return this.#paged(mailboxId, uids);
     this.#known.age();
-    const rows: (KnownRow | null)[] = [];
-    const missing: number[] = [];
-    for (const uid of uids) {
-      const row = this.#known.get(mailboxId, uid);
-      rows.push(row);
-      if (row === null) missing.push(uid);
-    }
-    if (missing.length === 0) return rows;
+    const rows: (KnownRow | null)[] = uids.map((uid) => this.#known.get(mailboxId, uid));
+    const missing = uids.filter((_, at) => rows[at] === null);
     const [only] = missing;
-    if (missing.length === 1 && only !== undefined) {
+    if (only === undefined) return rows;
+    if (missing.length === 1) {
       const row = this.row(mailboxId, only, { withImap: false });
       if (row !== null) rows[uids.indexOf(only)] = this.#known.put(mailboxId, row);
       return rows;
     }
+    const ranges = missing.map((uid) => [uid, uid] as const);
     let at = 0;
-    for (const row of this.#listed(mailboxId, missing)) {
+    for (const row of this.rows(mailboxId, ranges, { limit: missing.length, withImap: false })) {
       while (uids[at] !== row.uid) at++;
       rows[at] = this.#known.put(mailboxId, row);
     }
     return rows;
   }
 
+  knownWithImap(mailboxId: number, uids: readonly number[]): (MessageRow | null)[] {
+    if (uids.length === 1) return [this.row(mailboxId, uids[0]!, { withImap: true })];
+    const imap = this.#imapOf(mailboxId, uids);
+    return isDense(uids)
+      ? this.#paged(mailboxId, uids, imap)
+      : this.known(mailboxId, uids).map((row) => row && { ...row, imap: imap.get(row.uid) ?? EMPTY });
+  }
+
   keepHeader(row: KnownRow, header: Uint8Array): void {
     this.#known.keepHeader(row, header);
   }
 
-  /** Those of the messages that are there. One row of JSON and hexadecimal digits: a quarter of the time. */
-  #listed(mailboxId: number, uids: readonly number[]): MessageRow[] {
-    const row = this.#statements.rows(
-      "SELECT json_group_array(uid), json_group_array(internal_date), json_group_array(size_octets), " +
-        "json_group_array(sent_at), json_group_array(segment), json_group_array(offset), json_group_array(length), " +
-        `json_group_array(header_octets), group_concat(hex(prefix), '') FROM (SELECT ${NARROW} ` +
-        "FROM json_each(?) AS r CROSS JOIN messages AS m ON m.mailbox_id = ? AND m.uid = r.value " +
-        "JOIN contents AS c ON c.id = m.content_id)",
-    ).get(JSON.stringify(uids), mailboxId) ?? [];
-    const column = <T>(index: number) => JSON.parse(String(row[index] ?? "[]")) as T[];
-    const internalDates = column<number>(1), sizes = column<number>(2), sentAts = column<number | null>(3);
-    const segments = column<number>(4), offsets = column<number>(5), lengths = column<number>(6);
-    const headerOctets = column<number>(7);
-    const prefixes = Uint8Array.fromHex(String(row[8] ?? ""));
-    let prefixEnd = 0;
-    return column<number>(0).map((uid, i) => {
-      const prefixStart = prefixEnd;
-      const length = lengths[i]!;
-      prefixEnd += sizes[i]! - length;
-      return {
-        uid,
-        internalDate: internalDates[i]!,
-        sizeOctets: sizes[i]!,
-        sentAt: sentAts[i]!,
-        blob: { segment: segments[i]!, offset: offsets[i]!, length },
-        headerOctets: headerOctets[i]!,
-        prefix: prefixEnd === prefixStart ? EMPTY : prefixes.slice(prefixStart, prefixEnd),
-        imap: EMPTY,
-      };
+  #paged(
+    mailboxId: number,
+    uids: readonly number[],
+    imap: ReadonlyMap<number, Uint8Array> | null = null,
+  ): (MessageRow | null)[] {
+    const largest = uids.at(-1)!;
+    let page: MessagePage | null = null;
+    return uids.map((uid) => {
+      if (page === null || uid > page.last) page = this.#pages.of(mailboxId, { uid, largest });
+      return page.row(uid, imap?.get(uid));
     });
+  }
+
+  /** `imap` of those that are there, in one piece of memory: rows with octets in them take thrice the time. */
+  #imapOf(mailboxId: number, uids: readonly number[]): Map<number, Uint8Array> {
+    const first = uids[0]!, last = uids.at(-1)!;
+    const packed = "SELECT json_group_array(uid), json_group_array(length(imap)), " +
+      "CAST(group_concat(imap, '') AS BLOB) FROM (SELECT m.uid, c.imap ";
+    const row = last - first === uids.length - 1
+      ? this.#statements.rows(
+        `${packed} ${FROM} WHERE m.mailbox_id = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid)`,
+      ).get(mailboxId, first, last)
+      : this.#statements.rows(
+        `${packed} FROM json_each(?) AS r CROSS JOIN messages AS m ON m.mailbox_id = ? AND m.uid = r.value ` +
+          "JOIN contents AS c ON c.id = m.content_id)",
+      ).get(JSON.stringify(uids), mailboxId);
+    const column = (index: number) => JSON.parse(String(row?.[index] ?? "[]")) as number[];
+    const lengths = column(1), all = (row?.[2] ?? EMPTY) as Uint8Array;
+    // Not the binding's own kind of array, whose parts cost more.
+    const octets = new Uint8Array(all.buffer, all.byteOffset, all.byteLength);
+    const imap = new Map<number, Uint8Array>();
+    let at = 0;
+    for (const [i, uid] of column(0).entries()) imap.set(uid, octets.subarray(at, at += lengths[i]!));
+    return imap;
   }
 
   maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns {
@@ -149,11 +179,10 @@ export class SqlMessages implements Messages {
   sortColumns(
     mailboxId: number,
     page: { after: number; limit: number },
-    wanted: { dates: boolean; subjects: boolean; threads: boolean },
+    wanted: { subjects: boolean; threads: boolean },
   ): SortColumns {
-    const { dates, subjects, threads } = wanted;
+    const { subjects, threads } = wanted;
     const columns = ["m.uid"];
-    if (dates) columns.push("m.internal_date", "c.sent_at", "m.size_octets");
     if (subjects) columns.push("c.subject");
     if (threads) columns.push("c.message_id", "c.reference_ids");
     const names = columns.map((name) => name.slice(2));
@@ -170,9 +199,6 @@ export class SqlMessages implements Messages {
     };
     return {
       uids: column("uid"),
-      internalDates: column("internal_date"),
-      sentAts: column("sent_at"),
-      sizeOctets: column("size_octets"),
       subjects: column("subject"),
       messageIds: column("message_id"),
       references: column("reference_ids"),
@@ -207,6 +233,10 @@ export class SqlMessages implements Messages {
     ).get(accountId);
     return { octets: Number(row?.[0] ?? 0), messages: Number(row?.[1] ?? 0) };
   }
+}
+
+function isDense(uids: readonly number[]): boolean {
+  return uids.length >= MANY && uids.at(-1)! - uids[0]! < uids.length * FAR;
 }
 
 function toRow(row: unknown[]): MessageRow {

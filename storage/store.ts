@@ -345,12 +345,21 @@ export interface ObjectFacts {
   readonly preview: string;
 }
 
-/** What SORT and THREAD go by, as columns. `imap` stays empty unless asked for. */
+/** Messages whose UIDs lie in a row, in memory. `has` comes first: the others answer anything for a message that is not there. */
+export interface MessagePage {
+  readonly first: number;
+  readonly last: number;
+  has(uid: number): boolean;
+  internalDateOf(uid: number): number;
+  sentAtOf(uid: number): number | null;
+  sizeOf(uid: number): number;
+  /** Null for a message that is not there; with the given `imap`, which is not kept. */
+  row(uid: number, imap?: Uint8Array): MessageRow | null;
+}
+
+/** What SORT and THREAD go by, as columns. */
 export interface SortColumns {
   readonly uids: readonly number[];
-  readonly internalDates: readonly number[];
-  readonly sentAts: readonly (number | null)[];
-  readonly sizeOctets: readonly number[];
   readonly subjects: readonly string[];
   readonly messageIds: readonly (string | null)[];
   readonly references: readonly string[];
@@ -382,7 +391,11 @@ export interface Messages {
    * The rows of these messages without `imap`, null for each that is gone: from memory where they were read lately.
    * `uids` ascend and come from the mailbox's index: what was expunged may still be in memory.
    */
-  known(mailboxId: number, uids: readonly number[]): (KnownRow | null)[];
+  known(mailboxId: number, uids: readonly number[]): (MessageRow | KnownRow | null)[];
+  /** The same with `imap`. */
+  knownWithImap(mailboxId: number, uids: readonly number[]): (MessageRow | null)[];
+  /** The messages around `uid`; `largest` is the largest UID that will be asked for. Both come from the mailbox's index. */
+  page(mailboxId: number, at: { readonly uid: number; readonly largest: number }): MessagePage;
   /** Keeps the whole header (prefix included) of a known row that was read. Nobody may write to it any more. */
   keepHeader(row: KnownRow, header: Uint8Array): void;
   /** Up to `limit` messages with UIDs above `after`, ascending, with `imap`. */
@@ -395,7 +408,7 @@ export interface Messages {
   sortColumns(
     mailboxId: number,
     page: { after: number; limit: number },
-    wanted: { dates: boolean; subjects: boolean; threads: boolean },
+    wanted: { subjects: boolean; threads: boolean },
   ): SortColumns;
   /** Unique ids of POP3 that were kept, by UID (bounded by the messages of the mailbox). */
   keptUidls(mailboxId: number): ReadonlyMap<number, string>;

@@ -64,6 +64,8 @@ export interface FetchPlan {
   /** ENVELOPE, BODYSTRUCTURE, BODY or a part: the packed column. */
   readonly needsImap: boolean;
   readonly needsBody: boolean;
+  /** Some section is made of the header of the whole message. */
+  readonly needsHeader: boolean;
   /** PREVIEW, SAVEDATE or object ids. */
   readonly needsFacts: boolean;
   /** Some section is not PEEK: `\Seen` is set. */
@@ -98,6 +100,9 @@ export function compileFetch(
     needsRow: sections.length > 0 || binaries || needsFacts || structure || seen.has("INTERNALDATE") ||
       seen.has("RFC822.SIZE"),
     needsImap: structure || binaries || sections.some(({ section }) => section.part.length > 0),
+    needsHeader: sections.some(({ section }) =>
+      section.part.length === 0 && section.text.startsWith("HEADER.FIELDS")
+    ),
     needsBody: sections.length > 0 || binaries,
     needsFacts,
     setsSeen: items.some((item) => "peek" in item && !item.peek),

@@ -21,6 +21,7 @@ import type { WriteResult } from "../../storage/ops.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { binaryPart } from "./binary.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { withHeaders } from "./header_batch.ts";
 import { limited, withCode } from "./message_limit.ts";
 import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
@@ -209,40 +210,20 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
   const { context, selected, plan } = run;
   const { messages } = context.store;
   const mailboxId = selected.mailbox.id;
-  const [only] = wanted;
-  const options = { withImap: plan.needsImap };
   if (plan.needsFacts) {
     const facts = messages.facts(mailboxId, rangesOf(wanted.map(({ uid }) => uid)), wanted.length);
     run.facts = new Map(facts.map((one) => [one.uid, one]));
   }
-  if (!plan.needsImap) {
-    const rows = messages.known(mailboxId, wanted.map(({ uid }) => uid));
-    for (const [at, row] of rows.entries()) {
-      if (row === null) run.gone = true;
-      else {
-        const pending = fetchOne(run, wanted[at]!.sequence, row);
-        if (pending !== undefined) await pending;
-      }
-    }
-    return;
-  }
-  if (wanted.length === 1 && only !== undefined) {
-    const row = messages.row(mailboxId, only.uid, options);
-    if (row === null) run.gone = true;
-    else await fetchOne(run, only.sequence, row);
-    return;
-  }
-  const uids = rangesOf(wanted.map(({ uid }) => uid));
-  const rows = messages.rows(mailboxId, uids, { ...options, limit: wanted.length });
-  let at = 0;
-  for (const { sequence, uid } of wanted) {
-    const row = rows[at];
-    if (row === undefined || row.uid !== uid) {
+  const uids = wanted.map(({ uid }) => uid);
+  let rows = plan.needsImap ? messages.knownWithImap(mailboxId, uids) : messages.known(mailboxId, uids);
+  if (plan.needsHeader && rows.length > 1) rows = withHeaders(context.store.blobs, rows);
+  for (const [at, row] of rows.entries()) {
+    // A row without `imap` was expunged behind its page.
+    if (row === null || (plan.needsImap && row.imap.length === 0)) {
       run.gone = true;
       continue;
     }
-    at++;
-    const pending = fetchOne(run, sequence, row);
+    const pending = fetchOne(run, wanted[at]!.sequence, row);
     if (pending !== undefined) await pending;
   }
   await context.drain();
@@ -254,18 +235,22 @@ function fetchOne(run: FetchRun, sequence: number, row: MessageRow): Promise<voi
   if (run.plan.items.some(({ kind }) => kind === "binary" || kind === "binary-size")) {
     return fetchBinary(run, sequence, row);
   }
-  const mark = out.mark();
+  let mark = -1;
   try {
     const parts = responseParts(run, sequence, row);
-    if (
-      parts.some((part) => typeof part === "object" && "start" in part && part.end - part.start > SYNC_OCTETS)
-    ) {
-      return writeLong(run, row, parts);
+    let longest = 0;
+    for (const part of parts) {
+      if (typeof part !== "string" && !(part instanceof Uint8Array)) {
+        longest = Math.max(longest, part.end - part.start);
+      }
     }
+    if (longest > SYNC_OCTETS) return writeLong(run, row, parts);
+    // What is in memory already cannot fail.
+    if (longest > 0) mark = out.mark();
     for (const part of parts) writePart(run, row, part);
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
-    out.rollback(mark);
+    if (mark >= 0) out.rollback(mark);
     noteBroken(run, row, error);
   }
   return run.plan.needsBody ? run.context.drain() : undefined;

@@ -32,7 +32,6 @@ import { resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
-const COLUMN_BATCH = 2_000;
 /** Dates and sizes are read as columns of the whole mailbox when at least one message in so many is looked at. */
 const COLUMNS_SHARE = 8;
 const DAY = 86_400_000;
@@ -216,39 +215,32 @@ async function byColumns(
   },
 ): Promise<void> {
   const { selected: { view, index, mailbox }, judge, hits, candidates, progress } = search;
+  const { messages } = context.store;
+  const largest = candidates.at(-1)?.uid ?? 0;
+  const row = { internalDate: 0, sentAt: null as number | null, sizeOctets: 0 };
+  // One for all, as in byIndex.
+  const evidence: Evidence = {
+    ...{ sequence: 0, uid: 0, flags: 0, keywords: "", modSeq: 0, recent: false },
+    ...{ row, text: null, facts: null },
+  };
   for (let at = 0; at < candidates.length;) {
-    const after = candidates[at]!.uid - 1;
-    const wanted = { dates: true, subjects: false, threads: false };
-    const columns = context.store.messages.sortColumns(mailbox.id, { after, limit: COLUMN_BATCH }, wanted);
-    const { uids, internalDates, sentAts, sizeOctets } = columns;
     const begin = at;
-    for (let place = 0; at < candidates.length && place < uids.length;) {
+    const page = messages.page(mailbox.id, { uid: candidates[at]!.uid, largest });
+    for (; at < candidates.length && candidates[at]!.uid <= page.last; at++) {
       const { sequence, uid } = candidates[at]!;
-      if (uids[place]! < uid) place++;
-      else if (uids[place]! > uid) at++; // gone meanwhile
-      else {
-        const position = index.positionOf(uid);
-        const verdict = position >= 0 && judge({
-          sequence,
-          uid,
-          flags: index.flagsAt(position),
-          keywords: index.keywordsAt(position),
-          modSeq: index.modSeqAt(position),
-          recent: uid >= view.recentFrom,
-          row: {
-            internalDate: internalDates[place]!,
-            sentAt: sentAts[place]!,
-            sizeOctets: sizeOctets[place]!,
-          },
-          text: null,
-          facts: null,
-        });
-        if (verdict === true) hits.push({ sequence, uid, relevancy: UNREAD });
-        at++;
-        place++;
-      }
+      const position = index.positionOf(uid);
+      if (position < 0 || !page.has(uid)) continue; // gone meanwhile
+      evidence.sequence = sequence;
+      evidence.uid = uid;
+      evidence.flags = index.flagsAt(position);
+      evidence.keywords = index.keywordsAt(position);
+      evidence.modSeq = index.modSeqAt(position);
+      evidence.recent = uid >= view.recentFrom;
+      row.internalDate = page.internalDateOf(uid);
+      row.sentAt = page.sentAtOf(uid);
+      row.sizeOctets = page.sizeOf(uid);
+      if (judge(evidence) === true) hits.push({ sequence, uid, relevancy: UNREAD });
     }
-    if (uids.length < COLUMN_BATCH) return;
     progress.add(at - begin);
     await context.drain();
   }
@@ -269,14 +261,14 @@ async function byRows(
 ): Promise<void> {
   const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state, scores } = search;
   const { messages } = context.store;
-  const uids = rangesOf(batch.map(({ uid }) => uid));
+  const numbers = batch.map(({ uid }) => uid);
   const rows = cost === 3
-    ? messages.rows(mailbox.id, uids, { limit: batch.length, withImap: true })
-    : messages.known(mailbox.id, batch.map(({ uid }) => uid)).filter((row) => row !== null);
+    ? messages.knownWithImap(mailbox.id, numbers).filter((row) => row !== null && row.imap.length > 0)
+    : messages.known(mailbox.id, numbers);
   const facts = new Map(
-    withFacts ? messages.facts(mailbox.id, uids, batch.length).map((one) => [one.uid, one]) : [],
+    withFacts ? messages.facts(mailbox.id, rangesOf(numbers), batch.length).map((one) => [one.uid, one]) : [],
   );
-  const byUid = new Map(rows.map((row) => [row.uid, row]));
+  const byUid = new Map(rows.flatMap((row) => row === null ? [] : [[row.uid, row]]));
   for (const { sequence, uid } of batch) {
     const row = byUid.get(uid);
     const position = index.positionOf(uid);

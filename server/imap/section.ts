@@ -4,6 +4,7 @@
  * A message is the prefix of its row (lines of its own) and the shared octets behind it. Spans are offsets into the
  * shared octets; the prefix belongs to the header of the whole message.
  */
+import { shortLived } from "../../bytes/arena.ts";
 import { headerFields } from "../../message/header_section.ts";
 import { partsOf, type PartSpan } from "../../message/packed.ts";
 import type { Section } from "../../protocols/imap/fetch_plan.ts";
@@ -84,7 +85,9 @@ function withPrefix(row: MessageRow, span: Span): Content {
 function headerBlock({ blobs, messages }: Readers, row: MessageRow | KnownRow): Uint8Array {
   if ("header" in row && row.header !== null) return row.header;
   const { prefix, headerOctets } = row;
-  const block = new Uint8Array(prefix.length + headerOctets);
+  const size = prefix.length + headerOctets;
+  // A header that may be kept has memory of its own.
+  const block = "header" in row ? new Uint8Array(size) : shortLived(size);
   block.set(prefix);
   blobs.readIntoSync(row.blob, { start: 0, end: headerOctets }, block, prefix.length);
   if ("header" in row) messages.keepHeader(row, block);

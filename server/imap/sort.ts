@@ -7,10 +7,10 @@
 import { baseSubject, casemap } from "../../protocols/imap/base_subject.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import type { SortKey } from "../../protocols/imap/commands/sort.ts";
-import { rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { mergeOrder } from "../../protocols/imap/merge_order.ts";
 import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
+import type { MessageRow } from "../../storage/store.ts";
 import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";
 import { Progress } from "./progress.ts";
@@ -20,6 +20,8 @@ import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 
 const PAGE = 5_000;
 const ENVELOPES = 500;
+/** UIDs for each hit beyond which pages of messages would hold too little that is wanted. */
+const FAR = 8;
 
 type Value = number | string;
 
@@ -87,12 +89,11 @@ async function valuesOf(
     const display = by.startsWith("DISPLAY");
     for (let from = 0; from < hits.length; from += ENVELOPES) {
       const batch = hits.slice(from, from + ENVELOPES);
-      const uids = rangesOf(batch.map(({ uid }) => uid));
-      const rows = messages.rows(mailboxId, uids, { limit: batch.length, withImap: true });
-      const placeOf = new Map(batch.map(({ uid }, at) => [uid, from + at]));
-      for (const row of rows) {
-        const place = placeOf.get(row.uid);
-        if (place !== undefined) values[place] = casemap(firstAddress(row.imap, field, display));
+      const rows = messages.knownWithImap(mailboxId, batch.map(({ uid }) => uid));
+      for (const [at, row] of rows.entries()) {
+        if (row !== null && row.imap.length > 0) {
+          values[from + at] = casemap(firstAddress(row.imap, field, display));
+        }
       }
       progress.add(batch.length);
       await context.drain();
@@ -100,25 +101,69 @@ async function valuesOf(
     return values;
   }
   if (by === "RELEVANCY") return hits.map(({ relevancy = 1 }) => -relevancy); // RFC 6203 6: the highest first
-  const wanted = { dates: by !== "SUBJECT", subjects: by === "SUBJECT", threads: false };
-  await eachPage(context, selected, { hits, progress }, wanted, (place, columns, at) => {
-    if (by === "SUBJECT") values[place] = casemap(baseSubject(columns.subjects[at]!).base);
-    else if (by === "SIZE") values[place] = columns.sizeOctets[at]!;
-    else if (by === "ARRIVAL") values[place] = columns.internalDates[at]!;
+  if (by === "SUBJECT") {
+    const wanted = { subjects: true, threads: false };
+    await eachColumn(context, selected, { hits, progress }, wanted, (place, columns, at) => {
+      values[place] = casemap(baseSubject(columns.subjects[at]!).base);
+    });
+    return values;
+  }
+  await eachDated(context, selected, { hits, progress }, (place, { sizeOctets, internalDate, sentAt }) => {
     // RFC 5256 2.2: without a Date field INTERNALDATE stands for it.
-    else values[place] = columns.sentAts[at] ?? columns.internalDates[at]!;
+    values[place] = by === "SIZE" ? sizeOctets : by === "ARRIVAL" ? internalDate : sentAt ?? internalDate;
   });
   return values;
+}
+
+type Dated = Pick<MessageRow, "internalDate" | "sentAt" | "sizeOctets">;
+
+/** Visits the hits that are still there, with their dates and sizes, which are the caller's until the next visit. */
+async function eachDated(
+  context: ImapContext,
+  selected: Selected,
+  { hits, progress }: { readonly hits: readonly Candidate[]; readonly progress: Progress },
+  visit: (place: number, dated: Dated) => void,
+): Promise<void> {
+  const { messages } = context.store;
+  const mailboxId = selected.mailbox.id;
+  const [first] = hits, last = hits.at(-1);
+  if (first === undefined || last === undefined) return;
+  if (last.uid - first.uid > hits.length * FAR) {
+    for (let from = 0; from < hits.length; from += ENVELOPES) {
+      const uids = hits.slice(from, from + ENVELOPES).map(({ uid }) => uid);
+      for (const [at, row] of messages.known(mailboxId, uids).entries()) {
+        if (row !== null) visit(from + at, row);
+      }
+      progress.add(uids.length);
+      await context.drain();
+    }
+    return;
+  }
+  const dated = { internalDate: 0, sentAt: null as number | null, sizeOctets: 0 };
+  for (let place = 0; place < hits.length;) {
+    const begin = place;
+    const page = messages.page(mailboxId, { uid: hits[place]!.uid, largest: last.uid });
+    for (; place < hits.length && hits[place]!.uid <= page.last; place++) {
+      const { uid } = hits[place]!;
+      if (!page.has(uid)) continue;
+      dated.internalDate = page.internalDateOf(uid);
+      dated.sentAt = page.sentAtOf(uid);
+      dated.sizeOctets = page.sizeOf(uid);
+      visit(place, dated);
+    }
+    progress.add(place - begin);
+    await context.drain();
+  }
 }
 
 type Columns = ReturnType<ImapContext["store"]["messages"]["sortColumns"]>;
 
 /** Visits the hits that are still there, with their columns. */
-async function eachPage(
+async function eachColumn(
   context: ImapContext,
   selected: Selected,
   { hits, progress }: { readonly hits: readonly Candidate[]; readonly progress: Progress },
-  wanted: { dates: boolean; subjects: boolean; threads: boolean },
+  wanted: { subjects: boolean; threads: boolean },
   visit: (place: number, columns: Columns, at: number) => void,
 ): Promise<void> {
   const { messages } = context.store;
@@ -158,9 +203,12 @@ export async function threads(
   const { hits, broken } = found;
   const { algorithm, uid } = command;
   const all: ThreadMessage[] = [];
-  const progress = new Progress(context, hits.length);
-  await eachPage(context, selected, { hits, progress }, {
-    dates: true,
+  const progress = new Progress(context, 2 * hits.length);
+  const dates = new Float64Array(hits.length);
+  await eachDated(context, selected, { hits, progress }, (place, { sentAt, internalDate }) => {
+    dates[place] = sentAt ?? internalDate;
+  });
+  await eachColumn(context, selected, { hits, progress }, {
     subjects: algorithm !== "REFS",
     threads: algorithm !== "ORDEREDSUBJECT",
   }, (place, columns, at) => {
@@ -169,7 +217,7 @@ export async function threads(
     const references = columns.references[at] ?? "";
     all.push({
       number: uid ? hit.uid : hit.sequence,
-      date: columns.sentAts[at] ?? columns.internalDates[at]!,
+      date: dates[place]!,
       messageId: columns.messageIds[at] ?? null,
       references: references === "" ? [] : references.split(" "),
       subject: base,

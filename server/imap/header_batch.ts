@@ -1,0 +1,67 @@
+/**
+ * Headers of many messages by few reads: records of one segment that lie close together are read in one piece, because a
+ * read costs as much as {@linkcode NEAR_OCTETS} octets more of it. Hot: header fields of a whole mailbox.
+ */
+import { shortLived } from "../../bytes/arena.ts";
+import type { KnownRow } from "../../storage/known_rows.ts";
+import { type BlobReader, type MessageRow, StorageError } from "../../storage/store.ts";
+
+const NEAR_OCTETS = 8 * 1024;
+const PIECE_OCTETS = 128 * 1024;
+/** What is read, until the headers are copied out of it: fresh memory would cost more than the reads. */
+let piece = new Uint8Array(0);
+
+type Row = MessageRow | KnownRow;
+
+/**
+ * The rows with their headers, prefixes included; those that cannot be read so are left for a read of their own, and so are
+ * those that keep theirs (storage/known_rows.ts).
+ */
+export function withHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (Row | null)[] {
+  const result = [...rows];
+  for (let from = 0; from < rows.length;) {
+    const first = rows[from]!;
+    if (first === null || "header" in first || first.headerOctets > PIECE_OCTETS) {
+      from++;
+      continue;
+    }
+    const start = first.blob.offset;
+    let end = start + first.headerOctets, to = from + 1;
+    for (; to < rows.length; to++) {
+      const next = rows[to]!;
+      if (next === null || "header" in next || next.blob.segment !== first.blob.segment) break;
+      const { offset } = next.blob, nextEnd = offset + next.headerOctets;
+      if (offset < end || offset - end > NEAR_OCTETS || nextEnd - start > PIECE_OCTETS) break;
+      end = nextEnd;
+    }
+    if (to - from > 1) readTogether(blobs, result, { from, to, start, end });
+    from = to;
+  }
+  return result;
+}
+
+function readTogether(
+  blobs: BlobReader,
+  rows: (Row | null)[],
+  range: { readonly from: number; readonly to: number; readonly start: number; readonly end: number },
+): void {
+  const { from, to, start, end } = range;
+  const { segment } = rows[from]!.blob;
+  if (piece.length === 0) piece = new Uint8Array(PIECE_OCTETS);
+  try {
+    const record = { segment, offset: start, length: end - start };
+    blobs.readIntoSync(record, { start: 0, end: end - start }, piece, 0);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    return; // whose octets are missing is found out one by one
+  }
+  for (let at = from; at < to; at++) {
+    const row = rows[at]!;
+    const { prefix, headerOctets } = row;
+    const header = shortLived(prefix.length + headerOctets);
+    if (prefix.length > 0) header.set(prefix);
+    const begin = row.blob.offset - start;
+    header.set(piece.subarray(begin, begin + headerOctets), prefix.length);
+    rows[at] = { ...row, header };
+  }
+}
