@@ -26,6 +26,7 @@ import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
 import { beginUpdates, NO_UPDATES } from "./search_context.ts";
+import { byFlags, flagMask } from "./search_flags.ts";
 import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
 import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 import { resolveSet } from "./store.ts";
@@ -115,10 +116,18 @@ export async function findMessages(
     return no("Too many messages to put in order", scope.code); // RFC 9738 3.3
   }
   const some = scope === null ? among : scope.among;
-  let undecided = await byIndex(context, { selected, judge, hits, ...(some !== null && { among: some }) });
+  let undecided = await byIndex(context, {
+    selected,
+    key: command.key,
+    judge,
+    hits,
+    ...(some !== null && { among: some }),
+  });
   if (cost >= 2) {
     await askIndex(context, selected, { key: command.key, undecided: undecided.length, answers: ruledOut });
-    if (ruledOut.size > 0) undecided = await byIndex(context, { selected, judge, hits, among: undecided });
+    if (ruledOut.size > 0) {
+      undecided = await byIndex(context, { selected, key: command.key, judge, hits, among: undecided });
+    }
   }
   const state = { broken: false };
   const progress = new Progress(context, undecided.length);
@@ -169,12 +178,13 @@ async function byIndex(
   context: ImapContext,
   search: {
     readonly selected: Selected;
+    readonly key: SearchKey;
     readonly judge: Judge;
     readonly hits: Candidate[];
     readonly among?: readonly Candidate[];
   },
 ): Promise<Candidate[]> {
-  const { selected: { view, index }, judge, hits, among } = search;
+  const { selected: { view, index }, key, judge, hits, among } = search;
   const undecided: Candidate[] = [];
   // One for all: a search of a large mailbox is mostly this.
   const evidence: Evidence = {
@@ -193,6 +203,11 @@ async function byIndex(
     if (verdict === true) hits.push({ sequence, uid, relevancy: UNREAD });
     else if (verdict === null) undecided.push({ sequence, uid });
   };
+  const mask = among === undefined && !view.hasExpunged ? flagMask(key) : null;
+  if (mask !== null) {
+    byFlags(search, mask);
+    return undecided;
+  }
   const last = among === undefined ? view.exists : among.length;
   for (let from = 0; from < last; from += INDEX_BATCH) {
     const end = Math.min(last, from + INDEX_BATCH);
