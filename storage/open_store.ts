@@ -14,6 +14,7 @@ import type { WriteOp, WriteResult } from "./ops.ts";
 import { SqlAuthReports } from "./auth_reports.ts";
 import { SqlPolicyState } from "./policy_state.ts";
 import { SqlScripts } from "./scripts.ts";
+import { SqlSpamLessons } from "./spam_lessons.ts";
 import { SqlQueue } from "./queue.ts";
 import { DEFAULT_SEGMENT_OPTIONS, type SegmentOptions, SegmentWriter } from "./segment_writer.ts";
 import { SegmentSpool } from "./spool.ts";
@@ -60,6 +61,7 @@ class ThreadStore implements Store {
   readonly policy: SqlPolicyState;
   readonly reports: SqlAuthReports;
   readonly scripts: SqlScripts;
+  readonly spam: SqlSpamLessons;
   readonly blobs: SegmentBlobReader;
   #connection: Connection;
   #writer: WriterPort;
@@ -84,6 +86,7 @@ class ThreadStore implements Store {
     this.policy = new SqlPolicyState(statements);
     this.reports = new SqlAuthReports(statements);
     this.scripts = new SqlScripts(statements);
+    this.spam = new SqlSpamLessons(statements);
     this.blobs = new SegmentBlobReader(folder.segments);
     this.#segments = new SegmentWriter(folder.segments, files, {
       ...DEFAULT_SEGMENT_OPTIONS,

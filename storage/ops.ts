@@ -7,6 +7,7 @@
  */
 import type {
   DkimKeyState,
+  LessonKind,
   OverQuota,
   PolicyKind,
   QueueTls,
@@ -18,6 +19,7 @@ import type {
 
 export type {
   DkimKeyState,
+  LessonKind,
   OverQuota,
   PolicyKind,
   QueueTls,
@@ -155,6 +157,8 @@ export type WriteOp =
     readonly forwards?: readonly QueueEntry[];
     /** "over-quota" where an account would pass a hard limit. Left out: whoever files it has checked already, or may. */
     readonly enforceQuota?: boolean;
+    /** What it says of the message, for the accounts of all targets; left out: nothing. */
+    readonly teaches?: LessonKind;
   }
   /** Files messages brought from elsewhere; those whose item is known of this source are left out. */
   | {
@@ -177,6 +181,8 @@ export type WriteOp =
     readonly unchangedSince: number | null;
     /** Whoever stores where he is not the owner. Left out: the owner. */
     readonly reader?: ReaderRights;
+    /** What the change says of the messages it changes; left out: nothing. */
+    readonly teaches?: LessonKind;
   }
   | {
     readonly kind: "copy";
@@ -187,6 +193,8 @@ export type WriteOp =
     readonly move: boolean;
     /** Whoever copies where not both mailboxes are his own, and what he may set in the target. Left out: the owner of both. */
     readonly reader?: ReaderRights;
+    /** What it says of the messages; left out: nothing. */
+    readonly teaches?: LessonKind;
   }
   | {
     readonly kind: "expunge";
@@ -359,6 +367,30 @@ export type WriteOp =
     readonly owner: string;
     readonly name: string;
   }
+  /** One message more for the filter of an account; null takes back what it was taught before. */
+  | {
+    readonly kind: "teach";
+    readonly accountId: number;
+    /** Of the message: each counts once. */
+    readonly key: string;
+    readonly as: LessonKind | null;
+    /** Numbers of 32 bits, little-endian. */
+    readonly tokens: Uint8Array;
+    /** The wish that is fulfilled by it; 0 is none. */
+    readonly wish: number;
+  }
+  /** Wishes whose messages are gone. */
+  | { readonly kind: "drop-wishes"; readonly ids: readonly number[] }
+  /** What an account's lessons up to a row of the journal make together. */
+  | {
+    readonly kind: "put-knowledge";
+    readonly accountId: number;
+    readonly upTo: number;
+    readonly octets: Uint8Array;
+  }
+  /** Everything that was learnt from an account's mail; the shared knowledge stays. */
+  | { readonly kind: "forget-lessons"; readonly accountId: number }
+  | { readonly kind: "sweep-lessons"; readonly before: number }
   | { readonly kind: "put-token"; readonly token: TokenRow }
   | { readonly kind: "remove-token"; readonly id: string };
 

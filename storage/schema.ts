@@ -398,7 +398,8 @@ export type PolicyKind =
   | "group-page"
   | "suppressed"
   | "relay-recipient"
-  | "asked-recipient";
+  | "asked-recipient"
+  | "seen-author";
 
 /** Keys that sign for our domains. */
 export const dkimKeys = sqliteTable("dkim_keys", {
@@ -488,3 +489,41 @@ export const sieveScripts = sqliteTable("sieve_scripts", {
 
 /** Scripts run in this order: of the server, of the domain, of the user, and what the server runs behind them. */
 export type ScriptScope = "server" | "domain" | "user" | "after";
+
+/** What users have said about messages by moving or marking them, until the filter has read those messages. */
+export const spamWishes = sqliteTable("spam_wishes", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  accountId: integer("account_id").notNull(),
+  contentId: integer("content_id").notNull(),
+  /** As in `messages`: what was found out about the sender stands there. */
+  prefix: octets("prefix").notNull(),
+  kind: text("kind").$type<LessonKind>().notNull(),
+});
+
+/** `spam` and `ham` are what a message was taught as; `weak-ham` is mail that was answered. */
+export type LessonKind = "spam" | "ham" | "weak-ham";
+
+/** What each message counts as, by a key made of its octets: it counts once. */
+export const spamLessons = sqliteTable("spam_lessons", {
+  accountId: integer("account_id").notNull(),
+  key: text("key").notNull(),
+  kind: text("kind").$type<LessonKind>().notNull(),
+  at: integer("at").notNull(),
+}, (table) => [primaryKey({ columns: [table.accountId, table.key] }), index("spam_lessons_at").on(table.at)]);
+
+/** What lessons change in the knowledge and is not folded into it yet. */
+export const spamJournal = sqliteTable("spam_journal", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  accountId: integer("account_id").notNull(),
+  spam: integer("spam").notNull(),
+  ham: integer("ham").notNull(),
+  /** Numbers of 32 bits, little-endian. */
+  tokens: octets("tokens").notNull(),
+}, (table) => [index("spam_journal_account").on(table.accountId, table.id)]);
+
+/** What was learnt from one account's lessons up to a row of the journal; account 0 is what all share. */
+export const spamKnowledge = sqliteTable("spam_knowledge", {
+  accountId: integer("account_id").primaryKey(),
+  upTo: integer("up_to").notNull(),
+  octets: octets("octets").notNull(),
+});

@@ -11,6 +11,7 @@ import type { KnownRow } from "./known_rows.ts";
 import type { SharingScope } from "./rights.ts";
 import type { PolicyState } from "./policy_state.ts";
 import type { Scripts } from "./scripts.ts";
+import type { SpamLessons } from "./spam_lessons.ts";
 import type {
   BlobAddress,
   DkimKeyInput,
@@ -34,6 +35,7 @@ export interface Store {
   readonly policy: PolicyState;
   readonly reports: AuthReports;
   readonly scripts: Scripts;
+  readonly spam: SpamLessons;
   readonly blobs: BlobReader;
 
   /** Sends one operation to the writer; resolves after its commit. Rejects only when the writer is gone. */

@@ -33,6 +33,7 @@ import { storeSharedFlags } from "./operations/shared_flags.ts";
 import * as groups from "./operations/groups.ts";
 import * as mailbox from "./operations/mailbox.ts";
 import * as policyState from "./operations/policy_state.ts";
+import * as spam from "./operations/spam.ts";
 import * as scripts from "./operations/scripts.ts";
 import * as senderDomains from "./operations/sender_domains.ts";
 import * as queue from "./operations/queue.ts";
@@ -382,6 +383,16 @@ export class Writer implements WriterPort {
         return scripts.renameScript(context, op);
       case "remove-script":
         return scripts.removeScript(context, op);
+      case "teach":
+        return spam.teach(context, op);
+      case "drop-wishes":
+        return spam.dropWishes(context, op);
+      case "put-knowledge":
+        return spam.putKnowledge(context, op);
+      case "forget-lessons":
+        return spam.forgetLessons(context, op);
+      case "sweep-lessons":
+        return spam.sweepLessons(context, op);
       case "put-token":
         return directory.putToken(context, op);
       case "remove-token":
@@ -509,6 +520,8 @@ export class Writer implements WriterPort {
       const free = this.#context.rows(
         "DELETE FROM contents WHERE id IN (SELECT id FROM contents WHERE refs = 0 LIMIT ?) RETURNING segment, length",
       ).all(REAP_ROWS) as [number, number][];
+      // Their numbers may be given to other messages.
+      if (free.length > 0) spam.dropStrayWishes(this.#context);
       const dead = new Map<number, number>();
       for (const [segment, length] of free) dead.set(segment, (dead.get(segment) ?? 0) + length);
       for (const [segment, octets] of dead) countDead(this.#context, segment, octets);
@@ -558,6 +571,9 @@ function removes(op: WriteOp): boolean {
     case "remove-state":
     case "remove-token":
     case "sweep-state":
+    case "drop-wishes":
+    case "forget-lessons":
+    case "sweep-lessons":
       return true;
     default:
       return false;

@@ -9,6 +9,7 @@ import type { UidRanges, WriteOp, WriteResult } from "../ops.ts";
 import { type OperationContext, refuse, uidCondition } from "./context.ts";
 import { removeMessages } from "./expunge.ts";
 import { changeSeen, readSeen } from "./seen.ts";
+import { wishFor } from "./spam.ts";
 import { addUsage, overQuota } from "./usage.ts";
 
 export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "copy" }>): WriteResult {
@@ -55,6 +56,7 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
   }));
   const count = (test: (state: FlagState) => boolean) =>
     added.reduce((n, state) => n + (test(state) ? 1 : 0), 0);
+  if (op.teaches !== undefined) wishFor(context, { accountId, kind: op.teaches, where, parameters });
   context.sql(
     "UPDATE mailboxes SET uid_next = uid_next + ?, highest_modseq = ?, messages = messages + ?, unseen = unseen + ?, " +
       "deleted = deleted + ?, size_octets = size_octets + ? WHERE id = ?",

@@ -9,6 +9,7 @@ import { contents, mailboxes, messages, queueMessages, queueRecipients } from ".
 import { compiled, statements } from "./compiled.ts";
 import { type OperationContext, refuse } from "./context.ts";
 import { changeSeen } from "./seen.ts";
+import { wishOf } from "./spam.ts";
 import { overQuota } from "./usage.ts";
 
 const NO_FORWARDS: readonly QueueEntry[] = [];
@@ -132,6 +133,9 @@ export class DeliverOperation {
       const row = { mailboxId, uid, modSeq, flags, keywords, internalDate, savedAt, size, contentId, prefix };
       this.#statements.message.run(row);
       uids.push({ mailboxId, uidValidity, uid, modSeq });
+      if (op.teaches !== undefined) {
+        wishOf(this.#context, { accountId, contentId, prefix, kind: op.teaches });
+      }
       if (op.enforceQuota) {
         const over = overQuota(this.#context, { accountId, octets: size, messages: 1 });
         if (over !== null) return over;

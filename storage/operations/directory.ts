@@ -136,6 +136,10 @@ export function removeAccount(context: OperationContext, op: Op<"remove-account"
       "retired_names",
       "addresses",
       "client_certificates",
+      "spam_wishes",
+      "spam_lessons",
+      "spam_journal",
+      "spam_knowledge",
     ]
   ) {
     context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(id);

@@ -7,6 +7,7 @@
 import { FLAG_DELETED, FLAG_SEEN, type FlagState } from "../changes.ts";
 import type { WriteOp, WriteResult } from "../ops.ts";
 import { type OperationContext, refuse, uidCondition } from "./context.ts";
+import { wishFor } from "./spam.ts";
 
 type StoreFlags = Extract<WriteOp, { kind: "store-flags" }>;
 
@@ -54,6 +55,10 @@ export function storeFlags(context: OperationContext, op: StoreFlags): WriteResu
   if (mailbox === undefined) return refuse("no-such-mailbox", `mailbox ${op.mailboxId}`);
   const [accountId, modSeq] = mailbox as [number, number];
   if (changed.length === 0) return { ok: true, kind: "flags", modSeq, changed, modified };
+  if (op.teaches !== undefined) {
+    const { where, parameters } = uidCondition(op.mailboxId, changed.map((uid) => [uid, uid] as const));
+    wishFor(context, { accountId, kind: op.teaches, where, parameters });
+  }
   const all = outcomes.size === 1 && changed.length === rows.length;
   for (const group of outcomes.values()) writeOutcome(context, op, { ...group, modSeq, all });
   context.changes.push({ kind: "flags", accountId, mailboxId: op.mailboxId, modSeq, messages });

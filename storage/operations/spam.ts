@@ -1,0 +1,122 @@
+/**
+ * Lessons of the spam filter. What a user says by moving or marking mail becomes a wish in the transaction of the change
+ * itself; a filter Worker reads the message later and teaches it. Nothing is announced: whoever reads it reads the tables.
+ */
+import type { LessonKind } from "../schema.ts";
+import type { WriteOp, WriteResult } from "../ops.ts";
+import { DONE, type OperationContext } from "./context.ts";
+
+type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
+
+/** Wishes that may wait; what a client says beyond is not learnt. */
+const MAX_WISHES = 10_000;
+const SWEPT_ROWS = 2_000;
+const SHARED = 0;
+
+/** How a kind of lesson counts: messages of each kind. */
+const COUNTS: Readonly<Record<LessonKind, readonly [spam: number, ham: number]>> = {
+  "spam": [1, 0],
+  "ham": [0, 1],
+  "weak-ham": [0, 1],
+};
+
+/** For messages that are there, by a condition on their rows. */
+export function wishFor(
+  context: OperationContext,
+  { accountId, kind, where, parameters }: {
+    readonly accountId: number;
+    readonly kind: LessonKind;
+    readonly where: string;
+    readonly parameters: readonly (string | number)[];
+  },
+): void {
+  const [waiting] = context.rows("SELECT count(*) FROM spam_wishes").get() as [number];
+  if (waiting >= MAX_WISHES) return;
+  context.sql(
+    "INSERT INTO spam_wishes (account_id, content_id, prefix, kind) " +
+      `SELECT ?, content_id, prefix, ? FROM messages WHERE ${where} LIMIT ?`,
+  ).run(accountId, kind, ...parameters, MAX_WISHES - waiting);
+}
+
+/** For a message that is filed in this transaction. */
+export function wishOf(
+  context: OperationContext,
+  { accountId, contentId, prefix, kind }: {
+    readonly accountId: number;
+    readonly contentId: number;
+    readonly prefix: Uint8Array;
+    readonly kind: LessonKind;
+  },
+): void {
+  context.sql("INSERT INTO spam_wishes (account_id, content_id, prefix, kind) VALUES (?, ?, ?, ?)")
+    .run(accountId, contentId, prefix, kind);
+}
+
+/** Each message counts once; taught as something else, what it counted before is taken back. */
+export function teach(
+  context: OperationContext,
+  { accountId, key, as, tokens, wish }: Op<"teach">,
+): WriteResult {
+  if (wish !== 0) context.sql("DELETE FROM spam_wishes WHERE id = ?").run(wish);
+  const [known] = context.rows("SELECT kind FROM spam_lessons WHERE account_id = ? AND key = ?")
+    .get(accountId, key) as [LessonKind] | undefined ?? [null];
+  // That mail was answered says less than what its reader has said before.
+  if (known === as || (as === "weak-ham" && known !== null)) return DONE;
+  const [spamBefore, hamBefore] = known === null ? [0, 0] : COUNTS[known];
+  const [spam, ham] = as === null ? [0, 0] : COUNTS[as];
+  if (as === null) {
+    context.sql("DELETE FROM spam_lessons WHERE account_id = ? AND key = ?").run(accountId, key);
+  } else {
+    context.sql(
+      "INSERT INTO spam_lessons (account_id, key, kind, at) VALUES (?, ?, ?, ?) " +
+        "ON CONFLICT (account_id, key) DO UPDATE SET kind = excluded.kind, at = excluded.at",
+    ).run(accountId, key, as, context.clock());
+  }
+  if (spam !== spamBefore || ham !== hamBefore) {
+    context.sql("INSERT INTO spam_journal (account_id, spam, ham, tokens) VALUES (?, ?, ?, ?)")
+      .run(accountId, spam - spamBefore, ham - hamBefore, tokens);
+  }
+  return DONE;
+}
+
+export function dropWishes(context: OperationContext, { ids }: Op<"drop-wishes">): WriteResult {
+  const statement = context.sql("DELETE FROM spam_wishes WHERE id = ?");
+  for (const id of ids) statement.run(id);
+  return DONE;
+}
+
+/** Wishes whose message is gone. */
+export function dropStrayWishes(context: OperationContext): void {
+  context.sql("DELETE FROM spam_wishes WHERE content_id NOT IN (SELECT id FROM contents)").run();
+}
+
+/** Rows of the journal that are folded into both knowledges go. An older fold than the known one is left aside. */
+export function putKnowledge(
+  context: OperationContext,
+  { accountId, upTo, octets }: Op<"put-knowledge">,
+): WriteResult {
+  context.sql(
+    "INSERT INTO spam_knowledge (account_id, up_to, octets) VALUES (?, ?, ?) ON CONFLICT (account_id) DO UPDATE " +
+      "SET up_to = excluded.up_to, octets = excluded.octets WHERE excluded.up_to >= spam_knowledge.up_to",
+  ).run(accountId, upTo, octets);
+  context.sql(
+    "DELETE FROM spam_journal WHERE id <= coalesce((SELECT up_to FROM spam_knowledge WHERE account_id = ?), 0) " +
+      "AND id <= coalesce((SELECT up_to FROM spam_knowledge AS k WHERE k.account_id = spam_journal.account_id), 0)",
+  ).run(SHARED);
+  return DONE;
+}
+
+export function forgetLessons(context: OperationContext, { accountId }: Op<"forget-lessons">): WriteResult {
+  for (const table of ["spam_wishes", "spam_lessons", "spam_journal", "spam_knowledge"]) {
+    context.sql(`DELETE FROM ${table} WHERE account_id = ?`).run(accountId);
+  }
+  return DONE;
+}
+
+/** Old messages may be taught again: their knowledge has faded. */
+export function sweepLessons(context: OperationContext, { before }: Op<"sweep-lessons">): WriteResult {
+  context.sql(
+    "DELETE FROM spam_lessons WHERE (account_id, key) IN (SELECT account_id, key FROM spam_lessons WHERE at < ? LIMIT ?)",
+  ).run(before, SWEPT_ROWS);
+  return DONE;
+}
