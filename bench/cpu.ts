@@ -19,8 +19,12 @@ export function processorSeconds(pids: readonly number[]): number {
 export function threadSeconds(pids: readonly number[]): number {
   let nanoseconds = 0;
   for (const pid of pids) {
-    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-      nanoseconds += Number(Deno.readTextFileSync(`/proc/${pid}/task/${name}/schedstat`).split(" ")[0]);
+    try {
+      for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+        nanoseconds += Number(Deno.readTextFileSync(`/proc/${pid}/task/${name}/schedstat`).split(" ")[0]);
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // it ended while it was looked at
     }
   }
   return nanoseconds / 1e9;

@@ -6,7 +6,7 @@ import { formatFlags } from "../../../protocols/imap/format/flags.ts";
 import { formatFound } from "../../../protocols/imap/format/search.ts";
 import { formatAstring, formatString } from "../../../protocols/imap/format/string.ts";
 import { astring, CommandCursor, date, dateTime, nstring } from "../../../protocols/imap/lexer.ts";
-import { ancestors, joinPattern, listMatches } from "../../../protocols/imap/list_match.ts";
+import { ancestors, joinPattern, listMatches, matchesSlowly } from "../../../protocols/imap/list_match.ts";
 import {
   decodeMailboxName,
   mailboxNameFault,
@@ -293,4 +293,22 @@ Deno.test("a FETCH plan asks for no more than it needs", () => {
 
 Deno.test("malformed octets in a pattern match nothing and hurt nobody", () => {
   assert.equal(listMatches("a", utf8(new Uint8Array([0xff, 0x2a]))), false);
+});
+
+Deno.test("the fast way of a pattern matches what the general one does", () => {
+  const letters = ["a", "b", "/", "*", "%"];
+  const words = (some: readonly string[]) => {
+    let all = [""], last = [""];
+    for (let length = 1; length <= 4; length++) {
+      last = last.flatMap((word) => some.map((letter) => word + letter));
+      all = [...all, ...last];
+    }
+    return all;
+  };
+  const names = words(letters.slice(0, 3));
+  for (const pattern of words(letters)) {
+    for (const name of names) {
+      assert.equal(listMatches(name, pattern), matchesSlowly(name, pattern), `${name} ${pattern}`);
+    }
+  }
 });
