@@ -31,8 +31,11 @@ export interface OutgoingTls {
 export interface Connector {
   /** Rejects when there is no connection within the time. */
   connect(target: {
+    /** An address, or `unix:/PATH`, where port and `from` mean nothing. */
     readonly address: string;
     readonly port: number;
+    /** Our end of it; "" or left out lets the system choose. */
+    readonly from?: string;
     readonly timeoutMs: number;
   }): Promise<OutgoingConnection>;
 }

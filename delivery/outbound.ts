@@ -19,7 +19,16 @@ import {
   type OutboundTimeouts,
   remoteName,
 } from "./outbound_connection.ts";
-import { type Route, routeName } from "./routes.ts";
+import {
+  byWeight,
+  hopName,
+  type HostRoute,
+  type Identity,
+  type NextHop,
+  PLAIN_MANNER,
+  type Route,
+} from "./routes.ts";
+import { type FamilyChoice, type FamilyMemory, ordered } from "./queue/families.ts";
 import { certificateProblem, type TlsProblem } from "./security/certificate_check.ts";
 import type { HostQuestion, TlsPlan, TransportSecurity } from "./security/transport_security.ts";
 import { NO_POLICY } from "./security/tls_observation.ts";
@@ -32,7 +41,8 @@ export interface OutboundParts {
   readonly security: TransportSecurity;
   readonly timers: Timers;
   readonly random: Random;
-  readonly helloName: string;
+  readonly identityOf: (sender: string) => Identity;
+  readonly families: { readonly choice: FamilyChoice; readonly memory: FamilyMemory };
   readonly ourselves: Ourselves;
   /** Port of other servers: 25. */
   readonly smtpPort: number;
@@ -44,58 +54,85 @@ export interface OutboundParts {
   readonly timeouts: OutboundTimeouts;
 }
 
-type HostRoute = Extract<Route, { kind: "host" }>;
-
 /** Hosts tried for one message before it waits for its next attempt. */
 const MAX_TRIED = 20;
+
+/** What mail a connection is for. */
+export interface Purpose {
+  readonly need: QueueTls;
+  readonly identity: Identity;
+}
 
 /** Tries the hosts of a route until one is ready for mail. */
 export async function openConnection(
   route: Route,
   parts: OutboundParts,
-  need: QueueTls = "",
+  purpose: Purpose,
 ): Promise<OutboundConnection | HopFailure> {
   switch (route.kind) {
     case "none":
       return { enhanced: route.enhanced, text: route.text, remote: "" };
     case "host":
-      return final(await openHost({ route, host: route.host, need, mx: null }, parts, { left: MAX_TRIED }));
+      return final(await openHops(route, purpose, parts));
     case "mx":
-      return await openMx(route.domain, need, parts);
+      return final(await openMx(route, purpose, parts));
     default:
       return route satisfies never;
   }
 }
 
+async function openHops(
+  route: HostRoute,
+  purpose: Purpose,
+  parts: OutboundParts,
+): Promise<OutboundConnection | HopFailure> {
+  const tries: Tries = { left: MAX_TRIED, failure: null, refused: true };
+  for (const hop of byWeight(route.hops, parts.random)) {
+    const opened = await openHost({ route, hop, purpose, mx: null }, parts, tries);
+    if (opened !== null) return opened;
+  }
+  return failureOf(tries, `${hopName(route.hops[0]!)} cannot be reached`);
+}
+
 async function openMx(
-  domain: string,
-  need: QueueTls,
+  { domain, manner }: Extract<Route, { kind: "mx" }>,
+  purpose: Purpose,
   parts: OutboundParts,
 ): Promise<OutboundConnection | HopFailure> {
   const found = await mxHosts(domain, parts);
   if ("enhanced" in found) return found;
-  const route: HostRoute = {
-    kind: "host",
-    mode: "smtp",
-    host: domain,
-    port: 0,
-    tls: "opportunistic",
-    username: "",
-    passwordFile: "",
-  };
-  const security = await parts.security.domain(domain, need);
-  const tries = { left: MAX_TRIED };
-  let failure: HopFailure = { enhanced: "4.4.1", text: `no host of ${domain} can be reached`, remote: "" };
-  let refused = found.complete;
+  const security = await parts.security.domain(domain, purpose.need);
+  const mx = { domain: security, mxSecure: found.secure };
+  const tries: Tries = { left: MAX_TRIED, failure: null, refused: found.complete };
   for (const host of found.hosts) {
-    const mx = { domain: security, mxSecure: found.secure };
-    const opened = await openHost({ route, host, need, mx }, parts, tries);
-    if (opened instanceof OutboundConnection) return opened;
-    refused &&= opened.refused !== undefined;
-    failure = opened;
+    const hop = { host, port: 0, weight: 1 };
+    const opened = await openHost(
+      { route: { ...BY_MX, hops: [hop], manner }, hop, purpose, mx },
+      parts,
+      tries,
+    );
+    if (opened !== null) return opened;
     if (tries.left <= 0) break;
   }
-  return final(refused ? failure : { ...failure, refused: undefined });
+  return failureOf(tries, `no host of ${domain} can be reached`);
+}
+
+const BY_MX: HostRoute = {
+  ...{ kind: "host", mode: "smtp", hops: [], tls: "opportunistic", username: "", passwordFile: "" },
+  manner: PLAIN_MANNER,
+};
+
+/** What became of the hosts and addresses tried so far. */
+interface Tries {
+  left: number;
+  failure: HopFailure | null;
+  /** Every one of them said 5yz at greeting or EHLO. */
+  refused: boolean;
+}
+
+function failureOf({ failure, refused }: Tries, text: string): HopFailure {
+  if (failure === null) return { enhanced: "4.4.1", text, remote: "" };
+  return refused ? failure : { ...failure, refused: undefined };
 }
 
 /** RFC 5321 3.1: who says 5yz before any mail takes none. Final when there is no host that did not. */
@@ -107,45 +144,58 @@ function final(opened: OutboundConnection | HopFailure): OutboundConnection | Ho
 /** A host to be tried; `mx` is null for one that the operator names. */
 interface Candidate {
   readonly route: HostRoute;
-  readonly host: string;
-  readonly need: QueueTls;
+  readonly hop: NextHop;
+  readonly purpose: Purpose;
   readonly mx: Pick<HostQuestion, "domain" | "mxSecure"> | null;
 }
 
-/** All addresses of one host, one after the other. */
+/** All addresses of one host, one after the other; null when none takes mail, which `tries` says more about. */
 async function openHost(
-  { route, host, need, mx }: Candidate,
+  { route, hop, purpose, mx }: Candidate,
   parts: OutboundParts,
-  tries: { left: number },
-): Promise<OutboundConnection | HopFailure> {
+  tries: Tries,
+): Promise<OutboundConnection | null> {
+  const { host } = hop;
   const found = isAddress(host)
     ? { kind: "addresses" as const, addresses: [host], canonicalName: host, secure: false }
     : await lookupAddresses(parts.resolver, host, parts.random);
-  if (found.kind === "none") return { enhanced: "4.4.4", text: `${host} has no address`, remote: host };
-  if (found.kind === "failed") return { enhanced: "4.4.3", text: found.reason, remote: host };
-  const port = route.port === 0 ? parts.smtpPort : route.port;
-  const question = mx === null ? null : { ...mx, host, port, addresses: found, need };
-  const plan = question === null ? statedPlan(route, need) : await parts.security.host(question);
-  if ("problem" in plan) return { enhanced: "4.7.5", text: plan.problem.text, remote: host };
-  let failure: HopFailure = {
-    enhanced: "4.4.1",
-    text: `${routeName(route)} cannot be reached`,
-    remote: host,
+  const failed = (failure: HopFailure) => {
+    tries.refused &&= failure.refused !== undefined;
+    tries.failure = failure;
+    return null;
   };
-  let refused = true;
-  for (const address of found.addresses) {
+  if (found.kind === "none") {
+    return failed({ enhanced: "4.4.4", text: `${host} has no address`, remote: host });
+  }
+  if (found.kind === "failed") return failed({ enhanced: "4.4.3", text: found.reason, remote: host });
+  const port = hop.port === 0 ? parts.smtpPort : hop.port;
+  const question = mx === null ? null : { ...mx, host, port, addresses: found, need: purpose.need };
+  const plan = question === null
+    ? statedPlan(route, host, purpose.need)
+    : await parts.security.host(question);
+  if ("problem" in plan) return failed({ enhanced: "4.7.5", text: plan.problem.text, remote: host });
+  const { choice, memory } = parts.families;
+  const now = parts.timers.now();
+  const addresses = isAddress(host) ? found.addresses : ordered(found.addresses, { choice, memory, now });
+  if (addresses.length === 0) {
+    return failed({ enhanced: "4.4.4", text: `${host} has no address of the families in use`, remote: host });
+  }
+  for (const address of addresses) {
     if (tries.left-- <= 0) break;
-    const opened = await openAt({ route, host, address, port, plan, question }, parts);
-    if (opened instanceof OutboundConnection) return opened;
-    refused &&= opened.refused !== undefined;
-    failure = opened;
+    const opened = await openAt({ route, host, address, port, plan, question, purpose }, parts);
+    if (opened instanceof OutboundConnection) {
+      memory.reached(address);
+      return opened;
+    }
+    if (opened.unreachable) memory.unreachable(address, parts.timers.now());
+    failed(opened);
     log.debug("{host} takes no mail now: {text}", { host, remote: opened.remote, text: opened.text });
   }
-  return refused ? failure : { ...failure, refused: undefined };
+  return null;
 }
 
 /** A next hop that the operator names: by what stands beside its name. */
-function statedPlan({ host, tls }: HostRoute, need: QueueTls): TlsPlan {
+function statedPlan({ tls }: HostRoute, host: string, need: QueueTls): TlsPlan {
   // RFC 8689 4.2.1: TLS with a certificate that names the host.
   const required = tls === "required" || tls === "implicit" || need === "require";
   return {
@@ -204,6 +254,7 @@ interface Target {
   readonly plan: TlsPlan;
   /** Null: nobody keeps count of the TLS towards it. */
   readonly question: HostQuestion | null;
+  readonly purpose: Purpose;
 }
 
 /** One address of one host; a failed handshake of opportunistic TLS is followed by a second try in clear. */
@@ -214,8 +265,8 @@ async function openAt(target: Target, parts: OutboundParts): Promise<OutboundCon
     password = route.username === "" ? "" : await parts.readPassword(route.passwordFile);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    log.error("the password for {host} cannot be read: {error}", { host: route.host, error: error.message });
-    return { enhanced: "4.3.5", text: "the password for the next hop cannot be read", remote: route.host };
+    log.error("the password for {host} cannot be read: {error}", { host, error: error.message });
+    return { enhanced: "4.3.5", text: "the password for the next hop cannot be read", remote: host };
   }
   const credentials = route.username === ""
     ? null
@@ -229,8 +280,9 @@ async function openAt(target: Target, parts: OutboundParts): Promise<OutboundCon
     if ("enhanced" in connection) return connection;
     const session = new ClientSession({
       mode: route.mode,
-      helloName: parts.helloName,
+      helloName: target.purpose.identity.helloName,
       starttls,
+      chunking: route.manner.chunking,
       tlsActive: route.tls === "implicit",
       credentials,
       clearPassword: route.tls === "none",
@@ -267,16 +319,23 @@ function noteTls(
 }
 
 async function connect(
-  { route, host, address, port, plan }: Target,
+  { route, host, address, port, plan, purpose: { identity } }: Target,
   parts: OutboundParts,
 ): Promise<OutgoingConnection | HopFailure> {
-  const remote = remoteName(host, `${address}:${port}`);
+  const socket = address.startsWith("unix:");
+  const remote = socket ? address : remoteName(host, `${address}:${port}`);
+  const from = socket ? "" : address.includes(":") ? identity.sourceV6 : identity.sourceV4;
   let connection: OutgoingConnection;
   try {
-    connection = await parts.connector.connect({ address, port, timeoutMs: parts.timeouts.connect });
+    connection = await parts.connector.connect({ address, port, from, timeoutMs: parts.timeouts.connect });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return { enhanced: "4.4.1", text: `cannot connect to ${remote}: ${error.message}`, remote };
+    return {
+      enhanced: "4.4.1",
+      text: `cannot connect to ${remote}: ${error.message}`,
+      remote,
+      unreachable: true,
+    };
   }
   if (route.tls !== "implicit") return connection;
   try {
@@ -291,7 +350,7 @@ async function connect(
   return { enhanced: "4.7.5", text: `TLS with ${remote} failed: ${problem.text}`, remote };
 }
 
-/** IPv4 or IPv6 in figures. */
+/** IPv4 or IPv6 in figures, or the path of a socket: nothing to look up. */
 function isAddress(host: string): boolean {
   return host.includes(":") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }

@@ -65,6 +65,8 @@ export interface HopFailure {
   readonly remote: string;
   /** The words are the peer's. */
   readonly fromPeer?: boolean;
+  /** There was no connection. */
+  readonly unreachable?: boolean;
   /** 5yz at greeting or EHLO: where all hosts say so, it is final. Holds the status without our change to 4yz. */
   readonly refused?: string | undefined;
 }
@@ -403,5 +405,5 @@ class TimedOut extends Error {
 /** `mx.example.org[192.0.2.1]:25` */
 export function remoteName(host: string, at: string): string {
   const address = at.slice(0, at.lastIndexOf(":"));
-  return address === host ? at : `${host}[${address}]${at.slice(at.lastIndexOf(":"))}`;
+  return address === host || at === host ? at : `${host}[${address}]${at.slice(at.lastIndexOf(":"))}`;
 }

@@ -20,6 +20,10 @@ export const connections = gauge("veredus_queue_connections", "Connections to ot
 export const opened = counter("veredus_queue_connections_total", "Connections to other servers, by result", [
   "result",
 ]);
+export const listed = counter(
+  "veredus_queue_listed_total",
+  "Replies that say that our address is on a list",
+);
 export const notices = counter("veredus_queue_notices_total", "Bounces and delay notices", ["kind"]);
 
 let counts: (() => { queued: number; held: number; oldestCreatedAt: number | null }) | null = null;

@@ -8,7 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Config } from "./config/config.ts";
 
 /** For threads, database, segments, look-ups, and connections of the queue. */
-const OWN = 300;
+const OWN = 400;
 /** A connection itself, and what its message or its mailbox has open. */
 const PER_CONNECTION = 2;
 const FEWEST = 8;

@@ -5,6 +5,7 @@
  * receives what would leave the machine. The accounts are made at the first start; a later start with `--password`
  * changes their passwords.
  */
+import { PLAIN_MANNER } from "../delivery/routes.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import {
@@ -42,10 +43,12 @@ export function localConfig(options: LocalOptions): Config {
   const relay: RelayRule[] = options.relay === null ? [] : [{
     senders: [],
     recipients: [],
-    ...options.relay,
+    hops: [{ ...options.relay, weight: 1 }],
+    mode: "smtp",
     tls: "opportunistic",
     username: "",
     passwordFile: "",
+    manner: PLAIN_MANNER,
   }];
   return {
     ...DEFAULT_CONFIG,

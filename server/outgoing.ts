@@ -8,6 +8,7 @@
 import tls from "node:tls";
 import type { Connector, OutgoingConnection, OutgoingTls } from "../delivery/connector.ts";
 import { MAX_CHAIN, type PeerCertificates } from "../delivery/security/certificate_check.ts";
+import { connectFrom } from "./bound_conn.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
 import { ConnStream, HANDSHAKE_TIMEOUT_MS, TlsTransport } from "./tls_transport.ts";
 import type { Transport } from "./transport.ts";
@@ -19,10 +20,18 @@ export interface OutgoingOptions {
 
 export function denoConnector(options: OutgoingOptions = {}): Connector {
   return {
-    async connect({ address, port, timeoutMs }) {
+    async connect({ address, port, from = "", timeoutMs }) {
+      if (address.startsWith("unix:")) {
+        const conn = await Deno.connect({ transport: "unix", path: address.slice(5) });
+        return new PlainConnection(conn, address, options);
+      }
       const signal = AbortSignal.timeout(timeoutMs);
       try {
-        return new PlainConnection(await Deno.connect({ hostname: address, port, signal }), options);
+        const conn = from === ""
+          ? await Deno.connect({ hostname: address, port, signal })
+          : await connectFrom({ address, port, from, signal });
+        const peer = peerFacts(conn);
+        return new PlainConnection(conn, `${peer.address}:${peer.port}`, options);
       } catch (error) {
         if (signal.aborted) throw new Error("no answer in time");
         throw error;
@@ -34,16 +43,15 @@ export function denoConnector(options: OutgoingOptions = {}): Connector {
 class PlainConnection implements OutgoingConnection {
   readonly remote: string;
   readonly tls: null;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Deno.Conn;
   readonly #transport: Transport;
   readonly #options: OutgoingOptions;
 
-  constructor(conn: Deno.TcpConn, options: OutgoingOptions) {
-    const { address, port } = peerFacts(conn);
-    this.remote = `${address}:${port}`;
+  constructor(conn: Deno.Conn, remote: string, options: OutgoingOptions) {
+    this.remote = remote;
     this.tls = null;
     this.#conn = conn;
-    this.#transport = DenoTransport.plain(conn, null);
+    this.#transport = DenoTransport.plain(conn, null, { noDelay: remote.startsWith("unix:") });
     this.#options = options;
   }
 

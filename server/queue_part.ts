@@ -20,6 +20,8 @@ import { sendReports } from "../delivery/reports/sender.ts";
 import { TLS_REPORT } from "../delivery/reports/tls_report.ts";
 import { StsPolicies } from "../delivery/security/sts_policies.ts";
 import { TransportSecurity } from "../delivery/security/transport_security.ts";
+import { FamilyMemory } from "../delivery/queue/families.ts";
+import { domainOfPath, type Identity } from "../delivery/routes.ts";
 import { QueueRunner } from "../delivery/runner.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
@@ -115,7 +117,8 @@ export class QueuePart implements ThreadPart {
         security,
         timers: DENO_TIMERS,
         random: Math.random,
-        helloName: config.hostname,
+        identityOf: identities(config),
+        families: { choice: queue.family, memory: new FamilyMemory() },
         ourselves: ourselves(config, addresses),
         smtpPort: STANDARD_PORTS.smtp,
         readPassword: async (file) => (await Deno.readTextFile(file)).replace(/\r?\n$/, ""),
@@ -176,6 +179,18 @@ export class QueuePart implements ThreadPart {
     this.#resolver.close();
     await this.#store.close();
   }
+}
+
+/** Whom we are for a sender's domain. */
+function identities({ hostname, identities }: Config): (sender: string) => Identity {
+  const usual: Identity = { key: "", helloName: hostname, sourceV4: "", sourceV6: "" };
+  const byDomain = new Map<string, Identity>();
+  for (const { senders, helloName, sourceV4, sourceV6 } of identities) {
+    const identity = { helloName: helloName || hostname, sourceV4, sourceV6 };
+    const key = `from ${identity.helloName} ${sourceV4} ${sourceV6}`.trimEnd();
+    for (const domain of senders) if (!byDomain.has(domain)) byDomain.set(domain, { key, ...identity });
+  }
+  return (sender) => byDomain.get(domainOfPath(sender)) ?? usual;
 }
 
 /** Work that nobody waits for. */

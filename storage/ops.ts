@@ -124,6 +124,8 @@ export interface QueueOutcome {
   readonly nextAttemptAt: number;
   /** The delay notice has been sent for this recipient. */
   readonly delayNotified: boolean;
+  /** Of `deferred`: it waits for the operator. Left out: it does not. */
+  readonly held?: boolean;
 }
 
 /** Something that happened to a message, for a webhook. */

@@ -8,6 +8,8 @@ import type { ContentOptions } from "../../filter/checks/content.ts";
 import type { ListZone } from "../../filter/checks/dnsbl.ts";
 import type { RateFact } from "../../filter/checks/rate.ts";
 import type { ContentLimits } from "../../filter/content/inspect.ts";
+import type { FamilyChoice } from "../../delivery/queue/families.ts";
+import type { RelayRule } from "../../delivery/routes.ts";
 import type { Action, Stage } from "../../filter/verdict.ts";
 import type { LogArea, LogLevel } from "../../telemetry/log.ts";
 
@@ -111,6 +113,11 @@ export interface QueueConfig {
   readonly connections: number;
   readonly connectionsPerDestination: number;
   readonly recipientsPerTransaction: number;
+  readonly family: FamilyChoice;
+  /** How long a recipient that is no more is not written to again; 0 writes again. */
+  readonly suppressMs: number;
+  /** Mail with 8-bit octets for servers without 8BITMIME. */
+  readonly eightBit: "send" | "convert" | "refuse";
 }
 
 /** The MTA-STS policy that our domains publish (RFC 8461). */
@@ -133,17 +140,31 @@ export interface OutboundTlsConfig {
   }[];
 }
 
-export interface RelayRule {
-  /** Domains of senders it is for; empty: all. */
+export type { RelayRule };
+
+/** Whom we are towards other servers, for mail from these domains. */
+export interface IdentityConfig {
   readonly senders: readonly string[];
-  /** Domains of recipients it is for; empty: all. */
-  readonly recipients: readonly string[];
-  readonly host: string;
-  readonly port: number;
-  /** `required` also verifies the certificate. */
-  readonly tls: "none" | "opportunistic" | "required" | "implicit";
-  readonly username: string;
-  readonly passwordFile: string;
+  /** In EHLO; "" is the host name. */
+  readonly helloName: string;
+  /** Our ends of connections; "" lets the system choose. */
+  readonly sourceV4: string;
+  readonly sourceV6: string;
+}
+
+export const WEBHOOK_EVENTS = ["accepted", "delivered", "deferred", "bounced"] as const;
+export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
+
+/** An HTTP address that is told what becomes of mail. */
+export interface WebhookConfig {
+  readonly name: string;
+  readonly url: string;
+  readonly events: readonly WebhookEvent[];
+  /** Holds the key of the signatures. */
+  readonly secretFile: string;
+  readonly timeoutMs: number;
+  /** How long an event is tried. */
+  readonly lifetimeMs: number;
 }
 
 /** A program that an alias may lead to. */
@@ -359,6 +380,8 @@ export interface Config {
   readonly outboundTls: OutboundTlsConfig;
   readonly publishedSts: PublishedStsConfig;
   readonly relay: readonly RelayRule[];
+  readonly identities: readonly IdentityConfig[];
+  readonly webhooks: readonly WebhookConfig[];
   readonly commands: readonly CommandConfig[];
   readonly hooks: readonly HookConfig[];
   /** Mail to other domains is filed in this local mailbox and not sent; "" sends. */
@@ -427,9 +450,12 @@ export const DEFAULT_QUEUE: QueueConfig = {
   lifetimeMs: 5 * DAY,
   bounceLifetimeMs: 2 * DAY,
   delayNoticeMs: 4 * HOUR,
-  connections: 100,
-  connectionsPerDestination: 5,
+  connections: 200,
+  connectionsPerDestination: 20,
   recipientsPerTransaction: 100,
+  family: "any",
+  suppressMs: 0,
+  eightBit: "send",
 };
 
 export const DEFAULT_OUTBOUND_TLS: OutboundTlsConfig = {
@@ -548,6 +574,8 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   outboundTls: DEFAULT_OUTBOUND_TLS,
   publishedSts: DEFAULT_PUBLISHED_STS,
   relay: [],
+  identities: [],
+  webhooks: [],
   commands: [],
   hooks: [],
   captureOutbound: "",

@@ -35,7 +35,7 @@ import {
 } from "./config.ts";
 import { bans, filter, senderChecks } from "./filter_keys.ts";
 import { about, domain, duration, lower, network, path, port, size, text, whole } from "./keys.ts";
-import { outboundTls, publishedSts, queue, relayRule, resolver } from "./outbound_keys.ts";
+import { identity, outboundTls, publishedSts, queue, relayRule, resolver, webhook } from "./outbound_keys.ts";
 
 const listener = z.strictObject({
   protocol: about(
@@ -428,8 +428,13 @@ export const configSchema = z.strictObject({
   mta_sts: about(publishedSts.prefault({}), "the policy that our own domains publish (RFC 8461)"),
   relay: about(
     z.array(relayRule).default([]),
-    "next hops in place of MX records; the first rule that fits is used",
+    "next hops in place of MX records, or another manner of sending; the first rule that fits is used",
   ),
+  identities: about(
+    z.array(identity).default([]),
+    "other names and addresses of ours towards other servers, by the sender's domain",
+  ),
+  webhooks: about(z.array(webhook).default([]), "HTTP addresses that are told what becomes of mail"),
   commands: about(
     z.array(command).default([]),
     "programs that aliases may lead to, run as the server's user; none unless listed here",
@@ -470,6 +475,8 @@ export const configSchema = z.strictObject({
   outboundTls: value.outbound_tls,
   publishedSts: value.mta_sts,
   relay: value.relay,
+  identities: value.identities,
+  webhooks: value.webhooks,
   commands: value.commands,
   hooks: value.hooks,
   captureOutbound: value.capture_outbound.toLowerCase(),

@@ -173,7 +173,7 @@ function announcement(server: Server, told: { password: string | null; args: Sta
       : `  password   ${told.password}`,
     relay === undefined
       ? `  mail out   stays here: captured in INBOX of ${OUTSIDE} (same password)`
-      : `  mail out   to ${relay.host}:${relay.port}`,
+      : `  mail out   to ${relay.hops.map(({ host, port }) => `${host}:${port}`).join(", ")}`,
     "",
     "Try it:",
     "",

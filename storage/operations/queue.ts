@@ -9,12 +9,13 @@ export function queueOutcomes(context: OperationContext, op: Op<"queue-outcomes"
     if (outcome.outcome === "deferred") {
       context.sql(
         "UPDATE queue_recipients SET attempts = attempts + 1, next_attempt_at = ?, delay_notified = ?, last_reply = ?, " +
-          "last_remote = ? WHERE id = ?",
+          "last_remote = ?, held = max(held, ?) WHERE id = ?",
       ).run(
         outcome.nextAttemptAt,
         outcome.delayNotified ? 1 : 0,
         outcome.reply,
         outcome.remote,
+        outcome.held === true ? 1 : 0,
         outcome.recipientId,
       );
     } else removeRecipient(context, outcome.recipientId);

@@ -133,7 +133,7 @@ Deno.test("a delay is told once, after its time, to logins alone", async () => {
     options: { firstRetryMs: 30 },
   });
   queue.start();
-  const old = { createdAt: Date.now() - 5 * HOUR };
+  const old = { createdAt: Date.now() - 5 * HOUR, notBefore: Date.now() };
   await queue.submit({ to: ["x@one.test"], entry: old });
   await queue.submit({ to: ["stranger@one.test"], entry: { ...old, accountId: null } });
   await queue.submit({ to: ["young@one.test"] });

@@ -234,13 +234,15 @@ for (const handshake of ["garbage", "refused"] as const) {
 
 Deno.test("required TLS: verified, or no mail", async () => {
   await using server = await tlsServer("good");
-  const rules = [relayRule(server.port, { tls: "required", host: "127.0.0.1" })];
+  const rules = [relayRule(server.port, { tls: "required" })];
   assert.match((await send({ rules })).reply!, /^4\.7\.5 TLS failed: the certificate is not trusted/);
   assert.ok(!server.heard.some((line) => line.includes("MAIL")), server.heard.join("\n"));
   const trusting = denoConnector({ extraRoots: [certificate.certificatePem] });
   assert.equal((await send({ rules, outbound: { connector: trusting } })).reply, null);
   assert.ok(server.heard.includes("tls DATA"));
-  const other = [relayRule(server.port, { tls: "required", host: "other.test" })];
+  const other = [
+    relayRule(server.port, { tls: "required", hops: [{ host: "other.test", port: server.port, weight: 1 }] }),
+  ];
   const resolver = new MockResolver({ "other.test A": [a("127.0.0.1")] });
   assert.match(
     (await send({ rules: other, outbound: { connector: trusting, resolver } })).reply!,

@@ -11,7 +11,8 @@ import { Observations } from "../../delivery/reports/observations.ts";
 import { type SecurityOptions, TransportSecurity } from "../../delivery/security/transport_security.ts";
 import { ResolveError } from "../../dns/resolver.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
-import type { RelayRule } from "../../delivery/routes.ts";
+import { FamilyMemory } from "../../delivery/queue/families.ts";
+import { PLAIN_MANNER, type RelayRule } from "../../delivery/routes.ts";
 import { QueueRunner, type RunnerOptions } from "../../delivery/runner.ts";
 import { DEFAULT_QUEUE } from "../../server/config/config.ts";
 import { DENO_TIMERS } from "../../server/deno_timers.ts";
@@ -31,6 +32,7 @@ export interface HarnessOptions {
   readonly store?: TestStoreOptions;
   readonly agents?: Partial<Agents>;
   readonly security?: Partial<SecurityOptions>;
+  readonly listed?: (destination: string) => void;
   /** Texts of MTA-STS policies by domain. */
   readonly policies?: Readonly<Record<string, string>>;
 }
@@ -47,11 +49,12 @@ export function relayRule(port: number, parts: Partial<RelayRule> = {}): RelayRu
   return {
     senders: [],
     recipients: [],
-    host: "127.0.0.1",
-    port,
+    hops: [{ host: "127.0.0.1", port, weight: 1 }],
+    mode: "smtp",
     tls: "opportunistic",
     username: "",
     passwordFile: "",
+    manner: PLAIN_MANNER,
     ...parts,
   };
 }
@@ -115,6 +118,7 @@ export class QueueHarness {
       store,
       options: { ...DEFAULT_QUEUE, firstRetryMs: 60_000, jitterPercent: 0, idleMs: 200, ...options.options },
       rules: options.rules ?? [],
+      ...(options.listed && { listed: options.listed }),
       notice: (notice) => noticeOperation({ store, post, hostname: "mx.example.test" }, notice),
       agents: {
         group: (address, job) => groups.deliver(address, job),
@@ -136,7 +140,8 @@ export class QueueHarness {
         }),
         timers: DENO_TIMERS,
         random: () => 0.5,
-        helloName: "mx.example.test",
+        identityOf: () => ({ key: "", helloName: "mx.example.test", sourceV4: "", sourceV6: "" }),
+        families: { choice: "any", memory: new FamilyMemory() },
         ourselves: { names: new Set(["mx.example.test"]), addresses: new Set() },
         smtpPort: 25,
         readPassword: () => Promise.resolve("secret"),
@@ -181,7 +186,10 @@ export class QueueHarness {
   }
 
   async empty(): Promise<void> {
-    await until(`the queue to be empty: ${JSON.stringify(this.rows())}`, () => this.rows().length === 0);
+    await until(
+      `the queue to be empty: ${JSON.stringify(this.rows().slice(0, 5))}`,
+      () => this.rows().length === 0,
+    );
   }
 
   /** Every row has had its next attempt and waits. */

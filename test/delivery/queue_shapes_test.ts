@@ -2,23 +2,13 @@
 import assert from "node:assert/strict";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { until } from "../lib/program.ts";
+import { relayRule } from "./queue_harness.ts";
 import { inBothShapes, RunningServer } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test";
 
 function relayTo(port: number) {
-  return {
-    captureOutbound: "",
-    relay: [{
-      senders: [],
-      recipients: [],
-      host: "127.0.0.1",
-      port,
-      tls: "opportunistic",
-      username: "",
-      passwordFile: "",
-    }],
-  } as const;
+  return { captureOutbound: "", relay: [relayRule(port)] };
 }
 
 inBothShapes("a submitted message reaches the next hop", async (start) => {

@@ -1,7 +1,10 @@
 /** The next hop of a recipient: relay domains, relay rules, MX, address literals. */
 import assert from "node:assert/strict";
 import {
+  byWeight,
   domainOfPath,
+  type HostRoute,
+  PLAIN_MANNER,
   type RelayRule,
   type Route,
   routeKey,
@@ -13,11 +16,12 @@ function rule(name: string, parts: Partial<RelayRule>): RelayRule {
   return {
     senders: [],
     recipients: [],
-    host: name,
-    port: 587,
+    hops: [{ host: name, port: 587, weight: 1 }],
+    mode: "smtp",
     tls: "required",
     username: "",
     passwordFile: "",
+    manner: PLAIN_MANNER,
     ...parts,
   };
 }
@@ -40,10 +44,14 @@ function route(sender: string, recipient: string, rules: readonly RelayRule[] = 
     case "mx":
       return `mx ${found.domain}`;
     case "host":
-      return `${found.mode} ${found.host} ${found.port} ${found.tls} ${found.username}`.trimEnd();
+      return `${found.mode} ${endOf(found)} ${found.tls} ${found.username}`.trimEnd();
     case "none":
       return `none ${found.enhanced}`;
   }
+}
+
+function endOf({ hops }: HostRoute): string {
+  return hops.map(({ host, port }) => `${host} ${port}`).join(", ");
 }
 
 Deno.test("the first rule that fits, else MX", () => {
@@ -82,6 +90,7 @@ Deno.test("stated hops in every form", () => {
     ["MX.test", "smtp mx.test 0"],
     ["lmtp:dovecot", "lmtp dovecot 24"],
     ["LMTP:127.0.0.1:2400", "lmtp 127.0.0.1 2400"],
+    ["lmtp:unix:/run/lmtp", "lmtp unix:/run/lmtp 0"],
     ["[::1]:26", "smtp ::1 26"],
     ["a:b:c", null],
     ["a:99999", null],
@@ -89,7 +98,7 @@ Deno.test("stated hops in every form", () => {
   ];
   for (const [text, expected] of forms) {
     const hop = statedHop(text);
-    assert.equal(hop.kind === "host" ? `${hop.mode} ${hop.host} ${hop.port}` : null, expected, text);
+    assert.equal(hop.kind === "host" ? `${hop.mode} ${endOf(hop)}` : null, expected, text);
   }
 });
 
@@ -100,11 +109,32 @@ Deno.test("connections are shared only by routes that end at the same door in th
   const variants: Route[] = [
     host,
     { ...host, mode: "lmtp" },
-    { ...host, port: 26 },
+    { ...host, hops: [{ host: "h.test", port: 26, weight: 1 }] },
+    { ...host, hops: [...host.hops, ...host.hops] },
+    { ...host, manner: { ...PLAIN_MANNER, chunking: true } },
     { ...host, tls: "required" },
     { ...host, username: "u" },
     { ...host, passwordFile: "/p" },
-    { kind: "mx", domain: "h.test" },
+    { kind: "mx", domain: "h.test", manner: PLAIN_MANNER },
+    { kind: "mx", domain: "h.test", manner: { ...PLAIN_MANNER, connections: 1 } },
   ];
   assert.equal(new Set(variants.map(routeKey)).size, variants.length);
+});
+
+Deno.test("a rule without next hop changes the manner and leaves the way to MX", () => {
+  const manner = { ...PLAIN_MANNER, hold: true };
+  const found = routeOf({
+    sender: "x@a.test",
+    recipient: "y@slow.test",
+    rules: [rule("", { hops: [], recipients: ["slow.test"], manner }), rule("all", {})],
+    nextHopOf: () => null,
+  });
+  assert.deepEqual(found, { kind: "mx", domain: "slow.test", manner });
+});
+
+Deno.test("hops are taken by their weights, and every one is in the order", () => {
+  const hops = [{ host: "a", port: 1, weight: 3 }, { host: "b", port: 1, weight: 1 }];
+  const firsts = Array.from({ length: 8 }, (_, at) => byWeight(hops, () => at / 8)[0]!.host);
+  assert.deepEqual(firsts, ["a", "a", "a", "a", "a", "a", "b", "b"]);
+  for (const at of [0, 0.5, 0.99]) assert.equal(new Set(byWeight(hops, () => at)).size, 2);
 });

@@ -14,6 +14,8 @@ export interface FakeServerOptions {
   readonly hostname?: string;
   readonly port?: number;
   readonly lmtp?: boolean;
+  /** Path of a Unix socket in place of host and port. */
+  readonly unix?: string;
 }
 
 export interface FakeMessage {
@@ -25,6 +27,8 @@ export interface FakeMessage {
 
 export interface FakeSession {
   readonly number: number;
+  /** Address of the client; "" on a Unix socket. */
+  readonly peer: string;
   /** Commands so far, the present one included. */
   readonly commands: string[];
   /** Messages that were accepted in this session. */
@@ -44,7 +48,9 @@ export class FakeSmtpServer {
 
   constructor(options: FakeServerOptions = {}) {
     this.#options = options;
-    this.#listener = Deno.listen({ hostname: options.hostname ?? "127.0.0.1", port: options.port ?? 0 });
+    this.#listener = options.unix !== undefined
+      ? Deno.listen({ transport: "unix", path: options.unix })
+      : Deno.listen({ hostname: options.hostname ?? "127.0.0.1", port: options.port ?? 0 });
     this.#running.push(this.#accept());
   }
 
@@ -94,6 +100,7 @@ export class FakeSmtpServer {
   async #serve(connection: Deno.Conn): Promise<void> {
     const session: FakeSession = {
       number: this.sessions.length + 1,
+      peer: connection.remoteAddr.transport === "tcp" ? connection.remoteAddr.hostname : "",
       commands: [],
       messages: 0,
       recipients: [],

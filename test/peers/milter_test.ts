@@ -2,6 +2,7 @@
  * Debian's opendkim and rspamd as milters, and one of our own over libmilter (milter_changer.py): they see messages through the
  * whole server, sign, mark, hold and refuse them, ask for macros and change the envelope.
  */
+import { relayRule } from "../delivery/queue_harness.ts";
 import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
 import { literalText } from "../lib/imap_client.ts";
@@ -11,10 +12,7 @@ import { runOk, until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
 /** Nobody listens there: what leaves waits in the queue. */
-const NOWHERE = {
-  ...{ senders: [], recipients: [], host: "127.0.0.1", port: 1 },
-  ...{ tls: "opportunistic" as const, username: "", passwordFile: "" },
-};
+const NOWHERE = relayRule(1);
 const OPENDKIM = "/usr/sbin/opendkim";
 
 Deno.test("opendkim signs what passes, over one connection a session", async () => {

@@ -44,7 +44,7 @@ Deno.test("the example with every comment that is a key uncommented is valid, to
     return line;
   }).join("\n");
   const config = parseConfig(text, FILE);
-  assert.equal(config.relay[0]?.host, "smtp.example.net");
+  assert.equal(config.relay[0]?.hops[0]?.host, "smtp.example.net");
   assert.equal(config.certificates.length, 1);
   assert.equal(config.logging.areas.smtp, "debug");
   assert.equal(config.captureOutbound, "outside@example.org");
@@ -115,7 +115,7 @@ Deno.test("faults name file, line, column, key, value, what is allowed and the n
     ]],
     ["hostname: a.example\nrelay:\n  - { next_hop: example.org }\n", [
       `${FILE}:3:7: relay[0].next_hop: "example.org": must be HOST:PORT, as in smtp.example.org:587 or ` +
-      `[2001:db8::1]:25`,
+      `[2001:db8::1]:25, or unix:/PATH (lmtp)`,
     ]],
     ["hostname: a.example\nrelay:\n  - { next_hop: 'h:25', username: me }\n", [
       `${FILE}:3:5: relay[0]: {"next_hop":"h:25","username":"me"}: username needs a password_file`,

@@ -1,0 +1,60 @@
+/** What a message of the queue asks of another server, and where its octets are. */
+import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
+import type { BlobAddress } from "../../storage/ops.ts";
+import type { DueRecipient, QueuedMessage, Store } from "../../storage/store.ts";
+import type { MessageSource } from "../outbound_connection.ts";
+
+type Blobs = Pick<Store, "blobs">;
+
+/** Up to this size a message is read at once, without another thread. */
+export const MAX_SYNC_READ = 64 * 1024;
+// deno-lint-ignore no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
+
+export function transactionOf(
+  store: Blobs,
+  message: QueuedMessage,
+  recipients: readonly DueRecipient[],
+): ClientTransaction {
+  return {
+    sender: message.sender,
+    recipients: recipients.map(({ recipient, notify, originalRecipient }) => ({
+      address: recipient,
+      notify,
+      originalRecipient,
+    })),
+    sizeOctets: message.blob.length,
+    eightBit: message.eightBit,
+    smtputf8: needsUtf8(store, message, recipients),
+    ret: message.ret,
+    envelopeId: message.envelopeId,
+    requireTls: message.tls === "require",
+    priority: message.priority,
+  };
+}
+
+/** RFC 6531 3.2: asked for only where an address or the header is not ASCII, so that most mail passes old servers. */
+function needsUtf8(
+  { blobs }: Blobs,
+  message: QueuedMessage,
+  recipients: readonly DueRecipient[],
+): boolean {
+  if (NOT_ASCII.test(message.sender) || recipients.some(({ recipient }) => NOT_ASCII.test(recipient))) {
+    return true;
+  }
+  if (!message.smtputf8) return false;
+  const header = blobs.readSync(
+    message.blob,
+    0,
+    Math.min(message.headerOctets, message.blob.length, MAX_SYNC_READ),
+  );
+  return header.some((octet) => octet >= 0x80);
+}
+
+export function sourceOf({ blobs }: Blobs, { blob }: { readonly blob: BlobAddress }): MessageSource {
+  return {
+    octets: blob.length,
+    read: (start, end) =>
+      blob.length <= MAX_SYNC_READ ? blobs.readSync(blob, start, end) : blobs.read(blob, start, end),
+  };
+}
