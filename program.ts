@@ -14,7 +14,7 @@ import { later } from "./server/later.ts";
 const VERSION = denoJson.version;
 const DEFAULT_CONFIG_FILE = "/etc/veredus/veredus.yaml";
 /** Commands of this file; all others, and help, are administration. */
-const OWN = new Set(["start", "serve", "service", "config", "version", "--version"]);
+const OWN = new Set(["start", "serve", "service", "config", "policy-file", "version", "--version"]);
 
 const hooks: Hooks = {
   administer: async (server, options) =>
@@ -115,6 +115,16 @@ config.command("check <file>")
     );
     Deno.exit(checkConfig(file, { json: json === true }));
   });
+
+program.command("policy-file", { hidden: true })
+  .description("run the policy file that a server hands over")
+  .action(async () =>
+    Deno.exit(
+      await (await later<typeof import("./server/process/policy.ts")>(
+        new URL("./server/process/policy.ts", import.meta.url),
+      )).policyProcess(),
+    )
+  );
 
 program.command("version")
   .description("print the version, and what it runs on")

@@ -61,9 +61,19 @@ export async function peakDuring<T>(
   }
 }
 
+/** Of each of its threads. */
 function childrenOf(pid: number): number[] {
-  const text = readOrEmpty(`/proc/${pid}/task/${pid}/children`);
+  const text = tasksOf(pid).map((task) => readOrEmpty(`/proc/${pid}/task/${task}/children`)).join(" ");
   return text.split(" ").map(Number).filter((child) => child > 0);
+}
+
+function tasksOf(pid: number): string[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return []; // it has ended
+    throw error;
+  }
 }
 
 function memoryOf(pid: number): { resident: number; own: number } | null {

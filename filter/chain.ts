@@ -78,8 +78,8 @@ export class Chain {
     for (const check of this.checks) check.aborted?.(sessionId);
   }
 
-  close(): void {
-    for (const check of this.checks) check.close?.();
+  async close(): Promise<void> {
+    await Promise.all(this.checks.map((check) => check.close?.()));
   }
 }
 

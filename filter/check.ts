@@ -53,5 +53,6 @@ export interface Check {
   ended?(sessionId: string): void;
   /** A transaction is over without a message. */
   aborted?(sessionId: string): void;
-  close?(): void;
+  /** Resolves when nothing of it is left. */
+  close?(): Promise<void> | void;
 }

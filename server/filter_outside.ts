@@ -1,5 +1,4 @@
-/** How checks reach what is outside: HTTP hooks, milters, and the Worker of the operator's policy file. */
-import { getLogger } from "@logtape/logtape";
+/** How checks reach what is outside: HTTP hooks, milters, and the operator's policy file. */
 import type { Check, CheckFacts } from "../filter/check.ts";
 import { milter } from "../filter/checks/milter.ts";
 import { outsideCheck } from "../filter/checks/outside_check.ts";
@@ -12,12 +11,10 @@ import { scanBySpamd } from "../filter/scan/spamd.ts";
 import type { MessageSource } from "../filter/message_source.ts";
 import type { CheckConfig } from "./config/config.ts";
 import { icapAddress, parseHostPort } from "./config/host_port.ts";
+import { PolicyFile } from "./policy_file.ts";
 
-const log = getLogger(["veredus", "filter"]);
 const MAX_ANSWER_OCTETS = 64 * 1024;
 const READ_OCTETS = 16 * 1024;
-/** Wait before a policy Worker that died or hung is started again. */
-const RESTART_MS = 1_000;
 
 /** POST of JSON; redirects are not followed. */
 export function httpHook({ name, stages, at, timeoutMs, onFailure }: CheckConfig): Check {
@@ -148,14 +145,9 @@ function bodyOf(message: MessageSource): ReadableStream<Uint8Array<ArrayBuffer>>
   });
 }
 
-interface Question {
-  readonly resolve: (verdict: unknown) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** The policy file in a Worker without permissions: it cannot read, write, connect or run anything. */
+/** The policy file, without permissions: it cannot read, write, connect or run anything. */
 export function scriptCheck({ name, stages, at, timeoutMs, onFailure }: CheckConfig): Check {
-  const policy = new PolicyWorker(name, at);
+  const policy = new PolicyFile(name, at);
   return outsideCheck({
     name,
     stages,
@@ -163,84 +155,4 @@ export function scriptCheck({ name, stages, at, timeoutMs, onFailure }: CheckCon
     ask: (facts) => policy.ask(facts, timeoutMs),
     close: () => policy.close(),
   });
-}
-
-class PolicyWorker {
-  #name: string;
-  #path: string;
-  #worker: Worker | null;
-  #questions: Map<number, Question>;
-  #next: number;
-  #retryAt: number;
-
-  constructor(name: string, path: string) {
-    this.#name = name;
-    this.#path = path;
-    this.#worker = null;
-    this.#questions = new Map();
-    this.#next = 0;
-    this.#retryAt = 0;
-  }
-
-  async ask(facts: unknown, timeoutMs: number): Promise<unknown> {
-    const worker = this.#worker ??= this.#start();
-    const id = this.#next++;
-    const answer = new Promise<unknown>((resolve, reject) => this.#questions.set(id, { resolve, reject }));
-    worker.postMessage({ id, facts });
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        // It may hang in a loop: only its end helps those that come after.
-        this.#ended(`no verdict within ${timeoutMs} ms`);
-        reject(new Error(`no verdict within ${timeoutMs} ms`));
-      }, timeoutMs);
-    });
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      clearTimeout(timer);
-      this.#questions.delete(id);
-    }
-  }
-
-  close(): void {
-    this.#worker?.terminate();
-    this.#worker = null;
-  }
-
-  #start(): Worker {
-    if (performance.now() < this.#retryAt) throw new Error("it is started again in a moment");
-    const source = Deno.readTextFileSync(this.#path);
-    const type = this.#path.endsWith(".ts") ? "application/typescript" : "text/javascript";
-    const worker = new Worker(new URL("./policy_worker.ts", import.meta.url), {
-      type: "module",
-      name: this.#name,
-      deno: { permissions: "none" },
-    } as WorkerOptions);
-    worker.addEventListener("message", ({ data }) => {
-      if (data.kind === "loaded") {
-        if (data.fault !== null) {
-          log.error("the policy file of {name}: {fault}", { name: this.#name, fault: data.fault });
-        }
-        return;
-      }
-      const question = this.#questions.get(data.id);
-      if (data.fault === undefined) question?.resolve(data.verdict);
-      else question?.reject(new Error(data.fault));
-    });
-    worker.addEventListener("error", (event) => {
-      event.preventDefault();
-      if (this.#worker === worker) this.#ended(event.message);
-    });
-    worker.postMessage({ kind: "load", source: `data:${type};charset=utf-8,${encodeURIComponent(source)}` });
-    return worker;
-  }
-
-  #ended(reason: string): void {
-    log.error("the policy file of {name} is started again: {reason}", { name: this.#name, reason });
-    this.close();
-    this.#retryAt = performance.now() + RESTART_MS;
-    for (const { reject } of this.#questions.values()) reject(new Error(reason));
-    this.#questions.clear();
-  }
 }

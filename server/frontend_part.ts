@@ -322,8 +322,7 @@ export class FrontendPart implements ThreadPart {
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, CUT_MS))]);
     }
     this.#authenticator.close();
-    this.#chains.strangers.close();
-    this.#chains.logins.close();
+    await Promise.all([this.#chains.strangers.close(), this.#chains.logins.close()]);
     this.#resolver.close();
     await this.#observations.flush();
     await this.#trace?.close();

@@ -13,7 +13,7 @@ export interface OutsideOptions {
   readonly onFailure: OnFailure;
   /** The answer, parsed. Rejects when there is none in time. */
   readonly ask: (facts: Record<string, unknown>) => Promise<unknown>;
-  readonly close?: () => void;
+  readonly close?: () => Promise<void> | void;
 }
 
 export function outsideCheck({ name, stages, onFailure, ask, close }: OutsideOptions): Check {

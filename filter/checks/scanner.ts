@@ -33,7 +33,7 @@ export interface ScannerOptions {
   /** A relay or backup MX of ours. */
   readonly isRelay: (address: string) => boolean;
   readonly now: () => number;
-  readonly close?: () => void;
+  readonly close?: () => Promise<void> | void;
 }
 
 export function scanner(options: ScannerOptions): Check {

@@ -4,6 +4,7 @@ import { parseConfig } from "../../server/config/load.ts";
 import type { Config } from "../../server/config/config.ts";
 import { openStore } from "../../storage/open_store.ts";
 import { findTraces } from "../../storage/trace_log.ts";
+import { processTree } from "../../bench/memory.ts";
 import { literalText } from "../lib/imap_client.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
@@ -81,6 +82,18 @@ inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace 
   await hook.shutdown();
 });
 
+/** Those that run policy files for this file's servers. */
+function policyProcesses(): number[] {
+  return processTree(Deno.pid).filter((pid) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("process/policy.ts");
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false; // it has ended
+      throw error;
+    }
+  });
+}
+
 inBothShapes("a policy file decides without permissions; one that hangs is started again", async (start) => {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(
@@ -96,13 +109,14 @@ inBothShapes("a policy file decides without permissions; one that hangs is start
       }
     };`,
   );
-  await using server = await start({
+  const server = await start({
     config: configured(
       `filter: { checks: [{ check: script, at: ${file}, stages: [mail], timeout: 6s, on_failure: defer }] }`,
     ),
   });
   const client = await server.smtp();
   assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
+  const before = policyProcesses();
   await client.command("MAIL FROM:<spy@elsewhere.test>", 250);
   await client.command(`RCPT TO:<${ALICE}>`, 550);
   await client.command("RSET", 250);
@@ -116,6 +130,10 @@ inBothShapes("a policy file decides without permissions; one that hangs is start
     return code === 250;
   });
   await client.quit();
+  const after = policyProcesses();
+  assert.equal(before.filter((pid) => !after.includes(pid)).length, 1, "the one that hung is gone");
+  await server.stop();
+  assert.deepEqual(policyProcesses(), []);
   await Deno.remove(file);
 });
 
