@@ -12,28 +12,20 @@
  * {@linkcode DEADLINE_TIMEOUTS} time-outs of a server, waiting for its turn and all aliases included.
  */
 import { getLogger } from "@logtape/logtape";
-import { TtlCache } from "./cache.ts";
+import { AnswerCache, type Found, type Kept, type SharedAnswers } from "./answer_cache.ts";
 import { askUntilGood, type Judgement, type Validator } from "./dnssec/validator.ts";
 import { RCODES } from "./message.ts";
 import { countLookup, countSecurity, countSource } from "./metrics.ts";
 import { canonicalName } from "./name.ts";
 import type { Timing } from "./network.ts";
 import { NsecCache } from "./nsec_cache.ts";
-import {
-  canonicalData,
-  type DataOf,
-  type RecordData,
-  type RecordType,
-  TYPE_CODES,
-  typeName,
-} from "./rdata.ts";
+import { type DataOf, type RecordType, TYPE_CODES, typeName } from "./rdata.ts";
 import {
   type Answer,
   type AnswerStatus,
   EXTENDED_ERRORS,
   type ExtendedError,
   ResolveError,
-  type ResolveFault,
   type Resolver,
   type Security,
 } from "./resolver.ts";
@@ -58,8 +50,6 @@ export const STALE_MS = 86_400_000;
 /** RFC 8767 5: a fresh answer that takes longer is not waited for. */
 export const STALE_AFTER_MS = 1_800;
 export const STALE_TTL_SECONDS = 30;
-/** A cached answer without its records, and one record, roughly in memory. */
-const ENTRY_OCTETS = 350, RECORD_OCTETS = 120;
 const DEFAULT_CACHE_OCTETS = 64 * 1024 * 1024;
 
 export interface CachingResolverOptions {
@@ -71,6 +61,8 @@ export interface CachingResolverOptions {
   readonly timeoutMs: number;
   readonly cacheEntries: number;
   readonly cacheOctets?: number;
+  /** What all threads remember together; left out: each for itself. */
+  readonly shared?: SharedAnswers | null;
   readonly workLimits?: WorkLimits;
 }
 
@@ -82,23 +74,6 @@ interface Budget {
   readonly end: number;
   readonly work: Work;
 }
-
-/** An answer of any type. */
-export interface Found {
-  readonly status: AnswerStatus;
-  readonly canonicalName: string;
-  readonly records: readonly RecordData[];
-  readonly ttlSeconds: number;
-  readonly security: Security;
-  readonly reason: ExtendedError | null;
-}
-
-type Kept = { readonly kind: "answer"; readonly found: Found } | {
-  readonly kind: "failure";
-  readonly fault: ResolveFault;
-  readonly detail: string;
-  readonly reason: ExtendedError | null;
-};
 
 /** What one reply gave: an end, or the alias that leads on. */
 interface Part {
@@ -113,7 +88,7 @@ interface Part {
 export class CachingResolver implements Resolver {
   readonly #source: Source;
   readonly #validator: Validator | null;
-  readonly #cache: TtlCache<Kept>;
+  readonly #cache: AnswerCache;
   readonly #gaps: NsecCache;
   /** By name and type. */
   readonly #flights: Map<string, Promise<Found>>;
@@ -127,17 +102,20 @@ export class CachingResolver implements Resolver {
     this.#timing = options.timing;
     this.#deadlineMs = DEADLINE_TIMEOUTS * options.timeoutMs;
     this.#workLimits = options.workLimits;
-    this.#cache = new TtlCache({
-      maxEntries: options.cacheEntries,
-      maxOctets: options.cacheOctets ?? DEFAULT_CACHE_OCTETS,
-      now: options.timing.now,
-      staleMs: STALE_MS,
+    this.#cache = new AnswerCache({
+      own: {
+        maxEntries: options.cacheEntries,
+        maxOctets: options.cacheOctets ?? DEFAULT_CACHE_OCTETS,
+        now: options.timing.now,
+        staleMs: STALE_MS,
+      },
+      shared: options.shared ?? null,
     });
     this.#gaps = new NsecCache(options.timing.now);
     this.#flights = new Map();
   }
 
-  /** Octets that the cache holds, as it counts them. */
+  /** Octets that the thread's own cache holds, as it counts them. */
   get cacheOctets(): number {
     return this.#cache.octets;
   }
@@ -189,7 +167,7 @@ export class CachingResolver implements Resolver {
     const key = `${name} ${type}`;
     const hit = budget.work.traced ? null : this.#cache.get(key) ?? this.#cache.get(`${name} *`);
     if (hit !== null) {
-      countSource("cache");
+      countSource(hit.from);
       if (hit.fading) this.#prefetch(name, type);
       return keptAnswer(hit.value, hit.ttlSeconds);
     }
@@ -252,10 +230,9 @@ export class CachingResolver implements Resolver {
       const found = await this.#askServers(name, type, budget);
       const { status, canonicalName, ttlSeconds, security } = found;
       const kept: Kept = { kind: "answer", found };
-      const cost = { ttlSeconds, octets: ENTRY_OCTETS + sizeOf(found.records) };
-      this.#cache.put(key, kept, cost);
+      this.#cache.put(key, kept, ttlSeconds);
       // RFC 2308 5: NXDOMAIN is about the name. The aliases before it exist.
-      if (status === "no-such-domain") this.#cache.put(`${canonicalName} *`, kept, cost);
+      if (status === "no-such-domain") this.#cache.put(`${canonicalName} *`, kept, ttlSeconds);
       log.debug("{name} {type}: {status}, {security}, {count} records for {ttl} s, {ms} ms", {
         name,
         type: typeName(type),
@@ -274,8 +251,7 @@ export class CachingResolver implements Resolver {
       // Overload is ours, not the name's; a chain cut short says nothing about the name in its middle; and a stale
       // answer is worth more than the memory of a failure.
       if (fault !== "overload" && budget.links === MAX_LINKS && !(old && fault !== "bogus")) {
-        const cost = { ttlSeconds: FAILURE_TTL_SECONDS, octets: ENTRY_OCTETS + 2 * message.length };
-        this.#cache.put(key, { kind: "failure", fault, detail: message, reason }, cost);
+        this.#cache.put(key, { kind: "failure", fault, detail: message, reason }, FAILURE_TTL_SECONDS);
       }
       throw error;
     }
@@ -402,10 +378,4 @@ function bounded(status: AnswerStatus, ttlSeconds: number): number {
 function keptAnswer(kept: Kept, ttlSeconds: number): Found {
   if (kept.kind === "failure") throw new ResolveError(kept.fault, kept.detail, kept.reason);
   return { ...kept.found, ttlSeconds };
-}
-
-function sizeOf(records: readonly RecordData[]): number {
-  let octets = 0;
-  for (const record of records) octets += RECORD_OCTETS + 2 * canonicalData(record).length;
-  return octets;
 }

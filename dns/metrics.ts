@@ -27,11 +27,11 @@ export function countSecurity(state: Security): void {
 }
 
 /**
- * `flight`: another look-up for the same was under way; `nsec`: a proof from another answer; `stale`: its time was over;
+ * `shared`: another thread had asked; `flight`: another look-up for the same was under way; `nsec`: a proof from another answer; `stale`: its time was over;
  * `prefetch`: asked for anew before its time was over.
  */
 export function countSource(
-  from: "cache" | "flight" | "server" | "special" | "nsec" | "stale" | "prefetch",
+  from: "cache" | "shared" | "flight" | "server" | "special" | "nsec" | "stale" | "prefetch",
 ): void {
   cache.inc({ from });
 }

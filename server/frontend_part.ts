@@ -62,6 +62,8 @@ export interface FrontendSharing {
   readonly maildropLocks: SharedArrayBuffer;
   readonly bans: SharedArrayBuffer;
   readonly buckets: SharedArrayBuffer;
+  /** Answers of DNS. */
+  readonly answers: SharedArrayBuffer;
   readonly column: number;
   /** Zero of the shared limits' times. */
   readonly epoch: number;
@@ -147,10 +149,7 @@ export class FrontendPart implements ThreadPart {
       newId: () => ids.next(),
       offence,
     });
-    this.#resolver = createResolver({
-      ...config.resolver,
-      cacheEntries: Math.min(config.resolver.cacheEntries, 10_000),
-    });
+    this.#resolver = createResolver(config.resolver, { answers: sharing.answers });
     this.#chains = buildChains(config.filter, {
       store: this.store,
       resolver: this.#resolver,

@@ -49,6 +49,12 @@ const UPKEEP_MS = 600_000;
 
 const log = getLogger(["veredus", "queue"]);
 
+export interface QueueSharing {
+  readonly writer: WriterPort;
+  /** Answers of DNS. */
+  readonly answers: SharedArrayBuffer;
+}
+
 export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
@@ -57,8 +63,9 @@ export class QueuePart implements ThreadPart {
   readonly #resolver: ThreadResolver;
   readonly #upkeep: ReturnType<typeof setInterval>;
 
-  private constructor(settings: PartSettings, writer: WriterPort) {
+  private constructor(settings: PartSettings, sharing: QueueSharing) {
     const { config } = settings;
+    const { writer } = sharing;
     const { queue } = config;
     const store = openStore({
       folder: new DataFolder(config.data),
@@ -85,7 +92,10 @@ export class QueuePart implements ThreadPart {
     };
     const groups = new GroupAgent(post, config.hostname);
     this.#store = store;
-    const resolver = this.#resolver = createResolver(config.resolver, { folder: config.data });
+    const resolver = this.#resolver = createResolver(config.resolver, {
+      folder: config.data,
+      answers: sharing.answers,
+    });
     const web: HttpsParts = {
       connector: denoConnector(),
       resolver,
@@ -143,8 +153,8 @@ export class QueuePart implements ThreadPart {
     Deno.unrefTimer(this.#upkeep as unknown as number);
   }
 
-  static open(settings: PartSettings, writer: WriterPort): QueuePart {
-    return new QueuePart(settings, writer);
+  static open(settings: PartSettings, sharing: QueueSharing): QueuePart {
+    return new QueuePart(settings, sharing);
   }
 
   sessions(): SessionInfo[] {

@@ -17,10 +17,12 @@ import type { ServerAddress } from "../dns/network.ts";
 import { parseResolvConf } from "../dns/resolv_conf.ts";
 import { ResolveError } from "../dns/resolver.ts";
 import { ROOT_HINTS } from "../dns/root_hints.ts";
+import { SharedTable } from "../dns/shared_table.ts";
 import { StreamPool } from "../dns/stream_pool.ts";
 import { Work } from "../dns/work.ts";
 import type { ResolverConfig } from "./config/config.ts";
 import { webDnssecCrypto } from "./dns_crypto.ts";
+import { steadyNow } from "./steady_clock.ts";
 import { cryptoRandomBelow, DENO_TIMING, denoNetwork } from "./dns_network.ts";
 
 const log = getLogger(["veredus", "dns"]);
@@ -28,6 +30,8 @@ const log = getLogger(["veredus", "dns"]);
 const RESOLV_CONF = "/etc/resolv.conf";
 const ANCHOR_FILE = "dns-anchors.json";
 const DNS_PORT = 53;
+/** A thread's own cache, where what it does not hold may be had from all of them. */
+const OWN_ENTRIES = 10_000, OWN_OCTETS = 4 * 1024 * 1024;
 /** RFC 5011 2.3: at least so often, whatever the TTL of the root's keys allows. */
 const ANCHOR_REFRESH_MS = 12 * 3_600_000;
 
@@ -35,6 +39,8 @@ export interface ResolverOptions {
   readonly resolvConf?: string;
   /** Where the state of trust anchors is kept; null: in memory only. */
   readonly folder?: string | null;
+  /** What all threads remember together; left out: nothing is shared. */
+  readonly answers?: SharedArrayBuffer | null;
   /** For tests. */
   readonly wallClock?: () => number;
 }
@@ -66,7 +72,13 @@ export class ThreadResolver extends CachingResolver {
 export function createResolver(config: ResolverConfig, options: ResolverOptions = {}): ThreadResolver {
   const random = cryptoRandomBelow();
   const streams = new StreamPool(DENO_TIMING);
-  const { timeoutMs, cacheEntries, cacheOctets } = config;
+  const { timeoutMs } = config;
+  const shared = options.answers == null || config.cacheEntries === 0 ? null : {
+    table: new SharedTable(options.answers),
+    now: steadyNow,
+  };
+  const cacheEntries = shared === null ? config.cacheEntries : Math.min(config.cacheEntries, OWN_ENTRIES);
+  const cacheOctets = shared === null ? config.cacheOctets : Math.min(config.cacheOctets, OWN_OCTETS);
   const iterative = config.mode === "iterative" || (config.mode === "auto" && config.servers.length === 0);
   const dnssec = config.dnssec === "on" || (config.dnssec === "auto" && iterative);
   const parts = { network: denoNetwork(random), timing: DENO_TIMING, random, timeoutMs, streams, dnssec };
@@ -109,7 +121,7 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions 
     }
   }
   return new ThreadResolver(
-    { source, validator, timing: DENO_TIMING, timeoutMs, cacheEntries, cacheOctets },
+    { source, validator, timing: DENO_TIMING, timeoutMs, cacheEntries, cacheOctets, shared },
     {
       streams,
       refresh,

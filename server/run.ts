@@ -167,11 +167,11 @@ export class Server {
     return this.config.search.index ? (accountId) => this.#shape.rebuildIndex(accountId) : null;
   }
 
-  /** As the threads of the server look names up, with a cache of its own. */
+  /** As the threads of the server look names up, and out of what they remember. */
   queryDns(
     question: { readonly name: string; readonly type: number; readonly trace: boolean },
   ): Promise<DnsReport> {
-    this.#resolver ??= createResolver(this.config.resolver);
+    this.#resolver ??= createResolver(this.config.resolver, { answers: this.#shape.shared.answers });
     return reportQuery(this.#resolver, question, () => performance.now());
   }
 

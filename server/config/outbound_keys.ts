@@ -297,8 +297,14 @@ export const resolver = z.strictObject({
     ["20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"],
   ),
   timeout: about(duration(DEFAULT_RESOLVER.timeoutMs, "100ms", "1m"), "wait for one server's answer"),
-  cache_entries: about(whole(DEFAULT_RESOLVER.cacheEntries, 0, 10_000_000), "answers kept"),
-  cache_octets: about(size(DEFAULT_RESOLVER.cacheOctets, "64KiB", "64GiB"), "memory for them"),
+  cache_entries: about(
+    whole(DEFAULT_RESOLVER.cacheEntries, 0, 10_000_000),
+    "answers that a thread keeps for itself, at most 10,000; 0 keeps none anywhere",
+  ),
+  cache_octets: about(
+    size(DEFAULT_RESOLVER.cacheOctets, "64KiB", "1GiB"),
+    "memory for the answers that all threads share; each has up to 4 MB of its own before it",
+  ),
 }).transform((value): ResolverConfig => ({
   mode: value.mode,
   servers: value.servers,

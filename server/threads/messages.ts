@@ -46,6 +46,8 @@ export interface StartMessage {
   /** Bans and their offences (bans.ts), token buckets of rates (shared_buckets.ts). */
   readonly bans: SharedArrayBuffer;
   readonly buckets: SharedArrayBuffer;
+  /** Answers of DNS (dns/shared_table.ts). */
+  readonly answers: SharedArrayBuffer;
   readonly column: number;
   /** Common zero of the shared limits' times. */
   readonly epoch: number;

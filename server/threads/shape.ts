@@ -29,14 +29,15 @@ export interface PlacedSession extends SessionInfo {
   readonly thread: number;
 }
 
-/** What main needs to look at bans and lift them. */
-export interface SharedBans {
+/** What main shares with the threads: bans, to look at and lift them, and the answers of DNS. */
+export interface SharedMemory {
   readonly bans: SharedArrayBuffer;
+  readonly answers: SharedArrayBuffer;
   readonly epoch: number;
 }
 
 export interface Shape {
-  readonly shared: SharedBans;
+  readonly shared: SharedMemory;
   /** Main's own way to the writer. */
   readonly writer: WriterPort;
   /** Metrics of the threads beside main. Those that do not answer are left out. */

@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { FrontendPart } from "../frontend_part.ts";
 import { MaildropLocks } from "../maildrop_locks.ts";
 import { Bans } from "../bans.ts";
+import { answersBuffer } from "../shared_answers.ts";
 import { SharedBuckets } from "../shared_buckets.ts";
 import { later } from "../later.ts";
 import { SharedLimits } from "../shared_limits.ts";
@@ -18,7 +19,8 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
   const { settings } = options;
   const writer = new WriterPart(settings.config.data, options.onFatal);
   const parts: ThreadPart[] = [];
-  const shared = { bans: Bans.buffer(), epoch: Date.now() };
+  const answers = answersBuffer(settings.config.resolver);
+  const shared = { bans: Bans.buffer(), answers, epoch: Date.now() };
   let queue: Promise<QueuePart> | null = null;
   let indexer: Promise<IndexerPart> | null = null;
   const drain = async (withinMs: number) => {
@@ -46,7 +48,7 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
   // Its modules are loaded when the ports are open: nobody waits for the queue.
   queue = later<typeof import("../queue_part.ts")>(new URL("../queue_part.ts", import.meta.url)).then(
     ({ QueuePart }) => {
-      const part = QueuePart.open(settings, writer.writer);
+      const part = QueuePart.open(settings, { writer: writer.writer, answers });
       parts.push(part);
       return part;
     },

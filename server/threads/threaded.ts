@@ -13,10 +13,11 @@ import type { LogSettings } from "../../telemetry/log.ts";
 import type { ThreadMetrics } from "../../telemetry/metrics.ts";
 import { MaildropLocks } from "../maildrop_locks.ts";
 import { Bans } from "../bans.ts";
+import { answersBuffer } from "../shared_answers.ts";
 import { SharedBuckets } from "../shared_buckets.ts";
 import { SharedLimits } from "../shared_limits.ts";
 import type { PartSettings, ThreadRole } from "./messages.ts";
-import type { PlacedSession, Shape, ShapeOptions, SharedBans } from "./shape.ts";
+import type { PlacedSession, Shape, ShapeOptions, SharedMemory } from "./shape.ts";
 import { Thread } from "./thread.ts";
 
 /** Wait before a dead front end is replaced, milliseconds; doubles while it keeps dying. */
@@ -69,6 +70,7 @@ class ThreadedShape implements Shape {
   #maildropLocks: SharedArrayBuffer;
   #bans: SharedArrayBuffer;
   #buckets: SharedArrayBuffer;
+  #answers: SharedArrayBuffer;
   #epoch: number;
   #writerThread: Thread;
   #writer: WriterPort | null;
@@ -86,6 +88,7 @@ class ThreadedShape implements Shape {
     this.#maildropLocks = MaildropLocks.buffer();
     this.#bans = Bans.buffer();
     this.#buckets = SharedBuckets.buffer();
+    this.#answers = answersBuffer(options.settings.config.resolver);
     this.#epoch = Date.now();
     this.#writer = null;
     this.#running = false;
@@ -101,8 +104,8 @@ class ThreadedShape implements Shape {
     }
   }
 
-  get shared(): SharedBans {
-    return { bans: this.#bans, epoch: this.#epoch };
+  get shared(): SharedMemory {
+    return { bans: this.#bans, answers: this.#answers, epoch: this.#epoch };
   }
 
   get writer(): WriterPort {
@@ -121,6 +124,7 @@ class ThreadedShape implements Shape {
       maildropLocks: this.#maildropLocks,
       bans: this.#bans,
       buckets: this.#buckets,
+      answers: this.#answers,
       column: 0,
       epoch: this.#epoch,
     });
@@ -259,6 +263,7 @@ class ThreadedShape implements Shape {
       maildropLocks: this.#maildropLocks,
       bans: this.#bans,
       buckets: this.#buckets,
+      answers: this.#answers,
       column: seat.column,
       epoch: this.#epoch,
     });

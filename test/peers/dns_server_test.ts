@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { reportText } from "../../admin/cli/commands/dns.ts";
 import { TYPE_CODES } from "../../dns/rdata.ts";
 import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { parseConfig } from "../../server/config/load.ts";
 import { DnsLab, missingPrograms } from "../lib/dns_lab.ts";
+import { Nsd } from "../lib/nsd.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
 const ROOT = "127.0.54.1", TEST = "127.0.54.2", ZONE = "127.0.54.3";
@@ -49,5 +51,30 @@ Deno.test("a running server resolves from the root and tells each step", async (
   } finally {
     await running.stop();
     await lab.stop();
+  }
+});
+
+Deno.test("what one thread has asked for the others know", async () => {
+  const missing = missingPrograms();
+  if (missing.length > 0) return console.log(`skipped, not installed: ${missing.join(", ")}`);
+  const nsd = await Nsd.start({ "remote.test": "@ MX 10 mx\nmx A 192.0.2.1" }, { address: "127.0.54.4" });
+  const { filter } = parseConfig(
+    "hostname: mx.example.test\nfilter: { checks: [{ check: null-mx }] }",
+    "/veredus.yaml",
+  );
+  const resolver = { ...DEFAULT_RESOLVER, servers: [`${nsd.address}:${nsd.port}`] };
+  const running = await RunningServer.start({ threads: 1, config: { resolver, filter } });
+  try {
+    const question = { name: "remote.test", type: TYPE_CODES.MX, trace: false };
+    assert.equal((await running.server.queryDns(question)).result, "found"); // by main
+    const client = await running.smtp(); // a front end looks for a null MX
+    const message = "Subject: x\r\n\r\nx\r\n";
+    assert.equal((await client.send("x@remote.test", ["alice@example.test"], message)).code, 250);
+    await client.quit();
+    const metrics = await running.server.metricsText();
+    assert.match(metrics, /veredus_dns_cache_total\{from="shared"[^}]*\} [1-9]/);
+  } finally {
+    await running.stop();
+    await nsd.stop();
   }
 });
