@@ -1,11 +1,13 @@
 /**
- * The text of a message as it is searched: decoded, without case. The scan and the index read the same text, or the
+ * The text of a message as it is searched: decoded, without case as a comparator has it (RFC 5255 4.6; the index by
+ * i;unicode-casemap, which finds whatever another finds). The scan and the index read the same text, or the
  * index would rule out what the scan finds: who changes it raises TEXT_VERSION.
  *
  * Encoded words, transfer encodings and charsets are undone (RFC 3501 6.4.4 asks for the charset; RFC 2047 words would
  * otherwise never be found). Of the parts the text is searched, and of all others their names; of a part only the first
  * {@linkcode MAX_PART_OCTETS} octets are.
  */
+import { unicodeCasemap } from "../bytes/casemap.ts";
 import { utf8OrNull } from "../bytes/decode.ts";
 import { decodeText } from "../message/content.ts";
 import { decodeHeaderText } from "../message/encoded_word.ts";
@@ -17,7 +19,7 @@ import type { BlobReader, MessageRow } from "../storage/store.ts";
 import { wordsOf } from "./words.ts";
 
 /** Raised whenever the same octets give another text than before: indexes of other versions are made again. */
-export const TEXT_VERSION = 1;
+export const TEXT_VERSION = 2;
 export const MAX_PART_OCTETS = 4 * 1024 * 1024;
 /** Octets of all parts of one message. */
 export const MAX_TEXT_OCTETS = 16 * 1024 * 1024;
@@ -52,9 +54,9 @@ export class MessageText {
   #parts: readonly BodyPart[];
   #bodyWords: ReadonlySet<string> | null;
 
-  constructor(fields: readonly FieldText[], parts: readonly BodyPart[] | null) {
+  constructor(fields: readonly FieldText[], parts: readonly BodyPart[] | null, casemap: Casemap) {
     this.fields = fields;
-    this.body = parts === null ? null : fold(parts.map(({ text }) => text).join("\n"));
+    this.body = parts === null ? null : casemap(parts.map(({ text }) => text).join("\n"));
     this.#parts = parts ?? [];
     this.#bodyWords = null;
   }
@@ -97,51 +99,55 @@ interface BodyPart {
   readonly html: boolean;
 }
 
-/** Without case, composed: what compares equal for a reader. */
-export function fold(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return /[^\x00-\x7f]/.test(text) ? text.normalize("NFC").toLowerCase() : text.toLowerCase();
-}
+/** The key of a comparator: texts that compare equal have the same (bytes/casemap.ts). */
+export type Casemap = (text: string) => string;
 
 /** A search string in UTF-8 or US-ASCII, folded; null when it is no UTF-8, which matches nothing. */
-export function decodeNeedle(octets: Uint8Array): string | null {
+export function decodeNeedle(octets: Uint8Array, casemap: Casemap = unicodeCasemap): string | null {
   const text = utf8OrNull(octets);
-  return text === null ? null : fold(text);
+  return text === null ? null : casemap(text);
 }
 
 export async function readMessageText(
   blobs: BlobReader,
   row: MessageRow,
   scope: "header" | "all",
+  casemap: Casemap = unicodeCasemap,
 ): Promise<MessageText> {
-  const fields = headerTexts(await readBlock(blobs, row));
-  return new MessageText(fields, scope === "all" ? await bodyParts(blobs, row) : null);
+  const fields = headerTexts(await readBlock(blobs, row), casemap);
+  return new MessageText(fields, scope === "all" ? await bodyParts(blobs, row) : null, casemap);
 }
 
+/** As a whole line, folded like its value: every comparator of ours folds ASCII to upper case. */
 function lineOf({ name, value }: FieldText): string {
-  return `${name}: ${value}`;
+  return `${name.toUpperCase()}: ${value}`;
 }
 
-function headerTexts(block: Uint8Array): FieldText[] {
-  return scanFields(block, 0, block.length).map((span) => new FieldOfBlock(block, span));
+function headerTexts(block: Uint8Array, casemap: Casemap): FieldText[] {
+  return scanFields(block, 0, block.length).map((span) => new FieldOfBlock(block, span, casemap));
 }
+
+/** What is folded with the text around it. */
+const AS_IT_IS: Casemap = (text) => text;
 
 /** Most searches look at one field of a header: the others are never decoded. */
 class FieldOfBlock implements FieldText {
   readonly name: string;
   #block: Uint8Array;
   #span: FieldSpan;
+  #casemap: Casemap;
   #value: string | null;
 
-  constructor(block: Uint8Array, span: FieldSpan) {
+  constructor(block: Uint8Array, span: FieldSpan, casemap: Casemap) {
     this.name = span.name;
     this.#block = block;
     this.#span = span;
+    this.#casemap = casemap;
     this.#value = null;
   }
 
   get value(): string {
-    return this.#value ??= fold(decodeHeaderText(fieldValue(this.#block, this.#span)));
+    return this.#value ??= this.#casemap(decodeHeaderText(fieldValue(this.#block, this.#span)));
   }
 }
 
@@ -162,7 +168,11 @@ async function bodyParts(blobs: BlobReader, row: MessageRow): Promise<BodyPart[]
     const block = part.headerStart === 0 && !embedded
       ? null // the header of the message itself
       : await read(blobs, row, { start: part.headerStart, end: part.headerEnd });
-    if (block !== null && embedded) { for (const field of headerTexts(block)) plain(lineOf(field)); }
+    if (block !== null && embedded) {
+      for (const field of headerTexts(block, AS_IT_IS)) {
+        plain(lineOf(field));
+      }
+    }
     for (const child of part.children) await visit(child, false);
     if (part.message !== null) return await visit(part.message, true);
     if (part.children.length > 0) return;

@@ -4,6 +4,7 @@
  * `i;unicode-casemap` is RFC 5051: each character in its upper case, then decomposed. `i;ascii-numeric` compares the
  * decimal number a string begins with, a string without one is larger than all; it knows no substrings. Pure.
  */
+import { asciiCasemap, unicodeCasemap } from "../bytes/casemap.ts";
 
 export interface Comparator {
   readonly name: string;
@@ -15,27 +16,6 @@ export interface Comparator {
   compare(a: string, b: string): number;
   /** Upper and lower case are one. */
   readonly foldsCase: boolean;
-}
-
-const ASCII_UPPER = /[A-Z]+/g;
-// deno-lint-ignore no-control-regex
-const NOT_ASCII = /[^\x00-\x7f]/;
-
-function foldAscii(text: string): string {
-  return NOT_ASCII.test(text)
-    ? text.replace(ASCII_UPPER, (letters) => letters.toLowerCase())
-    : text.toLowerCase();
-}
-
-/** RFC 5051 2.: the simple upper case of each character, which is one character, then its compatibility decomposition. */
-function foldUnicode(text: string): string {
-  if (!NOT_ASCII.test(text)) return text.toUpperCase();
-  let upper = "";
-  for (const character of text) {
-    const single = character.toUpperCase();
-    upper += single.length === character.length ? single : character;
-  }
-  return upper.normalize("NFKD");
 }
 
 /** In the order of code points, which is that of UTF-8. */
@@ -65,13 +45,13 @@ function compareNumbers(a: string, b: string): number {
   return x.length !== y.length ? x.length - y.length : order(x, y);
 }
 
-export const ASCII_CASEMAP = textual("i;ascii-casemap", foldAscii, true);
+export const ASCII_CASEMAP = textual("i;ascii-casemap", asciiCasemap, true);
 
 export const COMPARATORS: ReadonlyMap<string, Comparator> = new Map(
   [
     ASCII_CASEMAP,
     textual("i;octet", (text) => text, false),
-    textual("i;unicode-casemap", foldUnicode, true),
+    textual("i;unicode-casemap", unicodeCasemap, true),
     {
       name: "i;ascii-numeric",
       substrings: false,

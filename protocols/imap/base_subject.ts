@@ -35,9 +35,3 @@ export function baseSubject(subject: string): { readonly base: string; readonly 
     text = inner;
   }
 }
-
-/** i;unicode-casemap (RFC 5051): compares equal what differs in case or composition only. */
-export function casemap(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return /[^\x00-\x7f]/.test(text) ? text.toUpperCase().normalize("NFKD") : text.toUpperCase();
-}

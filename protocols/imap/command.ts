@@ -39,6 +39,8 @@ export type Command =
     readonly initialResponse: string | null;
   }
   | { readonly name: "COMPRESS"; readonly algorithm: string }
+  /** Collation orders, the first that is known wins; none asks (RFC 5255 4.7). */
+  | { readonly name: "COMPARATOR"; readonly orders: readonly string[] }
   | { readonly name: "GETACL" | "MYRIGHTS"; readonly mailbox: string }
   | { readonly name: "DELETEACL" | "LISTRIGHTS"; readonly mailbox: string; readonly identifier: string }
   | {

@@ -8,6 +8,7 @@ import type { CommandCursor } from "./lexer.ts";
 import type { Command } from "./command.ts";
 import { parseIdentifierAcl, parseMailboxAcl, parseSetAcl } from "./commands/acl.ts";
 import { parseAuthenticate } from "./commands/authenticate.ts";
+import { parseComparator } from "./commands/comparator.ts";
 import { parseCompress } from "./commands/compress.ts";
 import { parseCopyMove } from "./commands/copy_move.ts";
 import { parseEnable } from "./commands/enable.ts";
@@ -87,6 +88,7 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["COMPRESS", rule(AUTHENTICATED, parseCompress)],
   ["GETMETADATA", rule(AUTHENTICATED, parseGetMetadata)],
   ["SETMETADATA", rule(AUTHENTICATED, parseSetMetadata)],
+  ["COMPARATOR", rule(AUTHENTICATED, parseComparator)],
   ["GETACL", rule(AUTHENTICATED, parseMailboxAcl("GETACL"))],
   ["MYRIGHTS", rule(AUTHENTICATED, parseMailboxAcl("MYRIGHTS"))],
   ["LISTRIGHTS", rule(AUTHENTICATED, parseIdentifierAcl("LISTRIGHTS"))],

@@ -14,6 +14,7 @@ import { AppendProgress } from "./append_progress.ts";
 import { Authentication, type AuthenticationStep } from "./authentication.ts";
 import { capabilities } from "./capability.ts";
 import type { Command } from "./command.ts";
+import { DEFAULT_COMPARATOR, formatComparator, matchingComparators } from "./comparator.ts";
 import { APPENDING, BY_NUMBER, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
 import { parseAppendStart } from "./commands/append.ts";
 import { Enabled } from "./enabled.ts";
@@ -59,6 +60,8 @@ export class ImapSession {
   compressed = false;
   /** Extensions the client has enabled (RFC 5161). */
   readonly enabled = new Enabled();
+  /** How texts compare in SEARCH, SORT and THREAD (RFC 5255 4). */
+  comparator = DEFAULT_COMPARATOR;
   /** What the client said of itself (RFC 2971). */
   clientId: ReadonlyMap<string, string | null> | null = null;
   /** Name of the command in hand, for logs and metrics; from the closed set of the table. */
@@ -219,6 +222,7 @@ export class ImapSession {
     this.state = "not-authenticated";
     this.#framer.limits = this.#options.limits.beforeLogin;
     this.enabled.clear();
+    this.comparator = DEFAULT_COMPARATOR;
     this.clientId = null;
     this.#hidden = NONE;
     this.#quotaSet = false;
@@ -367,6 +371,8 @@ export class ImapSession {
       case "NAMESPACE":
         this.out.text(formatNamespaces(this.#options.namespaces ?? NO_NAMESPACES, this.enabled.utf8));
         return this.#ok("Namespace completed");
+      case "COMPARATOR":
+        return this.#compare(command.orders);
       case "STARTTLS":
         if (this.tlsActive) return this.#write({ status: "BAD", text: "TLS is active already" });
         if (!this.#options.startTlsAvailable) {
@@ -420,6 +426,18 @@ export class ImapSession {
       return { kind: "command", command: { ...command, returns: RETURN_ALL }, rule };
     }
     return { kind: "command", command, rule };
+  }
+
+  /** RFC 5255 4.7. */
+  #compare(orders: readonly string[]): null {
+    const matching = matchingComparators(orders);
+    const [first] = matching;
+    if (orders.length > 0 && first === undefined) {
+      return this.#write({ status: "NO", code: "BADCOMPARATOR", text: "There is no such comparator" });
+    }
+    this.comparator = first ?? this.comparator;
+    this.out.text(formatComparator(this.comparator, matching));
+    return this.#ok("Comparator completed");
   }
 
   #enable(names: readonly string[]): void {

@@ -5,7 +5,7 @@
  * recurses, since a chain of replies is as deep as peers make it. The work is a generator that yields every few thousand
  * steps, so that a large mailbox holds nobody up.
  */
-import { casemap } from "./base_subject.ts";
+import { unicodeCasemap } from "../../bytes/casemap.ts";
 import { mergeOrder } from "./merge_order.ts";
 
 /** Steps between two pauses. */
@@ -37,18 +37,25 @@ export interface ThreadNode {
 
 type Steps<T> = Generator<void, T>;
 
-export function* thread(messages: readonly ThreadMessage[], algorithm: ThreadAlgorithm): Steps<ThreadNode[]> {
-  if (algorithm === "ORDEREDSUBJECT") return yield* orderedSubject(messages);
+export function* thread(
+  messages: readonly ThreadMessage[],
+  algorithm: ThreadAlgorithm,
+  casemap: Casemap = unicodeCasemap,
+): Steps<ThreadNode[]> {
+  if (algorithm === "ORDEREDSUBJECT") return yield* orderedSubject(messages, casemap);
   let roots = yield* prune(yield* link(messages));
-  if (algorithm === "REFERENCES") roots = yield* joinSubjects(roots);
+  if (algorithm === "REFERENCES") roots = yield* joinSubjects(roots, casemap);
   return yield* sortAll(roots, algorithm === "REFS" ? newest : earliest);
 }
+
+/** How subjects compare: the key of the active comparator (RFC 5255 4.2). */
+type Casemap = (text: string) => string;
 
 function node(message: ThreadMessage | null): ThreadNode {
   return { message, parent: null, children: [], above: null };
 }
 
-function* orderedSubject(messages: readonly ThreadMessage[]): Steps<ThreadNode[]> {
+function* orderedSubject(messages: readonly ThreadMessage[], casemap: Casemap): Steps<ThreadNode[]> {
   const bySubject = new Map<string, ThreadNode>();
   const order = yield* mergeOrder(messages.length, (a, b) => byDate(messages[a]!, messages[b]!));
   for (let at = 0; at < order.length; at++) {
@@ -164,7 +171,7 @@ function* prune(all: readonly ThreadNode[]): Steps<ThreadNode[]> {
 }
 
 /** Step 5: threads of the same base subject become one. */
-function* joinSubjects(roots: readonly ThreadNode[]): Steps<ThreadNode[]> {
+function* joinSubjects(roots: readonly ThreadNode[], casemap: Casemap): Steps<ThreadNode[]> {
   const head = (root: ThreadNode) => root.message ?? root.children[0]?.message ?? null;
   const bySubject = new Map<string, ThreadNode>();
   let steps = 0;

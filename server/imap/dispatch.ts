@@ -94,6 +94,7 @@ export function runCommand(context: ImapContext, command: Command): Promise<Repl
     case "COMPRESS":
     case "STARTTLS":
     case "NAMESPACE":
+    case "COMPARATOR":
     case "IDLE":
     case "LOGIN":
     case "AUTHENTICATE":

@@ -18,7 +18,7 @@ import {
   type SequenceSet,
 } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import { decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
+import { type Casemap, decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { limited, withCode } from "./message_limit.ts";
@@ -28,6 +28,7 @@ import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
 import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { byFlags, flagMask } from "./search_flags.ts";
 import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
+import { casemapOf } from "./sort.ts";
 import { answerFound, type Candidate, savedOf } from "./search_result.ts";
 import { resolveSet } from "./store.ts";
 
@@ -107,7 +108,14 @@ export async function findMessages(
   }
   const ruledOut: RuledOut = new Map();
   const scores: FuzzyScore[] = [];
-  const judge = compile(command.key, { selected, now: context.now(), ruledOut, fuzzy: false, scores });
+  const judge = compile(command.key, {
+    selected,
+    now: context.now(),
+    ruledOut,
+    fuzzy: false,
+    scores,
+    casemap: casemapOf(context),
+  });
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
   const hits: Candidate[] = [];
@@ -276,6 +284,7 @@ async function byRows(
 ): Promise<void> {
   const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state, scores } = search;
   const { messages } = context.store;
+  const casemap = casemapOf(context);
   const numbers = batch.map(({ uid }) => uid);
   const rows = cost === 3
     ? messages.knownWithImap(mailbox.id, numbers).filter((row) => row !== null && row.imap.length > 0)
@@ -303,11 +312,11 @@ async function byRows(
       let text: MessageText | null = null;
       let verdict = judge(evidence);
       if (verdict === null) {
-        text = await readMessageText(context.store.blobs, row, "header");
+        text = await readMessageText(context.store.blobs, row, "header", casemap);
         verdict = judge({ ...evidence, text });
       }
       if (verdict === null) {
-        text = await readMessageText(context.store.blobs, row, "all");
+        text = await readMessageText(context.store.blobs, row, "all", casemap);
         verdict = judge({ ...evidence, text });
       }
       if (verdict === true) hits.push({ sequence, uid, relevancy: relevancyOf(scores, text) });
@@ -328,6 +337,8 @@ interface Scene {
   readonly now: number;
   /** Filled while the search runs. */
   readonly ruledOut: RuledOut;
+  /** Of the active comparator. */
+  readonly casemap: Casemap;
   /** Inside of FUZZY. */
   readonly fuzzy: boolean;
   /** Filled with one for each fuzzy text key. */
@@ -380,7 +391,7 @@ function compile(key: SearchKey, scene: Scene): Judge {
     case "header": {
       const fuzzy = scene.fuzzy ? compileFuzzy(key, scene) : null;
       if (fuzzy !== null) return fuzzy;
-      const needle = decodeNeedle(key.needle);
+      const needle = decodeNeedle(key.needle, scene.casemap);
       if (needle === null) return () => false;
       return ({ uid, text }) => {
         if (text !== null) return text.headerContains(key.field, needle);
@@ -391,7 +402,7 @@ function compile(key: SearchKey, scene: Scene): Judge {
     case "text": {
       const fuzzy = scene.fuzzy ? compileFuzzy(key, scene) : null;
       if (fuzzy !== null) return fuzzy;
-      const needle = decodeNeedle(key.needle);
+      const needle = decodeNeedle(key.needle, scene.casemap);
       if (needle === null) return () => false;
       const whole = key.kind === "text";
       return ({ uid, text }) => {

@@ -4,7 +4,9 @@
  * What they compare is read in packed columns, slice by slice, with a look at the output and the clock between; sorting and
  * threading pause for the same reason.
  */
-import { baseSubject, casemap } from "../../protocols/imap/base_subject.ts";
+import { codePointOrder } from "../../bytes/casemap.ts";
+import { baseSubject } from "../../protocols/imap/base_subject.ts";
+import { CASEMAPS } from "../../protocols/imap/comparator.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import type { SortKey } from "../../protocols/imap/commands/sort.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
@@ -46,6 +48,11 @@ export async function sort(
   return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Sort completed");
 }
 
+/** The key of the active comparator (RFC 5255 4.2). */
+export function casemapOf({ session }: ImapContext): (text: string) => string {
+  return CASEMAPS.get(session.comparator)!;
+}
+
 /** Messages in another order than that of the mailbox. */
 export async function sortHits(
   context: ImapContext,
@@ -82,6 +89,8 @@ async function valuesOf(
 ): Promise<Value[]> {
   const textual = by !== "ARRIVAL" && by !== "DATE" && by !== "SIZE";
   const values: Value[] = new Array(hits.length).fill(textual ? "" : 0);
+  const casemap = casemapOf(context);
+  const key = (text: string) => codePointOrder(casemap(text));
   const { messages } = context.store;
   const mailboxId = selected.mailbox.id;
   if (by === "CC" || by === "FROM" || by === "TO" || by === "DISPLAYFROM" || by === "DISPLAYTO") {
@@ -92,7 +101,7 @@ async function valuesOf(
       const rows = messages.knownWithImap(mailboxId, batch.map(({ uid }) => uid));
       for (const [at, row] of rows.entries()) {
         if (row !== null && row.imap.length > 0) {
-          values[from + at] = casemap(firstAddress(row.imap, field, display));
+          values[from + at] = key(firstAddress(row.imap, field, display));
         }
       }
       progress.add(batch.length);
@@ -104,7 +113,7 @@ async function valuesOf(
   if (by === "SUBJECT") {
     const wanted = { subjects: true, threads: false };
     await eachColumn(context, selected, { hits, progress }, wanted, (place, columns, at) => {
-      values[place] = casemap(baseSubject(columns.subjects[at]!).base);
+      values[place] = key(baseSubject(columns.subjects[at]!).base);
     });
     return values;
   }
@@ -226,7 +235,7 @@ export async function threads(
   });
   const { out } = context;
   out.text(all.length === 0 ? "* THREAD" : "* THREAD ");
-  for (const piece of formatThreads(await inSlices(context, thread(all, algorithm)))) {
+  for (const piece of formatThreads(await inSlices(context, thread(all, algorithm, casemapOf(context))))) {
     out.text(piece);
     await context.drain();
   }

@@ -8,6 +8,7 @@ import { IndexFolder } from "../../search/index_folder.ts";
 import { type Candidates, IndexReader } from "../../search/index_reader.ts";
 import { Indexer, MAX_INDEXED_CHARACTERS } from "../../search/indexer.ts";
 import { ALONE } from "../../search/pace.ts";
+import { unicodeCasemap } from "../../bytes/casemap.ts";
 import { substringQuery } from "../../search/query.ts";
 import { TestStore } from "../lib/test_store.ts";
 import { message, needleOf, Random } from "./messages.ts";
@@ -84,7 +85,7 @@ class Bed {
     const { id, uidNext } = this.test.store.mailboxes.byName(accountId, mailbox)!;
     return await reader.candidates(
       { accountId, mailboxId: id, uidNext },
-      { tables: ["head", "body"], match: substringQuery(needle)! },
+      { tables: ["head", "body"], match: substringQuery(unicodeCasemap(needle))! },
       () => Promise.resolve(),
     );
   }
