@@ -13,6 +13,7 @@ export const AREAS = [
   "logs",
   "maintenance",
   "metrics",
+  "quarantine",
   "queue",
   "sessions",
   "tokens",

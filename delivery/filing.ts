@@ -50,8 +50,8 @@ export interface FilingFacts {
   readonly tls?: QueueTls;
   /** RFC 4865: first attempt; left out: at once. */
   readonly notBefore?: number;
-  /** Why everything waits for the operator; left out: it does not. */
-  readonly heldFor?: string;
+  /** Everything goes into the quarantine; left out: it does not. */
+  readonly quarantine?: NonNullable<QueueEntry["quarantine"]>;
   /** Header lines for the front of each copy in a mailbox; left out: none. */
   readonly front?: string;
   /** What is filed in the same transaction, made when the octets are durable; left out or null: nothing. */
@@ -321,8 +321,18 @@ export async function junkOf(store: Store, accountId: number): Promise<number | 
 }
 
 function queueEntry(
-  { accountId, eightBit, smtputf8, at, expiresAt, envelopeId = "", ret = "", tls = "", notBefore, heldFor }:
-    FilingFacts,
+  {
+    accountId,
+    eightBit,
+    smtputf8,
+    at,
+    expiresAt,
+    envelopeId = "",
+    ret = "",
+    tls = "",
+    notBefore,
+    quarantine,
+  }: FilingFacts,
   { sender, recipients }: { sender: string; recipients: ReadonlyMap<string, QueueRecipient> },
 ): QueueEntry {
   const rows = [...recipients.values()];
@@ -333,7 +343,7 @@ function queueEntry(
     ret,
     tls,
     ...(notBefore !== undefined && { notBefore }),
-    ...(heldFor !== undefined && { heldFor }),
+    ...(quarantine !== undefined && { quarantine }),
     eightBit,
     // An alias may lead from an ASCII address to one that is not.
     smtputf8: smtputf8 || rows.some(({ recipient }) => NOT_ASCII.test(recipient)),

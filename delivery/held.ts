@@ -1,12 +1,13 @@
 /**
- * Mail that its sender held back (RFC 4865) and that ends in mailboxes here: the queue gives it to this agent when its
- * time has come, and it is filed as if it had come then. At least once, like every agent.
+ * Mail that waited in the queue and ends in mailboxes here, because its sender held it back (RFC 4865) or the quarantine
+ * let it go: the queue gives it to this agent when its time has come, and it is filed as if it had come then. Once: that
+ * it was done is noted in the same transaction, so that the queue may ask again after a crash.
  */
 import type { AgentJob } from "./agents.ts";
 import { agentVerdict } from "./agents.ts";
 import { faultReply } from "./faults.ts";
 import { FactsBuilder } from "../message/facts.ts";
-import type { WriteResult } from "../storage/ops.ts";
+import type { WriteOp, WriteResult } from "../storage/ops.ts";
 import { Filing } from "./filing.ts";
 import { forwardedSender } from "./forwarding.ts";
 import { type PostOptions, prepareOwnMail } from "./post.ts";
@@ -30,16 +31,29 @@ export async function fileHeld(
     recipients: [recipient.recipient],
   });
   if ("refused" in prepared) return agentVerdict("permanent", "5.1.1", prepared.refused);
-  const result = await post.store.write(prepared.operation);
-  return verdictOf(result);
+  return verdictOf(await post.store.write(once(post, job, prepared.operation)));
+}
+
+/** Long after the last time that the queue asks. */
+const NOTED_MS = 30 * 86_400_000;
+
+function once({ clock }: PostOptions, { recipient }: AgentJob, operation: WriteOp): WriteOp {
+  const at = clock();
+  const key = String(recipient.recipientId);
+  return {
+    kind: "once",
+    row: { kind: "held-filed", key, firstAt: at, lastAt: at, count: 1, expiresAt: at + NOTED_MS, note: "" },
+    ops: [operation],
+  };
 }
 
 /** The recipient's scripts run when the message is filed, not when it came. */
 async function byScripts(
   { post, hostname }: { readonly post: PostOptions; readonly hostname: string },
-  { message, source }: AgentJob,
+  job: AgentJob,
   filing: Filing,
 ): Promise<Verdict> {
+  const { message, source } = job;
   const { store } = post;
   const spool = store.spool();
   try {
@@ -66,7 +80,7 @@ async function byScripts(
       const { enhanced, text } = rejection(filed.rejected);
       return agentVerdict("permanent", enhanced, text);
     }
-    return filed.operation === null ? FILED : verdictOf(await store.write(filed.operation));
+    return filed.operation === null ? FILED : verdictOf(await store.write(once(post, job, filed.operation)));
   } finally {
     spool.discard();
   }

@@ -73,9 +73,6 @@ import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
 import type { TraceEvent, Tracer } from "./tracer.ts";
 
-/** How long the operator may think about a message in quarantine. */
-const QUARANTINE_MS = 30 * 86_400_000;
-
 /** Received fields of a message that has been going round (RFC 5321 6.3). */
 export const MAX_RECEIVED = 100;
 
@@ -93,6 +90,8 @@ export interface InboundConfig extends LookupPolicy {
   /** How long mail for other servers stays in the queue, and with the null reverse-path. */
   readonly queueLifetimeMs: number;
   readonly bounceLifetimeMs: number;
+  /** How long mail is kept in the quarantine. */
+  readonly quarantineMs: number;
   /** Checks of who sent a message; left out: none. */
   readonly authentication?: AuthenticationConfig;
 }
@@ -716,16 +715,15 @@ class InboundTransaction implements Transaction {
       eightBit: this.#eightBit,
       smtputf8: this.#smtputf8,
       at,
-      // What is held must not be too old when the operator lets it go.
-      expiresAt: (this.#holdUntil ?? at) + lifetimeMs +
-        (this.#screen?.disposition === "quarantine" ? QUARANTINE_MS : 0),
+      expiresAt: (this.#holdUntil ?? at) + lifetimeMs,
       envelopeId: this.#parameters.envelopeId,
       ret: this.#parameters.ret,
       tls,
       ...(this.#holdUntil !== null && { notBefore: this.#holdUntil }),
       front: this.#front,
-      ...(this.#screen?.disposition === "quarantine" &&
-        { heldFor: `quarantine: ${this.#screen.quarantineReason}` }),
+      ...(this.#screen?.disposition === "quarantine" && {
+        quarantine: quarantined(this.#screen, at + config.quarantineMs),
+      }),
       ...(this.#reports.length > 0 && { beside: (blob) => this.#report(blob, { message, at, tls }) }),
       senderFor: (domain) =>
         forwardedSender(options.store, {
@@ -970,6 +968,11 @@ class InboundTransaction implements Transaction {
       ...(outcome !== "accepted" && { reply: `${answer.code} ${answer.enhanced} ${answer.text}` }),
     });
   }
+}
+
+/** What the quarantine keeps of the verdict. */
+function quarantined({ quarantineReason, dangerous }: MailScreen, expiresAt: number) {
+  return { reason: quarantineReason, dangerous, expiresAt };
 }
 
 /** A Delivered-To of ours for one of these targets stands in the message already. */

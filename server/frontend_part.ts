@@ -525,6 +525,7 @@ function inboundConfig(config: Config): InboundConfig {
     ownAddresses: Deno.networkInterfaces().map(({ address }) => plainAddress(address)),
     queueLifetimeMs: config.queue.lifetimeMs,
     bounceLifetimeMs: config.queue.bounceLifetimeMs,
+    quarantineMs: config.quarantine.keepMs,
     authentication: {
       ...config.senderChecks,
       relays: new Blocks(config.senderChecks.relays),

@@ -22,6 +22,9 @@ import { StsPolicies } from "../delivery/security/sts_policies.ts";
 import { TransportSecurity } from "../delivery/security/transport_security.ts";
 import { FamilyMemory } from "../delivery/queue/families.ts";
 import { domainOfPath, type Identity } from "../delivery/routes.ts";
+import type { PostOptions } from "../delivery/post.ts";
+import { sendDigests } from "../delivery/quarantine/digest.ts";
+import { watchQuarantine } from "../delivery/quarantine/metrics.ts";
 import { QueueRunner } from "../delivery/runner.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
@@ -138,11 +141,16 @@ export class QueuePart implements ThreadPart {
       },
     });
     watchQueue(() => store.queue.counts(), Date.now);
+    watchQuarantine(() => store.quarantine.counts());
     this.#runner.start();
     this.#upkeep = setInterval(() => {
       upkeep(
         "DKIM keys",
         advanceKeys({ store, resolver, now: Date.now(), queueLifetimeMs: queue.lifetimeMs }),
+      );
+      upkeep(
+        "the quarantine",
+        upkeepOf(store, { post, hostname: config.hostname, config: config.quarantine }),
       );
       if (config.outboundTls.mtaSts) upkeep("MTA-STS policies", policies.refresh());
       const sender = { store, resolver, post, hostname: config.hostname, clock: Date.now };
@@ -185,6 +193,7 @@ export class QueuePart implements ThreadPart {
     clearInterval(this.#upkeep);
     await this.#runner.drain(withinMs);
     watchQueue(null, Date.now);
+    watchQuarantine(null);
     await this.#observations.flush();
     this.#resolver.close();
     await this.#store.close();
@@ -201,6 +210,19 @@ function identities({ hostname, identities }: Config): (sender: string) => Ident
     for (const domain of senders) if (!byDomain.has(domain)) byDomain.set(domain, { key, ...identity });
   }
   return (sender) => byDomain.get(domainOfPath(sender)) ?? usual;
+}
+
+/** What is too old goes, and recipients hear of what is new. */
+async function upkeepOf(
+  store: Store,
+  { post, hostname, config }: {
+    readonly post: PostOptions;
+    readonly hostname: string;
+    readonly config: Config["quarantine"];
+  },
+): Promise<void> {
+  if (store.quarantine.expired(Date.now())) await store.write({ kind: "quarantine-expire", at: Date.now() });
+  if (config.digest) await sendDigests({ post, hostname, url: config.url });
 }
 
 /** Work that nobody waits for. */

@@ -310,6 +310,7 @@ function needRestart(now: Config, next: Config): string[] {
     "captureOutbound",
     "resolver",
     "filter",
+    "quarantine",
     "search",
     "trace",
   ] as const;

@@ -15,6 +15,7 @@ import { SqlAuthReports } from "./auth_reports.ts";
 import { SqlPolicyState } from "./policy_state.ts";
 import { SqlScripts } from "./scripts.ts";
 import { SqlSpamLessons } from "./spam_lessons.ts";
+import { SqlQuarantine } from "./quarantine.ts";
 import { SqlQueue } from "./queue.ts";
 import { DEFAULT_SEGMENT_OPTIONS, type SegmentOptions, SegmentWriter } from "./segment_writer.ts";
 import { SegmentSpool } from "./spool.ts";
@@ -58,6 +59,7 @@ class ThreadStore implements Store {
   readonly mailboxes: SqlMailboxes;
   readonly messages: SqlMessages;
   readonly queue: SqlQueue;
+  readonly quarantine: SqlQuarantine;
   readonly policy: SqlPolicyState;
   readonly reports: SqlAuthReports;
   readonly scripts: SqlScripts;
@@ -83,6 +85,7 @@ class ThreadStore implements Store {
     this.mailboxes = new SqlMailboxes(statements, this.access);
     this.messages = new SqlMessages(statements);
     this.queue = new SqlQueue(statements);
+    this.quarantine = new SqlQuarantine(statements);
     this.policy = new SqlPolicyState(statements);
     this.reports = new SqlAuthReports(statements);
     this.scripts = new SqlScripts(statements);

@@ -108,8 +108,8 @@ export interface QueueEntry {
   readonly priority?: number;
   /** First attempt (RFC 4865); left out: at once. */
   readonly notBefore?: number;
-  /** Why it waits for the operator; left out: it does not. */
-  readonly heldFor?: string;
+  /** It goes into the quarantine and not into the queue; left out: it does not. */
+  readonly quarantine?: { readonly reason: string; readonly dangerous: boolean; readonly expiresAt: number };
   readonly recipients: readonly QueueRecipient[];
 }
 
@@ -267,6 +267,18 @@ export type WriteOp =
     readonly done: readonly number[];
     readonly again: readonly { readonly id: number; readonly nextAttemptAt: number }[];
   }
+  /** Recipients of the quarantine: into the queue (`expiresAt` of what is queued), forgotten, or told of it. */
+  | {
+    readonly kind: "quarantine-control";
+    readonly action: "release" | "remove" | "told";
+    readonly recipientIds: readonly number[];
+    readonly at: number;
+    readonly expiresAt: number;
+    /** With `release`: for these accounts the filter learns that it was wanted. Left out: for none. */
+    readonly lessons?: readonly { readonly recipientId: number; readonly accountId: number }[];
+  }
+  /** Drops at most a few hundred messages of the quarantine whose time was over at `at`. */
+  | { readonly kind: "quarantine-expire"; readonly at: number }
   /** Compaction: the octets of contents lie somewhere else now. What is gone meanwhile is left out. */
   | { readonly kind: "relocate"; readonly moves: readonly Relocation[] }
   | { readonly kind: "put-domain"; readonly domain: DomainInput }

@@ -81,8 +81,14 @@ export class SalvageIndex {
       "SELECT b.id, a.address, b.name FROM mailboxes AS b JOIN accounts AS a ON a.id = b.account_id",
     ).raw().all() as [number, string, string][];
     for (const [id, account, name] of mailboxes) this.#mailboxes.set(id, { account, name });
-    for (const [content] of connection.prepare("SELECT content_id FROM queue_messages").raw().all()) {
-      this.#queued.add(content as number);
+    // A database of before has no quarantine.
+    const tables = connection.prepare(
+      "SELECT name FROM sqlite_master WHERE name IN ('queue_messages', 'quarantine_messages')",
+    ).raw().all();
+    for (const [table] of tables) {
+      for (const [content] of connection.prepare(`SELECT content_id FROM ${table}`).raw().all()) {
+        this.#queued.add(content as number);
+      }
     }
     const contents = connection.prepare(
       "SELECT id, segment, offset FROM contents WHERE id > ? ORDER BY id LIMIT ?",

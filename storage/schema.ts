@@ -377,7 +377,7 @@ export const policyState = sqliteTable("policy_state", {
 
 /**
  * `sent` and `first-time` are by login and day, `known` the recipients a login has written to.
- * `group-page` are members of a group that have a message, by queue row. `sts` are MTA-STS policies of other domains, the policy in `note`; `tls-seen` are domains that took mail under TLS.
+ * `group-page` are members of a group that have a message, `held-filed` mail that was filed here, by queue row. `sts` are MTA-STS policies of other domains, the policy in `note`; `tls-seen` are domains that took mail under TLS.
  * `suppressed` are recipients that are no more, `relay-recipient` those of relay domains with a list, `asked-recipient` what the
  * next hop of a relay domain said of one (count 1: it takes mail).
  */
@@ -396,6 +396,8 @@ export type PolicyKind =
   | "duplicate"
   | "script-fault"
   | "group-page"
+  | "held-filed"
+  | "quarantine-digest"
   | "suppressed"
   | "relay-recipient"
   | "asked-recipient"

@@ -5,6 +5,7 @@
  * (indexed, with LIMIT). Writes go to the one writer thread and resolve after commit. Message octets go into this
  * thread's own blob segment and never cross threads.
  */
+import type { Quarantine } from "./quarantine.ts";
 import type { ChangeListener } from "./changes.ts";
 import type { AuthReports } from "./auth_reports.ts";
 import type { KnownRow } from "./known_rows.ts";
@@ -32,6 +33,7 @@ export interface Store {
   readonly access: Access;
   readonly messages: Messages;
   readonly queue: Queue;
+  readonly quarantine: Quarantine;
   readonly policy: PolicyState;
   readonly reports: AuthReports;
   readonly scripts: Scripts;

@@ -36,6 +36,7 @@ import * as policyState from "./operations/policy_state.ts";
 import * as spam from "./operations/spam.ts";
 import * as scripts from "./operations/scripts.ts";
 import * as senderDomains from "./operations/sender_domains.ts";
+import * as quarantine from "./operations/quarantine.ts";
 import * as queue from "./operations/queue.ts";
 import { countDead, relocate } from "./operations/relocate.ts";
 import { noteQuota, settleUsage } from "./operations/usage.ts";
@@ -317,6 +318,10 @@ export class Writer implements WriterPort {
         return queue.putEvents(context, op);
       case "event-outcomes":
         return queue.eventOutcomes(context, op);
+      case "quarantine-control":
+        return quarantine.quarantineControl(context, op);
+      case "quarantine-expire":
+        return quarantine.quarantineExpire(context, op);
       case "relocate":
         return relocate(context, op);
       case "put-domain":
@@ -561,6 +566,8 @@ function removes(op: WriteOp): boolean {
     case "queue-outcomes":
     case "queue-control":
     case "event-outcomes":
+    case "quarantine-control":
+    case "quarantine-expire":
     case "remove-account":
     case "remove-address":
     case "remove-alias":

@@ -12,6 +12,7 @@ import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { randomBytes } from "node:crypto";
 import { type FailureCounter, MemoryFailures } from "../../auth/failures.ts";
+import { addQuarantinePage } from "../quarantine_page.ts";
 import type { AdminServices } from "../services.ts";
 import { type Access, type AdminEnv, authenticate, needs } from "./access.ts";
 import { Problem } from "./problem.ts";
@@ -30,6 +31,7 @@ import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { senderDomainRoutes } from "./routes/sender_domains.ts";
+import { quarantineRoutes } from "./routes/quarantine.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { scriptRoutes } from "./routes/scripts.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
@@ -74,6 +76,7 @@ export function adminApp(services: AdminServices, options: AdminAppOptions): Rou
     if (policy === null || services.store.directory.domain(domain) === null) return c.notFound();
     return c.body(policy.text, 200, { "content-type": "text/plain; charset=utf-8" });
   });
+  addQuarantinePage(root, services);
   const metrics = async () => {
     const text = await services.metrics();
     return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });
@@ -122,6 +125,7 @@ function api(context: RouteContext): Router {
     aliasRoutes,
     groupRoutes,
     queueRoutes,
+    quarantineRoutes,
     policyRoutes,
     dnsRoutes,
     senderDomainRoutes,

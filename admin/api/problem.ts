@@ -106,8 +106,12 @@ export async function commit(store: Store, op: WriteOp): Promise<Extract<WriteRe
     const detail = "the writer is gone; whether this was done shows after the restart";
     throw new Problem(503, { fault: "unavailable", detail, cause: error });
   }
-  if (!result.ok) throw new Problem(STATUS_OF[result.fault], { fault: result.fault, detail: result.detail });
+  if (!result.ok) throw refused(result);
   return result;
+}
+
+export function refused({ fault, detail }: Extract<WriteResult, { ok: false }>): Problem {
+  return new Problem(STATUS_OF[fault], { fault, detail });
 }
 
 export function notFound(

@@ -14,6 +14,7 @@ import { dkimCommands } from "./commands/dkim.ts";
 import { dnsCommands } from "./commands/dns.ts";
 import { indexCommands } from "./commands/index.ts";
 import { policyCommands } from "./commands/policy.ts";
+import { quarantineCommands } from "./commands/quarantine.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { sieveCommands } from "./commands/sieve.ts";
 import { transferCommands } from "./commands/transfer.ts";
@@ -35,6 +36,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   indexCommands(commands);
   groupCommands(commands);
   queueCommands(commands);
+  quarantineCommands(commands);
   policyCommands(commands);
   dkimCommands(commands);
   dnsCommands(commands);

@@ -138,6 +138,7 @@ async function run(
       ownAddresses: [],
       queueLifetimeMs: 1,
       bounceLifetimeMs: 1,
+      quarantineMs: 1,
     },
   });
   const end = performance.now() + seconds * 1000;

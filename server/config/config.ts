@@ -316,6 +316,14 @@ export interface FilterConfig {
   readonly administrator: string;
 }
 
+export interface QuarantineConfig {
+  readonly keepMs: number;
+  /** Recipients hear once a day of what is new. */
+  readonly digest: boolean;
+  /** Where recipients reach our HTTPS listener, without a slash at its end; "" makes digests without links. */
+  readonly url: string;
+}
+
 export interface BansConfig {
   readonly enabled: boolean;
   /** Offences within the window that ban an address. */
@@ -388,6 +396,7 @@ export interface Config {
   readonly captureOutbound: string;
   readonly resolver: ResolverConfig;
   readonly filter: FilterConfig;
+  readonly quarantine: QuarantineConfig;
   readonly senderChecks: SenderChecksConfig;
   readonly bans: BansConfig;
   readonly search: SearchConfig;
@@ -529,6 +538,8 @@ export const DEFAULT_FILTER: FilterConfig = {
   administrator: "",
 };
 
+export const DEFAULT_QUARANTINE: QuarantineConfig = { keepMs: 30 * DAY, digest: true, url: "" };
+
 export const DEFAULT_SENDER_CHECKS: SenderChecksConfig = {
   ...{ iprev: true, spf: true, dkim: true, arc: true, dmarc: "rfc9989", refuse: "agreed" },
   ...{ trustedSealers: [], knownLists: [], relays: [], skip: ["127.0.0.0/8", "::1/128"] },
@@ -581,6 +592,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   captureOutbound: "",
   resolver: DEFAULT_RESOLVER,
   filter: DEFAULT_FILTER,
+  quarantine: DEFAULT_QUARANTINE,
   senderChecks: DEFAULT_SENDER_CHECKS,
   bans: DEFAULT_BANS,
   search: DEFAULT_SEARCH,

@@ -13,8 +13,10 @@ import {
   DEFAULT_BANS,
   DEFAULT_CHECK,
   DEFAULT_FILTER,
+  DEFAULT_QUARANTINE,
   DEFAULT_SENDER_CHECKS,
   type FilterConfig,
+  type QuarantineConfig,
   type SenderChecksConfig,
 } from "./config.ts";
 import { icapAddress, parseHostPort } from "./host_port.ts";
@@ -287,6 +289,21 @@ export const filter = z.strictObject({
   tarpitMs: value.tarpit,
   administrator: value.administrator,
 }));
+
+export const quarantine = z.strictObject({
+  keep: about(duration(DEFAULT_QUARANTINE.keepMs, "1h", "365d"), "then a message is removed"),
+  digest: about(
+    z.boolean().default(DEFAULT_QUARANTINE.digest),
+    "recipients here get a mail, at most once a day, of what is new",
+  ),
+  url: about(
+    z.string().regex(/^(https?:\/\/[^\s/]+)?$/, { error: "as in https://mail.example.org" })
+      .default(DEFAULT_QUARANTINE.url),
+    "where they reach our https listener: links of the mail open a page there, a button on it delivers the message.\n" +
+      "Left out: a mail without links",
+    "https://mail.example.org",
+  ),
+}).transform((value): QuarantineConfig => ({ keepMs: value.keep, digest: value.digest, url: value.url }));
 
 export const senderChecks = z.strictObject({
   iprev: about(z.boolean().default(DEFAULT_SENDER_CHECKS.iprev), "reverse DNS that leads back to the client"),

@@ -33,7 +33,7 @@ import {
   STANDARD_PORTS,
   type TraceConfig,
 } from "./config.ts";
-import { bans, filter, senderChecks } from "./filter_keys.ts";
+import { bans, filter, quarantine, senderChecks } from "./filter_keys.ts";
 import { about, domain, duration, lower, network, path, port, size, text, whole } from "./keys.ts";
 import { identity, outboundTls, publishedSts, queue, relayRule, resolver, webhook } from "./outbound_keys.ts";
 
@@ -448,6 +448,7 @@ export const configSchema = z.strictObject({
   ),
   resolver: about(resolver.prefault({}), "DNS"),
   filter: about(filter.prefault({}), "checks of incoming mail"),
+  quarantine: about(quarantine.prefault({}), "mail that checks have set aside"),
   sender_checks: about(senderChecks.prefault({}), "who sent a message: reverse DNS, SPF, DKIM, ARC, DMARC"),
   bans: about(bans.prefault({}), "addresses that misbehave are shut out of every protocol for a while"),
   search: about(search.prefault({}), "searches in the text of messages"),
@@ -482,6 +483,7 @@ export const configSchema = z.strictObject({
   captureOutbound: value.capture_outbound.toLowerCase(),
   resolver: value.resolver,
   filter: value.filter,
+  quarantine: value.quarantine,
   senderChecks: value.sender_checks,
   bans: value.bans,
   search: value.search,

@@ -8,6 +8,7 @@ import type { AppendedUid, NewContent, QueueEntry, WriteOp, WriteResult } from "
 import { contents, mailboxes, messages, queueMessages, queueRecipients } from "../schema.ts";
 import { compiled, statements } from "./compiled.ts";
 import { type OperationContext, refuse } from "./context.ts";
+import { quarantine } from "./quarantine.ts";
 import { changeSeen } from "./seen.ts";
 import { wishOf } from "./spam.ts";
 import { overQuota } from "./usage.ts";
@@ -168,7 +169,12 @@ export class DeliverOperation {
     return id as number;
   }
 
-  #enqueue(queue: QueueEntry, contentId: number): number {
+  /** The id of its row in the queue; null where it went into the quarantine. */
+  #enqueue(queue: QueueEntry, contentId: number): number | null {
+    if (queue.quarantine !== undefined) {
+      quarantine(this.#context, { ...queue, quarantine: queue.quarantine }, contentId);
+      return null;
+    }
     const { sender, accountId, envelopeId, ret, createdAt, expiresAt, tls = "", priority = 0 } = queue;
     const [eightBit, smtputf8] = [queue.eightBit ? 1 : 0, queue.smtputf8 ? 1 : 0];
     const [id] = this.#statements.queued.get({
@@ -177,11 +183,18 @@ export class DeliverOperation {
     })!;
     const queueId = id as number;
     const nextAttemptAt = queue.notBefore ?? queue.createdAt;
-    const held = queue.heldFor === undefined ? 0 : 1;
-    const lastReply = queue.heldFor ?? "";
     for (const { recipient, destination, notify, originalRecipient } of queue.recipients) {
       this.#statements.recipient.run({
-        ...{ queueId, recipient, destination, notify, originalRecipient, held, nextAttemptAt, lastReply },
+        ...{
+          queueId,
+          recipient,
+          destination,
+          notify,
+          originalRecipient,
+          held: 0,
+          nextAttemptAt,
+          lastReply: "",
+        },
       });
     }
     this.#context.changes.push({ kind: "queue" });

@@ -11,10 +11,12 @@ interface RowCheck {
 
 const MAX_ROWS = 1_000;
 
-const REFS = "SELECT c.id, c.refs AS old, coalesce(m.n, 0) + coalesce(q.n, 0) AS new FROM contents AS c " +
+const REFS =
+  "SELECT c.id, c.refs AS old, coalesce(m.n, 0) + coalesce(q.n, 0) + coalesce(h.n, 0) AS new FROM contents AS c " +
   "LEFT JOIN (SELECT content_id, count(*) AS n FROM messages GROUP BY content_id) AS m ON m.content_id = c.id " +
   "LEFT JOIN (SELECT content_id, count(*) AS n FROM queue_messages GROUP BY content_id) AS q ON q.content_id = c.id " +
-  "WHERE c.refs != coalesce(m.n, 0) + coalesce(q.n, 0)";
+  "LEFT JOIN (SELECT content_id, count(*) AS n FROM quarantine_messages GROUP BY content_id) AS h ON h.content_id = c.id " +
+  "WHERE c.refs != coalesce(m.n, 0) + coalesce(q.n, 0) + coalesce(h.n, 0)";
 const SIZES = "SELECT m.mailbox_id, m.uid, m.size_octets AS old, c.length + length(m.prefix) AS new " +
   "FROM messages AS m JOIN contents AS c ON c.id = m.content_id WHERE m.size_octets != c.length + length(m.prefix)";
 const HIGHEST_VALIDITY =
@@ -143,6 +145,24 @@ const CHECKS: readonly RowCheck[] = [
       "WHERE NOT EXISTS (SELECT 1 FROM queue_messages WHERE id = queue_recipients.queue_id)",
   },
   {
+    kind: "quarantine-without-content",
+    select:
+      "SELECT 'quarantine ' || id, 'content ' || content_id || ' is missing' FROM quarantine_messages " +
+      "WHERE NOT EXISTS (SELECT 1 FROM contents WHERE id = quarantine_messages.content_id)",
+  },
+  {
+    kind: "quarantine-without-recipients",
+    select: "SELECT 'quarantine ' || id, 'has no recipient' FROM quarantine_messages " +
+      "WHERE NOT EXISTS (SELECT 1 FROM quarantine_recipients WHERE quarantine_id = quarantine_messages.id)",
+  },
+  {
+    kind: "quarantined-recipient-without-message",
+    select:
+      "SELECT 'quarantine ' || quarantine_id || ' recipient ' || id, recipient || ': the message is missing' " +
+      "FROM quarantine_recipients " +
+      "WHERE NOT EXISTS (SELECT 1 FROM quarantine_messages WHERE id = quarantine_recipients.quarantine_id)",
+  },
+  {
     kind: "uid-validity",
     select: `SELECT 'counter', value || ' is less than ' || (${HIGHEST_VALIDITY}) FROM counters ` +
       `WHERE name = 'uid_validity' AND value < (${HIGHEST_VALIDITY})`,
@@ -171,6 +191,10 @@ export function checkDatabase({ connection, fix, findings }: CheckContext): void
   findings.count(
     "queued",
     Number(connection.prepare("SELECT count(*) FROM queue_messages").raw().get()?.[0]),
+  );
+  findings.count(
+    "quarantined",
+    Number(connection.prepare("SELECT count(*) FROM quarantine_messages").raw().get()?.[0]),
   );
 }
 

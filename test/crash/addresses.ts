@@ -8,5 +8,10 @@ export const MIXED = "mixed@example.test";
 /** A group of all three. */
 export const TEAM = "team@example.test";
 export const OUTSIDER = "away@outside.test";
+/** Has a filter script: no duplicates, a copy to AWAY, an answer to each sender. */
+export const CAROL = "carol@example.test";
+export const AWAY = "away@elsewhere.test";
+/** Mail from there is set aside, and let go a moment later. */
+export const HELD_DOMAIN = "held.test";
 export const PASSWORD = "secret";
 export const LMTP_PORT = 24;

@@ -5,7 +5,7 @@
  *   deno task crash [--kills 20] [--seed N] [--threads N] [--keep]
  *
  * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
- * a group, and by LMTP; IMAP changes in folders of their own (imap_worker.ts); submissions. What leaves goes by the queue to a
+ * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in folders of their own (imap_worker.ts); submissions. What leaves goes by the queue to a
  * counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
  * dead server's data.
  */
@@ -18,13 +18,13 @@ import { ImapClient } from "../lib/imap_client.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { type ServerOptions, ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
-import { ALICE, BOB, EVERYONE, LMTP_PORT, MIXED, PASSWORD, TEAM } from "./addresses.ts";
+import { ALICE, BOB, CAROL, EVERYONE, HELD_DOMAIN, LMTP_PORT, MIXED, PASSWORD, TEAM } from "./addresses.ts";
 import { GrowingCounters } from "./counters.ts";
 import { ImapWorker } from "./imap_worker.ts";
-import { GROUP_MARK, Inbox } from "./inbox.ts";
+import { GROUP_MARK, HELD_MARK, Inbox } from "./inbox.ts";
 import { messageOf } from "./messages.ts";
 import { Random } from "./random.ts";
-import { Sink } from "./sink.ts";
+import { answerTo, Sink } from "./sink.ts";
 
 const SERVER = fileURLToPath(import.meta.resolve("./server.ts"));
 /** Of the server's log, shown with a finding. */
@@ -41,6 +41,20 @@ const { values } = parseArgs({
   },
 });
 
+/** One kind of delivery. */
+interface Delivery {
+  /** How its markers begin. */
+  readonly mark: string;
+  readonly to: string[];
+  readonly from?: string;
+  readonly times?: number;
+  /** What is promised when it was acknowledged. */
+  readonly acknowledge: (marker: string) => void;
+}
+
+/** So many messages come from the same sender, who is answered once. */
+const SAME_SENDER = 200;
+
 class CrashRun {
   readonly random: Random;
   readonly findings: string[] = [];
@@ -54,6 +68,7 @@ class CrashRun {
   delivered = 0;
   readonly #alice = new Inbox(ALICE);
   readonly #bob = new Inbox(BOB);
+  readonly #carol = new Inbox(CAROL);
   #counters = new GrowingCounters(this.dataDir);
   #offset = freeOffset();
   #serial = 0;
@@ -123,16 +138,18 @@ class CrashRun {
   async #deliver(server: ServerProcess): Promise<never> {
     const client = await SmtpClient.connect(server.port(25));
     for (;;) {
-      const { mark, to, acknowledge } = this.#anyDelivery();
+      const { mark, to, acknowledge, from = "sender@other.test", times = 1 } = this.#anyDelivery();
       const marker = `${mark}${++this.#serial}`;
-      const reply = await client.send("sender@other.test", to, messageOf(marker));
-      if (reply.code !== 250) throw new Error(`delivery: ${reply.code} ${reply.lines.join(" ")}`);
-      acknowledge(marker);
+      for (let time = 0; time < times; time++) {
+        const reply = await client.send(from, to, messageOf(marker));
+        if (reply.code !== 250) throw new Error(`delivery: ${reply.code} ${reply.lines.join(" ")}`);
+        acknowledge(marker);
+      }
     }
   }
 
   /** To whom, how its markers begin, and what an acknowledged one promises. */
-  #anyDelivery(): { mark: string; to: string[]; acknowledge: (marker: string) => void } {
+  #anyDelivery(): Delivery {
     const [alice, bob] = [this.#alice, this.#bob];
     const toBoth = (marker: string) => [alice, bob].forEach(({ acknowledged }) => acknowledged.add(marker));
     const kind = this.random.between(0, 99);
@@ -151,6 +168,20 @@ class CrashRun {
         this.submitted.add(marker);
       };
       return { mark: GROUP_MARK, to: [TEAM], acknowledge };
+    }
+    if (kind < 57) {
+      const from = `held@${HELD_DOMAIN}`;
+      return { mark: HELD_MARK, to: [ALICE], from, acknowledge: (marker) => alice.awaited.add(marker) };
+    }
+    if (kind < 64) {
+      const from = `v${Math.floor(this.#serial / SAME_SENDER)}@other.test`;
+      const acknowledge = (marker: string) => {
+        this.#carol.acknowledged.add(marker);
+        this.submitted.add(marker);
+        this.submitted.add(answerTo(from));
+      };
+      // The same once more: the script knows it.
+      return { mark: "sieve-", to: [CAROL], from, times: 2, acknowledge };
     }
     return { mark: "d-", to: [ALICE], acknowledge: (marker) => alice.acknowledged.add(marker) };
   }
@@ -185,7 +216,8 @@ class CrashRun {
   async checkDeliveries(server: ServerProcess): Promise<void> {
     const alice = await this.#alice.check(server, this.findings);
     const bob = await this.#bob.check(server, this.findings);
-    this.delivered += alice.size + bob.size;
+    const carol = await this.#carol.check(server, this.findings);
+    this.delivered += alice.size + bob.size + carol.size;
     const half = alice.symmetricDifference(bob);
     for (const marker of half) {
       if (marker.startsWith("both-")) this.findings.push(`${marker} reached one of its two recipients`);
@@ -211,7 +243,7 @@ class CrashRun {
       await this.checkDeliveries(server);
     }
     for (const marker of missing()) this.findings.push(`queue: ${marker} was acknowledged and never sent on`);
-    for (const copy of awaited()) this.findings.push(`group: ${copy} was acknowledged and never filed`);
+    for (const copy of awaited()) this.findings.push(`queue: ${copy} was acknowledged and never filed`);
     // Both legs of an alias are one transaction, acknowledged or not.
     const mixed = (markers: Iterable<string>) =>
       new Set([...markers].filter((marker) => marker.startsWith("mixed-")));

@@ -1,8 +1,8 @@
 /**
  * One INBOX of a crash run: what was acknowledged for it, what was checked and expunged.
  *
- * What SMTP and LMTP acknowledged is there at the next start, once. A group's mail goes through the queue: it comes later, but
- * once, too.
+ * What SMTP and LMTP acknowledged is there at the next start, once. Mail of a group and of the
+ * quarantine goes through the queue: it comes later, but once, too.
  */
 import { ImapClient, literalText } from "../lib/imap_client.ts";
 import type { ServerProcess } from "../lib/server_process.ts";
@@ -11,11 +11,13 @@ import { markerOf } from "./messages.ts";
 
 /** What markers of mail to the group begin with. */
 export const GROUP_MARK = "team-";
+/** Of mail that goes through the quarantine. */
+export const HELD_MARK = "held-";
 
 export class Inbox {
   readonly login: string;
   readonly acknowledged = new Set<string>();
-  /** Acknowledged mail to the group that is not here yet. */
+  /** Acknowledged mail of group and quarantine that is not here yet. */
   readonly awaited = new Set<string>();
   readonly removed = new Set<string>();
 

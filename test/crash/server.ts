@@ -1,14 +1,22 @@
 /**
  * The server of the crash run: `veredus start` with LMTP beside it, an alias to two mailboxes, one to a mailbox and to the
- * outside, and a group. Takes the arguments of `veredus start` that the run gives.
+ * outside, a group, an account with a filter script, and a check that sets mail aside, which is let go by and by. Takes the
+ * arguments of `veredus start` that the run gives.
  */
 import { parseArgs } from "node:util";
 import { hashPassword } from "../../auth/password_hash.ts";
-import { defaultListener } from "../../server/config/config.ts";
+import {
+  type CheckConfig,
+  DEFAULT_CHECK,
+  DEFAULT_FILTER,
+  defaultListener,
+} from "../../server/config/config.ts";
 import { LOCAL_ACCOUNTS, localConfig, prepareLocal } from "../../server/local_mode.ts";
 import { runForeground } from "../../server/process/foreground.ts";
+import { DataFolder } from "../../storage/data_folder.ts";
+import { openReaderConnection } from "../../storage/database.ts";
 import type { WriterPort } from "../../storage/writer.ts";
-import { EVERYONE, LMTP_PORT, MIXED, OUTSIDER, TEAM } from "./addresses.ts";
+import { AWAY, CAROL, EVERYONE, HELD_DOMAIN, LMTP_PORT, MIXED, OUTSIDER, TEAM } from "./addresses.ts";
 
 const { values } = parseArgs({
   args: Deno.args.slice(1),
@@ -18,8 +26,17 @@ const { values } = parseArgs({
   },
 });
 
+const SCRIPT = `require ["copy", "duplicate", "vacation"];
+if duplicate { discard; stop; }
+redirect :copy "${AWAY}";
+vacation :days 7 :addresses "someone@example.test" "I am away";
+`;
+/** Between two looks into the quarantine. */
+const RELEASE_MS = 200;
+
 async function prepare(writer: WriterPort): Promise<void> {
-  await prepareLocal(writer, await hashPassword(values.password!));
+  const passwordHash = await hashPassword(values.password!);
+  await prepareLocal(writer, passwordHash);
   const [alice, bob] = LOCAL_ACCOUNTS as [string, string];
   const result = await writer.submit({
     kind: "batch",
@@ -34,6 +51,32 @@ async function prepare(writer: WriterPort): Promise<void> {
     ],
   });
   if (!result.ok) throw new Error(`aliases and groups: ${result.fault} ${result.detail}`);
+  const carol = await writer.submit({ kind: "put-account", account: { address: CAROL, passwordHash } });
+  if (!carol.ok || carol.kind !== "account") throw new Error("the account with a script");
+  const script = { scope: "user", owner: String(carol.accountId), name: "main" } as const;
+  for (
+    const op of [{ kind: "put-script", ...script, content: SCRIPT }, {
+      kind: "activate-script",
+      ...script,
+    }] as const
+  ) await writer.submit(op);
+  letGo(writer);
+}
+
+/** Like an operator who looks into the quarantine all the time. */
+function letGo(writer: WriterPort): void {
+  const connection = openReaderConnection(new DataFolder(values.data!).database);
+  const ids = connection.prepare("SELECT id FROM quarantine_recipients LIMIT 20").raw();
+  const look = async () => {
+    const recipientIds = ids.all().map(([id]) => id as number);
+    const at = Date.now();
+    if (recipientIds.length > 0) {
+      await writer.submit({
+        ...{ kind: "quarantine-control", action: "release", recipientIds, at, expiresAt: at + 86_400_000 },
+      });
+    }
+  };
+  setInterval(() => look().catch((error) => console.error("the quarantine:", error)), RELEASE_MS);
 }
 
 const portOffset = Number(values["port-offset"]);
@@ -47,9 +90,17 @@ const config = localConfig({
   logging: { level: "info", areas: {}, format: "auto" },
 });
 const lmtp = { ...defaultListener("lmtp"), address: "127.0.0.1", port: LMTP_PORT + portOffset };
+const held: CheckConfig = {
+  ...DEFAULT_CHECK,
+  ...{ check: "list", name: "held", action: "quarantine", stages: ["mail"], domains: [HELD_DOMAIN] },
+};
 const code = await runForeground({
-  // First, because the others are waited for.
-  config: { ...config, listeners: [lmtp, ...config.listeners] },
+  config: {
+    ...config,
+    // First, because the others are waited for.
+    listeners: [lmtp, ...config.listeners],
+    filter: { ...DEFAULT_FILTER, checks: [...DEFAULT_FILTER.checks, held] },
+  },
   local: true,
   purpose: "crash run",
   prepare,

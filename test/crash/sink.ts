@@ -1,4 +1,7 @@
-/** A next hop on loopback that notes when each message of the crash run was accepted. */
+/**
+ * A next hop on loopback that notes when each message of the crash run was accepted: by its marker, answers of vacation by
+ * whom they answer.
+ */
 import { Wire, WireClosed } from "../lib/wire.ts";
 
 /** One 250 to the end of data. */
@@ -7,6 +10,11 @@ export interface Acceptance {
   readonly life: number;
   /** performance.now() */
   readonly at: number;
+}
+
+/** What an answer of vacation is noted by. */
+export function answerTo(sender: string): string {
+  return `vacation ${sender}`;
 }
 
 /** Acceptances are noted by the message's marker. */
@@ -48,11 +56,14 @@ export class Sink {
       else if (verb !== "DATA") await wire.write("250 ok\r\n");
       else {
         await wire.write("354 go\r\n");
-        let marker = "";
+        let marker = "", to = "", answer = false;
         for (let line = await wire.line(); line !== "."; line = await wire.line()) {
           if (line.startsWith("X-Crash: ")) marker = line.slice(9);
+          else if (line === "Auto-Submitted: auto-replied") answer = true;
+          else if (line.startsWith("To: ")) to = line.slice(4).replace(/[<>]/g, "");
         }
         await wire.write("250 ok\r\n");
+        if (marker === "" && answer) marker = answerTo(to);
         this.received.set(marker, [...this.received.get(marker) ?? [], { life, at: performance.now() }]);
       }
     }

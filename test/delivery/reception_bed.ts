@@ -39,6 +39,7 @@ export const CONFIG: InboundConfig = {
   ownAddresses: ["192.0.2.25", "2001:db8::25"],
   queueLifetimeMs: 5 * DAY_MS,
   bounceLifetimeMs: 2 * DAY_MS,
+  quarantineMs: 30 * DAY_MS,
 };
 
 export interface Letter {

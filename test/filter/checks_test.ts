@@ -420,7 +420,7 @@ Deno.test("a login's daily limits: messages, recipients it never wrote to, one n
   assert.deepEqual(await send("d@x.example"), TAKEN, "another day");
 });
 
-Deno.test("a message in quarantine is held in the queue and listed so; one that is discarded is nowhere", async () => {
+Deno.test("a message that is set aside is in the quarantine alone; one that is discarded is nowhere", async () => {
   await using bed = await Bed.open(
     "    - { check: list, name: odd, action: quarantine, domains: [odd.example] }\n" +
       "    - { check: list, name: junk, action: discard, domains: [junk.example] }\n",
@@ -428,11 +428,11 @@ Deno.test("a message in quarantine is held in the queue and listed so; one that 
   assert.deepEqual(await bed.send({ from: "s@odd.example" }), TAKEN);
   assert.deepEqual(await bed.send({ from: "s@junk.example" }), TAKEN);
   assert.deepEqual(bed.stored(), []);
-  const rows = bed.test.store.queue.list({}, { afterRecipientId: 0, limit: 10 });
-  assert.deepEqual(rows.map(({ recipient, state, lastReply }) => [recipient, state, lastReply]), [
-    ["alice@example.test", "held", "quarantine: odd: domain odd.example"],
+  const rows = bed.test.store.quarantine.list({}, { after: 0, limit: 10 });
+  assert.deepEqual(rows.map(({ recipient, reason, dangerous }) => [recipient, reason, dangerous]), [
+    ["alice@example.test", "odd: domain odd.example", false],
   ]);
-  assert.deepEqual(bed.test.store.queue.due(NOW + 1e9, { limit: 10, busy: [] }), []);
+  assert.deepEqual(bed.test.store.queue.list({}, { afterRecipientId: 0, limit: 10 }), []);
 });
 
 /** What checks write without waiting is in the store after a write of our own. */

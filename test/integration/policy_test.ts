@@ -270,7 +270,7 @@ inBothShapes("guessing users bans too, and a login clears what stood against its
 });
 
 inBothShapes(
-  "a message in quarantine waits in the queue and is delivered when it is released",
+  "a message that is set aside is delivered when it is let go",
   async (start) => {
     await using server = await start({
       config: configured("filter: { checks: [{ check: list, action: quarantine, domains: [odd.test] }] }"),
@@ -279,14 +279,15 @@ inBothShapes(
     assert.equal((await client.send("x@odd.test", [ALICE], MESSAGE)).code, 250);
     await client.quit();
     const store = openStore({ folder: server.server.folder, writer: server.server.writer });
-    const [row] = store.queue.list({ state: "held" }, { afterRecipientId: 0, limit: 5 });
-    assert.deepEqual([row!.recipient, row!.lastReply], [ALICE, "quarantine: list: domain odd.test"]);
+    const [row] = store.quarantine.list({}, { after: 0, limit: 5 });
+    assert.deepEqual([row!.recipient, row!.reason], [ALICE, "list: domain odd.test"]);
     assert.deepEqual(await inbox(server), []);
     await store.write({
-      kind: "queue-control",
+      kind: "quarantine-control",
       action: "release",
       recipientIds: [row!.recipientId],
       at: Date.now(),
+      expiresAt: Date.now() + 1_000_000,
     });
     await until("the message is released", async () => (await inbox(server)).length === 1);
     assert.match((await inbox(server))[0]!, /X-Veredus-Verdict: quarantine;/);
