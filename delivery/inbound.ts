@@ -65,7 +65,14 @@ import {
   countRecipient,
   observeAccepted,
 } from "./reception_metrics.ts";
-import { type RcptFacts, RecipientResolver, type RecipientTarget, REFUSALS } from "./recipients.ts";
+import {
+  type MailboxTarget,
+  type RcptFacts,
+  RecipientResolver,
+  type RecipientTarget,
+  REFUSALS,
+} from "./recipients.ts";
+import { refuseRecipients } from "./scripts/refuse_one.ts";
 import { fileByScripts, hasScripts, provesSender, rejection } from "./scripts/file.ts";
 import { authorKeys, sealFront, signFront } from "./signing.ts";
 import { startQueue } from "./start_queue.ts";
@@ -202,6 +209,8 @@ function settingOf(options: InboundOptions, config: InboundConfig): Setting {
 interface NamedRecipient {
   readonly path: Path;
   readonly parameters: RcptParameters;
+  /** Where it leads; known behind the data of LMTP. */
+  targets: readonly RecipientTarget[];
   refusal: Reply | null;
 }
 
@@ -343,7 +352,7 @@ class InboundTransaction implements Transaction {
       first?.kind === "mailbox" ? first.captured ? "captured" : "local" : first?.kind ?? "local",
     );
     this.#recipients++;
-    this.#named.push({ path, parameters, refusal: null });
+    this.#named.push({ path, parameters, targets: [], refusal: null });
     return RECIPIENT_OK;
   }
 
@@ -382,6 +391,7 @@ class InboundTransaction implements Transaction {
       else if (!this.#enlist(path, { parameters, targets: resolution.targets })) {
         recipient.refusal = TOO_MANY_RECIPIENTS;
       }
+      if (resolution.kind === "accepted") recipient.targets = resolution.targets;
       if (recipient.refusal === null) continue;
       this.#traced(outcomeOf(recipient.refusal), {
         to: [formatPath(path)],
@@ -768,10 +778,22 @@ class InboundTransaction implements Transaction {
       virusLevel: this.#screen?.findings.virusLevel ?? null,
       client: { address: this.#client.address, name: this.#client.heloName },
       front: this.#front,
+      ...(this.#client.service === "lmtp" && {
+        refuseOne: (target: MailboxTarget, reason: string) => this.#refuseOne(target, rejection(reason)),
+      }),
     }, facts);
     if (filed.trace.length > 0) this.#traced("checked", { reply: `scripts: ${filed.trace.join("; ")}` });
     if ("rejected" in filed) return rejection(filed.rejected);
     return filed.operation ?? reply(250, "2.6.0", `${this.traceId} Message accepted`);
+  }
+
+  /** LMTP: those who lead to this mailbox alone are told behind the data; of them nothing is reported. */
+  #refuseOne(target: MailboxTarget, refusal: Reply): boolean {
+    if (!refuseRecipients(this.#named, target, refusal)) return false;
+    const told = this.#named.filter((one) => one.refusal !== null).map(({ path }) => formatPath(path));
+    this.#reports = this.#reports.filter(({ address }) => !told.includes(address));
+    this.#traced(outcomeOf(refusal), { to: [target.deliveredTo], reply: textOf(refusal) });
+    return true;
   }
 
   /** What goes in front of redirected mail: our signature where it is ours to sign, else a seal. */
@@ -835,6 +857,7 @@ class InboundTransaction implements Transaction {
     blob: BlobAddress,
     { message, at, tls }: { readonly message: MessageFacts; readonly at: number; readonly tls: QueueTls },
   ): Promise<WriteOp | null> {
+    if (this.#reports.length === 0) return null;
     const { options: { store, hostname }, post } = this.#setting;
     const { envelopeId, ret } = this.#parameters;
     return await noticeOperation({ store, post, hostname }, {

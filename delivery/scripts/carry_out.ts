@@ -57,7 +57,7 @@ export class ScriptDelivery {
   readonly #sentOn: SentOn[];
   /** Copies whose header a script changed. */
   readonly #edited: { readonly run: Run; readonly copy: Copy; readonly header: NonNullable<Header> }[];
-  readonly #rejections: { readonly run: Run; readonly reason: string }[];
+  #rejections: { readonly run: Run; readonly reason: string }[];
 
   constructor(post: PostOptions, hostname: string, given: ScriptedMessage) {
     this.#post = post;
@@ -93,6 +93,11 @@ export class ScriptDelivery {
       await this.#place(run);
     }
     if (this.#rejections.length === 0) return null;
+    const { refuseOne } = this.#given;
+    if (refuseOne !== undefined) {
+      this.#rejections = this.#rejections.filter(({ run, reason }) => !refuseOne(run.copy.target, reason));
+      if (this.#rejections.length === 0) return null;
+    }
     const others = filing.mailboxes + filing.remote + this.#sentOn.length + this.#edited.length;
     const [first] = this.#rejections;
     if (others === 0 && this.#rejections.length === this.#runs.length) return first!.reason;

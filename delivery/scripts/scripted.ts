@@ -3,6 +3,7 @@ import type { MessageFacts } from "../../message/facts.ts";
 import type { MessageView } from "../../sieve/message_view.ts";
 import type { Spool } from "../../storage/store.ts";
 import type { Copy, Filing } from "../filing.ts";
+import type { RefuseOne } from "./refuse_one.ts";
 import type { Decision } from "./chain.ts";
 
 export interface ScriptedMessage {
@@ -21,6 +22,8 @@ export interface ScriptedMessage {
   readonly client: { readonly address: string; readonly name: string };
   /** Header lines that copies get in front. */
   readonly front: string;
+  /** LMTP: a recipient may be told in the session; left out: all or none are. */
+  readonly refuseOne?: RefuseOne;
 }
 
 export interface Run {

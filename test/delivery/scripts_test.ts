@@ -1,7 +1,9 @@
 /** Filter scripts in deliveries: what commits with the message, what is sent, and what never is. */
 import assert from "node:assert/strict";
 import type { ScriptScope, WriteOp } from "../../storage/ops.ts";
-import { line, NOW, ReceptionBed } from "./reception_bed.ts";
+import { isReply } from "../../delivery/reception.ts";
+import { NO_MAIL_PARAMETERS, NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
+import { line, NOW, octetsOf, pathOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
 const LETTER = "From: Sender <sender@remote.example>\r\nTo: alice@example.test\r\nSubject: hello there\r\n" +
   "Message-ID: <m1@remote.example>\r\n\r\nbody words\r\n";
@@ -200,6 +202,42 @@ Deno.test("reject: 550 when all refuse, else a notice to whom is proven, else Ju
   const notice = bed.stored("bob").find((text) => text.includes("Your message was refused"));
   assert.match(notice!, /Auto-Submitted: auto-replied \(rejected\)/);
   assert.match(notice!, /No more, please\.\r\nReally =E2=80=94 no\./);
+});
+
+Deno.test("LMTP: who refuses hears so behind the data, the others have their copy, and nobody gets a notice", async () => {
+  await using bed = await ReceptionBed.open();
+  await script(bed, 'require "ereject"; ereject "not me";');
+  await bed.ok({
+    kind: "put-alias",
+    address: "two@example.test",
+    targets: ["alice@example.test", "bob@example.test"],
+  });
+  const each = async (...to: string[]): Promise<string[]> => {
+    const transaction = bed.reception.mail({ ...STRANGER, service: "lmtp" }, {
+      reversePath: pathOf("sender@remote.example"),
+      parameters: NO_MAIL_PARAMETERS,
+    });
+    if (isReply(transaction)) return [line(transaction)];
+    for (const one of to) {
+      await transaction.rcpt(pathOf(one), { ...NO_RCPT_PARAMETERS, notify: "SUCCESS" });
+    }
+    await transaction.begin();
+    const octets = octetsOf(LETTER);
+    await transaction.write(octets, 0, octets.length);
+    return (await transaction.finishEach()).map(({ code, text }) => code === 250 ? "250" : `${code} ${text}`);
+  };
+  assert.deepEqual(await each("alice@example.test", "bob@example.test"), ["550 not me", "250"]);
+  assert.deepEqual([bed.stored("alice").length, bed.stored("bob").length], [0, 1]);
+  // Success is reported of the one that has it; no other mail leaves.
+  const [report, ...more] = bed.queued();
+  assert.deepEqual([report!.recipient, more], ["sender@remote.example", []]);
+  assert.match(bed.queuedOctets(report!), /Final-Recipient: rfc822; bob@example\.test/i);
+  assert.doesNotMatch(bed.queuedOctets(report!), /alice@example\.test\r\nAction/);
+  assert.deepEqual(await each("alice@example.test"), ["550 not me"]);
+  // One recipient of two mailboxes has one reply: the copy of who refuses goes to Junk.
+  assert.deepEqual(await each("two@example.test"), ["250"]);
+  assert.deepEqual([bed.stored("alice", "Junk").length, bed.stored("bob").length], [1, 2]);
+  assert.deepEqual(await each("two@example.test", "alice@example.test"), ["250", "250"]);
 });
 
 Deno.test("editheader changes the copies that follow, not the others", async () => {
