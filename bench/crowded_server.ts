@@ -1,5 +1,6 @@
 /**
- * The server of `crowd`: `veredus start` with room for so many connections.
+ * The server of `crowd` and `huge`: `veredus start` with room for so many connections, and without full-text indexes, which
+ * would be made beside what is measured.
  *
  *     crowded_server.ts DATA BASE SINK CONNECTIONS
  */
@@ -17,7 +18,11 @@ const config = localConfig({
   logging: DEFAULT_CONFIG.logging,
 });
 const code = await runForeground({
-  config: { ...config, limits: { ...config.limits, connections: Number(connections) } },
+  config: {
+    ...config,
+    limits: { ...config.limits, connections: Number(connections) },
+    search: { index: false },
+  },
   local: true,
   purpose: "bench",
   administer: () => Promise.resolve({ close: () => Promise.resolve() }),

@@ -33,7 +33,7 @@ import { peerMissing, startPeer } from "./peer.ts";
 import { writeLarge } from "./results.ts";
 import { cells, type Row } from "./row.ts";
 import { DOMAIN, PASSWORD, type Target } from "./target.ts";
-import { makeAccounts, startVeredus } from "./veredus.ts";
+import { makeAccounts, type StartOptions, startVeredus } from "./veredus.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -86,8 +86,9 @@ function add(row: Row): void {
   console.log(cells(row).join("  "));
 }
 
-async function start(): Promise<Target> {
-  const server = await startVeredus({ data, base: OURS, sink: OURS + 999, log: `${folder}/veredus.log` });
+async function start(more: StartOptions = {}): Promise<Target> {
+  const log = `${folder}/veredus.log`;
+  const server = await startVeredus({ data, base: OURS, sink: OURS + 999, log, ...more });
   running.push(server);
   return server;
 }
@@ -193,7 +194,7 @@ try {
   }
   if (wanted("huge")) {
     await fillVeredus(data, [HUGE]);
-    for (const row of await hugeRows(start, HUGE)) add(row);
+    for (const row of await hugeRows(() => start({ connections: 1_000 }), HUGE)) add(row);
   }
   const many = { data, base: OURS, sink: OURS + 999, log: `${folder}/veredus.log`, generator, folder };
   for (const [names, measure] of SECTIONS) {

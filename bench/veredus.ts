@@ -26,7 +26,7 @@ export interface StartOptions {
   readonly tls?: "compact" | "full";
   /** Every check on, with the name server at this port. */
   readonly checkedBy?: number;
-  /** Room for so many connections; more than 10,000 is asked for so. */
+  /** Room for so many connections, and no full-text indexes, whose making would be measured along. */
   readonly connections?: number;
   /** Accounts keep the passwords they have, as at every start but the first. */
   readonly keepPasswords?: boolean;

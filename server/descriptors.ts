@@ -34,7 +34,7 @@ export function fitConnections(limits: Config["limits"]): Config["limits"] {
 }
 
 /** The soft limit of this process; Infinity where the system does not tell. */
-function openFilesLimit(): number {
+export function openFilesLimit(): number {
   let text: string;
   try {
     text = Deno.readTextFileSync("/proc/self/limits");

@@ -1,4 +1,5 @@
 /** Ten thousand sessions over TLS that wait in IDLE, and a thousand that watch one mailbox: memory, and how soon all know. */
+import { connectionsFor, openFilesLimit } from "../../server/descriptors.ts";
 import { processorSeconds } from "../cpu.ts";
 import type { LoadOptions } from "../load.ts";
 import { residentOctets } from "../memory.ts";
@@ -11,7 +12,9 @@ import type { Place } from "./section.ts";
 
 const CROWD = { prefix: "w", users: 1_000, domain: DOMAIN, pass: PASSWORD };
 const MESSAGES = 2_000;
-const SESSIONS = 10_000, WATCHERS = 1_000;
+const WATCHERS = 1_000;
+/** Or as many as open files are enough for, with some for the senders. */
+const SESSIONS = Math.min(10_000, connectionsFor(openFilesLimit()) - 50);
 /** Below the limit of connections for one address. */
 const PER_SOURCE = 100;
 const RECIPIENTS = 100;

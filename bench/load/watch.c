@@ -23,7 +23,11 @@ static int go_idle(struct conn *c, long index) {
 static void *open_some(void *argument) {
   for (long i = (long)argument; i < opt.conns; i += OPENERS) {
     watchers[i] = conn_new(2048);
-    if (go_idle(watchers[i], i)) { count_failed(); conn_close(watchers[i]); }
+    if (go_idle(watchers[i], i)) {
+      if (!failures()) fprintf(stderr, "mailbench: session %ld: %.*s\n", i, watchers[i]->end, watchers[i]->buf);
+      count_failed();
+      conn_close(watchers[i]);
+    }
   }
   return NULL;
 }

@@ -19,9 +19,12 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
   if (target === undefined) return refuse("no-such-mailbox", `mailbox ${op.to}`);
   const [accountId, uidNext, uidValidity, modSeq] = target;
   const { where, parameters } = uidCondition(op.from, op.uids);
-  const rows = op.uids.length === 0 ? [] : context.rows(
-    `SELECT uid, flags, keywords, size_octets FROM messages WHERE ${where} ORDER BY uid`,
-  ).all(...parameters) as [number, number, string, number][];
+  // One row of JSON: a quarter of the time that as many rows take.
+  const [found] = op.uids.length === 0 ? ["[]"] : context.rows(
+    "SELECT json_group_array(json_array(uid, flags, keywords, size_octets)) FROM " +
+      `(SELECT uid, flags, keywords, size_octets FROM messages WHERE ${where} ORDER BY uid)`,
+  ).get(...parameters) as [string];
+  const rows = JSON.parse(found) as [number, number, string, number][];
   if (rows.length === 0) return { ok: true, kind: "copied", uidValidity, from: [], to: [] };
   const size = rows.reduce((sum, row) => sum + row[3], 0);
   const more = { accountId, octets: size, messages: rows.length };
@@ -30,10 +33,13 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     const over = overQuota(context, more);
     if (over !== null) return over;
   }
-  context.sql(
-    `UPDATE contents SET refs = refs + c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
-      "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
-  ).run(...parameters);
+  // A message that moves is pointed at as often as before.
+  if (!op.move) {
+    context.sql(
+      `UPDATE contents SET refs = refs + c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
+        "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
+    ).run(...parameters);
+  }
   const kept = keptFlags(context, op, { rows, sourceAccount: Number(sourceAccount), accountId });
   context.sql(
     "INSERT INTO messages (mailbox_id, uid, modseq, flags, keywords, internal_date, saved_at, size_octets, content_id, prefix) " +
@@ -76,7 +82,7 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     changeSeen(context, reader, { modSeq, added: seen, removed: [] });
   }
   const from = rows.map(([uid]) => uid);
-  if (op.move) removeMessages(context, op.from, toRanges(from));
+  if (op.move) removeMessages(context, op.from, toRanges(from), { moved: true });
   return { ok: true, kind: "copied", uidValidity, from, to: added.map(({ uid }) => uid) };
 }
 

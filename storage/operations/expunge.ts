@@ -11,7 +11,9 @@ export function expunge(context: OperationContext, op: Extract<WriteOp, { kind: 
   if (known === undefined) return refuse("no-such-mailbox", `mailbox ${op.mailboxId}`);
   const [modSeq, deleted] = known as [number, number];
   if (op.onlyDeleted && deleted === 0) return { ok: true, kind: "expunged", modSeq, uids: [] };
-  const removed = removeMessages(context, op.mailboxId, op.uids ?? EVERYTHING, op.onlyDeleted);
+  const removed = removeMessages(context, op.mailboxId, op.uids ?? EVERYTHING, {
+    onlyDeleted: op.onlyDeleted,
+  });
   if (
     op.strict && !(op.uids ?? []).every(([from, to]) => removed.uids.some((uid) => from <= uid && uid <= to))
   ) {
@@ -20,12 +22,12 @@ export function expunge(context: OperationContext, op: Extract<WriteOp, { kind: 
   return removed;
 }
 
-/** Removes messages of one mailbox in the running transaction. */
+/** Removes messages of one mailbox in the running transaction. `moved`: others point at what these pointed at. */
 export function removeMessages(
   context: OperationContext,
   mailboxId: number,
   uids: UidRanges,
-  onlyDeleted = false,
+  { onlyDeleted = false, moved = false } = {},
 ): Extract<WriteResult, { kind: "expunged" }> {
   const condition = uidCondition(mailboxId, uids);
   const where = condition.where + (onlyDeleted ? ` AND (flags & ${FLAG_DELETED}) != 0` : "");
@@ -34,15 +36,19 @@ export function removeMessages(
     "SELECT account_id, highest_modseq + 1 FROM mailboxes WHERE id = ?",
   )
     .get(mailboxId) as [number, number];
-  const rows = uids.length === 0
-    ? []
-    : context.rows(`SELECT uid, flags, size_octets FROM messages WHERE ${where} ORDER BY uid`)
-      .all(...parameters) as [number, number, number][];
-  if (rows.length === 0) return { ok: true, kind: "expunged", modSeq: modSeq - 1, uids: [] };
-  context.sql(
-    `UPDATE contents SET refs = refs - c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
-      "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
-  ).run(...parameters);
+  // One row of JSON: a quarter of the time that as many rows take.
+  const [found, unseen, deleted, size] = uids.length === 0 ? ["[]", 0, 0, 0] : context.rows(
+    `SELECT json_group_array(uid), sum((flags & ${FLAG_SEEN}) = 0), sum((flags & ${FLAG_DELETED}) != 0), ` +
+      `sum(size_octets) FROM (SELECT uid, flags, size_octets FROM messages WHERE ${where} ORDER BY uid)`,
+  ).get(...parameters) as [string, number, number, number];
+  const gone = JSON.parse(found) as number[];
+  if (gone.length === 0) return { ok: true, kind: "expunged", modSeq: modSeq - 1, uids: [] };
+  if (!moved) {
+    context.sql(
+      `UPDATE contents SET refs = refs - c.n FROM (SELECT content_id, count(*) AS n FROM messages WHERE ${where} ` +
+        "GROUP BY content_id) AS c WHERE contents.id = c.content_id",
+    ).run(...parameters);
+  }
   context.sql(
     `INSERT INTO expunged (mailbox_id, modseq, uid) SELECT mailbox_id, ?, uid FROM messages WHERE ${where}`,
   )
@@ -51,20 +57,11 @@ export function removeMessages(
     `DELETE FROM kept_uidls WHERE mailbox_id = ? AND uid IN (SELECT uid FROM messages WHERE ${where})`,
   ).run(mailboxId, ...parameters);
   context.sql(`DELETE FROM messages WHERE ${where}`).run(...parameters);
-  let unseen = 0;
-  let deleted = 0;
-  let size = 0;
-  for (const [, flags, octets] of rows) {
-    if (!(flags & FLAG_SEEN)) unseen++;
-    if (flags & FLAG_DELETED) deleted++;
-    size += octets;
-  }
   context.sql(
     "UPDATE mailboxes SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?, " +
       "size_octets = size_octets - ? WHERE id = ?",
-  ).run(modSeq, rows.length, unseen, deleted, size, mailboxId);
-  addUsage(context, { accountId, octets: -size, messages: -rows.length });
-  const gone = rows.map(([uid]) => uid);
+  ).run(modSeq, gone.length, unseen, deleted, size, mailboxId);
+  addUsage(context, { accountId, octets: -size, messages: -gone.length });
   context.changes.push({ kind: "expunged", accountId, mailboxId, modSeq, uids: gone });
   return { ok: true, kind: "expunged", modSeq, uids: gone };
 }
