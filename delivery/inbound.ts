@@ -138,6 +138,11 @@ export class InboundReception implements Reception {
     this.#setting = settingOf(options, options.config);
   }
 
+  /** For mail of our own. */
+  get post(): PostOptions {
+    return this.#setting.post;
+  }
+
   /** Files a message of our own; nobody waits for it. */
   noticed(mail: OwnMail): void {
     const { post, options: { store } } = this.#setting;

@@ -12,6 +12,7 @@ import { accountOfLogin } from "../auth/login_name.ts";
 import { TokenVerifier } from "../auth/oauth.ts";
 import { scramOf } from "../auth/scram.ts";
 import { type InboundConfig, InboundReception } from "../delivery/inbound.ts";
+import { runImapEvent } from "../delivery/scripts/imap_events.ts";
 import { Observations } from "../delivery/reports/observations.ts";
 import { MAILBOX_MECHANISMS, SessionMechanisms, SMTP_MECHANISMS } from "../protocols/sasl/mechanisms.ts";
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
@@ -22,7 +23,7 @@ import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import type { Account, Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
-import { type Config, isHttp, type ListenerConfig } from "./config/config.ts";
+import { type Config, isHttp, type ListenerConfig, STANDARD_PORTS } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
 import { DENO_TIMERS } from "./deno_timers.ts";
 import { plainAddress } from "./deno_transport.ts";
@@ -147,6 +148,7 @@ export class FrontendPart implements ThreadPart {
       hostName: config.hostname,
       now: Date.now,
       newId: () => ids.next(),
+      scriptEvent: (event) => runImapEvent({ post: this.#reception.post, hostname: config.hostname }, event),
       offence,
     });
     this.#resolver = createResolver(config.resolver, { answers: sharing.answers });
@@ -383,6 +385,7 @@ export class FrontendPart implements ThreadPart {
       saveLimit: limits.imapSaves,
       sharing: { scope: sharing, namespaces: { otherUsers, shared: sharedFolders } },
       quotaSetters,
+      sieveUrl: sieveUrl(this.#settings.config),
       timeouts: { ...timeouts, beforeLoginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs },
     };
   }
@@ -532,6 +535,13 @@ function inboundConfig(config: Config): InboundConfig {
       skip: new Blocks(config.senderChecks.skip),
     },
   };
+}
+
+/** Of our ManageSieve listener (RFC 5804 3); "" without one. */
+function sieveUrl({ listeners, hostname }: Config): string {
+  const listener = listeners.find(({ protocol }) => protocol === "managesieve");
+  if (listener === undefined) return "";
+  return `sieve://${hostname}${listener.port === STANDARD_PORTS.managesieve ? "" : `:${listener.port}`}`;
 }
 
 export function isLoopback(address: string): boolean {

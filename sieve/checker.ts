@@ -19,6 +19,8 @@ export interface CheckOptions {
   readonly regex: RegexEngine | null;
   readonly include: (request: { location: "personal" | "global"; name: string; at: number }) => Step | null;
   readonly needBody: () => void;
+  /** Told of each extension that is asked for. */
+  readonly enabled: (extension: string) => void;
 }
 
 export interface CheckFault {
@@ -60,7 +62,10 @@ class Checker implements Place {
 
   enable(extensions: readonly string[]): void {
     for (const extension of extensions) {
-      for (const name of withImplied(extension) ?? []) this.#enabled.add(name);
+      for (const name of withImplied(extension) ?? []) {
+        this.#enabled.add(name);
+        this.#options.enabled(name);
+      }
       if (extension === "include") this.namespaces.add("global");
     }
   }

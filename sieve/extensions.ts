@@ -27,6 +27,7 @@ const NAMES = [
   "foreverypart", // RFC 5703
   "ihave", // RFC 5463
   "imap4flags", // RFC 5232
+  "imapsieve", // RFC 6785
   "include", // RFC 6609
   "index", // RFC 5260
   "mailbox", // RFC 5490

@@ -43,17 +43,19 @@ function mayUseRegex(octets: Uint8Array): boolean {
 }
 
 function compile(octets: Uint8Array, options: CompileOptions, regex: RegexEngine | null): Compiled {
-  const unit: Unit = { options, regex, needsBody: false, includes: 0 };
+  const unit: Unit = { options, regex, needsBody: false, extensions: new Set(), includes: 0 };
   const name = options.name ?? "script";
   const result = compileOne(octets, unit, { name, path: [] });
   if ("faults" in result) return result;
-  return { program: new Program(result.step, result.source, { name, needsBody: unit.needsBody }) };
+  const { needsBody, extensions } = unit;
+  return { program: new Program(result.step, result.source, { name, needsBody, extensions }) };
 }
 
 interface Unit {
   readonly options: CompileOptions;
   readonly regex: RegexEngine | null;
   needsBody: boolean;
+  readonly extensions: Set<string>;
   includes: number;
 }
 
@@ -88,6 +90,7 @@ function checkNodes(
     needBody: () => {
       unit.needsBody = true;
     },
+    enabled: (extension) => unit.extensions.add(extension),
     include: (request) => includeStep(unit, path, request),
   });
 }
@@ -139,26 +142,39 @@ export class Program {
   readonly name: string;
   /** The message is needed whole, not just its header. */
   readonly needsBody: boolean;
+  /** What the script and those it includes ask for. */
+  readonly extensions: ReadonlySet<string>;
   readonly source: string;
   readonly #step: Step;
 
-  constructor(step: Step, source: string, { name, needsBody }: { name: string; needsBody: boolean }) {
+  constructor(
+    step: Step,
+    source: string,
+    { name, needsBody, extensions }: {
+      readonly name: string;
+      readonly needsBody: boolean;
+      readonly extensions: ReadonlySet<string>;
+    },
+  ) {
     this.#step = step;
     this.source = source;
     this.name = name;
     this.needsBody = needsBody;
+    this.extensions = extensions;
   }
 
-  /** `header` is what a script before this one left. */
+  /** `header` is what a script before this one left, `flags` are those that the message has already. */
   run(
     message: MessageView,
     host: Host,
-    { limits = DEFAULT_RUN_LIMITS, header = null }: {
+    { limits = DEFAULT_RUN_LIMITS, header = null, flags = null }: {
       readonly limits?: RunLimits;
       readonly header?: Header;
+      readonly flags?: readonly string[] | null;
     } = {},
   ): Outcome {
     const run = new Run(message, host, { limits, header });
+    run.flags = flags;
     try {
       this.#step(run);
     } catch (error) {

@@ -19,3 +19,8 @@ export function flagBits(flags: readonly string[]): { readonly flags: number; re
   }
   return { flags: bits, keywords: keywords.sort().join(" ") };
 }
+
+/** Names of system flags. */
+export function flagNames(flags: number): string[] {
+  return [...SYSTEM_BITS].filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name);
+}

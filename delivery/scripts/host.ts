@@ -82,6 +82,9 @@ export function mailboxById({ mailboxes }: Pick<Store, "mailboxes">, account: Ac
   return mailbox?.accountId === account.id && mailbox.selectable ? mailbox : null;
 }
 
+/** RFC 6785 4.2 to 4.5: empty at a delivery. */
+const IMAP_ITEMS = /^imap\.(?:user|email|cause|mailbox|changedflags)$/;
+
 /** RFC 5183 4.1. */
 function environment({ hostname, client, account }: HostOptions, item: string): string | null {
   switch (item) {
@@ -100,6 +103,6 @@ function environment({ hostname, client, account }: HostOptions, item: string): 
     case "remote-ip":
       return client.address === "" ? null : client.address;
     default:
-      return null;
+      return IMAP_ITEMS.test(item) ? "" : null;
   }
 }

@@ -34,14 +34,14 @@ const FAULT_MS = 30 * 86_400_000;
 export class OwnMail {
   readonly #post: PostOptions;
   readonly #hostname: string;
-  readonly #given: ScriptedMessage;
+  readonly #given: Pick<ScriptedMessage, "sender" | "junk">;
   readonly #now: number;
 
   constructor(
     post: PostOptions,
     { hostname, given, now }: {
       readonly hostname: string;
-      readonly given: ScriptedMessage;
+      readonly given: Pick<ScriptedMessage, "sender" | "junk">;
       readonly now: number;
     },
   ) {

@@ -13,6 +13,8 @@ export interface CapabilityFacts {
   /** Messages of one command, and those it may save (RFC 9738); 0 is any number. */
   readonly messageLimit: number;
   readonly saveLimit: number;
+  /** Where scripts are managed (RFC 6785 2.1); "" is nowhere. */
+  readonly sieveUrl: string;
   /** Mailboxes can be shared (RFC 4314). */
   readonly sharing: boolean;
   /** This account may set quotas (RFC 9208 4.1.3). */
@@ -36,6 +38,7 @@ export function capabilities(facts: CapabilityFacts): string {
   let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
   if (facts.authenticated) {
     text += ` APPENDLIMIT=${facts.appendLimitOctets}`;
+    if (facts.sieveUrl !== "") text += ` IMAPSIEVE=${facts.sieveUrl}`;
     if (facts.sharing) text += " ACL RIGHTS=texk LIST-MYRIGHTS";
     if (facts.quotaSet) text += " QUOTASET";
     if (facts.messageLimit > 0) text += ` MESSAGELIMIT=${facts.messageLimit}`;

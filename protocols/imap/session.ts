@@ -535,6 +535,7 @@ export class ImapSession {
       literals: this.#options.literals,
       mechanisms: [...this.#options.mechanisms.keys()],
       appendLimitOctets: this.#options.limits.messageOctets,
+      sieveUrl: this.#options.sieveUrl ?? "",
       messageLimit: this.messageLimit,
       saveLimit: this.saveLimit,
       sharing: this.#options.namespaces !== undefined && this.#options.namespaces !== NO_NAMESPACES,

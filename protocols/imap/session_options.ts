@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly limits: SessionLimits;
   /** Where mailboxes of others are; left out: nowhere, and nothing is shared (RFC 4314). */
   readonly namespaces?: Namespaces;
+  /** Where scripts are managed (RFC 6785 2.1); left out or "": nowhere. */
+  readonly sieveUrl?: string;
   /** Messages that one command may touch, and that COPY and APPEND may bring (RFC 9738); left out or 0: any number. */
   readonly messageLimit?: number;
   readonly saveLimit?: number;

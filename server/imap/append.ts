@@ -16,6 +16,7 @@ import { refusal } from "./fault.ts";
 import { saveLimit } from "./message_limit.ts";
 import { flagsAllowed, type NamedMailbox, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { OUT_OF_RANGE, READ_ONLY } from "./store.ts";
+import { messagesCame } from "./script_events.ts";
 import { Upload } from "./upload.ts";
 
 /** Messages of one command, and octets of their packed structures: what is kept until the end. */
@@ -119,7 +120,12 @@ export class Appending {
       ops.length === 1 && only !== undefined ? only : { kind: "batch", ops },
     );
     if (!result.ok) return refusal(result, { target: true });
-    return this.#answer(result.kind === "batch" ? result.results : [result]);
+    const results = result.kind === "batch" ? result.results : [result];
+    const uids = results.flatMap((one) =>
+      one.ok && one.kind === "delivered" ? one.uids.map(({ uid }) => uid) : []
+    );
+    await messagesCame(this.#context, this.#mailbox, { cause: "APPEND", uids });
+    return this.#answer(results);
   }
 
   /** Forgets the octets. */

@@ -54,6 +54,7 @@ export class Connection implements ImapContext {
   readonly indexes: IndexReader | null;
   readonly session: ImapSession;
   readonly sharing: SharingOptions;
+  readonly scriptEvent: ImapContext["scriptEvent"];
   readonly out: Out;
   readonly log: Logger;
   account: Account | null = null;
@@ -91,6 +92,7 @@ export class Connection implements ImapContext {
     this.store = services.store;
     this.indexes = services.indexes;
     this.sharing = options.sharing;
+    this.scriptEvent = services.scriptEvent ?? null;
     this.out = new Out();
     this.log = getLogger(["veredus", "imap"]).with({ session: this.id, address: transport.peer.address });
     this.session = new ImapSession({
@@ -104,6 +106,7 @@ export class Connection implements ImapContext {
       serverId: new Map([["name", "Veredus"]]),
       limits: options.limits,
       namespaces: options.sharing.scope === "off" ? NO_NAMESPACES : options.sharing.namespaces,
+      sieveUrl: services.scriptEvent === undefined ? "" : options.sieveUrl,
       messageLimit: options.messageLimit,
       saveLimit: options.saveLimit,
       onLimit: (limit) => {

@@ -11,6 +11,7 @@ import type { ImapSession } from "../../protocols/imap/session.ts";
 import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
+import type { ImapEvent } from "../../delivery/scripts/imap_events.ts";
 import type { Account, MailboxIndex, Store } from "../../storage/store.ts";
 import type { NamedMailbox } from "./names.ts";
 import type { Notifications } from "./notify.ts";
@@ -50,6 +51,8 @@ export interface ImapContext {
   readonly notifications: Notifications | null;
   /** Changes of annotations not told yet, by mailbox id and entry; null for none. */
   annotations: Map<string, number> | null;
+  /** Runs the scripts of what happened (RFC 6785); null: none are. */
+  readonly scriptEvent: ((event: ImapEvent) => Promise<void>) | null;
   /** Milliseconds since the epoch. */
   now(): number;
   /** A new id for a message that a client brought. */

@@ -6,6 +6,7 @@ import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { flagsAllowed, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { limited, tooMany, withCode } from "./message_limit.ts";
+import { messagesCame } from "./script_events.ts";
 import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
 
 export async function copyOrMove(
@@ -42,6 +43,7 @@ export async function copyOrMove(
   if (result.kind !== "copied" || result.from.length === 0) {
     return ok("No message was left to copy", "EXPUNGEISSUED");
   }
+  await messagesCame(context, target, { cause: "COPY", uids: result.to });
   const code = `COPYUID ${result.uidValidity} ${formatNumbers(result.from)} ${formatNumbers(result.to)}`;
   if (!move) return ok(done, code);
   // RFC 6851 4.3: the code comes before the EXPUNGE responses.

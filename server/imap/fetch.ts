@@ -27,6 +27,7 @@ import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { type Part, sectionParts, type Span } from "./section.ts";
 import { OUT_OF_RANGE, readerField, resolveSet } from "./store.ts";
+import { flagsBefore, flagsChanged } from "./script_events.ts";
 import { writeVanished } from "./unsolicited.ts";
 
 /** Messages answered from the index before the output is looked at. */
@@ -128,7 +129,8 @@ function changedAfter({ view, index }: Selected, ranges: Ranges, modSeq: number)
   return rangesOf(changed);
 }
 
-function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<WriteResult> | null {
+/** An event for scripts, where a flag was set (RFC 6785 2.2.3). */
+async function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<WriteResult | null> {
   const { view, index, mailbox } = selected;
   const unseen: number[] = [];
   for (const [from, to] of ranges) {
@@ -137,7 +139,8 @@ function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<Writ
     });
   }
   if (unseen.length === 0) return null;
-  return context.store.write({
+  const before = flagsBefore(context, selected, unseen);
+  const result = await context.store.write({
     kind: "store-flags",
     mailboxId: mailbox.id,
     uids: rangesOf(unseen),
@@ -147,6 +150,8 @@ function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promise<Writ
     unchangedSince: null,
     ...readerField(context, selected),
   });
+  await flagsChanged(context, selected, before);
+  return result;
 }
 
 /** FLAGS and UID, from the index. */

@@ -2,6 +2,7 @@
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "../../protocols/imap/session_options.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import { type Namespaces, NO_NAMESPACES } from "../../protocols/imap/namespaces.ts";
+import type { ImapEvent } from "../../delivery/scripts/imap_events.ts";
 import type { SharingScope } from "../../storage/rights.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Deadlines } from "../deadline.ts";
@@ -20,6 +21,8 @@ export interface ImapServices {
   readonly now: () => number;
   /** A new id for a session or a message. */
   readonly newId: () => string;
+  /** Runs the scripts of what happened (RFC 6785); left out: none are. */
+  readonly scriptEvent?: (event: ImapEvent) => Promise<void>;
   /** What bans count, of clients without a login; left out: nothing. */
   readonly offence?: (address: string, offence: "protocol") => void;
 }
@@ -50,6 +53,8 @@ export interface SharingOptions {
 export const NO_SHARING: SharingOptions = { scope: "off", namespaces: NO_NAMESPACES };
 
 export interface ImapOptions {
+  /** Where scripts are managed, as in `sieve://mail.example.org` (RFC 6785 2.1); "" is nowhere. */
+  readonly sieveUrl: string;
   readonly sharing: SharingOptions;
   /** Accounts that may set quotas by IMAP (RFC 9208 4.1.3). */
   readonly quotaSetters: readonly string[];
@@ -66,6 +71,7 @@ export interface ImapOptions {
 }
 
 export const DEFAULT_IMAP_OPTIONS: ImapOptions = {
+  sieveUrl: "",
   plainLoginAllowed: false,
   literals: "LITERAL+",
   limits: DEFAULT_SESSION_LIMITS,

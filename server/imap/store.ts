@@ -14,6 +14,7 @@ import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } f
 import { refusal } from "./fault.ts";
 import { flagsAllowed, NOT_PERMITTED } from "./names.ts";
 import { limited, limitedDeleted, withCode } from "./message_limit.ts";
+import { flagsBefore, flagsChanged } from "./script_events.ts";
 import { writeFlags } from "./unsolicited.ts";
 
 /** Answers between two looks at the output buffer. */
@@ -44,6 +45,7 @@ export async function storeFlags(
   if (!mayChange(selected, command)) return NOT_PERMITTED;
   if (ranges.length === 0) return ok("Store completed");
   const some = limited(context, selected, ranges);
+  const before = flagsBefore(context, selected, uidsOf(selected, some.ranges));
   view.beginStore();
   let modSeq: number | null = null;
   let modified: readonly number[] = [];
@@ -65,6 +67,7 @@ export async function storeFlags(
   } finally {
     view.endStore(modSeq);
   }
+  await flagsChanged(context, selected, before);
   const { silent, uid } = command;
   const conditional = command.unchangedSince !== null;
   const reply = await answerStore(context, {
@@ -79,6 +82,14 @@ export async function storeFlags(
   const refused = uid ? modified : modified.map((number) => view.sequenceOf(number)).filter((n) => n > 0);
   const code = `MODIFIED ${formatRanges(rangesOf(refused))}`;
   return withCode(context, some.code, ok("Some messages have changed since", code));
+}
+
+function* uidsOf({ view, index }: Selected, ranges: Ranges): Generator<number> {
+  for (const [first, last] of view.uidRanges(ranges)) {
+    for (let at = index.lowerBound(first); at < index.count && index.uidAt(at) <= last; at++) {
+      yield index.uidAt(at);
+    }
+  }
 }
 
 /** RFC 4314 4: it is enough that one of the flags may be changed; the others stay as they are. */
