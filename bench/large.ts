@@ -21,6 +21,8 @@ import {
 } from "./large/figures.ts";
 import { hugeRows } from "./large/huge.ts";
 import type { Section } from "./large/section.ts";
+import { line } from "./figures/straight_lines.ts";
+import type { Point } from "./line.ts";
 import { ImapClient } from "./large/imap_client.ts";
 import { crowdRows } from "./large/crowd.ts";
 import { importRows } from "./large/import.ts";
@@ -51,7 +53,7 @@ const SETTLE_PATIENCE_MS = 10 * 60_000;
 /** Figures that need servers or data of their own. */
 const SECTIONS: readonly (readonly [readonly string[], Section])[] = [
   [["mailboxes", "mailboxes-line"], mailboxRows],
-  [["crowd", "watchers"], crowdRows],
+  [["crowd", "watchers", "sessions-line"], crowdRows],
   [["import-large"], importRows],
 ];
 const names = [
@@ -69,7 +71,8 @@ if (unknown !== undefined) {
 const wanted = (name: string) => args.only.length === 0 || args.only.includes(name);
 const figures = LARGE_FIGURES.filter(({ name }) => wanted(name));
 const fillings = [WORK, DROP, LIST].filter(({ user }) =>
-  figures.some((figure) => figure.user === user) || (user === DROP.user && wanted("pop3-drop"))
+  figures.some((figure) => figure.user === user) || (user === DROP.user && wanted("pop3-drop")) ||
+  (user === LIST.user && wanted("messages-line"))
 );
 const folder = Deno.makeTempDirSync({
   prefix: "veredus-large-",
@@ -151,6 +154,23 @@ async function pop3Drop(generator: LoadGenerator, targets: readonly Target[]): P
   add({ figure: "pop3-drop", what, unit: "messages/s", ours, peer, budget, note: "" });
 }
 
+/** Processor time of a FETCH by how many messages it names. */
+async function messagesLine(ours: Target): Promise<Row> {
+  const client = await ImapClient.login(ours.imap, LIST.user);
+  await client.command("SELECT INBOX");
+  const points: Point[] = [];
+  for (const share of [0.2, 0.4, 0.6, 0.8, 1]) {
+    const x = LIST.count * share;
+    const figure = { ...LARGE_FIGURES[0]!, command: `FETCH 1:${x} (UID FLAGS RFC822.SIZE ENVELOPE)` };
+    const times: Times[] = [];
+    for (let round = 0; round <= rounds; round++) times.push(await timed(client, figure, ours.pids()));
+    points.push({ x, y: middle(times.slice(1)).processorMs });
+  }
+  client.close();
+  const chart = { title: "Cost of FETCH by messages", x: "messages", y: "processor time, ms" };
+  return line("cost-messages", "cost of FETCH ENVELOPE by messages", chart, points);
+}
+
 async function fillBoth(all: readonly Filling[]): Promise<void> {
   await fillVeredus(data, all);
   if (peerHere) {
@@ -178,7 +198,7 @@ try {
   await makeAccounts(data);
   if (fillings.length > 0) {
     await fillBoth(fillings);
-    const ours = await start();
+    const ours = await start(figures.some(({ indexed }) => indexed) ? {} : { connections: 1_000 });
     const targets = [ours];
     if (peerHere) {
       const peer = await startPeer(`${folder}/peer`, {
@@ -190,6 +210,7 @@ try {
     await settled(ours);
     for (const figure of figures) await besides(figure, targets);
     if (wanted("pop3-drop")) await pop3Drop(generator, targets);
+    if (wanted("messages-line")) add(await messagesLine(ours));
     await ours.stop();
   }
   if (wanted("huge")) {

@@ -28,6 +28,10 @@ export function writeResults(rows: readonly Row[], facts: Facts): void {
     "",
     ...table(rows),
   ]);
+  writeCharts(rows);
+}
+
+function writeCharts(rows: readonly Row[]): void {
   for (const { chart } of rows) {
     if (chart !== undefined) Deno.writeTextFileSync(new URL(`${chart.name}.svg`, CHARTS), svg(chart));
   }
@@ -40,9 +44,11 @@ export function writeLarge(rows: readonly Row[], facts: Facts): void {
     "",
     ...head(facts),
     "The same messages of 4 kB in both (`large/messages.ts`), one connection, one command at a time, the first not counted.",
+    "Notes: until the tagged line, and in parentheses the processor time of the server.",
     "",
     ...table(rows),
   ]);
+  writeCharts(rows);
 }
 
 function head({ machine, command }: Facts): string[] {

@@ -15,7 +15,8 @@ const POINT_OCTETS = 150_000_000;
 const RECIPIENTS = [1, 10, 25, 50, 75, 100];
 const SHARES = [0.1, 0.25, 0.5, 0.75, 1];
 
-function line(
+/** How far points are from a straight line, with their chart. */
+export function line(
   name: string,
   what: string,
   chart: Omit<Chart, "name" | "points" | "note">,

@@ -1,6 +1,8 @@
 /** Ten thousand sessions over TLS that wait in IDLE, and a thousand that watch one mailbox: memory, and how soon all know. */
 import { connectionsFor, openFilesLimit } from "../../server/descriptors.ts";
 import { processorSeconds } from "../cpu.ts";
+import { line } from "../figures/straight_lines.ts";
+import type { Point } from "../line.ts";
 import type { LoadOptions } from "../load.ts";
 import { residentOctets } from "../memory.ts";
 import type { Row } from "../row.ts";
@@ -17,6 +19,7 @@ const WATCHERS = 1_000;
 const SESSIONS = Math.min(10_000, connectionsFor(openFilesLimit()) - 50);
 /** Below the limit of connections for one address. */
 const PER_SOURCE = 100;
+const SHARES = [0.2, 0.4, 0.6, 0.8, 1];
 const RECIPIENTS = 100;
 /** A thousand first logins are no part of these figures. */
 const CHEAP = { ln: 10, r: 8, p: 1 };
@@ -32,6 +35,7 @@ export async function crowdRows(place: Place, names: readonly string[]): Promise
   const rows: Row[] = [];
   if (names.includes("crowd")) rows.push(...await idleRows(place));
   if (names.includes("watchers")) rows.push(await watchedRow(place));
+  if (names.includes("sessions-line")) rows.push(...await lineRows(place));
   return rows;
 }
 
@@ -79,6 +83,35 @@ async function idleRows(place: Place): Promise<Row[]> {
   } finally {
     await server.stop();
   }
+}
+
+/** Each point is a server of its own. */
+async function lineRows(place: Place): Promise<Row[]> {
+  const memory: Point[] = [], time: Point[] = [];
+  for (const share of SHARES) {
+    const conns = Math.round(SESSIONS * share);
+    const server = await startVeredus({ ...place, connections: SESSIONS + 1_000 });
+    try {
+      const pids = server.pids();
+      const before = { seconds: processorSeconds(pids), octets: residentOctets(pids) };
+      const watch = await watching(place, server, { ...CROWD, conns });
+      await pause(3_000);
+      time.push({ x: conns, y: processorSeconds(pids) - before.seconds });
+      memory.push({ x: conns, y: (residentOctets(pids) - before.octets) / MEGABYTE });
+      await watch.end();
+    } finally {
+      await server.stop();
+    }
+  }
+  const x = "sessions over TLS in IDLE, ten on each INBOX of 2,000 messages";
+  return [
+    line("cost-sessions", "cost of opening sessions", {
+      ...{ title: "Cost of opening sessions", x, y: "processor time, s" },
+    }, time),
+    line("memory-sessions", "memory of sessions in IDLE", {
+      ...{ title: "Memory of sessions in IDLE", x, y: "resident memory, MB" },
+    }, memory),
+  ];
 }
 
 async function watchedRow(place: Place): Promise<Row> {

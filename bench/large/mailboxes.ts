@@ -1,6 +1,6 @@
 /** Ten thousand mailboxes in one account: LIST, and its cost by how many there are. */
 import { threadSeconds } from "../cpu.ts";
-import { bend, lineThrough } from "../line.ts";
+import { line } from "../figures/straight_lines.ts";
 import type { Row } from "../row.ts";
 import { startVeredus } from "../veredus.ts";
 import { makeMailboxes } from "./fill.ts";
@@ -53,26 +53,15 @@ export async function mailboxRows(place: Place, names: readonly string[]): Promi
       await running.stop();
     }
   }
-  if (names.includes("mailboxes-line")) rows.push(lineRow(points));
+  if (names.includes("mailboxes-line")) {
+    const chart = {
+      title: "Cost of LIST by mailboxes of the account",
+      x: "mailboxes",
+      y: "processor time, ms",
+    };
+    rows.push(line("cost-mailboxes", "cost of LIST by mailboxes", chart, points));
+  }
   return rows;
-}
-
-function lineRow(points: readonly { x: number; y: number }[]): Row {
-  const { slope, base } = lineThrough(points);
-  const note = `${base.toFixed(1)} ms and ${(slope * 1_000).toFixed(2)} us for each`;
-  return {
-    figure: "mailboxes-line",
-    what: "cost of LIST by mailboxes: farthest point from a straight line",
-    unit: "%",
-    ours: bend(points),
-    peer: null,
-    budget: { kind: "below", most: 10 },
-    note: "results/cost-mailboxes.svg",
-    chart: {
-      ...{ name: "cost-mailboxes", title: "Cost of LIST by mailboxes of the account", points, note },
-      ...{ x: "mailboxes", y: "processor time, ms" },
-    },
-  };
 }
 
 function middle(values: number[]): number {
