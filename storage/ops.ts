@@ -195,9 +195,13 @@ export type WriteOp =
     readonly move: boolean;
     /** Whoever copies where not both mailboxes are his own, and what he may set in the target. Left out: the owner of both. */
     readonly reader?: ReaderRights;
+    /** One piece of a COPY that is too long for one transaction; `key` names the COPY. Left out: it is whole. */
+    readonly piece?: { readonly key: string; readonly last: boolean };
     /** What it says of the messages; left out: nothing. */
     readonly teaches?: LessonKind;
   }
+  /** The rest of a COPY in pieces will not come: what is there goes. */
+  | { readonly kind: "abandon-copy"; readonly key: string }
   | {
     readonly kind: "expunge";
     readonly mailboxId: number;

@@ -252,6 +252,14 @@ export const messages = sqliteTable("messages", {
   prefix: octets("prefix").notNull(),
 }, (table) => [primaryKey({ columns: [table.mailboxId, table.uid] })]);
 
+/** What a COPY in pieces has brought so far: all or nothing, so that it goes again where the rest does not come. */
+export const unfinishedCopies = sqliteTable("unfinished_copies", {
+  key: text("key").notNull(),
+  mailboxId: integer("mailbox_id").notNull(),
+  fromUid: integer("from_uid").notNull(),
+  toUid: integer("to_uid").notNull(),
+}, (table) => [primaryKey({ columns: [table.key, table.fromUid] })]);
+
 /** Unique ids that POP3 clients know messages by from the server before this one. */
 export const keptUidls = sqliteTable("kept_uidls", {
   mailboxId: integer("mailbox_id").notNull(),

@@ -22,7 +22,7 @@ import { DONE, OperationContext, refuse } from "./operations/context.ts";
 import * as addresses from "./operations/addresses.ts";
 import { setAcl } from "./operations/acl.ts";
 import * as annotations from "./operations/annotations.ts";
-import { copy } from "./operations/copy.ts";
+import { abandonCopies, abandonCopy, copy } from "./operations/copy.ts";
 import { DeliverOperation } from "./operations/deliver.ts";
 import * as credentials from "./operations/credentials.ts";
 import * as directory from "./operations/directory.ts";
@@ -138,7 +138,20 @@ export class Writer implements WriterPort {
     this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
     this.#context = new OperationContext(this.#connection, options.clock);
     this.#deliver = new DeliverOperation(this.#context);
+    this.#finishCopies();
     this.#reaper = setTimeout(() => this.#reap(), options.reapEveryMs ?? REAP_EVERY_MS);
+  }
+
+  /** A COPY that was cut off by the end of the process before this one is as if it had never begun. */
+  #finishCopies(): void {
+    const { changes, usage } = this.#context;
+    const abandoned = this.#connection.transaction(() => {
+      const count = abandonCopies(this.#context);
+      settleUsage(this.#context);
+      return count;
+    });
+    changes.length = usage.length = 0; // nobody listens yet
+    if (abandoned > 0) log.warn("{abandoned} unfinished copies were taken back", { abandoned });
   }
 
   submit(op: WriteOp): Promise<WriteResult> {
@@ -294,6 +307,8 @@ export class Writer implements WriterPort {
         return op.reader === undefined ? storeFlags(context, op) : storeSharedFlags(context, op, op.reader);
       case "copy":
         return copy(context, op);
+      case "abandon-copy":
+        return abandonCopy(context, op);
       case "expunge":
         return expunge(context, op);
       case "claim-recent":
@@ -559,6 +574,7 @@ function removes(op: WriteOp): boolean {
       return op.ops.every(removes);
     case "copy":
       return op.move; // to the trash
+    case "abandon-copy":
     case "expunge":
     case "store-flags":
     case "claim-recent":

@@ -1,13 +1,32 @@
-/** COPY and MOVE (RFC 3501 6.4.7, RFC 6851; COPYUID: RFC 4315 3). One transaction each. */
+/**
+ * COPY and MOVE (RFC 3501 6.4.7, RFC 6851; COPYUID: RFC 4315 3).
+ *
+ * Of many messages in pieces, each a transaction, so that deliveries and other clients go on between them, and with
+ * INPROGRESS. A COPY is all or nothing: what a piece brought is noted, and goes again when another fails, the client leaves
+ * or the process dies. A MOVE may stop half-way, each message on one side (RFC 6851 3.3); what was moved is told.
+ */
 import type { Command } from "../../protocols/imap/command.ts";
-import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
+import { formatNumbers, type Ranges } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import type { WriteOp, WriteResult } from "../../storage/ops.ts";
 import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
+import { countOf, limited, tooMany, withCode } from "./message_limit.ts";
 import { flagsAllowed, NOT_PERMITTED, targetMailbox } from "./names.ts";
-import { limited, tooMany, withCode } from "./message_limit.ts";
+import { Progress } from "./progress.ts";
 import { messagesCame } from "./script_events.ts";
 import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
+
+/** Messages of one transaction: some tens of milliseconds of the writer. */
+export const PIECE_MESSAGES = 2_000;
+
+type CopyOp = Extract<WriteOp, { kind: "copy" }>;
+
+interface Copied {
+  uidValidity: number;
+  readonly from: number[];
+  readonly to: number[];
+}
 
 export async function copyOrMove(
   context: ImapContext,
@@ -29,24 +48,80 @@ export async function copyOrMove(
   if (refused !== null) return refused;
   const some = move ? limited(context, selected, ranges) : { ranges, code: "" };
   if (!move && store.diskFull()) return no("The server has no space left just now", "UNAVAILABLE");
-  const result = await store.write({
+  const copied: Copied = { uidValidity: target.uidValidity, from: [], to: [] };
+  const fault = await inPieces(context, piecesOf(some.ranges), copied, (piece) => ({
     kind: "copy",
     from: selected.mailbox.id,
     to: target.id,
-    uids: selected.view.uidRanges(some.ranges),
+    uids: selected.view.uidRanges(piece),
     move,
     ...(!(selected.mailbox.own && target.own) && {
       reader: { readerId: accountOf(context).id, ...flagsAllowed(target.rights) },
     }),
-  });
-  if (!result.ok) return refusal(result, { target: true });
-  if (result.kind !== "copied" || result.from.length === 0) {
-    return ok("No message was left to copy", "EXPUNGEISSUED");
-  }
-  await messagesCame(context, target, { cause: "COPY", uids: result.to });
-  const code = `COPYUID ${result.uidValidity} ${formatNumbers(result.from)} ${formatNumbers(result.to)}`;
-  if (!move) return ok(done, code);
+  }));
+  if (copied.to.length > 0) await messagesCame(context, target, { cause: "COPY", uids: copied.to });
+  const code = copied.from.length === 0
+    ? ""
+    : `COPYUID ${copied.uidValidity} ${formatNumbers(copied.from)} ${formatNumbers(copied.to)}`;
   // RFC 6851 4.3: the code comes before the EXPUNGE responses.
-  context.out.text(`* OK [${code}] Moved\r\n`);
-  return withCode(context, some.code, ok(done));
+  if (move && code !== "") context.out.text(`* OK [${code}] Moved\r\n`);
+  if (fault !== null) return refusal(fault, { target: true });
+  if (code === "") return ok("No message was left to copy", "EXPUNGEISSUED");
+  return move ? withCode(context, some.code, ok(done)) : ok(done, code);
+}
+
+/** One piece after the other; what was done is put into `copied`. The fault of one ends it. */
+async function inPieces(
+  context: ImapContext,
+  pieces: readonly Ranges[],
+  copied: Copied,
+  opOf: (piece: Ranges) => CopyOp,
+): Promise<Extract<WriteResult, { ok: false }> | null> {
+  const { store } = context;
+  const ops = pieces.map(opOf); // before any of it is told to be gone
+  const key = context.newTraceId();
+  const progress = new Progress(context, pieces.reduce((sum, piece) => sum + countOf(piece), 0));
+  /** Something is there whose rest is still to come. */
+  let unfinished = false;
+  try {
+    for (const [at, op] of ops.entries()) {
+      const last = at === ops.length - 1;
+      const inParts = !op.move && ops.length > 1;
+      const result = await store.write(inParts ? { ...op, piece: { key, last } } : op);
+      if (!result.ok) {
+        if (unfinished) copied.from.length = copied.to.length = 0;
+        return result;
+      }
+      unfinished = inParts && !last;
+      if (result.kind === "copied") {
+        copied.uidValidity = result.uidValidity;
+        copied.from.push(...result.from);
+        copied.to.push(...result.to);
+      }
+      progress.add(countOf(pieces[at]!));
+      if (!last) await context.drain();
+    }
+    return null;
+  } finally {
+    if (unfinished) await store.write({ kind: "abandon-copy", key });
+  }
+}
+
+/** Sequence ranges of at most {@linkcode PIECE_MESSAGES} each. */
+function piecesOf(ranges: Ranges): Ranges[] {
+  const pieces: [number, number][][] = [];
+  let room = 0;
+  for (const [from, to] of ranges) {
+    for (let start = from; start <= to;) {
+      if (room === 0) {
+        pieces.push([]);
+        room = PIECE_MESSAGES;
+      }
+      const end = Math.min(to, start + room - 1);
+      pieces.at(-1)!.push([start, end]);
+      room -= end - start + 1;
+      start = end + 1;
+    }
+  }
+  return pieces;
 }

@@ -57,4 +57,8 @@ export const MIGRATIONS: readonly { name: string; statements: readonly string[] 
     name: "0013_first_christian_walker",
     statements: ["CREATE TABLE `spam_journal` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`account_id` integer NOT NULL,\n\t`spam` integer NOT NULL,\n\t`ham` integer NOT NULL,\n\t`tokens` blob NOT NULL\n) STRICT;","CREATE INDEX `spam_journal_account` ON `spam_journal` (`account_id`,`id`);","CREATE TABLE `spam_knowledge` (\n\t`account_id` integer PRIMARY KEY NOT NULL,\n\t`up_to` integer NOT NULL,\n\t`octets` blob NOT NULL\n) STRICT;","CREATE TABLE `spam_lessons` (\n\t`account_id` integer NOT NULL,\n\t`key` text NOT NULL,\n\t`kind` text NOT NULL,\n\t`at` integer NOT NULL,\n\tPRIMARY KEY(`account_id`, `key`)\n) STRICT, WITHOUT ROWID;","CREATE INDEX `spam_lessons_at` ON `spam_lessons` (`at`);","CREATE TABLE `spam_wishes` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`account_id` integer NOT NULL,\n\t`content_id` integer NOT NULL,\n\t`prefix` blob NOT NULL,\n\t`kind` text NOT NULL\n) STRICT;"],
   },
+  {
+    name: "0014_aromatic_warbird",
+    statements: ["CREATE TABLE `unfinished_copies` (\n\t`key` text NOT NULL,\n\t`mailbox_id` integer NOT NULL,\n\t`from_uid` integer NOT NULL,\n\t`to_uid` integer NOT NULL,\n\tPRIMARY KEY(`key`, `from_uid`)\n) STRICT, WITHOUT ROWID;"],
+  },
 ];

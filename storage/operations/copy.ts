@@ -6,7 +6,7 @@
  */
 import { FLAG_DELETED, FLAG_SEEN, type FlagState } from "../changes.ts";
 import type { UidRanges, WriteOp, WriteResult } from "../ops.ts";
-import { type OperationContext, refuse, uidCondition } from "./context.ts";
+import { DONE, type OperationContext, refuse, uidCondition } from "./context.ts";
 import { removeMessages } from "./expunge.ts";
 import { changeSeen, readSeen } from "./seen.ts";
 import { wishFor } from "./spam.ts";
@@ -25,7 +25,10 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
       `(SELECT uid, flags, keywords, size_octets FROM messages WHERE ${where} ORDER BY uid)`,
   ).get(...parameters) as [string];
   const rows = JSON.parse(found) as [number, number, string, number][];
-  if (rows.length === 0) return { ok: true, kind: "copied", uidValidity, from: [], to: [] };
+  if (rows.length === 0) {
+    if (op.piece?.last === true) forgetPieces(context, op.piece.key);
+    return { ok: true, kind: "copied", uidValidity, from: [], to: [] };
+  }
   const size = rows.reduce((sum, row) => sum + row[3], 0);
   const more = { accountId, octets: size, messages: rows.length };
   const [sourceAccount] = context.rows("SELECT account_id FROM mailboxes WHERE id = ?").get(op.from) ?? [];
@@ -81,9 +84,44 @@ export function copy(context: OperationContext, op: Extract<WriteOp, { kind: "co
     const reader = { mailboxId: op.to, readerId: op.reader!.readerId, accountId };
     changeSeen(context, reader, { modSeq, added: seen, removed: [] });
   }
+  if (op.piece !== undefined) {
+    notePiece(context, op.to, { ...op.piece, from: uidNext, to: uidNext + rows.length - 1 });
+  }
   const from = rows.map(([uid]) => uid);
   if (op.move) removeMessages(context, op.from, toRanges(from), { moved: true });
   return { ok: true, kind: "copied", uidValidity, from, to: added.map(({ uid }) => uid) };
+}
+
+function notePiece(
+  context: OperationContext,
+  mailboxId: number,
+  piece: { readonly key: string; readonly last: boolean; readonly from: number; readonly to: number },
+): void {
+  if (piece.last) return forgetPieces(context, piece.key);
+  context.sql("INSERT INTO unfinished_copies (key, mailbox_id, from_uid, to_uid) VALUES (?, ?, ?, ?)")
+    .run(piece.key, mailboxId, piece.from, piece.to);
+}
+
+function forgetPieces(context: OperationContext, key: string): void {
+  context.sql("DELETE FROM unfinished_copies WHERE key = ?").run(key);
+}
+
+/** Takes back what a COPY in pieces has brought, as far as it is still there (RFC 3501 6.4.7). */
+export function abandonCopy(context: OperationContext, { key }: { readonly key: string }): WriteResult {
+  const pieces = context.rows(
+    "SELECT mailbox_id, from_uid, to_uid FROM unfinished_copies WHERE key = ? AND mailbox_id IN (SELECT id FROM mailboxes) " +
+      "ORDER BY from_uid",
+  ).all(key) as [number, number, number][];
+  for (const [mailboxId, from, to] of pieces) removeMessages(context, mailboxId, [[from, to]]);
+  forgetPieces(context, key);
+  return DONE;
+}
+
+/** The same for all of them, when nobody is left to bring the rest. */
+export function abandonCopies(context: OperationContext): number {
+  const keys = context.rows("SELECT DISTINCT key FROM unfinished_copies").all().map(([key]) => String(key));
+  for (const key of keys) abandonCopy(context, { key });
+  return keys.length;
 }
 
 interface Kept {

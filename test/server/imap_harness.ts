@@ -136,6 +136,10 @@ export class TestClient {
   }
 }
 
+export interface HarnessOptions extends Partial<ImapOptions> {
+  readonly now?: () => number;
+}
+
 export class Harness {
   readonly test: TestStore;
   readonly server: ImapServer;
@@ -146,7 +150,7 @@ export class Harness {
   #ids = 0;
   #clients: TestClient[] = [];
 
-  private constructor(test: TestStore, options: Partial<ImapOptions>) {
+  private constructor(test: TestStore, { now = () => Date.now(), ...options }: HarnessOptions) {
     this.test = test;
     this.indexes = new IndexReader(new IndexFolder(test.folder.indexes));
     const services: ImapServices = {
@@ -156,7 +160,7 @@ export class Harness {
       login: ({ user, password }) => Promise.resolve(this.#login(user, password)),
       mechanisms: () => new Map([["PLAIN", () => new PlainExchange()]]),
       hostName: "mx.example.test",
-      now: () => Date.now(),
+      now,
       newId: () => `id${++this.#ids}`,
     };
     const all = {
@@ -169,7 +173,7 @@ export class Harness {
     this.indexed = new ImapServer({ ...services, indexes: this.indexes }, all);
   }
 
-  static async open(options: Partial<ImapOptions> = {}, store: TestStoreOptions = {}): Promise<Harness> {
+  static async open(options: HarnessOptions = {}, store: TestStoreOptions = {}): Promise<Harness> {
     return new Harness(await TestStore.open(store), options);
   }
 
@@ -258,7 +262,7 @@ export class Harness {
 export function imapTest(
   name: string,
   body: (harness: Harness) => Promise<void>,
-  options: Partial<ImapOptions> = {},
+  options: HarnessOptions = {},
 ): void {
   Deno.test(name, async () => {
     const harness = await Harness.open(options);
