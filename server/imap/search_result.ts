@@ -4,7 +4,7 @@
  * RFC 3501 7.2.5, RFC 5256 4; RETURN: RFC 4731, RFC 5267 3.1, PARTIAL: RFC 9394 3.1; what `$` keeps: RFC 5182 2.1,
  * RFC 9394 3.2.
  */
-import { formatEsearch, formatFound, type SearchedMailbox } from "../../protocols/imap/format/search.ts";
+import { formatEsearch, type SearchedMailbox, writeFound } from "../../protocols/imap/format/search.ts";
 import { formatPartialRange, partOf } from "../../protocols/imap/partial_range.ts";
 import { asksModSeq, type SearchKey, type SearchReturn } from "../../protocols/imap/search_program.ts";
 import { type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
@@ -38,9 +38,11 @@ export async function answerFound(
     asksModSeq(key) && some.length > 0
       ? some.reduce((most, hit) => Math.max(most, index.modSeqAt(index.positionOf(hit.uid))), 0)
       : null;
-  let pieces: Iterable<string>;
+  let pieces: Iterable<string> = [];
   if (returns === null) {
-    pieces = formatFound(name, numbersOf(hits), { modSeq: modSeqOf(hits) });
+    for (const _ of writeFound(context.out, name, numbersOf(hits), { modSeq: modSeqOf(hits) })) {
+      await context.drain();
+    }
   } else {
     const { min, max, all, count, partial, save, relevancy } = returns;
     // RFC 5182 2.2: SAVE alone is answered by the tagged OK only.

@@ -1,8 +1,8 @@
 /**
  * SORT and THREAD (RFC 5256; ESORT: RFC 5267; SORT=DISPLAY: RFC 5957): the hits of a search in another order.
  *
- * What they compare is read in packed columns, slice by slice, with a look at the output and the clock between; sorting and
- * threading pause for the same reason.
+ * What they compare is read in packed columns, slice by slice, with a look at the output and the clock between, and kept as
+ * ranks (sort_ranks.ts); sorting and threading pause for the same reason.
  */
 import { codePointOrder } from "../../bytes/casemap.ts";
 import { baseSubject } from "../../protocols/imap/base_subject.ts";
@@ -10,22 +10,29 @@ import { CASEMAPS } from "../../protocols/imap/comparator.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import type { SortKey } from "../../protocols/imap/commands/sort.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import { mergeOrder } from "../../protocols/imap/merge_order.ts";
-import { formatThreads, thread, type ThreadMessage } from "../../protocols/imap/thread.ts";
-import type { MessageRow } from "../../storage/store.ts";
+import { formatThreads, thread, type ThreadMessage, type ThreadNode } from "../../protocols/imap/thread.ts";
+import type { MessageRow, Store } from "../../storage/store.ts";
 import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";
 import { Progress } from "./progress.ts";
 import { findMessages } from "./search.ts";
 import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { answerFound, type Candidate, savedOf } from "./search_result.ts";
+import {
+  countingOrder,
+  extended,
+  type RankedKey,
+  type RankedOrder,
+  ranksOf,
+  SortRanks,
+  type SortValue,
+} from "./sort_ranks.ts";
 
 const PAGE = 5_000;
 const ENVELOPES = 500;
 /** UIDs for each hit beyond which pages of messages would hold too little that is wanted. */
 const FAR = 8;
-
-type Value = number | string;
+const MAX_RELEVANCY = 100;
 
 export async function sort(
   context: ImapContext,
@@ -60,35 +67,71 @@ export async function sortHits(
   hits: readonly Candidate[],
   order: readonly SortKey[],
 ): Promise<Candidate[]> {
-  const columns: { values: Value[]; reverse: boolean }[] = [];
+  const keys: RankedKey[] = [];
   const progress = new Progress(context, hits.length * order.length);
-  for (const key of order) {
-    columns.push({
-      values: await valuesOf(context, selected, hits, { key, progress }),
-      reverse: key.reverse,
-    });
+  for (const { by, reverse } of order) {
+    if (by === "RELEVANCY") { // RFC 6203 6: the highest first
+      const ranks = Uint32Array.from(hits, ({ relevancy = 1 }) => MAX_RELEVANCY - relevancy);
+      keys.push({ ranks, distinct: MAX_RELEVANCY, reverse });
+      continue;
+    }
+    const ranked = await rankedBy(context, selected, hits, { by, progress });
+    keys.push({ ranks: ranksOf(ranked, hits), distinct: ranked.values.length, reverse });
+    await context.drain();
   }
-  const places = await inSlices(
-    context,
-    mergeOrder(hits.length, (a, b) => {
-      for (const { values, reverse } of columns) {
-        const left = values[a]!, right = values[b]!;
-        if (left !== right) return (left < right) !== reverse ? -1 : 1;
-      }
-      return a - b; // RFC 5256 3: sequence numbers are the last key
-    }),
-  );
+  const places = await inSlices(context, countingOrder(hits.length, keys));
   return Array.from(places, (at) => hits[at]!);
+}
+
+/** The order by one key of at least these messages: kept, unless they are few of the mailbox. */
+async function rankedBy(
+  context: ImapContext,
+  selected: Selected,
+  hits: readonly Candidate[],
+  { by, progress }: { readonly by: Exclude<SortKey["by"], "RELEVANCY">; readonly progress: Progress },
+): Promise<RankedOrder> {
+  const { index, mailbox } = selected;
+  const kept = keptBy(context.store);
+  const name = `${mailbox.id} ${by} ${context.session.comparator}`;
+  let known = kept.get(name);
+  if (known !== null && known.uids.length > 2 * index.count) known = null; // most of it is gone
+  if (known === null && hits.length * FAR < index.count) {
+    const values = await valuesOf(context, selected, hits, { by, progress });
+    return await inSlices(context, extended(null, { uids: hits.map(({ uid }) => uid), values }));
+  }
+  const added: Candidate[] = [];
+  const { count } = index;
+  for (let at = index.lowerBound((known?.uids.at(-1) ?? 0) + 1); at < count; at++) {
+    added.push({ sequence: 0, uid: index.uidAt(at) });
+  }
+  if (added.length === 0 && known !== null) {
+    progress.add(hits.length);
+    return known;
+  }
+  const values = await valuesOf(context, selected, added, { by, progress });
+  const uids = added.map(({ uid }) => uid);
+  const order = await inSlices(context, extended(known, { uids, values }));
+  kept.put(name, order);
+  return order;
+}
+
+/** Orders are kept for each thread. */
+const orders = new WeakMap<Store, SortRanks>();
+
+function keptBy(store: Store): SortRanks {
+  let kept = orders.get(store);
+  if (kept === undefined) orders.set(store, kept = new SortRanks());
+  return kept;
 }
 
 async function valuesOf(
   context: ImapContext,
   selected: Selected,
   hits: readonly Candidate[],
-  { key: { by }, progress }: { readonly key: SortKey; readonly progress: Progress },
-): Promise<Value[]> {
+  { by, progress }: { readonly by: Exclude<SortKey["by"], "RELEVANCY">; readonly progress: Progress },
+): Promise<SortValue[]> {
   const textual = by !== "ARRIVAL" && by !== "DATE" && by !== "SIZE";
-  const values: Value[] = new Array(hits.length).fill(textual ? "" : 0);
+  const values: SortValue[] = new Array(hits.length).fill(textual ? "" : 0);
   const casemap = casemapOf(context);
   const key = (text: string) => codePointOrder(casemap(text));
   const { messages } = context.store;
@@ -109,7 +152,6 @@ async function valuesOf(
     }
     return values;
   }
-  if (by === "RELEVANCY") return hits.map(({ relevancy = 1 }) => -relevancy); // RFC 6203 6: the highest first
   if (by === "SUBJECT") {
     const wanted = { subjects: true, threads: false };
     await eachColumn(context, selected, { hits, progress }, wanted, (place, columns, at) => {
@@ -213,13 +255,27 @@ export async function threads(
   const { algorithm, uid } = command;
   const all: ThreadMessage[] = [];
   const progress = new Progress(context, 2 * hits.length);
+  if (algorithm === "ORDEREDSUBJECT") {
+    const [bySubject, byDate] = [
+      await rankedBy(context, selected, hits, { by: "SUBJECT", progress }),
+      await rankedBy(context, selected, hits, { by: "DATE", progress }),
+    ];
+    const subjects = ranksOf(bySubject, hits), dates = ranksOf(byDate, hits);
+    const all = hits.map((hit, at): ThreadMessage => ({
+      ...{ number: uid ? hit.uid : hit.sequence, messageId: null, references: [], answers: false },
+      date: byDate.values[dates[at]!] as number,
+      subject: bySubject.values[subjects[at]!] as string,
+    }));
+    // What they are sorted by is folded already.
+    return await writeThreads(context, thread(all, algorithm, (subject) => subject), broken);
+  }
   const dates = new Float64Array(hits.length);
   await eachDated(context, selected, { hits, progress }, (place, { sentAt, internalDate }) => {
     dates[place] = sentAt ?? internalDate;
   });
   await eachColumn(context, selected, { hits, progress }, {
     subjects: algorithm !== "REFS",
-    threads: algorithm !== "ORDEREDSUBJECT",
+    threads: true,
   }, (place, columns, at) => {
     const hit = hits[place]!;
     const { base, answers } = baseSubject(columns.subjects[at] ?? "");
@@ -233,9 +289,18 @@ export async function threads(
       answers,
     });
   });
+  return await writeThreads(context, thread(all, algorithm, casemapOf(context)), broken);
+}
+
+async function writeThreads(
+  context: ImapContext,
+  steps: Generator<void, ThreadNode[]>,
+  broken: boolean,
+): Promise<Reply> {
   const { out } = context;
-  out.text(all.length === 0 ? "* THREAD" : "* THREAD ");
-  for (const piece of formatThreads(await inSlices(context, thread(all, algorithm, casemapOf(context))))) {
+  const roots = await inSlices(context, steps);
+  out.text(roots.length === 0 ? "* THREAD" : "* THREAD ");
+  for (const piece of formatThreads(roots)) {
     out.text(piece);
     await context.drain();
   }

@@ -1,19 +1,24 @@
 /** SEARCH and SORT responses (RFC 3501 7.2.5, RFC 5256 4; MODSEQ: RFC 7162 3.1.6, 7) and ESEARCH (RFC 4731). Pure. */
+import type { Out } from "../../../bytes/out.ts";
 import { formatRanges, type Ranges } from "../sequence_set.ts";
 
 const RANGES_PER_PIECE = 2_000;
 const SCORES_PER_PIECE = 8_000;
 
-/** The line in pieces of bounded size, so that a million hits are never one string. */
-export function* formatFound(
+/** Writes the line in pieces of bounded size, so that a million hits are never one string. */
+export function* writeFound(
+  out: Out,
   name: "SEARCH" | "SORT",
   numbers: readonly number[],
   options: { readonly modSeq?: number | null; readonly perPiece?: number } = {},
-): Generator<string> {
+): Generator<void> {
   const { modSeq = null, perPiece = 4_000 } = options;
-  yield `* ${name}`;
-  for (let i = 0; i < numbers.length; i += perPiece) yield " " + numbers.slice(i, i + perPiece).join(" ");
-  yield modSeq === null || numbers.length === 0 ? "\r\n" : ` (MODSEQ ${modSeq})\r\n`;
+  out.text(`* ${name}`);
+  for (let i = 0; i < numbers.length; i += perPiece) {
+    out.numbers(numbers, i, Math.min(i + perPiece, numbers.length));
+    yield;
+  }
+  out.text(modSeq === null || numbers.length === 0 ? "\r\n" : ` (MODSEQ ${modSeq})\r\n`);
 }
 
 /** The mailbox that an ESEARCH response is about. */

@@ -1,9 +1,10 @@
 /** Tables for the small productions: names, patterns, sets, dates, strings, flags. */
 import assert from "node:assert/strict";
 import { encode, utf8 } from "../../../bytes/decode.ts";
+import { Out } from "../../../bytes/out.ts";
 import { formatDateTime } from "../../../protocols/imap/format/date.ts";
 import { formatFlags } from "../../../protocols/imap/format/flags.ts";
-import { formatFound } from "../../../protocols/imap/format/search.ts";
+import { writeFound } from "../../../protocols/imap/format/search.ts";
 import { formatAstring, formatString } from "../../../protocols/imap/format/string.ts";
 import { astring, CommandCursor, date, dateTime, nstring } from "../../../protocols/imap/lexer.ts";
 import { ancestors, joinPattern, listMatches, matchesSlowly } from "../../../protocols/imap/list_match.ts";
@@ -259,8 +260,16 @@ Deno.test("flags and search lines", () => {
   assert.equal(formatFlags(31, "", true), "(\\Seen \\Answered \\Flagged \\Deleted \\Draft \\Recent)");
   assert.equal(formatFlags(1, "$Junk a", false), "(\\Seen $Junk a)");
   assert.equal(formatFlags(0, "a", false), "(a)");
-  assert.equal([...formatFound("SEARCH", [], { perPiece: 2 })].join(""), "* SEARCH\r\n");
-  assert.equal([...formatFound("SEARCH", [1, 2, 3], { perPiece: 2 })].join(""), "* SEARCH 1 2 3\r\n");
+  const written = (numbers: number[], modSeq: number | null = null) => {
+    const out = new Out();
+    for (const _ of writeFound(out, "SEARCH", numbers, { perPiece: 2, modSeq }));
+    return new TextDecoder().decode(out.take());
+  };
+  assert.equal(written([]), "* SEARCH\r\n");
+  assert.equal(written([], 7), "* SEARCH\r\n");
+  const numbers = [1, 9, 10, 99, 100, 65_535, 999_999, 1_000_000, 2 ** 31, 2 ** 32 - 1];
+  assert.equal(written(numbers), `* SEARCH ${numbers.join(" ")}\r\n`);
+  assert.equal(written([3, 2], 917), "* SEARCH 3 2 (MODSEQ 917)\r\n");
 });
 
 Deno.test("a FETCH plan asks for no more than it needs", () => {
