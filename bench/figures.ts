@@ -1,5 +1,6 @@
 /** The figures: what is measured, how, and which budget it has. */
 import { BULK } from "./figures/bulk.ts";
+import { DNS } from "./figures/dns.ts";
 import { CHECKED, DELIVERIES } from "./figures/delivery.ts";
 import { SEARCHES } from "./figures/search.ts";
 import { STRAIGHT_LINES } from "./figures/straight_lines.ts";
@@ -284,6 +285,7 @@ export const FIGURES: readonly Figure[] = [
   pop3,
   imap("append", "APPEND of 4 kB", { op: "append", conns: 8, least: 2 }),
   outbound,
+  DNS,
   largeMessage,
   afterMany,
   startTime,
