@@ -151,7 +151,10 @@ export class FrontendPart implements ThreadPart {
       scriptEvent: (event) => runImapEvent({ post: this.#reception.post, hostname: config.hostname }, event),
       offence,
     });
-    this.#resolver = createResolver(config.resolver, { answers: sharing.answers });
+    this.#resolver = createResolver(config.resolver, {
+      folder: config.data,
+      answers: sharing.answers,
+    });
     this.#chains = buildChains(config.filter, {
       store: this.store,
       resolver: this.#resolver,

@@ -97,6 +97,7 @@ export class QueuePart implements ThreadPart {
     this.#store = store;
     const resolver = this.#resolver = createResolver(config.resolver, {
       folder: config.data,
+      keepsAnchors: true,
       answers: sharing.answers,
     });
     const web: HttpsParts = {

@@ -3,8 +3,8 @@
  *
  * Iterative: from the root servers down, validating. Forwarding: the servers of `resolver.servers`, else the `nameserver`
  * lines of /etc/resolv.conf, else the one on this machine, as resolv.conf(5) has it. Search lists and /etc/hosts are not
- * read: mail follows DNS. What was seen of the root's keys (RFC 5011) is kept in `dns-anchors.json` of the data folder;
- * a file that cannot be read or written costs a warning, not the resolver.
+ * read: mail follows DNS. What was seen of the root's keys (RFC 5011) is kept in `dns-anchors.json` of the data folder by one
+ * thread, and all of them begin with it; a file that cannot be read or written costs a warning, not the resolver.
  */
 import { getLogger } from "@logtape/logtape";
 import { CachingResolver } from "../dns/caching_resolver.ts";
@@ -37,8 +37,10 @@ const ANCHOR_REFRESH_MS = 12 * 3_600_000;
 
 export interface ResolverOptions {
   readonly resolvConf?: string;
-  /** Where the state of trust anchors is kept; null: in memory only. */
+  /** The data folder, which has the state of trust anchors; null: the built-in ones alone. */
   readonly folder?: string | null;
+  /** Keeps that state up to date; one resolver does. */
+  readonly keepsAnchors?: boolean;
   /** What all threads remember together; left out: nothing is shared. */
   readonly answers?: SharedArrayBuffer | null;
   /** For tests. */
@@ -95,11 +97,8 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions 
   let validator: Validator | null = null;
   let refresh: ReturnType<typeof setInterval> | null = null;
   if (dnssec) {
-    const own = config.trustAnchors.length > 0;
-    const built = (own ? config.trustAnchors : ROOT_ANCHORS).map((text) => parseDs(text)!);
-    // Anchors of one's own are what they are: the state of the Internet's root is not theirs.
-    const file = own || folder === null ? null : `${folder}/${ANCHOR_FILE}`;
-    const anchors = new TrustAnchors(built, file === null ? null : readOrNull(file));
+    const file = options.keepsAnchors === true ? anchorFile(config, folder) : null;
+    const anchors = trustAnchors(config, folder);
     const wallClock = options.wallClock ?? Date.now;
     const checker = validator = new Validator({
       source,
@@ -127,6 +126,18 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions 
       refresh,
     },
   );
+}
+
+/** The built-in ones and what was seen since; or the operator's own. */
+export function trustAnchors(config: ResolverConfig, folder: string | null): TrustAnchors {
+  const own = config.trustAnchors.length > 0, file = anchorFile(config, folder);
+  const built = (own ? config.trustAnchors : ROOT_ANCHORS).map((text) => parseDs(text)!);
+  return new TrustAnchors(built, file === null ? null : readOrNull(file));
+}
+
+/** Anchors of one's own are what they are: the state of the Internet's root is not theirs. */
+function anchorFile({ trustAnchors }: ResolverConfig, folder: string | null): string | null {
+  return trustAnchors.length > 0 || folder === null ? null : `${folder}/${ANCHOR_FILE}`;
 }
 
 function rootServers(config: ResolverConfig): ServerAddress[] {

@@ -171,7 +171,10 @@ export class Server {
   queryDns(
     question: { readonly name: string; readonly type: number; readonly trace: boolean },
   ): Promise<DnsReport> {
-    this.#resolver ??= createResolver(this.config.resolver, { answers: this.#shape.shared.answers });
+    this.#resolver ??= createResolver(this.config.resolver, {
+      folder: this.config.data,
+      answers: this.#shape.shared.answers,
+    });
     return reportQuery(this.#resolver, question, () => performance.now());
   }
 

@@ -117,6 +117,22 @@ Deno.test("each zone is asked for one label more than it has", async () => {
   assert.deepEqual(w.asked(), ["x.zone.test 15"]);
 });
 
+Deno.test("the root says itself who serves it; the addresses built in do when it does not", async () => {
+  // The one server that is built in knows of another one, which has the zones of today.
+  const moved = { answers: [ns(".", "new.root")], additionals: [a("new.root", OTHER)], authoritative: true };
+  const w = world({
+    [ROOT]: serverOf((query) => query.questions[0]!.name === "." ? moved : { rcode: RCODES.REFUSED }),
+    [OTHER]: serverOf(authority(".", ROOT_ZONE)),
+  });
+  assert.deepEqual(await address(w), ["192.0.2.80"]);
+  const silent = world({
+    [ROOT]: serverOf((query) =>
+      query.questions[0]!.name === "." ? { rcode: RCODES.SERVFAIL } : authority(".", ROOT_ZONE)(query)
+    ),
+  });
+  assert.deepEqual(await address(silent), ["192.0.2.80"]);
+});
+
 Deno.test("broken: NXDOMAIN for a name that only has names below it", async () => {
   const broken = serverOf((query) => {
     const name = query.questions[0]!.name.toLowerCase();

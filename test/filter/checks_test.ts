@@ -219,6 +219,22 @@ Deno.test("DNS lists: one that does not answer is left alone after a few times, 
   assert.deepEqual(await from(9), ["550 5.7.1"], "the other list works on");
 });
 
+Deno.test("a bogus answer is trouble of its check alone, and the message goes on", async () => {
+  const checks =
+    "    - { check: null-mx }\n    - { check: dnsbl, action: reject, zones: [{ zone: bl.example }] }\n" +
+    "    - { check: reverse-dns, action: reject }\n";
+  await using bed = await Bed.open(checks, {
+    "remote.example MX": "bogus",
+    "1.2.0.192.bl.example A": "bogus",
+    "1.2.0.192.in-addr.arpa PTR": "bogus",
+  });
+  assert.deepEqual(await bed.send(), TAKEN);
+  assert.equal(bed.stored().length, 1);
+  for (const asked of ["remote.example MX", "1.2.0.192.bl.example A", "1.2.0.192.in-addr.arpa PTR"]) {
+    assert.ok(bed.resolver.queries.includes(asked), asked);
+  }
+});
+
 Deno.test("reverse DNS and EHLO: found out, and told to the recipient in a header above our Received", async () => {
   await using bed = await Bed.open("    - check: reverse-dns\n    - check: helo\n", {
     "1.2.0.192.in-addr.arpa PTR": [{ type: "PTR", target: "lies.example" }],

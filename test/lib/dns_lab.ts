@@ -1,14 +1,20 @@
 /**
  * A small Internet of DNS on loopback: a root, `test` below it, and zones below that, signed with Debian's
- * dnssec-signzone and served by Debian's nsd, one for each address. For the resolver and its oracle (unbound).
+ * dnssec-signzone and served by Debian's nsd, knot or bind9, one for each address. For the resolver and its oracle (unbound).
  */
 import { freePort } from "./ports.ts";
 import { run, runOk, until } from "./program.ts";
+
+export type ServerProgram = "nsd" | "knot" | "bind9";
 
 export interface LabZone {
   /** Name with the final dot left out; "." for the root. */
   readonly name: string;
   readonly address: string;
+  /** What serves that address; left out: nsd. */
+  readonly by?: ServerProgram;
+  /** False: the address is named by the parent, and does not know the zone. */
+  readonly served?: boolean;
   /** Zone file lines without SOA and the zone's own NS. */
   readonly lines: string;
   /** Left out: unsigned. */
@@ -27,6 +33,12 @@ export interface LabZone {
   readonly spoilDs?: (text: string) => string;
 }
 
+const PROGRAMS: Readonly<Record<ServerProgram, string>> = {
+  nsd: "/usr/sbin/nsd",
+  knot: "/usr/sbin/knotd",
+  bind9: "/usr/sbin/named",
+};
+
 export const PACKAGES = [
   "/usr/sbin/nsd",
   "/usr/bin/dnssec-signzone",
@@ -36,8 +48,8 @@ export const PACKAGES = [
 ];
 
 /** The programs that are not installed. */
-export function missingPrograms(): string[] {
-  return PACKAGES.filter((path) => {
+export function missingPrograms(...more: readonly ServerProgram[]): string[] {
+  return [...PACKAGES, ...more.map((program) => PROGRAMS[program])].filter((path) => {
     try {
       return !Deno.statSync(path).isFile;
     } catch {
@@ -78,7 +90,7 @@ export class DnsLab {
         if (rest !== undefined) lab.anchors.push(rest.trim());
       }
       for (const address of new Set(zones.map((zone) => zone.address))) {
-        await lab.#serve(address, zones.filter((zone) => zone.address === address));
+        await lab.#serve(address, zones.filter((zone) => zone.address === address && zone.served !== false));
       }
       await until(
         "the root to answer",
@@ -202,22 +214,57 @@ export class DnsLab {
   }
 
   async #serve(address: string, zones: readonly LabZone[]): Promise<void> {
-    const file = `${this.folder}/nsd-${address}.conf`;
+    const program = zones[0]!.by ?? "nsd";
+    const file = `${this.folder}/${program}-${address}.conf`;
+    const served = zones.map(({ name }) => ({ name, file: `${this.#file(name)}.served` }));
+    switch (program) {
+      case "nsd":
+        await this.#nsd(file, address, served);
+        break;
+      case "knot":
+        await Deno.mkdir(`${file}.run`);
+        await Deno.writeTextFile(
+          file,
+          `server:\n  rundir: "${file}.run"\n  listen: ${address}@${this.port}\ndatabase:\n  storage: "${file}.run"\nzone:\n` +
+            served.map((zone) =>
+              `  - domain: "${zone.name}"\n    file: "${zone.file}"\n    zonefile-sync: -1\n    journal-content: none\n` +
+              `    semantic-checks: off\n`
+            ).join(""),
+        );
+        this.#spawn(PROGRAMS.knot, ["-c", file]);
+        break;
+      case "bind9":
+        await Deno.writeTextFile(
+          file,
+          `options { directory "${this.folder}"; pid-file none; session-keyfile "${file}.key"; recursion no; notify no;\n` +
+            `  listen-on port ${this.port} { ${address}; }; listen-on-v6 { none; }; dnssec-validation no; };\ncontrols { };\n` +
+            served.map((zone) => `zone "${zone.name}" { type primary; file "${zone.file}"; };\n`).join(""),
+        );
+        this.#spawn(PROGRAMS.bind9, ["-g", "-n", "1", "-c", file]);
+        break;
+      default:
+        program satisfies never;
+    }
+    await until(
+      `${program} at ${address}`,
+      async () => (await this.dig(address, zones[0]!.name, "SOA")).includes("hostmaster"),
+    );
+  }
+
+  async #nsd(
+    file: string,
+    address: string,
+    zones: readonly { readonly name: string; readonly file: string }[],
+  ): Promise<void> {
     const user = (await runOk("id", ["-un"])).stdout.trim();
     await Deno.writeTextFile(
       file,
       `server:\n  ip-address: ${address}@${this.port}\n  username: ${user}\n  zonesdir: "${this.folder}"\n  database: ""\n` +
         `  pidfile: "${file}.pid"\n  xfrdfile: "${file}.state"\n  zonelistfile: "${file}.list"\n  xfrdir: "${this.folder}"\n` +
         `  server-count: 1\n  hide-version: yes\nremote-control:\n  control-enable: no\n` +
-        zones.map(({ name }) => `zone:\n  name: "${name}"\n  zonefile: "${this.#file(name)}.served"\n`).join(
-          "",
-        ),
+        zones.map((zone) => `zone:\n  name: "${zone.name}"\n  zonefile: "${zone.file}"\n`).join(""),
     );
-    this.#spawn("/usr/sbin/nsd", ["-d", "-c", file]);
-    await until(
-      `nsd at ${address}`,
-      async () => (await this.dig(address, zones[0]!.name, "SOA")).includes("hostmaster"),
-    );
+    this.#spawn(PROGRAMS.nsd, ["-d", "-c", file]);
   }
 
   #spawn(path: string, args: string[]): void {

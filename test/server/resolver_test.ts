@@ -4,7 +4,9 @@ import { decodeMessage, encodeMessage, type Message } from "../../dns/message.ts
 import { ResolveError } from "../../dns/resolver.ts";
 import { DEFAULT_RESOLVER, type ResolverConfig } from "../../server/config/config.ts";
 import { cryptoRandomBelow } from "../../server/dns_network.ts";
-import { createResolver } from "../../server/resolver.ts";
+import { encodeBase64 } from "../../bytes/base64.ts";
+import { webDnssecCrypto } from "../../server/dns_crypto.ts";
+import { createResolver, trustAnchors } from "../../server/resolver.ts";
 
 /** Answers A with 192.0.2.1; for names that begin with `big` truncated over UDP; not at all for `silent`. */
 class LoopbackServer implements AsyncDisposable {
@@ -46,10 +48,11 @@ class LoopbackServer implements AsyncDisposable {
   async #serveTcp(): Promise<void> {
     for await (const connection of this.tcp) {
       using _closing = connection;
-      const buffer = new Uint8Array(512);
-      const count = await connection.read(buffer) ?? 0;
-      const reply = answer(decodeMessage(buffer.subarray(2, count))!, {});
       try {
+        const buffer = new Uint8Array(512);
+        const count = await connection.read(buffer);
+        if (count === null) continue;
+        const reply = answer(decodeMessage(buffer.subarray(2, count))!, {});
         // In two pieces.
         await connection.write(Uint8Array.of(reply.length >> 8));
         await connection.write(Uint8Array.of(reply.length & 0xff, ...reply));
@@ -95,6 +98,32 @@ Deno.test("over IPv6", async () => {
   using resolver = createResolver(config([`[::1]:${server.port}`]));
   assert.deepEqual((await resolver.resolve("a.example.test", "A")).records, EXPECTED);
   assert.deepEqual((await resolver.resolve("big.example.test", "A")).records, EXPECTED);
+});
+
+Deno.test("every thread begins with the trust anchors that one has kept (RFC 5011)", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "veredus-anchors-" });
+  try {
+    const key = {
+      type: "DNSKEY" as const,
+      flags: 257,
+      protocol: 3,
+      algorithm: 13,
+      key: new Uint8Array(64).fill(7),
+    };
+    const names = async (resolver: ResolverConfig) =>
+      (await trustAnchors(resolver, folder).entryPoints([key], webDnssecCrypto())).length;
+    assert.equal(await names(DEFAULT_RESOLVER), 0);
+    const state = { flags: 257, algorithm: 13, key: encodeBase64(key.key), state: "trusted", since: 1 };
+    await Deno.writeTextFile(`${folder}/dns-anchors.json`, JSON.stringify({ keys: [state] }));
+    assert.equal(await names(DEFAULT_RESOLVER), 1);
+    assert.equal(
+      await names({ ...DEFAULT_RESOLVER, trustAnchors: ["1 8 2 AB"] }),
+      0,
+      "not with anchors of one's own",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("many at once", async () => {
