@@ -69,6 +69,8 @@ export interface Copy {
   readonly flags?: number;
   /** Sorted, separated by spaces; left out: none. */
   readonly keywords?: string;
+  /** Header lines of this copy alone; left out: none. */
+  readonly front?: string;
 }
 
 type DeliverOp = Extract<WriteOp, { kind: "deliver" }>;
@@ -140,9 +142,17 @@ export class Filing {
     this.#copies.clear();
   }
 
-  /** Copies for INBOX and its sub-folders go to Junk; an account that has none is given one. */
-  async toJunk(store: Store): Promise<void> {
+  /** Gives each copy header lines of its own, by the account it is for. */
+  front(linesFor: (accountId: number) => string): void {
+    for (const [key, copy] of this.#copies) {
+      this.#copies.set(key, { ...copy, front: linesFor(copy.target.owner.id) });
+    }
+  }
+
+  /** Of all accounts, or of some: copies for INBOX and its sub-folders go to Junk; an account that has none is given one. */
+  async toJunk(store: Store, only: ReadonlySet<number> | null = null): Promise<void> {
     for (const [key, copy] of [...this.#copies]) {
+      if (only?.has(copy.target.owner.id) === false) continue;
       const mailboxId = await junkOf(store, copy.target.owner.id);
       if (mailboxId === null || mailboxId === key) continue;
       this.#copies.delete(key);
@@ -289,12 +299,12 @@ export class Filing {
         sentAt: message.sentAtMs,
         traceId,
       },
-      targets: copies.map(({ target, deliveredTo, flags = 0, keywords = "" }) => ({
+      targets: copies.map(({ target, deliveredTo, flags = 0, keywords = "", front = "" }) => ({
         mailboxId: target.mailboxId,
         flags,
         keywords,
         internalDate: at,
-        prefix: copyPrefix(sender, deliveredTo, facts.front),
+        prefix: copyPrefix(sender, deliveredTo, front + (facts.front ?? "")),
       })),
       queue: this.#remote.size === 0 ? null : queueEntry(facts, { sender, recipients: this.#remote }),
       ...(this.#forwarded !== null && {

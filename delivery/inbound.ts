@@ -75,6 +75,8 @@ import {
 import { refuseRecipients } from "./scripts/refuse_one.ts";
 import { fileByScripts, hasScripts, provesSender, rejection } from "./scripts/file.ts";
 import { authorKeys, sealFront, signFront } from "./signing.ts";
+import { judgeSpam, NOT_JUDGED, type SpamConfig, type SpamOutcome, type SpamParts } from "./spam/judge.ts";
+import { type HeldMail, judgeOutgoing } from "./spam/outgoing.ts";
 import { startQueue } from "./start_queue.ts";
 import { SubmissionHeader } from "./submission.ts";
 import { receivedField } from "./trace.ts";
@@ -101,6 +103,8 @@ export interface InboundConfig extends LookupPolicy {
   readonly quarantineMs: number;
   /** Checks of who sent a message; left out: none. */
   readonly authentication?: AuthenticationConfig;
+  /** Left out: nothing is judged. */
+  readonly spam?: SpamConfig;
 }
 
 export interface InboundOptions {
@@ -120,6 +124,11 @@ export interface InboundOptions {
   readonly tracer?: Tracer;
   /** What was seen of strangers' domains, for the reports to them; left out: none are sent. */
   readonly observations?: Observations;
+  /** Is it wanted; left out: not asked. */
+  readonly spam?: Pick<SpamParts, "filter" | "linkHits"> & {
+    /** Mail of a login is held. */
+    readonly notify: (held: HeldMail) => void;
+  };
 }
 
 /** What one reception and its transactions share; replaced as a whole by a reload. */
@@ -259,6 +268,8 @@ class InboundTransaction implements Transaction {
   #findings: SenderFindings | null;
   /** A check sent it to Junk. */
   #junk: boolean;
+  #spam: SpamOutcome;
+  #spamHeld: string;
   /** Header lines that copies in mailboxes get in front: what the checks found. */
   #front: string;
   #messageId: string;
@@ -298,6 +309,8 @@ class InboundTransaction implements Transaction {
     this.#senderCheck = null;
     this.#findings = null;
     this.#junk = false;
+    this.#spam = NOT_JUDGED;
+    this.#spamHeld = "";
     this.#front = "";
     this.#messageId = "";
     this.#screen = client.screen?.transaction(viewOf(client), {
@@ -525,10 +538,12 @@ class InboundTransaction implements Transaction {
         if ("code" in changed) return changed;
         message = changed;
       }
-      if (disposition === "quarantine") {
-        this.#filing.hold();
-        message = await this.#resultsInside(this.#spool, message);
-      }
+    }
+    const unwanted = await this.#judgeSpam(this.#spool, message);
+    if (unwanted !== null) return unwanted;
+    if (this.#heldFor !== "") {
+      this.#filing.hold();
+      message = await this.#resultsInside(this.#spool, message);
     }
     if (this.#parameters.body === "BINARYMIME") {
       const reencoded = await this.#rewrite(this.#spool, reencodeBinaryParts);
@@ -542,6 +557,44 @@ class InboundTransaction implements Transaction {
     }
     message = await this.#sign(this.#spool, message);
     return await this.#store(this.#spool, message);
+  }
+
+  /** Is it wanted: a refusal, or copies that lie where they should; what is held waits for the operator. */
+  async #judgeSpam(spool: Spool, message: MessageFacts): Promise<Reply | null> {
+    const { options: { spam, clock }, config } = this.#setting;
+    const { account } = this.#client;
+    if (spam === undefined || config.spam?.enabled !== true) return null;
+    const parts = { ...spam, ...this.#setting.options, config: config.spam };
+    const own = this.#ownOctets;
+    const octets = spool.octets - own;
+    const read = (length: number) => spool.read(own, own + Math.min(length, octets));
+    if (account !== null) {
+      this.#spamHeld = this.#filing.remote === 0 ? "" : await judgeOutgoing(parts, { octets, read });
+      if (this.#spamHeld === "") return null;
+      this.#traced("checked", { reply: this.#spamHeld });
+      const facts = { login: account.address, reason: this.#spamHeld, traceId: this.traceId, now: clock() };
+      spam.notify(facts);
+      return null;
+    }
+    if (this.#findings === null) return null; // trusted, or of those whose mail is not checked
+    const { address, heloName } = this.#client;
+    this.#spam = await judgeSpam(parts, {
+      ...{ filing: this.#filing, read, octets, from: message.from, sender: this.#sender },
+      ...{
+        client: { address, heloName },
+        findings: this.#findings,
+        decisions: this.#screen?.decisions ?? [],
+      },
+    });
+    const { trace, heldFor, refusal } = this.#spam;
+    if (trace.length > 0) this.#traced("checked", { reply: `spam: ${trace.join("; ")}` });
+    this.#spamHeld = heldFor;
+    return refusal;
+  }
+
+  /** Why it waits for the operator; "" it does not. */
+  get #heldFor(): string {
+    return this.#screen?.disposition === "quarantine" ? this.#screen.quarantineReason : this.#spamHeld;
   }
 
   /**
@@ -736,8 +789,12 @@ class InboundTransaction implements Transaction {
       tls,
       ...(this.#holdUntil !== null && { notBefore: this.#holdUntil }),
       front: this.#front,
-      ...(this.#screen?.disposition === "quarantine" && {
-        quarantine: quarantined(this.#screen, at + config.quarantineMs),
+      ...(this.#heldFor !== "" && {
+        quarantine: {
+          reason: this.#heldFor,
+          dangerous: this.#screen?.disposition === "quarantine" && this.#screen.dangerous,
+          expiresAt: at + config.quarantineMs,
+        },
       }),
       ...(this.#reports.length > 0 && { beside: (blob) => this.#report(blob, { message, at, tls }) }),
       senderFor: (domain) =>
@@ -780,6 +837,7 @@ class InboundTransaction implements Transaction {
       ...{ filing: this.#filing, spool, message, traceId: this.traceId, sender: this.#sender },
       senderProven: mayRelay(this.#client) || provesSender(this.#findings, this.#sender),
       junk: this.#junk,
+      spam: this.#spam.verdicts,
       virusLevel: this.#screen?.findings.virusLevel ?? null,
       client: { address: this.#client.address, name: this.#client.heloName },
       front: this.#front,
@@ -999,10 +1057,6 @@ class InboundTransaction implements Transaction {
 }
 
 /** What the quarantine keeps of the verdict. */
-function quarantined({ quarantineReason, dangerous }: MailScreen, expiresAt: number) {
-  return { reason: quarantineReason, dangerous, expiresAt };
-}
-
 /** A Delivered-To of ours for one of these targets stands in the message already. */
 function leadsBack(targets: readonly RecipientTarget[], deliveredTo: readonly string[]): boolean {
   const filing = new Filing();

@@ -21,6 +21,8 @@ export interface Verdict {
   readonly reply?: Reply;
   /** It does harm: held, only the operator may let it go. Left out: no. */
   readonly dangerous?: boolean;
+  /** What it adds to the spam score; left out: what any tag adds. Below 0 it speaks for the message. */
+  readonly points?: number;
 }
 
 /** A verdict and whose it is. */

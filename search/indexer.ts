@@ -140,6 +140,7 @@ export class Indexer {
       case "acl":
       case "annotations":
       case "queue":
+      case "lessons":
         return;
       default:
         return change satisfies never;

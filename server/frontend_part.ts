@@ -50,6 +50,9 @@ import { traceLog } from "./trace.ts";
 import { stolenNotice } from "../delivery/stolen_notice.ts";
 import { Blocks } from "../filter/address_block.ts";
 import type { Chains } from "../filter/screen.ts";
+import { SpamFilter } from "./spam_filter.ts";
+import { linkLists } from "./link_lists.ts";
+import { heldNotice } from "../delivery/spam/outgoing.ts";
 import { type SmtpOptions, SmtpServer } from "./smtp.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
@@ -90,6 +93,7 @@ export class FrontendPart implements ThreadPart {
   #bans: Bans;
   #chains: Chains;
   readonly #observations: Observations;
+  readonly #spam: SpamFilter;
   #resolver: ThreadResolver;
   #trace: TraceLog | null;
   #indexes: IndexReader | null;
@@ -166,6 +170,19 @@ export class FrontendPart implements ThreadPart {
       relays: new Blocks(config.senderChecks.relays),
       notify: (login, reason) => this.#reception.noticed(stolenNotice(config, { login, reason })),
     });
+    this.#spam = new SpamFilter({
+      store: this.store,
+      data: config.data,
+      ownThread: config.threads !== 0,
+      deadlineMs: config.filter.spam.deadlineMs,
+    });
+    // One front end learns for all.
+    if (sharing.column === 0 && config.filter.spam.enabled) {
+      this.store.onChange((change) => {
+        if (change.kind === "lessons") this.#spam.taught();
+      });
+      if (this.store.spam.wishes(1).length > 0) this.#spam.taught();
+    }
     this.#observations = new Observations("dmarc", { store: this.store, timers: DENO_TIMERS });
     this.#reception = new InboundReception({
       store: this.store,
@@ -173,6 +190,14 @@ export class FrontendPart implements ThreadPart {
       chains: this.#chains,
       resolver: this.#resolver,
       ...(this.#trace !== null && { tracer: this.#trace }),
+      spam: {
+        filter: this.#spam,
+        linkHits: linkLists(config.filter.spam.linkZones, { resolver: this.#resolver, clock: Date.now }),
+        notify: (held) =>
+          this.#reception.noticed(
+            heldNotice({ hostname: config.hostname, administrator: config.filter.administrator }, held),
+          ),
+      },
       hostname: config.hostname,
       clock: Date.now,
       newId: () => ids.next(),
@@ -332,6 +357,7 @@ export class FrontendPart implements ThreadPart {
     await this.#trace?.close();
     this.#deadlines.close();
     this.#indexes?.close();
+    await this.#spam.close();
     await this.store.close();
   }
 
@@ -532,6 +558,7 @@ function inboundConfig(config: Config): InboundConfig {
     queueLifetimeMs: config.queue.lifetimeMs,
     bounceLifetimeMs: config.queue.bounceLifetimeMs,
     quarantineMs: config.quarantine.keepMs,
+    spam: config.filter.spam,
     authentication: {
       ...config.senderChecks,
       relays: new Blocks(config.senderChecks.relays),

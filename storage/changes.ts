@@ -67,6 +67,8 @@ export type Change =
   /** Domains, accounts, aliases or tokens changed: drop cached rows. `accountId` when one account alone did. */
   | { readonly kind: "directory"; readonly accountId: number | null }
   /** Queue rows were added or became due. */
-  | { readonly kind: "queue" };
+  | { readonly kind: "queue" }
+  /** Users have said something about their mail (spam_lessons.ts). */
+  | { readonly kind: "lessons" };
 
 export type ChangeListener = (change: Change) => void;

@@ -135,6 +135,7 @@ export class SqlMailboxes implements Mailboxes {
       case "acl":
       case "annotations":
       case "queue":
+      case "lessons":
         break;
       default:
         change satisfies never;

@@ -28,7 +28,7 @@ import { flagBits } from "./flag_bits.ts";
 import { scriptHost } from "./host.ts";
 import { remember, stateKey } from "./memory.ts";
 import { OwnMail } from "./own_mail.ts";
-import type { Run, ScriptedMessage } from "./scripted.ts";
+import { isJunk, type Run, type ScriptedMessage } from "./scripted.ts";
 import { fileWritten, joined, writeAnew } from "./written.ts";
 
 const log = getLogger(["veredus", "sieve"]);
@@ -110,10 +110,10 @@ export class ScriptDelivery {
 
   async #run(copy: Copy): Promise<Run> {
     const { store } = this.#post;
-    const { traceId, sender, client, front, virusLevel = null } = this.#given;
+    const { traceId, sender, client, front, spam, virusLevel = null } = this.#given;
     const { target } = copy;
     const trace = copyPrefix(sender, copy.deliveredTo);
-    const view = this.#viewer(joined([trace, encode(front)]));
+    const view = this.#viewer(joined([trace, encode((copy.front ?? "") + front)]));
     const host = scriptHost({
       store,
       account: target.owner,
@@ -122,6 +122,7 @@ export class ScriptDelivery {
       now: this.#now,
       client,
       virusLevel,
+      spamPercent: spam?.get(target.owner.id)?.percent ?? null,
     });
     const rows = store.scripts.chain(target.owner);
     const about = { trace: traceId, account: target.account };
@@ -147,8 +148,9 @@ export class ScriptDelivery {
 
   /** Moves the copy where the scripts want it. */
   async #place(run: Run): Promise<void> {
-    const { filing, junk } = this.#given;
+    const { filing } = this.#given;
     const { copy, decision } = run;
+    const junk = isJunk(this.#given, copy.target.owner.id);
     filing.take(copy);
     let kept = decision.keep !== null;
     for (const action of decision.actions) {
@@ -190,7 +192,8 @@ export class ScriptDelivery {
   ): void {
     const { target, deliveredTo } = run.copy;
     const copy = { target: { ...target, mailboxId, newFolder: "" }, deliveredTo, ...flagBits(flags ?? []) };
-    if (header === null) this.#given.filing.put(copy);
+    const { front } = run.copy;
+    if (header === null) this.#given.filing.put({ ...copy, ...(front !== undefined && { front }) });
     else this.#edited.push({ run, copy, header });
   }
 
@@ -203,8 +206,9 @@ export class ScriptDelivery {
   /** False where it is not sent on, and the message is kept: Junk, a loop, an address that takes no mail. */
   #sendOn(run: Run, redirect: Redirect): boolean {
     const { resolver, store } = this.#post;
-    const { junk, traceId, message, filing } = this.#given;
+    const { traceId, message, filing } = this.#given;
     const { target } = run.copy;
+    const junk = isJunk(this.#given, target.owner.id);
     const refuse = (why: string) => {
       log.info("a redirect was not done: {why}", {
         trace: traceId,

@@ -22,6 +22,8 @@ export interface HostOptions {
   readonly client: { readonly address: string; readonly name: string };
   /** Left out: not tested. */
   readonly virusLevel?: number | null;
+  /** What the spam filter says; left out: not asked. */
+  readonly spamPercent?: number | null;
 }
 
 const ANNOTATION = "/private/vendor/veredus/";
@@ -42,6 +44,7 @@ export function scriptHost(options: HostOptions): Host {
     zoneMinutes: -new Date(now).getTimezoneOffset(),
     separators: directory.domain(domainOf(account.address))?.subaddressSeparators ?? "",
     virusLevel: options.virusLevel ?? null,
+    spamPercent: options.spamPercent ?? null,
     environment: (item) => environment(options, item),
     mailboxExists: (name) => mailboxNamed(name)?.selectable === true,
     mailboxIdExists: (id) => mailboxById(store, account, id) !== null,

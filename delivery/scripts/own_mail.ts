@@ -24,7 +24,7 @@ import type { Decision } from "./chain.ts";
 import { destinationOf } from "./destination.ts";
 import { flagBits } from "./flag_bits.ts";
 import { remember, stateKey, stateRow } from "./memory.ts";
-import type { Run, ScriptedMessage } from "./scripted.ts";
+import { isJunk, type Run, type ScriptedMessage } from "./scripted.ts";
 import { fileWritten, writeAnew } from "./written.ts";
 
 const log = getLogger(["veredus", "sieve"]);
@@ -69,10 +69,12 @@ export class OwnMail {
   }
 
   async #vacation(run: Run, vacation: Vacation): Promise<WriteOp[]> {
-    const { sender, junk } = this.#given;
+    const { sender } = this.#given;
     const view = await run.view(false);
     const own = this.#ownAddresses(run, vacation.addresses);
-    const left = junk ? "junk" : noVacation(view, { sender, own, now: this.#now });
+    const left = isJunk(this.#given, run.copy.target.owner.id)
+      ? "junk"
+      : noVacation(view, { sender, own, now: this.#now });
     if (left !== null) {
       answers.inc({ outcome: left });
       return [];

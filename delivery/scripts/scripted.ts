@@ -17,6 +17,8 @@ export interface ScriptedMessage {
   readonly senderProven: boolean;
   /** A check sent it to Junk. */
   readonly junk: boolean;
+  /** What the spam filter says, by account; left out: it was not asked. */
+  readonly spam?: ReadonlyMap<number, { readonly junk: boolean; readonly percent: number }>;
   /** RFC 5235 3.: what scanners said; left out or null: nothing has looked. */
   readonly virusLevel?: number | null;
   readonly client: { readonly address: string; readonly name: string };
@@ -32,4 +34,9 @@ export interface Run {
   /** Octets of the view that are trace lines of the copy and not of the message. */
   readonly traceOctets: number;
   readonly decision: Decision;
+}
+
+/** True where a check or the spam filter sent the account's copy to Junk. */
+export function isJunk({ junk, spam }: Pick<ScriptedMessage, "junk" | "spam">, accountId: number): boolean {
+  return junk || spam?.get(accountId)?.junk === true;
 }

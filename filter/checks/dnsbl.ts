@@ -51,11 +51,14 @@ export function dnsbl({ name, zones, threshold, action, lookup, now }: DnsblOpti
         score !== null
       );
       const sum = scores.reduce((total, { weight }) => total + weight, 0);
-      if (sum < threshold) return CONTINUE;
+      if (sum < threshold && sum >= 0) return CONTINUE;
       const listed = scores.map(({ zone, weight }) => `${zone} ${weight}`).join(", ");
+      const said = { reason: `score ${sum}: ${listed}`, points: sum };
+      // What speaks for a client refuses nothing: it goes into the score.
+      if (sum < 0) return { action: "tag", ...said };
       return {
         action,
-        reason: `score ${sum}: ${listed}`,
+        ...said,
         ...(action === "reject" && { reply: refusal(facts, scores) }),
       };
     },

@@ -19,6 +19,11 @@ export interface Signal {
   /** Points at full strength. */
   readonly weight: number;
   readonly explain: string;
-  /** How much of it there is: 0 or false nothing, 1 or true all of it. Never throws, whatever the message holds. */
+  /** It depends on who gets the message; left out: it does not. */
+  readonly personal?: true;
+  /**
+   * How much of it there is: 0 or false nothing, 1 or true all of it; below 0 it speaks the other way. Never throws, whatever the
+   * message holds.
+   */
   readonly find: (facts: Facts) => number | boolean;
 }

@@ -5,12 +5,15 @@ import { attachedPage } from "./signals/attached_page.ts";
 import { attachedProgram } from "./signals/attached_program.ts";
 import { badDate } from "./signals/bad_date.ts";
 import { brokenHtml } from "./signals/broken_html.ts";
+import { brokenSignature } from "./signals/broken_signature.ts";
 import { bulkNoWayOut } from "./signals/bulk_no_way_out.ts";
 import { dateAhead } from "./signals/date_ahead.ts";
 import { dateBehind } from "./signals/date_behind.ts";
 import { doubleExtension } from "./signals/double_extension.ts";
 import { encodedText } from "./signals/encoded_text.ts";
+import { firstContact } from "./signals/first_contact.ts";
 import { foreignCharset } from "./signals/foreign_charset.ts";
+import { forgedAuthor } from "./signals/forged_author.ts";
 import { forgedHop } from "./signals/forged_hop.ts";
 import { forgedOutlook } from "./signals/forged_outlook.ts";
 import { fromBroken } from "./signals/from_broken.ts";
@@ -21,6 +24,7 @@ import { htmlActive } from "./signals/html_active.ts";
 import { htmlForm } from "./signals/html_form.ts";
 import { htmlOnly } from "./signals/html_only.ts";
 import { imagesOnly } from "./signals/images_only.ts";
+import { knownAuthor } from "./signals/known_author.ts";
 import { labelledAdvert } from "./signals/labelled_advert.ts";
 import { linkCheap } from "./signals/link_cheap.ts";
 import { linkElsewhere } from "./signals/link_elsewhere.ts";
@@ -33,6 +37,7 @@ import { linkPort } from "./signals/link_port.ts";
 import { linkShortened } from "./signals/link_shortened.ts";
 import { linkUser } from "./signals/link_user.ts";
 import { listMail } from "./signals/list_mail.ts";
+import { listed } from "./signals/listed.ts";
 import { literalHello } from "./signals/literal_hello.ts";
 import { loudHtml } from "./signals/loud_html.ts";
 import { massMailer } from "./signals/mass_mailer.ts";
@@ -46,11 +51,18 @@ import { noRecipient } from "./signals/no_recipient.ts";
 import { oddMessageId } from "./signals/odd_message_id.ts";
 import { oddRecipient } from "./signals/odd_recipient.ts";
 import { pathElsewhere } from "./signals/path_elsewhere.ts";
+import { pathRefused } from "./signals/path_refused.ts";
 import { plainText } from "./signals/plain_text.ts";
+import { provenAuthor } from "./signals/proven_author.ts";
 import { providerNotSeen } from "./signals/provider_not_seen.ts";
 import { quoting } from "./signals/quoting.ts";
 import { rawHeader } from "./signals/raw_header.ts";
 import { replyElsewhere } from "./signals/reply_elsewhere.ts";
+import { reportedCopy } from "./signals/reported_copy.ts";
+import { reputationAddress } from "./signals/reputation_address.ts";
+import { reputationDomain } from "./signals/reputation_domain.ts";
+import { reputationNetwork } from "./signals/reputation_network.ts";
+import { reputationSigner } from "./signals/reputation_signer.ts";
 import { saysAdult } from "./signals/says_adult.ts";
 import { saysCapitals } from "./signals/says_capitals.ts";
 import { saysClick } from "./signals/says_click.ts";
@@ -85,12 +97,15 @@ export const SIGNALS: readonly Signal[] = [
   attachedProgram,
   badDate,
   brokenHtml,
+  brokenSignature,
   bulkNoWayOut,
   dateAhead,
   dateBehind,
   doubleExtension,
   encodedText,
+  firstContact,
   foreignCharset,
+  forgedAuthor,
   forgedHop,
   forgedOutlook,
   fromBroken,
@@ -101,6 +116,7 @@ export const SIGNALS: readonly Signal[] = [
   htmlForm,
   htmlOnly,
   imagesOnly,
+  knownAuthor,
   labelledAdvert,
   linkCheap,
   linkElsewhere,
@@ -113,6 +129,7 @@ export const SIGNALS: readonly Signal[] = [
   linkShortened,
   linkUser,
   listMail,
+  listed,
   literalHello,
   loudHtml,
   massMailer,
@@ -126,11 +143,18 @@ export const SIGNALS: readonly Signal[] = [
   oddMessageId,
   oddRecipient,
   pathElsewhere,
+  pathRefused,
   plainText,
+  provenAuthor,
   providerNotSeen,
   quoting,
   rawHeader,
   replyElsewhere,
+  reportedCopy,
+  reputationAddress,
+  reputationDomain,
+  reputationNetwork,
+  reputationSigner,
   saysAdult,
   saysCapitals,
   saysClick,

@@ -1,6 +1,7 @@
 /** What is known of a message besides its octets: who handed it over, what the look-ups said, what was seen before. */
 
-export interface Surroundings {
+/** What is the same for all recipients. */
+export interface Circumstances {
   readonly client: { readonly address: string; readonly heloName: string };
   /** Reverse-path; "" is the null path. */
   readonly sender: string;
@@ -17,12 +18,9 @@ export interface Surroundings {
   readonly aligned: boolean;
   /** Decisions of checks: lists in DNS and of the operator, and what else they tagged. */
   readonly tags: readonly Tag[];
-  /** Domains of links that a list in DNS has, with the list's weight in points. */
-  readonly listedLinks: readonly {
-    readonly domain: string;
-    readonly zone: string;
-    readonly points: number;
-  }[];
+}
+
+export interface Surroundings extends Circumstances {
   /** The recipient has written to From, or allows it. Counts only with `aligned`. */
   readonly known: boolean;
   /** No message of this From was ever seen by the recipient; null is not known. */
@@ -35,8 +33,6 @@ export interface Surroundings {
 
 export interface Tag {
   readonly check: string;
-  readonly kind: string;
-  /** Points, where the check has some. */
   readonly points: number;
 }
 

@@ -4,6 +4,7 @@
  * `schema.ts` reads the operator's file into this shape; local mode builds it directly. Durations are milliseconds
  * and sizes octets here, whatever units the file used.
  */
+import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { ContentOptions } from "../../filter/checks/content.ts";
 import type { ListZone } from "../../filter/checks/dnsbl.ts";
 import type { RateFact } from "../../filter/checks/rate.ts";
@@ -314,6 +315,7 @@ export interface FilterConfig {
   readonly tarpitMs: number;
   /** Who is told of logins that look stolen; "" is postmaster at our host name. */
   readonly administrator: string;
+  readonly spam: SpamConfig;
 }
 
 export interface QuarantineConfig {
@@ -522,6 +524,16 @@ export const DEFAULT_CHECK: Omit<CheckConfig, "check" | "name" | "action" | "sta
 };
 
 /** Unknown recipients, relaying, sizes and loops are refused without a check. */
+export const DEFAULT_SPAM: SpamConfig = {
+  enabled: true,
+  rules: { server: { mark: 3, junk: 5, quarantine: null, refuse: null }, domains: {} },
+  weights: {},
+  onTimeout: "mark",
+  outgoingHold: 8,
+  deadlineMs: 30_000,
+  linkZones: [],
+};
+
 export const DEFAULT_FILTER: FilterConfig = {
   checks: [
     { ...DEFAULT_CHECK, check: "null-mx", name: "null-mx", action: "reject", stages: ["mail"] },
@@ -536,6 +548,7 @@ export const DEFAULT_FILTER: FilterConfig = {
   ],
   tarpitMs: 0,
   administrator: "",
+  spam: DEFAULT_SPAM,
 };
 
 export const DEFAULT_QUARANTINE: QuarantineConfig = { keepMs: 30 * DAY, digest: true, url: "" };

@@ -20,6 +20,7 @@ import {
   type SenderChecksConfig,
 } from "./config.ts";
 import { icapAddress, parseHostPort } from "./host_port.ts";
+import { spam } from "./spam_keys.ts";
 import { about, domain, duration, hostPortText, lower, network, size, whole } from "./keys.ts";
 
 const zone = z.strictObject({
@@ -272,6 +273,10 @@ export const filter = z.strictObject({
     "who is told when a login looks stolen; left out: postmaster at hostname",
     "admin@example.org",
   ),
+  spam: about(
+    spam.prefault({}),
+    "the spam filter: a score of many signals, and a learner that users train by moving mail",
+  ),
 }).superRefine(({ checks }, context) => {
   const seen = new Set<string>();
   for (const [at, { name }] of checks.entries()) {
@@ -288,6 +293,7 @@ export const filter = z.strictObject({
   checks: value.checks,
   tarpitMs: value.tarpit,
   administrator: value.administrator,
+  spam: value.spam,
 }));
 
 export const quarantine = z.strictObject({

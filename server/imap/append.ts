@@ -15,6 +15,7 @@ import { accountOf, type ImapContext, no, ok, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { saveLimit } from "./message_limit.ts";
 import { flagsAllowed, type NamedMailbox, NOT_PERMITTED, targetMailbox } from "./names.ts";
+import { copyTeaches } from "./teaches.ts";
 import { OUT_OF_RANGE, READ_ONLY } from "./store.ts";
 import { messagesCame } from "./script_events.ts";
 import { Upload } from "./upload.ts";
@@ -177,7 +178,8 @@ export class Appending {
       prefix: NO_PREFIX,
       ...(!own && (flags & FLAG_SEEN) !== 0 && { seenBy: accountOf(this.#context).id }),
     };
-    return { kind: "deliver", content, targets: [target], queue: null, enforceQuota: true };
+    const teaches = copyTeaches(null, this.#mailbox);
+    return { kind: "deliver", content, targets: [target], queue: null, enforceQuota: true, ...teaches };
   }
 
   #answer(results: readonly WriteResult[]): Reply {

@@ -15,6 +15,7 @@ import { countOf, limited, tooMany, withCode } from "./message_limit.ts";
 import { flagsAllowed, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { Progress } from "./progress.ts";
 import { messagesCame } from "./script_events.ts";
+import { copyTeaches } from "./teaches.ts";
 import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
 
 /** Messages of one transaction: some tens of milliseconds of the writer. */
@@ -55,6 +56,7 @@ export async function copyOrMove(
     to: target.id,
     uids: selected.view.uidRanges(piece),
     move,
+    ...copyTeaches(selected.mailbox, target),
     ...(!(selected.mailbox.own && target.own) && {
       reader: { readerId: accountOf(context).id, ...flagsAllowed(target.rights) },
     }),

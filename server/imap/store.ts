@@ -15,6 +15,7 @@ import { refusal } from "./fault.ts";
 import { flagsAllowed, NOT_PERMITTED } from "./names.ts";
 import { limited, limitedDeleted, withCode } from "./message_limit.ts";
 import { flagsBefore, flagsChanged } from "./script_events.ts";
+import { flagsTeach } from "./teaches.ts";
 import { writeFlags } from "./unsolicited.ts";
 
 /** Answers between two looks at the output buffer. */
@@ -60,6 +61,7 @@ export async function storeFlags(
         selected.keywords.get(keyword.toLowerCase()) ?? keyword
       ),
       unchangedSince: command.unchangedSince,
+      ...flagsTeach(mailbox, { mode: command.mode, ...command.flags }),
       ...readerField(context, selected),
     });
     if (!result.ok) return refusal(result);

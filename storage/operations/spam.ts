@@ -1,6 +1,7 @@
 /**
  * Lessons of the spam filter. What a user says by moving or marking mail becomes a wish in the transaction of the change
- * itself; a filter Worker reads the message later and teaches it. Nothing is announced: whoever reads it reads the tables.
+ * itself and is announced; a filter Worker reads the message later and teaches it. What it writes is not announced: whoever reads it
+ * reads the tables.
  */
 import type { LessonKind } from "../schema.ts";
 import type { WriteOp, WriteResult } from "../ops.ts";
@@ -36,6 +37,7 @@ export function wishFor(
     "INSERT INTO spam_wishes (account_id, content_id, prefix, kind) " +
       `SELECT ?, content_id, prefix, ? FROM messages WHERE ${where} LIMIT ?`,
   ).run(accountId, kind, ...parameters, MAX_WISHES - waiting);
+  context.changes.push({ kind: "lessons" });
 }
 
 /** For a message that is filed in this transaction. */
@@ -50,6 +52,7 @@ export function wishOf(
 ): void {
   context.sql("INSERT INTO spam_wishes (account_id, content_id, prefix, kind) VALUES (?, ?, ?, ?)")
     .run(accountId, contentId, prefix, kind);
+  context.changes.push({ kind: "lessons" });
 }
 
 /** Each message counts once; taught as something else, what it counted before is taken back. */

@@ -3,6 +3,7 @@ import { judge } from "../../../filter/spam/learner/judge.ts";
 import { Knowledge } from "../../../filter/spam/learner/knowledge.ts";
 import { tokensOf } from "../../../filter/spam/learner/tokens.ts";
 import { Mail } from "../../../filter/spam/mail.ts";
+import { commonHits, personalHits } from "../../../filter/spam/hits.ts";
 import { DEFAULT_JUNK_AT, scoreOf } from "../../../filter/spam/score.ts";
 import { type Contestant, type Scored, type Step, STEPS } from "../contest.ts";
 
@@ -22,7 +23,9 @@ export const VEREDUS: Contestant = {
         for (const { spam, octets } of test) {
           const mail = new Mail(octets);
           const judgement = judge(tokensOf(mail), { own, shared: null });
-          results.get(step)!.push({ spam, score: scoreOf({ mail, around: null }, judgement).points });
+          const facts = { mail, around: null };
+          const hits = [...commonHits(facts), ...personalHits(facts, judgement)];
+          results.get(step)!.push({ spam, score: scoreOf(hits, []).points });
         }
       }
     }

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { encode } from "../../../bytes/decode.ts";
 import { Mail } from "../../../filter/spam/mail.ts";
+import { LEARNER } from "../../../filter/spam/hits.ts";
+import { SIGNAL_NAMES } from "../../../filter/spam/names.ts";
+import type { Surroundings } from "../../../filter/spam/surroundings.ts";
 import { SIGNALS } from "../../../filter/spam/signals.ts";
 
 interface Example {
@@ -146,17 +149,30 @@ function mailOf({ fields = {}, body = LETTER }: Example): Mail {
   return new Mail(encode(`${header}\r\n${body}`));
 }
 
-const AROUND = new Set(
-  SIGNALS.filter(({ find }) => /around[.?!]|around ===? null \|\|/.test(String(find))).map(({ name }) =>
-    name
-  ),
-);
+const AROUND: Surroundings = {
+  client: { address: "192.0.2.1", heloName: "mail.friends.test" },
+  ...{
+    sender: "ann@friends.test",
+    reverseName: null,
+    spf: "",
+    dmarc: "",
+    signers: [],
+    brokenSignature: false,
+  },
+  ...{ aligned: false, tags: [], known: false, firstContact: null, reportedCopies: 0 },
+  reputation: { address: null, network: null, domain: null, signer: null },
+};
+/** Those that look at nothing but what is around a message; the last test has them. */
+const NO_EXAMPLE: ReadonlySet<string> = new Set([
+  ..."forged-author path-refused broken-signature proven-author listed known-author first-contact".split(" "),
+  ..."reputation-address reputation-network reputation-domain reputation-signer reported-copy".split(" "),
+]);
 
 for (const signal of SIGNALS) {
   const example = EXAMPLES[signal.name];
   if (example === undefined) {
     Deno.test(`${signal.name} looks at what is around a message, or has an example`, () =>
-      assert.ok(AROUND.has(signal.name)));
+      assert.ok(NO_EXAMPLE.has(signal.name)));
     continue;
   }
   Deno.test(`${signal.name} is found where it is`, () => {
@@ -175,7 +191,46 @@ Deno.test("names are unique, weights small, explanations in plain words", () => 
   assert.equal(new Set(SIGNALS.map(({ name }) => name)).size, SIGNALS.length);
   for (const { name, weight, explain } of SIGNALS) {
     assert.match(name, /^[a-z0-9-]+$/);
-    assert.ok(Math.abs(weight) <= 3.5 && weight !== 0, name);
+    assert.ok(Math.abs(weight) <= 4 && weight !== 0, name);
     assert.match(explain, /^[a-z][ -~]{5,90}$/i, name);
   }
+});
+
+Deno.test("the names of the settings are those of the signals", () => {
+  assert.deepEqual([...SIGNAL_NAMES].sort(), [...SIGNALS.map(({ name }) => name), LEARNER].sort());
+});
+
+Deno.test("what is around a message speaks for and against it", () => {
+  const mail = mailOf({});
+  const points = (name: string, more: Partial<Surroundings>) =>
+    Number(SIGNALS.find((one) => one.name === name)!.find({ mail, around: { ...AROUND, ...more } }));
+  const standing = { ...AROUND.reputation };
+  const cases: readonly (readonly [name: string, more: Partial<Surroundings>, strength: number])[] = [
+    ["forged-author", { dmarc: "fail" }, 1],
+    ["path-refused", { spf: "fail" }, 1],
+    ["path-refused", { spf: "softfail" }, 0.5],
+    ["broken-signature", { brokenSignature: true }, 1],
+    ["proven-author", { aligned: true }, 1],
+    ["listed", { tags: [{ check: "dnsbl", points: 6 }] }, 1],
+    ["listed", { tags: [{ check: "dnsbl", points: -2 }] }, -0.5],
+    ["known-author", { known: true, aligned: true }, 1],
+    ["known-author", { known: true }, 0], // anybody can write a name into From
+    ["first-contact", { firstContact: true }, 1],
+    ["first-contact", { firstContact: null }, 0],
+    ["reputation-address", { reputation: { ...standing, address: { spam: 3, ham: 0 } } }, 0.5],
+    [
+      "reputation-address",
+      { reputation: { ...standing, address: { spam: 0, ham: 3 } }, aligned: true },
+      -0.5,
+    ],
+    ["reputation-address", { reputation: { ...standing, address: { spam: 0, ham: 3 } } }, 0],
+    ["reputation-network", { reputation: { ...standing, network: { spam: 9, ham: 0 } } }, 0.75],
+    ["reputation-domain", { reputation: { ...standing, domain: { spam: 1, ham: 1 } } }, 0],
+    ["reputation-signer", { reputation: { ...standing, signer: { spam: 3, ham: 0 } } }, 0.5],
+    ["reported-copy", { reportedCopies: 1 }, 0.5],
+    ["nameless-hop", { reverseName: "" }, 1],
+    ["nameless-hop", { reverseName: null }, 0],
+    ["literal-hello", { client: { address: "192.0.2.1", heloName: "192.0.2.1" } }, 1],
+  ];
+  for (const [name, more, strength] of cases) assert.equal(points(name, more), strength, name);
 });

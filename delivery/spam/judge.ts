@@ -1,0 +1,241 @@
+/**
+ * Is it wanted: asks the spam filter about a message of a stranger, and moves the copies of its filing accordingly.
+ *
+ * Each recipient has a score and rules of its own. DATA has one reply: the message is refused only if the rules of all recipients
+ * refuse it, and held only if those of all hold or refuse it; else those recipients get it in Junk. What a relay of ours hands over
+ * is never refused for its content. Without a verdict in time the message is delivered with a mark, or put off by setting.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
+import { MAIL_LIMITS } from "../../filter/spam/limits.ts";
+import { addressOf } from "../../filter/spam/mail.ts";
+import { scanSeconds, scanTrouble, verdicts } from "../../filter/spam/metrics.ts";
+import { type Hit, scoreOf, type SignalWeights } from "../../filter/spam/score.ts";
+import type { Circumstances } from "../../filter/spam/surroundings.ts";
+import type { Decision } from "../../filter/verdict.ts";
+import type { SenderFindings } from "../../mailauth/sender_check.ts";
+import { type Reply, reply } from "../../protocols/smtp/reply.ts";
+import type { PolicyRow } from "../../storage/ops.ts";
+import type { Account, Store } from "../../storage/store.ts";
+import type { Filing } from "../filing.ts";
+import { scriptHost } from "../scripts/host.ts";
+import { spamFields, spamLine, type Verdict } from "./fields.ts";
+import { actionOf, percentOf, rulesOf, type RuleSource, type SpamAction } from "./rules.ts";
+
+const log = getLogger(["veredus", "spam"]);
+/** Points of a tag whose check has none of its own. */
+const TAG_POINTS = 1;
+const SEEN_MS = 365 * 86_400_000;
+/** A row that is known is written again after so long only. */
+const SEEN_AGAIN_MS = 30 * 86_400_000;
+const REFUSED = reply(550, "5.7.1", "This message looks unwanted to its recipients");
+const PUT_OFF = reply(451, "4.7.1", "The message could not be checked in time, try again later");
+
+export interface SpamFilterPort {
+  /** Null where there was no verdict in time. */
+  assess(request: AssessRequest): Promise<Assessment | null>;
+}
+
+export interface SpamConfig {
+  readonly enabled: boolean;
+  readonly rules: RuleSource;
+  readonly weights: SignalWeights;
+  readonly onTimeout: "mark" | "defer";
+  /** Mail of logins waits for the operator from so many points on; null never. */
+  readonly outgoingHold: number | null;
+  readonly deadlineMs: number;
+  /** Lists in DNS of domains that links lead to. */
+  readonly linkZones: readonly LinkZone[];
+}
+
+export interface LinkZone {
+  readonly zone: string;
+  readonly points: number;
+  /** Points of certain answers, in place of `points`. */
+  readonly codes: Readonly<Record<string, number>>;
+}
+
+export interface SpamParts {
+  readonly store: Store;
+  readonly filter: SpamFilterPort;
+  readonly config: SpamConfig;
+  readonly hostname: string;
+  readonly clock: () => number;
+  /** What lists say of domains that links lead to. */
+  readonly linkHits: (domains: readonly string[]) => Promise<readonly Hit[]>;
+}
+
+export interface Judged {
+  readonly filing: Filing;
+  /** Octets of the message without our own lines, from its start. */
+  readonly read: (length: number) => Promise<Uint8Array>;
+  readonly octets: number;
+  /** Decoded From. */
+  readonly from: string;
+  readonly sender: string;
+  readonly client: { readonly address: string; readonly heloName: string };
+  readonly findings: SenderFindings | null;
+  readonly decisions: readonly Decision[];
+}
+
+export interface SpamOutcome {
+  readonly refusal: Reply | null;
+  /** Why it waits for the operator; "" it does not. */
+  readonly heldFor: string;
+  /** By account, for scripts. */
+  readonly verdicts: ReadonlyMap<number, ScriptVerdict>;
+  /** One line for each recipient, for the trace. */
+  readonly trace: readonly string[];
+}
+
+export interface ScriptVerdict {
+  readonly junk: boolean;
+  readonly percent: number;
+}
+
+export const NOT_JUDGED: SpamOutcome = { refusal: null, heldFor: "", verdicts: new Map(), trace: [] };
+
+export async function judgeSpam(parts: SpamParts, given: Judged): Promise<SpamOutcome> {
+  const { store, config } = parts;
+  const owners = new Map<number, Account>();
+  for (const { owner } of given.filing.targets()) owners.set(owner.id, owner);
+  if (owners.size === 0) return NOT_JUDGED;
+  const began = performance.now();
+  const author = addressOf(given.from).address;
+  const seen = new Map([...owners.keys()].map((id) => [id, seenRow(parts, id, author)]));
+  const assessment = await parts.filter.assess({
+    octets: await given.read(MAIL_LIMITS.octets),
+    total: given.octets,
+    around: circumstances(given),
+    recipients: [...owners.values()].map((account) => ({
+      accountId: account.id,
+      known: knows(parts, account, author),
+      firstContact: author === "" ? null : seen.get(account.id) === null,
+    })),
+    weights: config.weights,
+  });
+  scanSeconds.observe((performance.now() - began) / 1_000);
+  if (assessment === null) return unjudged(parts, given);
+  const listed = await parts.linkHits(assessment.linkDomains);
+  const found = assessment.scores.map(({ accountId, score }) => {
+    const account = owners.get(accountId)!;
+    const rules = rulesOf(store, account, config.rules);
+    const whole = listed.length === 0 ? score : scoreOf([...score.hits, ...listed], score.marks);
+    return { account, verdict: { score: whole, rules, action: actionOf(whole.points, rules) } };
+  });
+  const outcome = await carriedOut(parts, given, found);
+  if (outcome.refusal === null) remember(parts, author, { found, seen });
+  return outcome;
+}
+
+interface Found {
+  readonly account: Account;
+  readonly verdict: Verdict;
+}
+
+async function carriedOut(
+  { store }: SpamParts,
+  { filing, findings }: Judged,
+  found: readonly Found[],
+): Promise<SpamOutcome> {
+  const all = (...actions: readonly SpamAction[]) =>
+    filing.remote === 0 && found.every(({ verdict: { action } }) => actions.includes(action));
+  const trace = found.map(({ account, verdict }) => `${account.address}: ${spamLine(verdict)}`);
+  const refused = findings?.relayed !== true && all("refuse");
+  const held = !refused && all("refuse", "quarantine");
+  const junk = new Set<number>();
+  const fronts = new Map<number, string>();
+  const scripts = new Map<number, ScriptVerdict>();
+  for (const { account, verdict } of found) {
+    const { action, rules, score } = verdict;
+    const unwanted = action === "junk" || action === "quarantine" || action === "refuse";
+    if (unwanted && !held) junk.add(account.id);
+    fronts.set(account.id, spamFields(verdict));
+    scripts.set(account.id, { junk: unwanted, percent: percentOf(score.points, rules) });
+    verdicts.inc({ action: refused ? "refuse" : held ? "quarantine" : unwanted ? "junk" : action });
+  }
+  if (refused) return { refusal: REFUSED, heldFor: "", verdicts: scripts, trace };
+  filing.front((accountId) => fronts.get(accountId) ?? "");
+  if (junk.size > 0) await filing.toJunk(store, junk);
+  const [first] = trace;
+  return { refusal: null, heldFor: held ? `spam: ${first}` : "", verdicts: scripts, trace };
+}
+
+function unjudged({ config }: SpamParts, { filing }: Judged): SpamOutcome {
+  const mark = "it was not judged: the filter did not answer in time";
+  if (config.onTimeout === "defer") {
+    scanTrouble.inc({ why: "deferred" });
+    return { ...NOT_JUDGED, refusal: PUT_OFF, trace: [mark] };
+  }
+  filing.front(() => `X-Spam-Status: No, not judged\r\nX-Spam-Reason: ${mark}\r\n`);
+  return { ...NOT_JUDGED, trace: [mark] };
+}
+
+/** What is known besides the octets. */
+export function circumstances(
+  { client, sender, findings, decisions }: Pick<Judged, "client" | "sender" | "findings" | "decisions">,
+): Circumstances {
+  const dkim = findings?.dkim ?? [];
+  const passed = dkim.filter(({ result }) => result === "pass").map(({ domain }) => domain.toLowerCase());
+  const dmarc = findings?.dmarc ?? null;
+  const iprev = findings?.iprev ?? null;
+  return {
+    client: findings?.judged ?? client,
+    sender,
+    reverseName: iprev === null || iprev.result === "temperror"
+      ? null
+      : iprev.result === "pass"
+      ? iprev.name
+      : "",
+    spf: findings?.spf?.result ?? "",
+    dmarc: dmarc?.result ?? "",
+    signers: passed,
+    brokenSignature: passed.length === 0 && dkim.some(({ result }) => result === "fail"),
+    aligned: dmarc !== null && (dmarc.spfAligned || dmarc.dkimAligned),
+    tags: decisions.filter(({ action }) => action === "tag")
+      .map(({ check, points = TAG_POINTS }) => ({ check, points })),
+  };
+}
+
+/** The recipient has written to the author, or has him on the list of those whose mail is always wanted. */
+function knows({ store, hostname, clock }: SpamParts, account: Account, author: string): boolean {
+  if (author === "") return false;
+  const { listHas } = scriptHost({
+    ...{ store, account, hostname, now: clock() },
+    envelope: { from: "", to: "" },
+    client: { address: "", name: "" },
+  });
+  return listHas("urn:veredus:known", author) === true || listHas("urn:veredus:allow", author) === true;
+}
+
+function seenRow({ store, clock }: SpamParts, accountId: number, author: string): PolicyRow | null {
+  return author === "" ? null : store.policy.get("seen-author", seenKey(accountId, author), clock());
+}
+
+function seenKey(accountId: number, author: string): string {
+  return `${accountId} ${author}`.slice(0, 500);
+}
+
+/** Nobody waits for it: what a crash takes makes one more first contact. */
+function remember(
+  { store, clock }: SpamParts,
+  author: string,
+  { found, seen }: { readonly found: readonly Found[]; readonly seen: ReadonlyMap<number, PolicyRow | null> },
+): void {
+  if (author === "") return;
+  const now = clock();
+  const rows: PolicyRow[] = found.flatMap(({ account: { id }, verdict: { action } }) => {
+    const known = seen.get(id) ?? null;
+    if (
+      (action !== "deliver" && action !== "mark") || (known !== null && now - known.lastAt < SEEN_AGAIN_MS)
+    ) return [];
+    const firstAt = known?.firstAt ?? now;
+    return [{
+      ...{ kind: "seen-author" as const, key: seenKey(id, author), firstAt, lastAt: now },
+      ...{ count: 1, expiresAt: now + SEEN_MS, note: "" },
+    }];
+  });
+  if (rows.length === 0) return;
+  store.write({ kind: "put-state", rows, add: false })
+    .catch((error) => log.warn("an author could not be remembered: {error}", { error }));
+}

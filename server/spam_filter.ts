@@ -1,0 +1,172 @@
+/**
+ * The spam filter of one front end: a Worker of its own, started by the first message, or the same work in this thread with
+ * `threads: 0`. A Worker that dies or hangs past the deadline is ended and started again for the next message.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Assessment, Assessor, AssessRequest } from "../filter/spam/assessor.ts";
+import { scanTrouble } from "../filter/spam/metrics.ts";
+import type { Teacher } from "../filter/spam/teacher.ts";
+import type { WriteOp } from "../storage/ops.ts";
+import type { Store } from "../storage/store.ts";
+import { later } from "./later.ts";
+import type { SpamAnswer, SpamQuestion } from "./spam_worker.ts";
+
+const log = getLogger(["veredus", "spam"]);
+/** Messages at one Worker at a time; what is beyond is not judged. */
+const MAX_WAITING = 500;
+/** After a lesson, so that a command on many messages is one look. */
+const SETTLE_MS = 200;
+/** Batches of lessons in one go. */
+const MAX_BATCHES = 1_000;
+
+interface Inside {
+  readonly assessor: Assessor;
+  readonly teacher: Teacher;
+}
+
+type Answered = Assessment | readonly WriteOp[];
+
+interface Waiting {
+  readonly resolve: (answer: Answered) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+export interface SpamFilterOptions {
+  readonly store: Store;
+  readonly data: string;
+  readonly ownThread: boolean;
+  readonly deadlineMs: number;
+}
+
+export class SpamFilter {
+  readonly #options: SpamFilterOptions;
+  readonly #waiting: Map<number, Waiting>;
+  #worker: Worker | null;
+  #inside: Promise<Inside> | null;
+  #next: number;
+  #settling: ReturnType<typeof setTimeout> | undefined;
+  #learning: Promise<void> | null;
+  #closed: boolean;
+
+  constructor(options: SpamFilterOptions) {
+    this.#options = options;
+    this.#waiting = new Map();
+    this.#worker = null;
+    this.#inside = null;
+    this.#next = 1;
+    this.#settling = undefined;
+    this.#learning = null;
+    this.#closed = false;
+  }
+
+  /** Null where there was no verdict in time, or the filter failed: counted and logged. */
+  async assess(request: AssessRequest): Promise<Assessment | null> {
+    try {
+      return await this.#ask({ kind: "assess", id: this.#next++, request }) as Assessment;
+    } catch (error) {
+      scanTrouble.inc({ why: error instanceof LateError ? "late" : "failed" });
+      log.error("a message was not judged: {error}", { error });
+      return null;
+    }
+  }
+
+  /** Users have said something about their mail; nobody waits for it. */
+  taught(): void {
+    if (this.#closed || this.#settling !== undefined) return;
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined;
+      this.#learning = (this.#learning ?? Promise.resolve()).then(() => this.#learn())
+        .catch((error) => log.error("lessons could not be learnt: {error}", { error }));
+    }, SETTLE_MS);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#settling);
+    this.#end(new Error("the filter is closed"));
+    await this.#learning;
+  }
+
+  async #learn(): Promise<void> {
+    for (let batch = 0; batch < MAX_BATCHES && !this.#closed; batch++) {
+      const ops = await this.#ask({ kind: "learn", id: this.#next++ }) as readonly WriteOp[];
+      if (ops.length === 0) return;
+      const results = await Promise.all(ops.map((op) => this.#options.store.write(op)));
+      const refused = results.find((result) => !result.ok);
+      if (refused !== undefined && !refused.ok) throw new Error(`${refused.fault}: ${refused.detail}`);
+    }
+  }
+
+  async #ask(question: Exclude<SpamQuestion, { kind: "open" }>): Promise<Answered> {
+    if (this.#closed) throw new Error("the filter is closed");
+    if (!this.#options.ownThread) return await this.#here(question);
+    if (this.#waiting.size >= MAX_WAITING) throw new Error(`${MAX_WAITING} messages wait already`);
+    const worker = this.#worker ??= this.#start();
+    const answer = new Promise<Answered>((resolve, reject) => {
+      this.#waiting.set(question.id, { resolve, reject });
+    });
+    worker.postMessage(question);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const error = new LateError(`no answer within ${this.#options.deadlineMs} ms`);
+        this.#waiting.delete(question.id);
+        reject(error);
+        // It may hang: only its end helps those that come after.
+        if (this.#worker === worker) this.#end(error);
+      }, this.#options.deadlineMs);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #here(question: Exclude<SpamQuestion, { kind: "open" }>): Promise<Answered> {
+    this.#inside ??= this.#openHere();
+    const { assessor, teacher } = await this.#inside;
+    return question.kind === "assess" ? assessor.assess(question.request) : await teacher.next();
+  }
+
+  async #openHere(): Promise<Inside> {
+    const { store: { spam: lessons, blobs } } = this.#options;
+    const [{ Assessor }, { Teacher }] = await Promise.all([
+      later<typeof import("../filter/spam/assessor.ts")>(
+        new URL("../filter/spam/assessor.ts", import.meta.url),
+      ),
+      later<typeof import("../filter/spam/teacher.ts")>(
+        new URL("../filter/spam/teacher.ts", import.meta.url),
+      ),
+    ]);
+    const assessor = new Assessor(lessons);
+    return { assessor, teacher: new Teacher({ lessons, blobs, assessor }) };
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("./spam_worker.ts", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<SpamAnswer>) => {
+      const waiting = this.#waiting.get(data.id);
+      this.#waiting.delete(data.id);
+      if ("fault" in data) waiting?.reject(new Error(data.fault));
+      else waiting?.resolve("ops" in data ? data.ops : data.assessment);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (this.#worker === worker) this.#end(new Error(`the filter failed: ${event.message}`));
+    };
+    worker.postMessage({ kind: "open", data: this.#options.data } satisfies SpamQuestion);
+    return worker;
+  }
+
+  #end(reason: Error): void {
+    this.#worker?.terminate();
+    this.#worker = null;
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
+  }
+}
+
+class LateError extends Error {
+  override readonly name = "LateError";
+}

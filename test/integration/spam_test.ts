@@ -1,0 +1,121 @@
+/** The spam filter in the whole server: from a stranger's message over Junk and back to what was learnt. */
+import assert from "node:assert/strict";
+import { NO_SENDER_CHECKS } from "../../server/config/config.ts";
+import { openReadOnlyStore } from "../../storage/open_store.ts";
+import { literalText } from "../lib/imap_client.ts";
+import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
+
+/** Strangers from loopback are checked, without DNS. */
+const CONFIG = { senderChecks: { ...NO_SENDER_CHECKS, arc: true, skip: [] } };
+
+const WANTED = (n: number) =>
+  `From: Carol <carol@friends.test>\r\nTo: alice@example.test\r\nSubject: Minutes of week ${n}\r\n` +
+  `Date: Mon, 23 Nov 2026 20:09:29 +0000\r\nMessage-ID: <week${n}@friends.test>\r\n\r\n` +
+  `Dear Alice, here are the minutes of the orchard meeting number ${n}. See you at the harvest.\r\n`;
+const UNWANTED = (n: number) =>
+  `From: <x84q2${n}@offers.test>\r\nTo: alice@example.test\r\nSubject: MAKE MONEY FAST!!! $500        ${n}8472\r\n` +
+  `Content-Type: text/html\r\n\r\n` +
+  `<html><body>Dear friend, click here: <a href="http://198.51.100.7/">www.bank.test</a> absolutely free, act now, ` +
+  `no obligation. To be removed from our list click below.</body></html>\r\n`;
+
+async function send(server: RunningServer, message: string, to = ["alice@example.test"]): Promise<number> {
+  const client = await server.smtp();
+  const { code } = await client.send("sender@offers.test", to, message);
+  await client.quit();
+  return code;
+}
+
+async function texts(server: RunningServer, mailbox: string, name = "alice"): Promise<string[]> {
+  const reader = await server.imap(name);
+  await reader.ok(`SELECT ${mailbox}`);
+  const { untagged } = await reader.ok("UID FETCH 1:* (BODY.PEEK[])");
+  await reader.logout();
+  return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
+}
+
+async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 60_000;
+  while (!await done()) {
+    if (performance.now() > end) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+inBothShapes("unwanted mail goes to Junk and says why, wanted mail to INBOX", async (start) => {
+  await using server = await start({ config: CONFIG });
+  assert.equal(await send(server, UNWANTED(1)), 250);
+  assert.equal(await send(server, WANTED(1)), 250);
+  const [junk = ""] = await texts(server, "Junk");
+  assert.match(junk, /^X-Spam-Flag: YES\r$/m);
+  assert.match(junk, /^X-Spam-Reason: Junk, from 5 points on;\r\n\t/m);
+  assert.match(junk, /a link leads to a bare number \(\+1\.8\)/);
+  const [kept = ""] = await texts(server, "INBOX");
+  assert.match(kept, /^X-Spam-Flag: NO\r$/m);
+  assert.match(kept, /^X-Spam-Score: -?\d+\.\d\r$/m);
+});
+
+inBothShapes(
+  "MOVE into Junk and out of it teaches, once a message, and a reversal is unlearnt",
+  async (start) => {
+    await using server = await start({ config: CONFIG });
+    const store = openReadOnlyStore(server.server.folder);
+    try {
+      const { id } = store.directory.account("alice@example.test")!;
+      const counts = () => {
+        const { spam, ham, waiting } = store.spam.counts(id);
+        return `${spam} ${ham} ${waiting}`;
+      };
+      for (const n of [1, 2, 3]) assert.equal(await send(server, WANTED(n)), 250);
+      const client = await server.imap();
+      await client.ok("SELECT INBOX");
+      await client.ok("UID MOVE 1 Junk");
+      await client.ok("UID STORE 2 +FLAGS ($Junk)");
+      await client.ok("UID STORE 3 +FLAGS (\\Answered)");
+      await until("two lessons", () => counts() === "2 1 0");
+      await client.ok("UID STORE 2 +FLAGS ($Junk)");
+      await client.ok("UID STORE 2 +FLAGS ($NotJunk)");
+      await until("a reversal", () => counts() === "1 2 0");
+      await client.ok("SELECT Junk");
+      await client.ok("UID MOVE 1 Trash"); // says nothing
+      await client.ok("SELECT Trash");
+      await client.ok("UID COPY 1 Junk");
+      await client.ok("SELECT Junk");
+      await client.ok("UID MOVE 2 INBOX");
+      await until("out of Junk", () => counts() === "0 3 0");
+      await client.logout();
+    } finally {
+      await store.close();
+    }
+  },
+);
+
+inBothShapes("what a user teaches decides about the next messages of that user", async (start) => {
+  await using server = await start({ config: CONFIG });
+  const store = openReadOnlyStore(server.server.folder);
+  try {
+    const { id } = store.directory.account("alice@example.test")!;
+    const newsletter = (n: number) =>
+      `From: Garden news <news@garden.test>\r\nTo: alice@example.test\r\nSubject: Tulips and bulbs, issue ${n}\r\n` +
+      `Date: Mon, 23 Nov 2026 20:09:29 +0000\r\nMessage-ID: <tulip${n}@garden.test>\r\n\r\n` +
+      `Tulips, daffodils and crocus bulbs at the garden centre this spring, issue ${n}: plant them now.\r\n`;
+    const client = await server.imap();
+    for (let n = 1; n <= 40; n++) {
+      const text = n % 2 === 0 ? newsletter(n) : WANTED(n);
+      await client.ok(`APPEND ${n % 2 === 0 ? "Junk" : "INBOX"}`, text);
+    }
+    await client.ok("SELECT INBOX");
+    await client.ok("STORE 1:* +FLAGS ($NotJunk)");
+    await until("forty lessons", () => {
+      const { spam, ham, waiting } = store.spam.counts(id);
+      return spam === 20 && ham === 20 && waiting === 0;
+    });
+    assert.equal(await send(server, newsletter(99), ["alice@example.test", "bob@example.test"]), 250);
+    await client.ok("SELECT Junk");
+    const { untagged } = await client.ok("UID FETCH 21 (BODY.PEEK[])");
+    assert.match(literalText(untagged[0]!), /it resembles mail that was put into Junk/);
+    await client.logout();
+    assert.equal((await texts(server, "INBOX", "bob")).length, 1);
+  } finally {
+    await store.close();
+  }
+});
