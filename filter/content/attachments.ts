@@ -25,8 +25,9 @@ const MAX_HEADER = DEFAULT_MIME_LIMITS.headerOctets;
 
 /** Looks at all of them; what is found is in the budget. Rejects when the message cannot be read. */
 export async function inspectMessage(message: MessageSource, budget: Budget): Promise<void> {
+  if (message.headerOctets > MAX_HEADER) budget.found("not-seen", "header", "larger than is looked at");
   for (const leaf of await leavesOf(message)) {
-    if (!budget.file()) return budget.found("not-seen", nameOf(leaf), "too many parts");
+    if (!budget.file()) return budget.found("not-seen", "message", "too many parts");
     await inspectLeaf(message, leaf, budget);
   }
 }

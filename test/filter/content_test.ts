@@ -230,3 +230,13 @@ Deno.test("each kind has its own action; relays of ours are never refused; virus
   assert.deepEqual([macros.action, macros.level], ["continue", 3]);
   assert.equal((await ask("\r\nhello\r\n")).level, null);
 });
+
+Deno.test("100,000 parts and a header of 5 MB each end in a finding", async () => {
+  const parts = 'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + "--b\r\n\r\nx\r\n".repeat(100_000) +
+    "--b--\r\n";
+  const found100k = await found(parts);
+  assert.equal(found100k.length, 1);
+  assert.match(found100k[0]!, /^not-seen message: too many parts$/);
+  const long = `X-Long: ${"y".repeat(5_000_000)}\r\n` + withAttachment("a.txt", program());
+  assert.deepEqual(await found(long), ["not-seen header: larger than is looked at"]);
+});

@@ -1,8 +1,9 @@
-/** `veredus trace` and `veredus ban` on a server that runs, and without one. */
+/** `veredus trace`, `veredus quarantine` and `veredus ban` on a server that runs, and without one. */
 import assert from "node:assert/strict";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { until } from "../lib/program.ts";
 import { freeOffset } from "../lib/ports.ts";
+import { TestStore } from "../lib/test_store.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Shell } from "./shell.ts";
 import { Running, withFolder } from "./veredus.ts";
@@ -126,4 +127,39 @@ Deno.test("bans are made, listed and lifted, and outlive the server", () =>
     assert.match(await shell.ok("ban list"), /^nobody is banned/);
     assert.equal((await again.stop()).code, 0);
     assert.match((await shell.fails("ban list"))[1], /only a running server knows/);
+  }));
+
+Deno.test("quarantine: listed, shown as text, let go and removed by the command line", () =>
+  withFolder(async (data) => {
+    const shell = new Shell(data);
+    await shell.ok("domain add example.org");
+    await shell.ok("account add ann@example.org --no-password");
+    assert.match(await shell.ok("quarantine list"), /the quarantine is empty/);
+    const store = await TestStore.open({ path: data });
+    const content = await store.content("Subject: odd\r\n\r\nSend \x1b[31mmoney\r\n");
+    await store.ok({
+      ...{ kind: "deliver", content: { ...content, subject: "odd" }, targets: [] },
+      queue: {
+        ...{ sender: "eve@remote.example", accountId: null, envelopeId: "", ret: "", eightBit: false },
+        ...{ smtputf8: false, createdAt: 0, expiresAt: 1 },
+        quarantine: { reason: "list: looks odd", dangerous: false, expiresAt: 4e12 },
+        recipients: ["ann@example.org", "bob@example.org"].map((recipient) => ({
+          ...{ recipient, destination: "local:held", notify: "", originalRecipient: "" },
+        })),
+      },
+    });
+    await store.close({ keep: true });
+    const rows = await shell.json("quarantine list --recipient ann@example.org");
+    assert.deepEqual(rows.map(({ reason }: { reason: string }) => reason), ["list: looks odd"]);
+    const shown = await shell.ok(`quarantine show ${rows[0].id}`);
+    assert.match(shown, /subject: odd\n\nSend \[31mmoney/);
+    assert.match(await shell.ok(`quarantine release ${rows[0].id} --train`), /^1 recipients let go/);
+    assert.match((await shell.fails(`quarantine show ${rows[0].id}`))[1], /may be done/);
+    const [left] = await shell.json("quarantine list");
+    assert.match(
+      await shell.ok(`quarantine remove ${left.messageId} --messages --yes`),
+      /^1 recipients removed/,
+    );
+    assert.equal((await shell.json("queue list")).length, 1);
+    assert.match((await shell.fails("quarantine release what"))[1], /is not an id/);
   }));
