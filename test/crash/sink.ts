@@ -59,7 +59,7 @@ export class Sink {
         let marker = "", to = "", answer = false;
         for (let line = await wire.line(); line !== "."; line = await wire.line()) {
           if (line.startsWith("X-Crash: ")) marker = line.slice(9);
-          else if (line === "Auto-Submitted: auto-replied") answer = true;
+          else if (line.startsWith("Auto-Submitted: auto-replied")) answer = true;
           else if (line.startsWith("To: ")) to = line.slice(4).replace(/[<>]/g, "");
         }
         await wire.write("250 ok\r\n");
