@@ -64,7 +64,7 @@ function nameOf(number: number): string {
 }
 
 /** A writer and a store of their own, while no server has the data. */
-async function withStore(data: string, work: (store: Store) => Promise<void>): Promise<void> {
+export async function withStore(data: string, work: (store: Store) => Promise<void>): Promise<void> {
   const folder = new DataFolder(data);
   const fatal = Promise.withResolvers<never>();
   const writer = new Writer({

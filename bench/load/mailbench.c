@@ -105,7 +105,8 @@ static void set(const char *key, const char *value) {
   static const struct { const char *key; int *number; } numbers[] = {
     {"conns", &opt.conns}, {"size", &opt.size}, {"users", &opt.users}, {"first", &opt.first},
     {"mailbox", &opt.mailbox}, {"keep", &opt.keep}, {"pipe", &opt.pipe}, {"sources", &opt.sources},
-    {"count", &opt.count_port}, {"tls", &opt.tls}, {"starttls", &opt.starttls}, {"rcpts", &opt.rcpts}};
+    {"count", &opt.count_port}, {"tls", &opt.tls}, {"starttls", &opt.starttls}, {"rcpts", &opt.rcpts},
+    {"delay", &opt.delay}};
   static const struct { const char *key; char *text; size_t cap; } texts[] = {
     {"domain", opt.domain, sizeof opt.domain}, {"from", opt.from, sizeof opt.from},
     {"to", opt.to_domain, sizeof opt.to_domain}, {"pass", opt.pass, sizeof opt.pass}, {"op", opt.op, sizeof opt.op},

@@ -13,11 +13,12 @@ struct options {
   int users, first; /* accounts PREFIX<first>.. that take turns */
   int mailbox;      /* imap: messages to choose from */
   int keep, pipe;   /* smtp: one connection for many messages; commands of a transaction in one write */
-  int sources;      /* source addresses 127.0.1.1.. that take turns; 0: the system chooses */
+  int sources;      /* source addresses 127.0.1.1.. that take turns; 0: the system chooses. sink: on all addresses */
   int count_port;   /* smtp: IMAP port where the messages are counted until they are all there */
   int tls;          /* imap, idle, watch: TLS from the start */
   int starttls;     /* smtp: TLS by STARTTLS on every connection, never resumed */
   int rcpts;        /* smtp: recipients of each message, the users one after the other */
+  int delay;        /* sink: milliseconds */
   double secs;
   /* word: smtp: the first of the text; imap: the one that op=searchtext looks for */
   char domain[128], from[128], to_domain[128], pass[64], op[32], word[64], prefix[32], dir[512], auth[160];

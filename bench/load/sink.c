@@ -1,4 +1,5 @@
-/* A next hop that takes every message and forgets it; measures from the first connection to the last message. */
+/* A next hop that takes every message and forgets it; measures from the first connection to the last message. With a delay it
+   is as far away as that: the answer to the greeting, to each group of commands and to the end of data comes so much later. */
 #include "mailbench.h"
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static long taken, connections;
 static double first, last;
@@ -20,16 +22,25 @@ static void took_one(void) {
   pthread_mutex_unlock(&lock);
 }
 
+static void wait_a_little(void) {
+  if (opt.delay > 0) usleep(opt.delay * 1000);
+}
+
 static int is(const char *line, const char *verb) { return !strncasecmp(line, verb, 4); }
 
 static void *serve(void *argument) {
   struct conn *c = argument;
   char *line;
-  int n, in_data = 0;
+  int n, in_data = 0, fresh = 1;
+  wait_a_little();
   conn_put(c, "220 sink.test ESMTP\r\n", 21);
-  while ((line = conn_line(c, &n))) {
+  for (;;) {
+    fresh = c->start == c->end;
+    if (!(line = conn_line(c, &n))) break;
+    if (!in_data && fresh) wait_a_little();
     if (in_data) {
       if (n != 3 || *line != '.') continue;
+      wait_a_little();
       in_data = 0;
       took_one();
       conn_put(c, "250 2.0.0 taken\r\n", 17);
@@ -69,9 +80,10 @@ int sink(void) {
   int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
   pthread_t acceptor;
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(opt.port)};
-  inet_pton(AF_INET, opt.host, &at.sin_addr);
+  if (opt.sources) at.sin_addr.s_addr = htonl(INADDR_ANY);
+  else inet_pton(AF_INET, opt.host, &at.sin_addr);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 200)) {
+  if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 2000)) {
     perror("mailbench: sink");
     return 2;
   }

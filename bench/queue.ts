@@ -1,0 +1,185 @@
+/**
+ * `deno run -A bench/queue.ts [--only NAME]... [--messages 20000] [--dir DIR] [--no-peer]`: the queue on its way out.
+ *
+ * - `send-1`, `send-50`, `send-500`: an accepted queue to 50 domains whose server is so many milliseconds away, 20
+ *   connections each, from the first connection to the last message, beside Postfix at its best;
+ * - `open`: the time until a queue of 1,000,000 recipients has its first connection, and how much memory it takes;
+ * - `dead`: what 500,000 recipients of a destination that nobody can reach cost the others.
+ *
+ * Each server runs alone. Everything is removed at the end.
+ */
+import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
+import { ENGINE_FLAGS } from "../server/process/own_command.ts";
+import { DataFolder } from "../storage/data_folder.ts";
+import { LoadGenerator, type RunningLoad } from "./load.ts";
+import { describe, machineFacts } from "./machine.ts";
+import { processTree, residentOctets } from "./memory.ts";
+import { fillQueue, type QueueFilling } from "./queue/fill.ts";
+import { cells, type Row } from "./row.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    messages: { type: "string", default: "20000" },
+    dir: { type: "string" },
+    "no-peer": { type: "boolean", default: false },
+  },
+});
+const DOMAINS = 50;
+const DELAYS = [1, 50, 500];
+const BASE = 24_000, SINK = 24_999, PEER = 25_100;
+const PATIENCE_MS = 300_000;
+const SERVER = fileURLToPath(new URL("queue/server.ts", import.meta.url));
+const PEER_SCRIPT = fileURLToPath(new URL("peers/postfix_queue.sh", import.meta.url));
+
+const messages = Number(args.messages);
+const folder = args.dir ?? Deno.makeTempDirSync({ prefix: "veredus-bench-queue-" });
+const wanted = (name: string) => args.only.length === 0 || args.only.includes(name);
+const domainOf = (recipient: number) => `d${recipient % DOMAINS}.test`;
+
+interface Sent {
+  /** From the first connection to the last message. */
+  readonly seconds: number;
+  /** From the start of the process to the first connection. */
+  readonly openedAfter: number;
+  readonly residentOctets: number;
+}
+
+async function filled(filling: QueueFilling): Promise<string> {
+  const data = `${folder}/data-${crypto.randomUUID()}`;
+  new DataFolder(data).create();
+  await fillQueue(data, filling);
+  return data;
+}
+
+/** Runs the server on the data until the sink has so many. */
+async function sendAll(data: string, count: number, delay: number): Promise<Sent> {
+  const sink = await startSink(count, delay);
+  const begin = Date.now();
+  const child = new Deno.Command("sh", {
+    args: [
+      ...["-c", 'exec "$@" >>"$0" 2>&1', `${folder}/server.log`, Deno.execPath(), "run", "-A", ENGINE_FLAGS],
+      ...[SERVER, data, String(BASE), String(SINK), String(DOMAINS)],
+    ],
+    stdin: "null",
+  }).spawn();
+  try {
+    const line = await sink.line(PATIENCE_MS);
+    if (line === null) throw new Error(`not all of ${count} messages came within ${PATIENCE_MS} ms`);
+    const resident = residentOctets(processTree(child.pid));
+    const at = line["at"]! - line["secs"]!;
+    return { seconds: line["secs"]!, openedAfter: at - begin / 1_000, residentOctets: resident };
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+    await sink.end();
+    Deno.removeSync(data, { recursive: true });
+  }
+}
+
+function startSink(msgs: number, delay: number): Promise<RunningLoad> {
+  return generator.start("sink", SINK, { sources: 1, msgs, delay });
+}
+
+async function peer(count: number, delay: number): Promise<number> {
+  const dir = `${folder}/postfix-${delay}`;
+  const run = async (...words: string[]) => {
+    const { success, stderr } = await new Deno.Command(PEER_SCRIPT, { args: [dir, ...words], stdin: "null" })
+      .output();
+    if (!success) throw new Error(`postfix ${words[0]}: ${new TextDecoder().decode(stderr)}`);
+  };
+  await run("start", String(PEER), String(SINK), String(DOMAINS));
+  try {
+    for (let domain = 0; domain < DOMAINS; domain++) {
+      await generator.run("smtp", PEER, {
+        ...{ conns: 10, msgs: Math.floor(count / DOMAINS), size: 4_096, keep: 1, pipe: 1 },
+        ...{ from: "example.test", domain: `d${domain}.test`, prefix: "r", users: 100 },
+      });
+    }
+    const all = Math.floor(count / DOMAINS) * DOMAINS;
+    const sink = await startSink(all, delay);
+    try {
+      await run("send");
+      const line = await sink.line(PATIENCE_MS);
+      if (line === null) {
+        throw new Error(`postfix did not send all of ${all} messages within ${PATIENCE_MS} ms`);
+      }
+      return all / line["secs"]!;
+    } finally {
+      await sink.end();
+    }
+  } finally {
+    await run("stop");
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+function print(row: Row): void {
+  console.log(`| ${cells(row).join(" | ")} |`);
+}
+
+const generator = LoadGenerator.compile(folder);
+try {
+  console.log(describe(machineFacts(folder, !args["no-peer"])));
+  for (const delay of DELAYS) {
+    const figure = `send-${delay}`;
+    if (!wanted(figure)) continue;
+    const { seconds } = await sendAll(
+      await filled({ messages, recipientsEach: 1, domainOf }),
+      messages,
+      delay,
+    );
+    const theirs = args["no-peer"] ? null : await peer(messages, delay);
+    print({
+      ...{
+        figure,
+        what: `an accepted queue of ${messages} to ${DOMAINS} domains, ${delay} ms away`,
+        unit: "/s",
+      },
+      ...{ ours: messages / seconds, peer: theirs, budget: { kind: "ratio", least: 5 }, note: "" },
+    });
+  }
+  if (wanted("open")) {
+    const small = await sendAll(await filled({ messages: 100, recipientsEach: 1, domainOf }), 100, 0);
+    const many = await filled({ messages: 10_000, recipientsEach: 100, domainOf });
+    const large = await sendAll(many, 1_000, 100);
+    print({
+      ...{
+        figure: "open",
+        what: "a queue of 1,000,000 recipients: to its first connection, longer than a short one",
+      },
+      ...{
+        unit: "s",
+        ours: large.openedAfter - small.openedAfter,
+        peer: null,
+        budget: { kind: "below", most: 2 },
+      },
+      note: `${large.openedAfter.toFixed(2)} s and ${
+        small.openedAfter.toFixed(2)
+      } s from the start of the process`,
+    });
+    print({
+      ...{ figure: "open", what: "the same, resident memory above a short one's", unit: "MB" },
+      ...{ ours: (large.residentOctets - small.residentOctets) / 1e6, peer: null },
+      ...{ budget: { kind: "below", most: 64 }, note: "after 1,000 messages" },
+    });
+  }
+  if (wanted("dead")) {
+    const alone = await sendAll(await filled({ messages, recipientsEach: 1, domainOf }), messages, 1);
+    const data = await filled({ messages: 5_000, recipientsEach: 100, domainOf: () => "dead.test" });
+    await fillQueue(data, { messages, recipientsEach: 1, domainOf });
+    const beside = await sendAll(data, messages, 1);
+    print({
+      ...{
+        figure: "dead",
+        what: "500,000 recipients of a dead destination: what the others lose",
+        unit: "%",
+      },
+      ...{ ours: (1 - alone.seconds / beside.seconds) * 100, peer: null, budget: { kind: "below", most: 5 } },
+      note: `${(messages / alone.seconds).toFixed(0)} and ${(messages / beside.seconds).toFixed(0)} a second`,
+    });
+  }
+} finally {
+  Deno.removeSync(folder, { recursive: true });
+}
