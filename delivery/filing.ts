@@ -205,6 +205,18 @@ export class Filing {
     return true;
   }
 
+  /** Nobody is told of success any more (RFC 3461 4.1: a list without the word; NEVER where none is left). */
+  withoutSuccess(): void {
+    for (const queued of [this.#remote, ...(this.#forwarded?.values() ?? [])]) {
+      for (const [key, recipient] of queued) {
+        const words = recipient.notify.split(",");
+        if (!words.includes("SUCCESS")) continue;
+        const left = words.filter((word) => word !== "SUCCESS").join(",");
+        queued.set(key, { ...recipient, notify: left === "" ? "NEVER" : left });
+      }
+    }
+  }
+
   #queueLocal(recipient: string, { notify, originalRecipient }: RcptParameters): void {
     const destination = LOCAL_DESTINATION;
     this.#remote.set(`${destination} ${recipient}`, { recipient, destination, notify, originalRecipient });

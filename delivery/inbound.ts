@@ -6,6 +6,8 @@
  * its header back until it is complete (submission.ts). The 250 carries the trace id and is sent after the commit.
  * Mail from port 25 is stored octet for octet behind the trace fields. Hot: bench/micro/inbound_bench.ts.
  */
+import { eventsOf, type Webhook } from "./queue/webhooks.ts";
+import type { RecipientGate } from "./recipient_gate.ts";
 import { getLogger } from "@logtape/logtape";
 import { encode, isAscii, latin1 } from "../bytes/decode.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
@@ -129,6 +131,10 @@ export interface InboundOptions {
     /** Mail of a login is held. */
     readonly notify: (held: HeldMail) => void;
   };
+  /** Whom mail that leaves is taken for; left out: everybody. */
+  readonly gate?: RecipientGate;
+  /** Told of every message that is taken; left out: none. */
+  readonly webhooks?: readonly Webhook[];
 }
 
 /** What one reception and its transactions share; replaced as a whole by a reload. */
@@ -342,6 +348,19 @@ class InboundTransaction implements Transaction {
       return REFUSALS[resolution.reason];
     }
     const { targets } = resolution;
+    const gated = this.#setting.options.gate?.refusal(targets) ?? null;
+    if (gated !== null) {
+      const settle = (refusal: Reply | null) =>
+        refusal === null ? this.#screened(path, { parameters, targets }) : this.#checkRefused(path, refusal);
+      return gated instanceof Promise ? gated.then(settle) : settle(gated);
+    }
+    return this.#screened(path, { parameters, targets });
+  }
+
+  #screened(
+    path: Path,
+    { parameters, targets }: { parameters: RcptParameters; targets: readonly RecipientTarget[] },
+  ): Reply | Promise<Reply> {
     const screened = this.#screen?.rcpt(formatPath(path)) ?? null;
     if (screened === null) return this.#addRecipient(path, { parameters, targets });
     const answer = (refusal: Reply | null) =>
@@ -775,6 +794,10 @@ class InboundTransaction implements Transaction {
     const tls = await this.#tlsNeed(spool, message);
     const lifetimeMs = this.#sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
     if (this.#filing.forwards) await freshKeys(options.store, at);
+    if (!this.#mayAskForSuccess()) {
+      this.#reports = [];
+      this.#filing.withoutSuccess();
+    }
     const report = await possibleReport(spool, message, this.#findings);
     const facts: FilingFacts = {
       traceId: this.traceId,
@@ -796,7 +819,8 @@ class InboundTransaction implements Transaction {
           expiresAt: at + config.quarantineMs,
         },
       }),
-      ...(this.#reports.length > 0 && { beside: (blob) => this.#report(blob, { message, at, tls }) }),
+      ...(this.#reports.length + (options.webhooks?.length ?? 0) > 0 &&
+        { beside: (blob) => this.#beside(blob, { message, at, tls }) }),
       senderFor: (domain) =>
         forwardedSender(options.store, {
           sender: this.#sender,
@@ -913,6 +937,34 @@ class InboundTransaction implements Transaction {
     if (this.#filing.remote === 0) return "";
     const header = await spool.read(0, Math.min(headerOctets, MAX_SEARCHED_HEADER));
     return TLS_REQUIRED_NO.test(latin1(header)) ? "optional" : "";
+  }
+
+  /**
+   * A stranger's address may be forged: what it asks to be told of success goes to it only where SPF, or a signature of its
+   * domain, says that it sent the message.
+   */
+  #mayAskForSuccess(): boolean {
+    if (this.#findings === null) return true; // a login, or a client that the operator has not checked
+    const { spf, dkim, dmarc } = this.#findings;
+    if (spf?.result === "pass" || dmarc?.result === "pass") return true;
+    const domain = this.#sender.slice(this.#sender.lastIndexOf("@") + 1).toLowerCase();
+    return dkim?.some((one) => one.result === "pass" && `.${domain}`.endsWith(`.${one.domain}`)) ?? false;
+  }
+
+  /** What is filed in one transaction with the message: reports of success, events for webhooks. */
+  async #beside(
+    blob: BlobAddress,
+    facts: { readonly message: MessageFacts; readonly at: number; readonly tls: QueueTls },
+  ): Promise<WriteOp | null> {
+    const report = this.#reports.length === 0 ? null : await this.#report(blob, facts);
+    const events = eventsOf(this.#setting.options.webhooks ?? [], {
+      ...{ event: "accepted", at: facts.at, traceId: this.traceId, sender: this.#sender },
+      recipients: this.#named.filter(({ refusal }) => refusal === null).map(({ path }) => formatPath(path)),
+      ...{ reply: "", remote: this.#client.address },
+    });
+    if (events.length === 0) return report;
+    const told: WriteOp = { kind: "put-events", events, at: facts.at };
+    return report === null ? told : { kind: "batch", ops: [report, told] };
   }
 
   /** The report of success to the sender, filed together with the message. */

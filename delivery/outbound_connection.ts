@@ -217,6 +217,10 @@ export class OutboundConnection {
     return this.#connection.tls;
   }
 
+  get offersEightBit(): boolean {
+    return this.#session.offersEightBit;
+  }
+
   get offersDsn(): boolean {
     return this.#session.offersDsn;
   }

@@ -47,6 +47,7 @@ export type NoticeWriter = (notice: Notice) => Promise<WriteOp | null>;
 /** One recipient's outcome. */
 export interface Settled {
   readonly message: QueuedMessage;
+  readonly recipient: string;
   readonly outcome: QueueOutcome;
   readonly notice: { readonly kind: Notice["kind"]; readonly about: NoticeRecipient } | null;
 }
@@ -57,6 +58,7 @@ export class OutcomeWriter {
   readonly #timers: Timers;
   /** Called with outcomes that are durable. */
   readonly #written: (outcomes: readonly QueueOutcome[]) => void;
+  readonly #beside: (settled: readonly Settled[], at: number) => readonly WriteOp[];
   #waiting: Settled[];
   #writing: Promise<void> | null;
   #stopped: boolean;
@@ -66,11 +68,14 @@ export class OutcomeWriter {
     notice: NoticeWriter;
     timers: Timers;
     written: (outcomes: readonly QueueOutcome[]) => void;
+    /** What is written in the same transaction. Left out: nothing. */
+    beside?: (settled: readonly Settled[], at: number) => readonly WriteOp[];
   }) {
     this.#store = parts.store;
     this.#notice = parts.notice;
     this.#timers = parts.timers;
     this.#written = parts.written;
+    this.#beside = parts.beside ?? (() => []);
     this.#waiting = [];
     this.#writing = null;
     this.#stopped = false;
@@ -151,13 +156,15 @@ export class OutcomeWriter {
   }
 
   async #commit(group: Settled[], extra: WriteOp | null): Promise<Settled[]> {
+    const at = this.#timers.now();
     const outcomes: WriteOp = {
       kind: "queue-outcomes",
-      at: this.#timers.now(),
+      at,
       outcomes: group.map(({ outcome }) => outcome),
     };
+    const more = [...(extra === null ? [] : [extra]), ...this.#beside(group, at)];
     const result = await this.#store.write(
-      extra === null ? outcomes : { kind: "batch", ops: [outcomes, extra] },
+      more.length === 0 ? outcomes : { kind: "batch", ops: [outcomes, ...more] },
     );
     if (result.ok) {
       this.#written(group.map(({ outcome }) => outcome));

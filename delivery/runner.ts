@@ -17,6 +17,8 @@ import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import { Claims } from "./queue/claims.ts";
 import type { Destination, Job } from "./queue/destination.ts";
 import { Dispatcher, type DispatchOptions, type OutgoingSession, type Results } from "./queue/dispatcher.ts";
+import { isGone, suppressed, suppressionOf, suppressionRow } from "./queue/suppression.ts";
+import { eventsOfOutcomes, type Webhook } from "./queue/webhooks.ts";
 import * as metrics from "./queue_metrics.ts";
 import { type RelayRule, type Route, routeOf } from "./routes.ts";
 import { type Judge, settle, type Verdict } from "./settle.ts";
@@ -41,6 +43,8 @@ const HELD: Verdict = {
 
 export interface RunnerOptions extends ScheduleOptions, DispatchOptions {
   readonly recipientsPerTransaction: number;
+  /** How long a recipient that is no more is not written to again; left out or 0: it is written to. */
+  readonly suppressMs?: number;
 }
 
 export interface RunnerParts {
@@ -52,6 +56,8 @@ export interface RunnerParts {
   readonly rules: readonly RelayRule[];
   readonly notice: NoticeWriter;
   readonly agents: Agents;
+  /** Told of every outcome, from the store. Left out: none. */
+  readonly webhooks?: readonly Webhook[];
   /** A destination says that our address is on a list. Left out: a line in the log is all. */
   readonly listed?: (destination: string, verdict: Verdict) => void;
 }
@@ -75,6 +81,10 @@ export class QueueRunner {
       notice: parts.notice,
       timers: parts.outbound.timers,
       written: (outcomes) => this.#written(outcomes),
+      beside: (settled, at) => {
+        const events = eventsOfOutcomes(parts.webhooks ?? [], settled, at);
+        return events.length === 0 ? [] : [{ kind: "put-events", events, at }];
+      },
     });
     this.#dispatcher = new Dispatcher({
       store: parts.store,
@@ -196,7 +206,7 @@ export class QueueRunner {
     const { store, options, outbound } = this.#parts;
     const messages = new Map<number, QueuedMessage | null>();
     const jobs = new Map<string, Job>();
-    const held: { message: QueuedMessage; recipient: DueRow; route: Route }[] = [];
+    const settled: { message: QueuedMessage; recipient: DueRow; route: Route; verdict: Verdict }[] = [];
     for (const recipient of rows) {
       const { queueId } = recipient;
       if (!messages.has(queueId)) messages.set(queueId, store.queue.message(queueId));
@@ -205,8 +215,9 @@ export class QueueRunner {
       this.#claims.add(recipient);
       const agent = agentRoute(recipient.destination);
       const route = agent !== null ? NO_SERVER : this.#routeOf(message, recipient);
-      if (route.kind !== "none" && route.manner.hold && recipient.attempts === 0) {
-        held.push({ message, recipient, route });
+      const verdict = this.#before(recipient, route);
+      if (verdict !== null) {
+        settled.push({ message, recipient, route, verdict });
         continue;
       }
       const identity = outbound.identityOf(message.sender);
@@ -219,9 +230,19 @@ export class QueueRunner {
       }
       jobs.set(key, addJob(destination, message, recipient));
     }
-    for (const { message, recipient, route } of held) {
-      this.#settle({ message, route, results: [{ recipient, verdict: HELD }], tookMs: 0 });
+    for (const { message, recipient, route, verdict } of settled) {
+      this.#settle({ message, route, results: [{ recipient, verdict }], tookMs: 0 });
     }
+  }
+
+  /** What becomes of a recipient without an attempt; null where there is one. */
+  #before(recipient: DueRow, route: Route): Verdict | null {
+    if (route.kind !== "none" && route.manner.hold && recipient.attempts === 0) return HELD;
+    const { store, options: { suppressMs = 0 } } = this.#parts;
+    if (suppressMs === 0 || recipient.attempts > 0) return null;
+    const verdict = suppressionOf(store, recipient.recipient, this.#now());
+    if (verdict !== null) suppressed.inc();
+    return verdict;
   }
 
   #routeOf({ sender }: QueuedMessage, { recipient }: DueRecipient): Route {
@@ -292,6 +313,20 @@ export class QueueRunner {
       });
     }
     this.#outcomes.add(settled);
+    this.#suppress(results, now);
+  }
+
+  /** Remembers who is no more. */
+  #suppress(results: Results["results"], now: number): void {
+    const { store, options: { suppressMs = 0 } } = this.#parts;
+    if (suppressMs === 0) return;
+    const rows = results.filter(({ verdict }) => isGone(verdict)).map(({ recipient, verdict }) =>
+      suppressionRow(recipient.recipient, { text: verdict.text, now, forMs: suppressMs })
+    );
+    if (rows.length === 0) return;
+    store.write({ kind: "put-state", rows, add: false }).catch((error) => {
+      log.warn("the suppression list could not be written: {error}", { error });
+    });
   }
 }
 

@@ -55,6 +55,7 @@ export function settle(
     const { enhanced, text, fromPeer, remote } = verdict;
     return {
       message,
+      recipient: recipient.recipient,
       outcome: { ...base, outcome: "delivered" },
       notice: told
         ? { kind: "success", about: { recipient, action, enhanced, text, fromPeer, remote } }
@@ -74,6 +75,7 @@ export function settle(
     const told = message.sender !== "" && asksFor(recipient.notify, "FAILURE");
     return {
       message,
+      recipient: recipient.recipient,
       outcome: { ...base, outcome: "failed" },
       notice: told
         ? { kind: "failure", about: { recipient, action: "failed", enhanced, text, fromPeer, remote } }
@@ -85,6 +87,7 @@ export function settle(
     delayNoticeDue(options, { now, createdAt, delayNotified: recipient.delayNotified });
   return {
     message,
+    recipient: recipient.recipient,
     outcome: {
       ...base,
       outcome: "deferred",

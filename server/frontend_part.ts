@@ -4,6 +4,13 @@
  * N of them share the ports in Workers of their own, or one is all there is with `threads: 0`. The settings in force
  * are read for each new connection, so a reload touches no session that runs.
  */
+import { callAhead } from "../delivery/queue/call_ahead.ts";
+import { type CallAhead, RecipientGate } from "../delivery/recipient_gate.ts";
+import { StsPolicies } from "../delivery/security/sts_policies.ts";
+import { TransportSecurity } from "../delivery/security/transport_security.ts";
+import { stsFetch } from "./mail_web.ts";
+import { outboundParts } from "./outbound_parts.ts";
+import { denoConnector } from "./outgoing.ts";
 import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -202,6 +209,13 @@ export class FrontendPart implements ThreadPart {
       clock: Date.now,
       newId: () => ids.next(),
       config: inboundConfig(config),
+      webhooks: config.webhooks,
+      gate: new RecipientGate({
+        store: this.store,
+        clock: Date.now,
+        suppress: config.queue.suppressMs > 0,
+        ask: this.#callAhead(config),
+      }),
     });
     this.#smtp = new SmtpServer({
       reception: this.#reception,
@@ -313,6 +327,24 @@ export class FrontendPart implements ThreadPart {
   endSession(id: string): boolean {
     return this.#imap.end(id) || this.#smtp.end(id) || this.#pop3.end(id) ||
       this.#manageSieve.end(id);
+  }
+
+  /** Questions to the next hops of relay domains. */
+  #callAhead(config: Config): CallAhead {
+    const { store } = this;
+    const resolver = this.#resolver;
+    const security = new TransportSecurity({
+      options: { ...config.outboundTls, learned: "off" },
+      ...{ resolver, store, clock: Date.now },
+      policies: new StsPolicies({
+        store,
+        resolver,
+        clock: Date.now,
+        fetch: stsFetch({ connector: denoConnector(), resolver, timers: DENO_TIMERS, random: Math.random }),
+      }),
+      observations: new Observations("tls", { store, timers: DENO_TIMERS }),
+    });
+    return callAhead(outboundParts(config, { resolver, security }));
   }
 
   reload(settings: PartSettings): void {

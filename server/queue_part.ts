@@ -2,16 +2,12 @@
  * The queue's part: outbound delivery with its own view of the store, resolver and sockets.
  *
  * A thread of its own, or the only one with `threads: 0`. It opens after the ports do, so that mail comes in at once.
- * Our own names and addresses, which mail must never be sent to in a circle, are the host name and every address of
- * this machine that an SMTP listener takes mail on.
  */
 import { getLogger } from "@logtape/logtape";
-import type { Ourselves } from "../dns/mx.ts";
 import { fileHeld } from "../delivery/held.ts";
 import { advanceKeys } from "../delivery/dkim_keys.ts";
 import { noticeOperation } from "../delivery/dsn.ts";
 import { GroupAgent } from "../delivery/group.ts";
-import { DEFAULT_TIMEOUTS } from "../delivery/outbound_connection.ts";
 import { watchQueue } from "../delivery/queue_metrics.ts";
 import { RecipientResolver } from "../delivery/recipients.ts";
 import { DMARC_REPORT } from "../delivery/reports/dmarc_report.ts";
@@ -20,8 +16,8 @@ import { sendReports } from "../delivery/reports/sender.ts";
 import { TLS_REPORT } from "../delivery/reports/tls_report.ts";
 import { StsPolicies } from "../delivery/security/sts_policies.ts";
 import { TransportSecurity } from "../delivery/security/transport_security.ts";
-import { FamilyMemory } from "../delivery/queue/families.ts";
-import { domainOfPath, type Identity } from "../delivery/routes.ts";
+import { listedNotice, tellOnce } from "../delivery/listed_notice.ts";
+import { WebhookRunner } from "../delivery/queue/webhooks.ts";
 import type { PostOptions } from "../delivery/post.ts";
 import { sendDigests } from "../delivery/quarantine/digest.ts";
 import { watchQuarantine } from "../delivery/quarantine/metrics.ts";
@@ -32,13 +28,12 @@ import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { callHook, runCommand } from "./agents.ts";
 import type { Config } from "./config/config.ts";
-import { saltedPassword } from "../auth/scram.ts";
-import { STANDARD_PORTS } from "./config/config.ts";
-import { plainAddress } from "./deno_transport.ts";
 import type { HttpsParts } from "./https_client.ts";
 import { IdSource } from "./ids.ts";
 import { DENO_TIMERS } from "./deno_timers.ts";
+import { outboundParts, ownAddresses } from "./outbound_parts.ts";
 import { denoConnector } from "./outgoing.ts";
+import { webhookPost } from "./webhook_post.ts";
 import { stsFetch, tlsReportPost } from "./mail_web.ts";
 import { createResolver, type ThreadResolver } from "./resolver.ts";
 import { traceLog } from "./trace.ts";
@@ -61,6 +56,7 @@ export interface QueueSharing {
 export class QueuePart implements ThreadPart {
   readonly #store: Store;
   readonly #runner: QueueRunner;
+  readonly #webhooks: WebhookRunner;
   readonly #trace: TraceLog | null;
   readonly #observations: Observations;
   readonly #resolver: ThreadResolver;
@@ -125,25 +121,23 @@ export class QueuePart implements ThreadPart {
         local: (_name, job) => fileHeld({ post, hostname: config.hostname }, job),
         hook: (name, job) => callHook(config.hooks, name, job),
       },
-      outbound: {
-        connector: denoConnector(),
-        resolver,
-        security,
-        timers: DENO_TIMERS,
-        random: Math.random,
-        identityOf: identities(config),
-        families: { choice: queue.family, memory: new FamilyMemory() },
-        ourselves: ourselves(config, addresses),
-        smtpPort: STANDARD_PORTS.smtp,
-        readPassword: async (file) => (await Deno.readTextFile(file)).replace(/\r?\n$/, ""),
-        deriveKey: saltedPassword,
-        newNonce: () => crypto.randomUUID(),
-        timeouts: DEFAULT_TIMEOUTS,
+      outbound: outboundParts(config, { resolver, security }),
+      webhooks: config.webhooks,
+      listed: (destination, verdict) => {
+        tellOnce(post, listedNotice(config, { destination, text: verdict.text }), `listed ${destination}`)
+          .catch((error) => log.error("the administrator could not be told of a list: {error}", { error }));
       },
     });
     watchQueue(() => store.queue.counts(), Date.now);
     watchQuarantine(() => store.quarantine.counts());
     this.#runner.start();
+    this.#webhooks = new WebhookRunner({
+      store,
+      hooks: config.webhooks,
+      timers: DENO_TIMERS,
+      post: webhookPost(config.webhooks, Date.now),
+    });
+    this.#webhooks.start();
     this.#upkeep = setInterval(() => {
       upkeep(
         "DKIM keys",
@@ -193,24 +187,13 @@ export class QueuePart implements ThreadPart {
   async drain(withinMs: number): Promise<void> {
     clearInterval(this.#upkeep);
     await this.#runner.drain(withinMs);
+    await this.#webhooks.stop();
     watchQueue(null, Date.now);
     watchQuarantine(null);
     await this.#observations.flush();
     this.#resolver.close();
     await this.#store.close();
   }
-}
-
-/** Whom we are for a sender's domain. */
-function identities({ hostname, identities }: Config): (sender: string) => Identity {
-  const usual: Identity = { key: "", helloName: hostname, sourceV4: "", sourceV6: "" };
-  const byDomain = new Map<string, Identity>();
-  for (const { senders, helloName, sourceV4, sourceV6 } of identities) {
-    const identity = { helloName: helloName || hostname, sourceV4, sourceV6 };
-    const key = `from ${identity.helloName} ${sourceV4} ${sourceV6}`.trimEnd();
-    for (const domain of senders) if (!byDomain.has(domain)) byDomain.set(domain, { key, ...identity });
-  }
-  return (sender) => byDomain.get(domainOfPath(sender)) ?? usual;
 }
 
 /** What is too old goes, and recipients hear of what is new. */
@@ -229,22 +212,4 @@ async function upkeepOf(
 /** Work that nobody waits for. */
 function upkeep(what: string, work: Promise<void>): void {
   work.catch((error) => log.error("the upkeep of {what} failed: {error}", { what, error }));
-}
-
-function ownAddresses(): string[] {
-  return Deno.networkInterfaces().map(({ address }) => plainAddress(address));
-}
-
-/** Only where mail servers find us: a listener on another port is no place that MX can lead to. */
-function ourselves(config: Config, addresses: readonly string[]): Ourselves {
-  const listening = config.listeners.filter(({ protocol, port }) =>
-    protocol === "smtp" && port === STANDARD_PORTS.smtp
-  )
-    .map(({ address }) => address);
-  const everywhere = ["*", "0.0.0.0", "::"].some((address) => listening.includes(address));
-  return {
-    names: new Set([config.hostname]),
-    addresses: new Set(everywhere ? addresses : listening),
-    loopback: everywhere,
-  };
 }

@@ -25,9 +25,11 @@ const SWEEP_ROWS = 50;
 const SWEEP_NAMES = 100;
 /** Between two sweeps. */
 const SWEEP_EVERY_MS = 60_000;
+/** The same, where a look finds nothing. */
+const SWEEP_ANYHOW_MS = 500;
 /** Commits of other threads may come in another order than their times: so much is read once more, now and then. */
 const OVERLAP_MS = 5_000;
-const OVERLAP_EVERY_MS = 1_000;
+const OVERLAP_EVERY_MS = 200;
 /** Between two looks into the queue, milliseconds; also ten times what the last one took. */
 const CLAIM_EVERY_MS = 5;
 
@@ -42,9 +44,12 @@ export class Claims {
   /** Where reading once more has come to; null between two times. */
   #overlap: DuePosition | null;
   #overlapAt: number;
+  /** There was a look since. */
+  #unsure: boolean;
   /** The destination behind which the sweep goes on; null between two. */
   #sweepAfter: string | null;
   #sweepAt: number;
+  #sweptAt: number;
   /** Destinations with more than fits, and until when they are let alone. */
   #backlog: Map<string, number>;
   #lastLookAt: number;
@@ -58,8 +63,10 @@ export class Claims {
     this.#position = { nextAttemptAt: now(), recipientId: -1 };
     this.#overlap = null;
     this.#overlapAt = -Infinity;
+    this.#unsure = false;
     this.#sweepAfter = "";
     this.#sweepAt = now();
+    this.#sweptAt = -Infinity;
     this.#backlog = new Map();
     this.#lastLookAt = -Infinity;
     this.#pauseMs = 0;
@@ -78,6 +85,7 @@ export class Claims {
   /** When something has to be looked for even though nothing was told of: a backlog that is let alone, the next sweep. */
   get nextAt(): number {
     let at = this.#sweepAfter === null ? this.#sweepAt : this.#now();
+    if (this.#unsure) at = Math.min(at, this.#overlapAt + OVERLAP_EVERY_MS);
     for (const [destination, until] of this.#backlog) {
       if (this.#room(destination) > CLAIM_PER_DESTINATION / 2) at = Math.min(at, until);
     }
@@ -94,6 +102,11 @@ export class Claims {
     let full = this.#read(now, rows, left());
     if (left() > 0) this.#readAgain(now, rows, left());
     this.#backlogs(now, rows, left);
+    // Told of something that is nowhere ahead: a time before those that were read (a clock that was put back).
+    if (rows.size === 0 && this.#sweepAfter === null && now - this.#sweptAt >= SWEEP_ANYHOW_MS) {
+      this.#sweepAfter = "";
+    }
+    if (this.#sweepAfter === "") this.#sweptAt = now;
     if (this.#sweepAfter !== null) full = this.#sweep(now, rows, left) || full;
     return { rows: [...rows.values()], full };
   }
@@ -141,7 +154,8 @@ export class Claims {
   /** A page of what was read before: rows that were committed behind the reading's back. */
   #readAgain(now: number, rows: Map<number, DueRow>, limit: number): void {
     if (this.#overlap === null) {
-      if (now - this.#overlapAt < OVERLAP_EVERY_MS) return;
+      this.#unsure = now - this.#overlapAt < OVERLAP_EVERY_MS;
+      if (this.#unsure) return;
       this.#overlapAt = now;
       this.#overlap = { nextAttemptAt: now - OVERLAP_MS, recipientId: -1 };
     }

@@ -7,7 +7,7 @@
  * off together. A destination whose quota is used up, or that names our address as listed, waits.
  */
 import { getLogger } from "@logtape/logtape";
-import type { RecipientResult } from "../../protocols/smtp/client_result.ts";
+import { ours, type RecipientResult, type TransactionResult } from "../../protocols/smtp/client_result.ts";
 import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import { replyText } from "../../protocols/smtp/reply_parser.ts";
 import type { QueueTls } from "../../storage/ops.ts";
@@ -18,6 +18,7 @@ import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";
 import * as metrics from "../queue_metrics.ts";
 import { type Identity, type Route, routeKey, routeName } from "../routes.ts";
 import type { Verdict } from "../settle.ts";
+import { type EightBitRule, sevenBit } from "./conversion.ts";
 import { type Destination, type Job, newDestination, withinQuota } from "./destination.ts";
 import { listedWaitMs, namesUsAsListed } from "./listed.ts";
 import { sourceOf, transactionOf } from "./transaction.ts";
@@ -35,6 +36,8 @@ export interface DispatchOptions {
   readonly connectionsPerDestination: number;
   /** How long a connection waits for the next message. */
   readonly idleMs: number;
+  /** Left out: `send`. */
+  readonly eightBit?: EightBitRule;
 }
 
 /** What became of recipients of one message. */
@@ -400,7 +403,7 @@ export class Dispatcher {
     const following = (): ClientTransaction | null => {
       if (this.#draining || destination.listed > 0 || this.#crowded(destination)) return null;
       next = this.#takeJob(destination);
-      if (next === null) return null;
+      if (next === null || this.#ruled(connection, next.message)) return null;
       next.transaction = transactionOf(store, next.message, next.recipients);
       return next.transaction;
     };
@@ -410,7 +413,9 @@ export class Dispatcher {
       try {
         const transaction = job.transaction ?? transactionOf(store, message, left);
         job.transaction = null;
-        const result = await connection.send(transaction, sourceOf(store, message), following);
+        const result = this.#ruled(connection, message)
+          ? await this.#sendByRule(connection, transaction, message)
+          : await connection.send(transaction, sourceOf(store, message), following);
         if (result.untouched && connection.messages > 1 && !job.again) {
           job.again = true;
           job.recipients = left;
@@ -448,6 +453,33 @@ export class Dispatcher {
       }
     }
     return next;
+  }
+
+  /** 8-bit mail for a peer that does not say that it takes it, and the operator says what then. */
+  #ruled(connection: OutboundConnection, { eightBit }: QueuedMessage): boolean {
+    return eightBit && !connection.offersEightBit && (this.#parts.options.eightBit ?? "send") !== "send";
+  }
+
+  async #sendByRule(
+    connection: OutboundConnection,
+    transaction: ClientTransaction,
+    message: QueuedMessage,
+  ): Promise<TransactionResult> {
+    const source = sourceOf(this.#parts.store, message);
+    if (this.#parts.options.eightBit === "refuse") {
+      const text = "the message is 8-bit, and the next server does not offer 8BITMIME";
+      return { recipients: transaction.recipients.map(() => ours("5.6.3", text, "mail")), untouched: false };
+    }
+    const converted = await sevenBit(this.#parts.store, source);
+    if (converted === null) return await connection.send(transaction, source);
+    try {
+      return await connection.send(
+        { ...transaction, eightBit: false, sizeOctets: converted.octets },
+        converted,
+      );
+    } finally {
+      converted.discard();
+    }
   }
 
   /** What a transaction says about how much the destination bears. */

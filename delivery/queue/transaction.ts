@@ -2,6 +2,7 @@
 import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import type { BlobAddress } from "../../storage/ops.ts";
 import type { DueRecipient, QueuedMessage, Store } from "../../storage/store.ts";
+import { normalizeDomain } from "../../storage/address_form.ts";
 import type { MessageSource } from "../outbound_connection.ts";
 
 type Blobs = Pick<Store, "blobs">;
@@ -17,9 +18,9 @@ export function transactionOf(
   recipients: readonly DueRecipient[],
 ): ClientTransaction {
   return {
-    sender: message.sender,
+    sender: asciiDomain(message.sender),
     recipients: recipients.map(({ recipient, notify, originalRecipient }) => ({
-      address: recipient,
+      address: asciiDomain(recipient),
       notify,
       originalRecipient,
     })),
@@ -39,7 +40,8 @@ function needsUtf8(
   message: QueuedMessage,
   recipients: readonly DueRecipient[],
 ): boolean {
-  if (NOT_ASCII.test(message.sender) || recipients.some(({ recipient }) => NOT_ASCII.test(recipient))) {
+  const addresses = [message.sender, ...recipients.map(({ recipient }) => recipient)];
+  if (addresses.some((address) => NOT_ASCII.test(asciiDomain(address)))) {
     return true;
   }
   if (!message.smtputf8) return false;
@@ -49,6 +51,16 @@ function needsUtf8(
     Math.min(message.headerOctets, message.blob.length, MAX_SYNC_READ),
   );
   return header.some((octet) => octet >= 0x80);
+}
+
+/** RFC 6531 3.2, RFC 5891: an ASCII local part in a domain of U-labels needs no SMTPUTF8 when these are A-labels. */
+function asciiDomain(address: string): string {
+  if (!NOT_ASCII.test(address)) return address;
+  const at = address.lastIndexOf("@");
+  const domain = normalizeDomain(address.slice(at + 1));
+  return domain === null || NOT_ASCII.test(address.slice(0, at))
+    ? address
+    : `${address.slice(0, at)}@${domain}`;
 }
 
 export function sourceOf({ blobs }: Blobs, { blob }: { readonly blob: BlobAddress }): MessageSource {

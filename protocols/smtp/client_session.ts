@@ -154,6 +154,10 @@ export class ClientSession {
     return this.#tlsActive;
   }
 
+  get offersEightBit(): boolean {
+    return this.#extensions.eightBitMime;
+  }
+
   /** The peer takes the wishes of RFC 3461 over, and tells of success itself. */
   get offersDsn(): boolean {
     return this.#extensions.dsn;
@@ -239,7 +243,7 @@ export class ClientSession {
     this.#command(mailCommand(running.transaction, this.#extensions), { verb: "MAIL" });
     if (!this.#extensions.pipelining) return;
     while (running.rcptsSent < running.transaction.recipients.length) this.#rcpt(running);
-    if (!this.#chunking) this.#command("DATA", { verb: "DATA" });
+    if (!this.#chunking && running.transaction.probe !== true) this.#command("DATA", { verb: "DATA" });
   }
 
   get #chunking(): boolean {
@@ -455,6 +459,7 @@ export class ClientSession {
     if (running.refused !== null) return this.#end(running.refused);
     if (running.rcptsSent < running.transaction.recipients.length) return this.#rcpt(running);
     if (running.accepted.length === 0) return this.#end(ours("4.5.0", "no recipient was accepted", "rcpt"));
+    if (running.transaction.probe === true) return this.#end(ours("4.5.0", "no answer", "rcpt"));
     if (this.#chunking) this.#state = "data";
     else this.#command("DATA", { verb: "DATA" });
   }
@@ -462,7 +467,7 @@ export class ClientSession {
   #rcptReply(running: Running, at: number, reply: RemoteReply): void {
     if (running.refused !== null) return; // 503 to what came behind a refused MAIL
     if (positive(reply)) running.accepted.push(at);
-    else running.results[at] = theirs(reply, "rcpt");
+    if (running.transaction.probe === true || !positive(reply)) running.results[at] = theirs(reply, "rcpt");
   }
 
   #dataCommandReply(running: Running, reply: RemoteReply): void {

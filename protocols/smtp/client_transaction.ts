@@ -28,6 +28,8 @@ export interface ClientTransaction {
   readonly requireTls: boolean;
   /** RFC 6710, -9 to 9. Left out: 0. */
   readonly priority?: number;
+  /** Asks about the recipients only: it ends behind RCPT, and who would be taken is "delivered". */
+  readonly probe?: boolean;
 }
 
 // deno-lint-ignore no-control-regex

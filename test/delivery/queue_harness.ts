@@ -12,6 +12,7 @@ import { type SecurityOptions, TransportSecurity } from "../../delivery/security
 import { ResolveError } from "../../dns/resolver.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import { FamilyMemory } from "../../delivery/queue/families.ts";
+import type { Webhook } from "../../delivery/queue/webhooks.ts";
 import { PLAIN_MANNER, type RelayRule } from "../../delivery/routes.ts";
 import { QueueRunner, type RunnerOptions } from "../../delivery/runner.ts";
 import { DEFAULT_QUEUE } from "../../server/config/config.ts";
@@ -33,6 +34,7 @@ export interface HarnessOptions {
   readonly agents?: Partial<Agents>;
   readonly security?: Partial<SecurityOptions>;
   readonly listed?: (destination: string) => void;
+  readonly webhooks?: readonly Webhook[];
   /** Texts of MTA-STS policies by domain. */
   readonly policies?: Readonly<Record<string, string>>;
 }
@@ -63,6 +65,7 @@ export class QueueHarness {
   readonly t: TestStore;
   observations!: Observations;
   groups!: GroupAgent;
+  outbound!: OutboundParts;
   #options: HarnessOptions;
   #runner: QueueRunner | null = null;
 
@@ -119,6 +122,7 @@ export class QueueHarness {
       options: { ...DEFAULT_QUEUE, firstRetryMs: 60_000, jitterPercent: 0, idleMs: 200, ...options.options },
       rules: options.rules ?? [],
       ...(options.listed && { listed: options.listed }),
+      ...(options.webhooks && { webhooks: options.webhooks }),
       notice: (notice) => noticeOperation({ store, post, hostname: "mx.example.test" }, notice),
       agents: {
         group: (address, job) => groups.deliver(address, job),
@@ -127,7 +131,7 @@ export class QueueHarness {
         hook: () => Promise.reject(new Error("no hooks in this test")),
         ...options.agents,
       },
-      outbound: {
+      outbound: this.outbound = {
         connector: denoConnector(),
         resolver,
         security: new TransportSecurity({

@@ -110,6 +110,7 @@ export class FakeSmtpServer {
     const say = async (text: string) => await writeAll(connection, new TextEncoder().encode(text + "\r\n"));
     let sender = "";
     let begun = false;
+    let chunks = "";
     const answer = async (command: string, usual: string): Promise<string | null> => {
       session.commands.push(command);
       const scripted = await this.#options.script?.(command, session) ?? null;
@@ -169,6 +170,17 @@ export class FakeSmtpServer {
           session.recipients.length = 0;
           break;
         }
+        case "BDAT": {
+          const [, size = "", last] = line.split(" ");
+          chunks += await lines.octets(Number(size)) ?? "";
+          said = await answer(line, "250 2.0.0 taken");
+          if (last === undefined || !said?.startsWith("250")) break;
+          session.messages++;
+          this.messages.push({ sender, recipients: [...session.recipients], data: chunks });
+          session.recipients.length = 0;
+          chunks = "";
+          break;
+        }
         case "QUIT":
           await answer(line, "221 2.0.0 bye");
           return;
@@ -208,6 +220,13 @@ class Lines {
       if (line === ".") return lines.map((text) => `${text}\r\n`).join("");
       lines.push(line.startsWith(".") ? line.slice(1) : line);
     }
+  }
+
+  async octets(count: number): Promise<string | null> {
+    while (this.#text.length < count) if (!await this.#read()) return null;
+    const octets = this.#text.slice(0, count);
+    this.#text = this.#text.slice(count);
+    return octets;
   }
 
   async #read(): Promise<boolean> {

@@ -1,0 +1,38 @@
+/**
+ * Mail with 8-bit octets for a server without 8BITMIME: sent as it is, converted, or refused, as the operator says.
+ *
+ * RFC 6152 3. Nearly every server takes 8-bit octets whatever it offers, and a conversion breaks signatures over the body:
+ * therefore the first is the default. Converted parts become quoted-printable or base64 (long_lines.ts); a header that is
+ * not ASCII, and parts under multipart/signed, cannot be converted and go as they are.
+ */
+import type { Store } from "../../storage/store.ts";
+import { reencodeSevenBit } from "../long_lines.ts";
+import type { MessageSource } from "../outbound_connection.ts";
+
+export type EightBitRule = "send" | "convert" | "refuse";
+
+const PIECE_OCTETS = 64 * 1024;
+
+/** The message without 8-bit parts; null where nothing could be converted. `discard` when it was sent. */
+export async function sevenBit(
+  store: Pick<Store, "spool">,
+  source: MessageSource,
+): Promise<(MessageSource & { readonly discard: () => void }) | null> {
+  const [from, to] = [store.spool(), store.spool()];
+  try {
+    for (let at = 0; at < source.octets; at += PIECE_OCTETS) {
+      const piece = await source.read(at, Math.min(source.octets, at + PIECE_OCTETS));
+      await from.write(piece, 0, piece.length);
+    }
+    if (await reencodeSevenBit(from, to) === null) {
+      to.discard();
+      return null;
+    }
+    return { octets: to.octets, read: (start, end) => to.read(start, end), discard: () => to.discard() };
+  } catch (error) {
+    to.discard();
+    throw error;
+  } finally {
+    from.discard();
+  }
+}
