@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { resolve } from "node:path";
 import { bundle } from "../server/bundle.ts";
 import { FIGURES } from "./figures.ts";
+import { freeBase } from "./free_ports.ts";
 import { LoadGenerator } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
 import { untilIdle } from "./memory.ts";
@@ -28,24 +29,6 @@ const { values: args } = parseArgs({
     dir: { type: "string" },
   },
 });
-
-/** Ports free for standard ones plus an offset; the second server takes the next range. */
-function freeBase(from: number): number {
-  for (let base = from; base < 60_000; base += 1_100) {
-    if ([25, 80, 110, 143, 465, 587, 993, 995, 999].every((port) => isFree(base + port))) return base;
-  }
-  throw new Error("no free range of ports found");
-}
-
-function isFree(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return false;
-    throw error;
-  }
-}
 
 function chosenFigures(names: readonly string[]): readonly Figure[] {
   const unknown = names.find((name) => !FIGURES.some((figure) => figure.name === name));
