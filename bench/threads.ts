@@ -87,7 +87,9 @@ function printWaits(before: Map<string, number>, after: Map<string, number>): vo
     const grown = (key: string) => (after.get(key) ?? 0) - (before.get(key) ?? 0);
     const mean = grown(name) / grown(countName);
     const text = name.includes("seconds") ? `${(mean * 1000).toFixed(2)} ms` : mean.toFixed(1);
-    console.log(`  ${name.slice("veredus_".length, -"_sum".length)}: ${text} in the mean, ${grown(countName)} times`);
+    console.log(
+      `  ${name.slice("veredus_".length, -"_sum".length)}: ${text} in the mean, ${grown(countName)} times`,
+    );
   }
 }
 

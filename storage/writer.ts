@@ -7,45 +7,23 @@
  * whole group. SQLITE_FULL gives up the reserve: what removes mail is run again in its room, everything else is answered
  * "disk-full" until the reserve is back. While another program holds the write lock all is refused. Anything else (I/O errors above all) is reported to `onFatal` and nothing is
  * retried on the connection that failed.
- *
- * Checkpoints: PASSIVE once the WAL is past {@linkcode CHECKPOINT_OCTETS}, after the replies are out; TRUNCATE at
- * open. No other connection checkpoints (SQLite 3.45.1 lacks the fix of the WAL-reset race of two checkpointers).
  */
 import { getLogger } from "@logtape/logtape";
 import { setImmediate } from "node:timers";
 import { counter, gauge, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
 import type { Change } from "./changes.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { BUSY_TIMEOUT_MS, openWriterConnection } from "./database.ts";
 import { type Connection, isSqliteError } from "./libsql.ts";
 import { migrate } from "./migrate.ts";
-import { DONE, OperationContext, refuse } from "./operations/context.ts";
-import * as addresses from "./operations/addresses.ts";
-import { setAcl } from "./operations/acl.ts";
-import * as annotations from "./operations/annotations.ts";
-import { abandonCopies, abandonCopy, copy } from "./operations/copy.ts";
-import { DeliverOperation } from "./operations/deliver.ts";
-import * as credentials from "./operations/credentials.ts";
-import * as directory from "./operations/directory.ts";
-import { expunge } from "./operations/expunge.ts";
-import { adoptUidValidity, importMessages } from "./operations/import.ts";
-import { storeFlags } from "./operations/flags.ts";
-import { storeSharedFlags } from "./operations/shared_flags.ts";
-import * as groups from "./operations/groups.ts";
-import * as mailbox from "./operations/mailbox.ts";
-import * as policyState from "./operations/policy_state.ts";
-import * as spam from "./operations/spam.ts";
-import * as scripts from "./operations/scripts.ts";
-import * as senderDomains from "./operations/sender_domains.ts";
-import * as quarantine from "./operations/quarantine.ts";
-import * as queue from "./operations/queue.ts";
-import { countDead, relocate } from "./operations/relocate.ts";
-import { noteQuota, settleUsage } from "./operations/usage.ts";
+import { OperationContext, refuse } from "./operations/context.ts";
+import { abandonCopies } from "./operations/copy.ts";
+import { Operations, removes } from "./operations/run.ts";
+import { countDead } from "./operations/relocate.ts";
+import { dropStrayWishes } from "./operations/spam.ts";
+import { settleUsage } from "./operations/usage.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
 
-const CHECKPOINT_OCTETS = 16 * 1024 * 1024;
-/** While the WAL file is reused from its start its size says nothing: about 16 MB of deliveries. */
-const CHECKPOINT_OPERATIONS = 1_000;
-const WAL_ALARM_OCTETS = 256 * 1024 * 1024;
 /** Instead of BUSY_TIMEOUT_MS while another program is known to hold the write lock. */
 const LOCKED_TIMEOUT_MS = 50;
 const MAX_GROUP = 200;
@@ -61,17 +39,11 @@ const groupSize = histogram("veredus_commit_group_size", "Operations in one tran
 const commitSeconds = histogram("veredus_commit_seconds", "Time of COMMIT with its sync", {
   buckets: SECONDS_BUCKETS,
 });
-const checkpointSeconds = histogram("veredus_checkpoint_seconds", "Time of one checkpoint", {
-  buckets: SECONDS_BUCKETS,
-});
 const operations = counter("veredus_write_operations_total", "Write operations by kind and result", [
   "kind",
   "result",
 ]);
 const counted = new Map<string, { inc(): void }>();
-let walOctets = 0;
-gauge("veredus_wal_octets", "Size of the write-ahead log", { collect: (g) => g.set(walOctets) });
-const walAlarm = gauge("veredus_wal_alarm", "1 while the write-ahead log is far too large");
 const lockedOut = counter(
   "veredus_database_locked_total",
   "Groups of writes refused because another program held the write lock",
@@ -97,7 +69,7 @@ export interface WriterOptions {
     /** False while there is no room for it. */
     fill(): boolean;
   };
-  /** Instead of {@linkcode WAL_ALARM_OCTETS} and {@linkcode REAP_EVERY_MS}. */
+  /** Instead of what checkpoints.ts and {@linkcode REAP_EVERY_MS} say. */
   readonly walAlarmOctets?: number;
   readonly reapEveryMs?: number;
 }
@@ -113,31 +85,32 @@ export class Writer implements WriterPort {
   #options: WriterOptions;
   #connection: Connection;
   #context: OperationContext;
-  #deliver: DeliverOperation;
+  #operations: Operations;
+  #checkpoints: Checkpoints;
   #waiting: Waiting[] = [];
   #scheduled = false;
   #listeners = new Set<(changes: readonly Change[]) => void>();
   #closed = false;
   #reaper: ReturnType<typeof setTimeout> | undefined;
-  #walAlarm = false;
   /** The reserve was given up: only removals are taken. */
   #full = false;
   /** Another program held the write lock when it was last wanted. */
   #locked = false;
   /** After trouble nothing is done on the connection any more, not even at close. */
   #broken = false;
-  /** Size of the WAL file at the last checkpoint; it keeps that size and is written again from its start. */
-  #checkpointed = 0;
-  #operationsSince = 0;
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#connection = openWriterConnection(options.databasePath);
     const applied = migrate(this.#connection);
     if (applied.length > 0) log.info("database migrated: {applied}", { applied: applied.join(", ") });
-    this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
+    this.#checkpoints = new Checkpoints(this.#connection, {
+      databasePath: options.databasePath,
+      alarmOctets: options.walAlarmOctets,
+    });
+    this.#checkpoints.truncate();
     this.#context = new OperationContext(this.#connection, options.clock);
-    this.#deliver = new DeliverOperation(this.#context);
+    this.#operations = new Operations(this.#context);
     this.#finishCopies();
     this.#reaper = setTimeout(() => this.#reap(), options.reapEveryMs ?? REAP_EVERY_MS);
   }
@@ -171,8 +144,9 @@ export class Writer implements WriterPort {
     while (this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
     this.#closed = true;
     clearTimeout(this.#reaper);
+    this.#checkpoints.close();
     if (this.#broken) return;
-    this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
+    this.#checkpoints.truncate();
     this.#connection.close();
   }
 
@@ -218,7 +192,6 @@ export class Writer implements WriterPort {
     }
     const done = this.#waiting.splice(0, results.length);
     groupSize.observe(done.length);
-    this.#operationsSince += done.length;
     const announced = changes.splice(0);
     if (announced.length > 0) { for (const listener of this.#listeners) listener(announced); }
     for (const [at, { op, resolve }] of done.entries()) {
@@ -226,7 +199,7 @@ export class Writer implements WriterPort {
       countOperation(op.kind, result.ok ? "ok" : result.fault);
       resolve(result);
     }
-    this.#checkpoint();
+    this.#checkpoints.committed(done.length);
   }
 
   /** Without savepoints, which cost as much as a small operation. Null when one is refused: what it wrote must go. */
@@ -282,144 +255,7 @@ export class Writer implements WriterPort {
 
   /** One operation; what it wrote stays when it is refused. */
   #attempted(op: WriteOp): WriteResult {
-    return this.#full && !removes(op) ? refuse("disk-full", "the disk is full") : this.#run(op);
-  }
-
-  #run(op: WriteOp): WriteResult {
-    const context = this.#context;
-    switch (op.kind) {
-      case "batch": {
-        const results: WriteResult[] = [];
-        for (const part of op.ops) {
-          const result = this.#run(part);
-          if (!result.ok) return result;
-          results.push(result);
-        }
-        return { ok: true, kind: "batch", results };
-      }
-      case "deliver":
-        return this.#deliver.run(op);
-      case "import":
-        return importMessages(context, this.#deliver, op);
-      case "adopt-uid-validity":
-        return adoptUidValidity(context, op);
-      case "store-flags":
-        return op.reader === undefined ? storeFlags(context, op) : storeSharedFlags(context, op, op.reader);
-      case "copy":
-        return copy(context, op);
-      case "abandon-copy":
-        return abandonCopy(context, op);
-      case "expunge":
-        return expunge(context, op);
-      case "claim-recent":
-        return mailbox.claimRecent(context, op);
-      case "create-mailbox":
-        return mailbox.createMailbox(context, op);
-      case "rename-mailbox":
-        return mailbox.renameMailbox(context, op);
-      case "delete-mailbox":
-        return mailbox.deleteMailbox(context, op);
-      case "set-acl":
-        return setAcl(context, op);
-      case "put-annotations":
-        return annotations.putAnnotations(context, op);
-      case "subscribe":
-        return mailbox.subscribe(context, op);
-      case "queue-outcomes":
-        return queue.queueOutcomes(context, op);
-      case "queue-control":
-        return queue.queueControl(context, op);
-      case "put-events":
-        return queue.putEvents(context, op);
-      case "event-outcomes":
-        return queue.eventOutcomes(context, op);
-      case "quarantine-control":
-        return quarantine.quarantineControl(context, op);
-      case "quarantine-expire":
-        return quarantine.quarantineExpire(context, op);
-      case "relocate":
-        return relocate(context, op);
-      case "put-domain":
-        return directory.putDomain(context, op);
-      case "remove-domain":
-        return directory.removeDomain(context, op);
-      case "put-account":
-        return directory.putAccount(context, op);
-      case "remove-account":
-        return directory.removeAccount(context, op);
-      case "put-scram":
-        return credentials.putScram(context, op);
-      case "put-certificate":
-        return credentials.putCertificate(context, op);
-      case "remove-certificate":
-        return credentials.removeCertificate(context, op);
-      case "put-alias":
-        return directory.putAlias(context, op);
-      case "remove-alias":
-        return directory.removeAlias(context, op);
-      case "put-address":
-        return addresses.putAddress(context, op);
-      case "remove-address":
-        return addresses.removeAddress(context, op);
-      case "touch-address":
-        return addresses.touchAddress(context, op);
-      case "put-group":
-        return groups.putGroup(context, op);
-      case "remove-group":
-        return groups.removeGroup(context, op);
-      case "change-members":
-        return groups.changeMembers(context, op);
-      case "note-quota":
-        return noteQuota(context, op);
-      case "rotate-secret":
-        return directory.rotateSecret(context, op);
-      case "put-dkim-key":
-        return senderDomains.putDkimKey(context, op);
-      case "set-dkim-key-state":
-        return senderDomains.setDkimKeyState(context, op);
-      case "remove-dkim-key":
-        return senderDomains.removeDkimKey(context, op);
-      case "put-report":
-        return senderDomains.putReport(context, op);
-      case "remove-reports":
-        return senderDomains.removeReports(context, op);
-      case "observe":
-        return senderDomains.observe(context, op);
-      case "remove-observed":
-        return senderDomains.removeObserved(context, op);
-      case "put-state":
-        return policyState.putState(context, op);
-      case "remove-state":
-        return policyState.removeState(context, op);
-      case "sweep-state":
-        return policyState.sweepState(context, op);
-      case "once":
-        return policyState.claim(context, op.row) ? this.#run({ kind: "batch", ops: op.ops }) : DONE;
-      case "put-script":
-        return scripts.putScript(context, op);
-      case "activate-script":
-        return scripts.activateScript(context, op);
-      case "rename-script":
-        return scripts.renameScript(context, op);
-      case "remove-script":
-        return scripts.removeScript(context, op);
-      case "teach":
-        return spam.teach(context, op);
-      case "drop-wishes":
-        return spam.dropWishes(context, op);
-      case "put-knowledge":
-        return spam.putKnowledge(context, op);
-      case "forget-lessons":
-        return spam.forgetLessons(context, op);
-      case "sweep-lessons":
-        return spam.sweepLessons(context, op);
-      case "put-token":
-        return directory.putToken(context, op);
-      case "remove-token":
-        return directory.removeToken(context, op);
-      default:
-        return op satisfies never;
-    }
+    return this.#full && !removes(op) ? refuse("disk-full", "the disk is full") : this.#operations.run(op);
   }
 
   #failed(error: unknown, group: Waiting[]): void {
@@ -438,6 +274,7 @@ export class Writer implements WriterPort {
     if (isSqliteError(error) && error.code === "SQLITE_BUSY") return this.#lockedOut(group);
     this.#broken = true;
     this.#closed = true;
+    this.#checkpoints.close();
     clearTimeout(this.#reaper);
     const reason = new Error(`the writer cannot go on: ${error instanceof Error ? error.message : error}`, {
       cause: error,
@@ -497,34 +334,6 @@ export class Writer implements WriterPort {
     this.#schedule();
   }
 
-  #checkpoint(): void {
-    try {
-      walOctets = Deno.statSync(`${this.#options.databasePath}-wal`).size;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      walOctets = 0;
-    }
-    if (walOctets > (this.#options.walAlarmOctets ?? WAL_ALARM_OCTETS) !== this.#walAlarm) {
-      this.#walAlarm = !this.#walAlarm;
-      walAlarm.set(this.#walAlarm ? 1 : 0);
-      if (this.#walAlarm) {
-        log.error("the write-ahead log has {octets} octets: a reader holds it back", { octets: walOctets });
-      }
-    }
-    const due = walOctets > this.#checkpointed
-      ? walOctets - this.#checkpointed >= CHECKPOINT_OCTETS
-      : this.#operationsSince >= CHECKPOINT_OPERATIONS;
-    if (!due) return;
-    this.#operationsSince = 0;
-    setImmediate(() => {
-      if (this.#closed) return;
-      const begin = performance.now();
-      this.#connection.prepare("PRAGMA wal_checkpoint(PASSIVE)").raw().all();
-      checkpointSeconds.observe((performance.now() - begin) / 1000);
-      this.#checkpointed = walOctets;
-    });
-  }
-
   /** Frees contents nothing points at any more, a bounded number at a time, and counts their octets as dead. */
   #reap(): void {
     if (this.#closed) return;
@@ -541,7 +350,7 @@ export class Writer implements WriterPort {
         "DELETE FROM contents WHERE id IN (SELECT id FROM contents WHERE refs = 0 LIMIT ?) RETURNING segment, length",
       ).all(REAP_ROWS) as [number, number][];
       // Their numbers may be given to other messages.
-      if (free.length > 0) spam.dropStrayWishes(this.#context);
+      if (free.length > 0) dropStrayWishes(this.#context);
       const dead = new Map<number, number>();
       for (const [segment, length] of free) dead.set(segment, (dead.get(segment) ?? 0) + length);
       for (const [segment, octets] of dead) countDead(this.#context, segment, octets);
@@ -565,40 +374,4 @@ function countOperation(kind: WriteOp["kind"], result: string): void {
   let child = counted.get(key);
   if (child === undefined) counted.set(key, child = operations.labels({ kind, result }));
   child.inc();
-}
-
-/** What still runs on a full disk: it removes mail, or a client cannot remove mail without it. */
-function removes(op: WriteOp): boolean {
-  switch (op.kind) {
-    case "batch":
-      return op.ops.every(removes);
-    case "copy":
-      return op.move; // to the trash
-    case "abandon-copy":
-    case "expunge":
-    case "store-flags":
-    case "claim-recent":
-    case "delete-mailbox":
-    case "queue-outcomes":
-    case "queue-control":
-    case "event-outcomes":
-    case "quarantine-control":
-    case "quarantine-expire":
-    case "remove-account":
-    case "remove-address":
-    case "remove-alias":
-    case "remove-certificate":
-    case "remove-domain":
-    case "remove-group":
-    case "remove-script":
-    case "remove-state":
-    case "remove-token":
-    case "sweep-state":
-    case "drop-wishes":
-    case "forget-lessons":
-    case "sweep-lessons":
-      return true;
-    default:
-      return false;
-  }
 }
