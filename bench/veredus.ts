@@ -66,6 +66,7 @@ export async function makeAccounts(
   const fatal = Promise.withResolvers<never>();
   const writer = new Writer({
     databasePath: folder.database,
+    segments: folder.segments,
     clock: Date.now,
     onFatal: (reason) => fatal.reject(reason),
   });

@@ -19,6 +19,7 @@ export function faultReply(fault: WriteFault): Reply {
     case "limit":
       return DISK_FULL;
     case "unavailable":
+    case "unsynced":
     case "over-quota":
     case "no-such-address":
     case "no-such-group":

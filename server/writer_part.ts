@@ -28,6 +28,7 @@ export class WriterPart implements ThreadPart {
     folder.fillReserve();
     this.writer = new Writer({
       databasePath: folder.database,
+      segments: folder.segments,
       clock: Date.now,
       onFatal: (error) => {
         log.fatal("the writer cannot go on: {error}", { error });

@@ -259,7 +259,6 @@ export class Compactor {
     try {
       for (let next = 0; next < live.length && !this.#stopped;) {
         const moves: Relocation[] = [];
-        const durable: Promise<void>[] = [];
         for (
           let octets = 0;
           next < live.length && octets < GROUP_OCTETS && moves.length < GROUP_RECORDS;
@@ -271,12 +270,10 @@ export class Compactor {
             total.broken++;
             continue;
           }
-          const copy = target.append(record.payload, record.salvage);
-          durable.push(copy.durable);
-          moves.push({ contentId: id, from: blob, to: copy.blob });
+          moves.push({ contentId: id, from: blob, to: target.append(record.payload, record.salvage) });
           octets += blob.length;
         }
-        await Promise.all(durable);
+        await target.sync();
         if (moves.length > 0) await this.#relocate(moves, total);
         await this.#pause();
       }

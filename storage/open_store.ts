@@ -10,7 +10,7 @@ import { DENO_FILES, type Files } from "./files.ts";
 import type { Connection } from "./libsql.ts";
 import { SqlMailboxes } from "./mailboxes.ts";
 import { SqlMessages } from "./messages.ts";
-import type { WriteOp, WriteResult } from "./ops.ts";
+import { blobsOf, type WriteOp, type WriteResult } from "./ops.ts";
 import { SqlAuthReports } from "./auth_reports.ts";
 import { SqlPolicyState } from "./policy_state.ts";
 import { SqlScripts } from "./scripts.ts";
@@ -103,7 +103,9 @@ class ThreadStore implements Store {
   }
 
   write(op: WriteOp): Promise<WriteResult> {
-    return this.#writer.submit(op);
+    const blobs = blobsOf(op);
+    if (blobs.length === 0) return this.#writer.submit(op);
+    return this.#segments.cover(blobs, (segments) => this.#writer.submit(op, segments));
   }
 
   spool(): Spool {

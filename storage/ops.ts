@@ -583,7 +583,9 @@ export type WriteFault =
   /** What adds data is refused until there is space again. */
   | "disk-full"
   /** The store is closing or has failed; try again later. */
-  | "unavailable";
+  | "unavailable"
+  /** The octets it points at could not be made durable; another try writes them anew. */
+  | "unsynced";
 
 export interface AppendedUid {
   readonly mailboxId: number;
@@ -631,3 +633,20 @@ export type WriteResult =
   | { readonly ok: true; readonly kind: "recent"; readonly firstRecentUid: number }
   | { readonly ok: true; readonly kind: "mailbox"; readonly mailboxId: number; readonly uidValidity: number }
   | { readonly ok: true; readonly kind: "account"; readonly accountId: number };
+
+const NO_BLOBS: readonly BlobAddress[] = [];
+
+/** Records that the operation brings into the database. */
+export function blobsOf(op: WriteOp): readonly BlobAddress[] {
+  switch (op.kind) {
+    case "deliver":
+      return [op.content.blob];
+    case "import":
+      return op.messages.map(({ content }) => content.blob);
+    case "batch":
+    case "once":
+      return op.ops.flatMap(blobsOf);
+    default:
+      return NO_BLOBS;
+  }
+}

@@ -1,14 +1,14 @@
 /**
- * Appends records to this thread's own segment and makes them durable in groups.
+ * Appends records to this thread's own segment, and knows which of them are durable.
  *
- * An append is one write into preallocated space on the event loop; the fdatasync runs beside it, and everything
- * appended while one runs is covered by the next. After a failed sync the segment is given up: its waiting records
- * are refused and a new segment is opened, because what the kernel dropped once it will call clean the next time.
+ * An append is one write into preallocated space on the event loop. Records become durable with the write operation that
+ * points at them: the writer syncs the segment before it commits (segment_sync.ts). A full segment is sealed when no
+ * such operation is under way, by a sync of its own. After a failed write or sync a segment is given up: what points at
+ * records of it that are not durable is refused, and a new one is opened.
  */
 import { getLogger } from "@logtape/logtape";
-import { histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
 import type { Files, SegmentFile } from "./files.ts";
-import type { BlobAddress } from "./ops.ts";
+import type { BlobAddress, WriteResult } from "./ops.ts";
 import {
   FILE_HEADER_OCTETS,
   fileHeader,
@@ -19,7 +19,6 @@ import {
   writeRecordHeader,
 } from "./segment.ts";
 import { StorageError } from "./store.ts";
-import { setImmediate } from "node:timers";
 import { crc32 } from "node:zlib";
 
 export interface SegmentOptions {
@@ -35,10 +34,6 @@ export const DEFAULT_SEGMENT_OPTIONS: SegmentOptions = {
 };
 
 const log = getLogger(["veredus", "storage"]);
-const syncSeconds = histogram("veredus_segment_sync_seconds", "Time of one fdatasync of a blob segment", {
-  buckets: SECONDS_BUCKETS,
-});
-
 interface OpenSegment {
   readonly number: number;
   readonly file: SegmentFile;
@@ -46,17 +41,16 @@ interface OpenSegment {
   end: number;
   /** Zero-filled up to here. */
   filled: number;
-  /** Nothing more is appended; its next sync seals it. */
+  /** Records that begin before it are on stable storage. */
+  durable: number;
+  /** Write operations under way that wait for its sync. */
+  waiting: number;
+  /** Nothing more is appended; it is sealed when nothing waits. */
   full: boolean;
-  /** After a failed write or sync: nothing in it is acknowledged any more. */
+  /** Never rejects. */
+  sealing: Promise<void> | null;
+  /** After a failed write or sync: nothing of it becomes durable any more. */
   abandoned: boolean;
-}
-
-interface Batch {
-  readonly segments: Set<OpenSegment>;
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export class SegmentWriter {
@@ -64,8 +58,8 @@ export class SegmentWriter {
   #files: Files;
   #options: SegmentOptions;
   #current: OpenSegment | null = null;
-  #running: Promise<void> | null = null;
-  #next: Batch | null = null;
+  /** Those that are not sealed, and those that were given up. */
+  #open = new Map<number, OpenSegment>();
   #scratch = new Uint8Array(64 * 1024);
   #zeros = new Uint8Array(0);
 
@@ -80,8 +74,8 @@ export class SegmentWriter {
     this.#segment(0);
   }
 
-  /** Appends one record; `durable` resolves after the sync that covers it. Throws StorageError when the disk refuses. */
-  append(payload: Uint8Array, salvage: Uint8Array): { blob: BlobAddress; durable: Promise<void> } {
+  /** Appends one record, which is not durable yet. Throws StorageError when the disk refuses. */
+  append(payload: Uint8Array, salvage: Uint8Array): BlobAddress {
     const size = recordOctets(payload.length, salvage.length);
     const segment = this.#segment(size);
     this.#prefill(segment, size);
@@ -108,7 +102,63 @@ export class SegmentWriter {
       length: payload.length,
     };
     segment.end += size;
-    return { blob, durable: this.#sync(segment) };
+    return blob;
+  }
+
+  /**
+   * Submits a write operation that points at these records, with the segments the writer has to sync before it commits,
+   * and learns from the result what is durable now. Records of other threads' segments are theirs.
+   */
+  async cover(
+    blobs: readonly BlobAddress[],
+    submit: (segments: readonly number[]) => Promise<WriteResult>,
+  ): Promise<WriteResult> {
+    const covered = new Map<OpenSegment, number>();
+    for (const { segment: number, offset } of blobs) {
+      const segment = this.#open.get(number);
+      if (segment === undefined || offset < segment.durable) continue;
+      if (segment.sealing !== null) await segment.sealing;
+      if (segment.abandoned) {
+        return { ok: false, fault: "unsynced", detail: `segment ${number} was given up` };
+      }
+      if (offset >= segment.durable) covered.set(segment, segment.end);
+    }
+    if (covered.size === 0) return await submit([]);
+    for (const segment of covered.keys()) segment.waiting++;
+    let result: WriteResult | null = null;
+    try {
+      return result = await submit([...covered.keys()].map(({ number }) => number));
+    } finally {
+      for (const [segment, end] of covered) this.#settle(segment, { end, result });
+    }
+  }
+
+  #settle(segment: OpenSegment, { end, result }: { end: number; result: WriteResult | null }): void {
+    segment.waiting--;
+    if (result?.ok) segment.durable = Math.max(segment.durable, end);
+    else if (result?.fault === "unsynced") this.#abandon(segment);
+    if (segment.full) this.#seal(segment);
+  }
+
+  /** Makes everything appended durable by itself, for whoever uses no writer for it. Rejects with StorageError. */
+  async sync(): Promise<void> {
+    for (const segment of [...this.#open.values()]) {
+      const { end } = segment;
+      if (end <= segment.durable) continue;
+      if (segment.sealing !== null) await segment.sealing;
+      else {
+        try {
+          await segment.file.sync();
+        } catch (cause) {
+          this.#abandon(segment);
+          throw storageError("sync", this.#path(segment.number), cause);
+        }
+        segment.durable = end;
+      }
+      if (segment.abandoned) {
+        throw new StorageError(`segment ${segment.number} was given up`, { full: false });
+      }
+    }
   }
 
   /** A new segment for one large record; the caller writes and seals it. */
@@ -145,13 +195,18 @@ export class SegmentWriter {
     }
   }
 
-  /** Waits for what is on its way, seals and closes the segment. */
+  /** Seals and closes the segment, once the writes under way have their answers. Rejects with StorageError. */
   async close(): Promise<void> {
     const segment = this.#current;
     this.#current = null;
     if (segment === null) return;
     segment.full = true;
-    await this.#sync(segment);
+    this.#seal(segment);
+    while (segment.sealing === null && !segment.abandoned) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await segment.sealing;
+    if (segment.abandoned) throw new StorageError(`segment ${segment.number} was given up`, { full: false });
   }
 
   #path(number: number): string {
@@ -186,13 +241,17 @@ export class SegmentWriter {
       file,
       end: FILE_HEADER_OCTETS,
       filled: FILE_HEADER_OCTETS,
+      durable: FILE_HEADER_OCTETS,
+      waiting: 0,
       full: false,
+      sealing: null,
       abandoned: false,
     };
     this.#current = segment;
+    this.#open.set(number, segment);
     if (current !== null) {
       current.full = true;
-      this.#sync(current).catch(() => {}); // whoever waits for a record in it hears of a failure
+      this.#seal(current);
     }
     return segment;
   }
@@ -218,42 +277,6 @@ export class SegmentWriter {
     return this.#scratch.subarray(0, size);
   }
 
-  #sync(segment: OpenSegment): Promise<void> {
-    if (this.#next === null) {
-      this.#next = { segments: new Set(), ...Promise.withResolvers<void>() };
-      this.#next.promise.catch(() => {}); // every append awaits it; this only keeps it from counting as unhandled
-      if (this.#running === null) setImmediate(() => this.#run());
-    }
-    this.#next.segments.add(segment);
-    return this.#next.promise;
-  }
-
-  #run(): void {
-    const batch = this.#next;
-    if (batch === null || this.#running !== null) return;
-    this.#next = null;
-    const begin = performance.now();
-    this.#running = Promise.all([...batch.segments].map((segment) => this.#syncOne(segment))).then(() => {
-      syncSeconds.observe((performance.now() - begin) / 1000);
-      batch.resolve();
-    }, batch.reject).finally(() => {
-      this.#running = null;
-      this.#run();
-    });
-  }
-
-  async #syncOne(segment: OpenSegment): Promise<void> {
-    try {
-      if (segment.full) await this.#seal(segment);
-      else await segment.file.sync();
-      // A write may have failed meanwhile; it closed the file, and nobody can say what this sync covered.
-      if (segment.abandoned) throw new Error("the segment was given up");
-    } catch (cause) {
-      this.#abandon(segment);
-      throw storageError("sync", this.#path(segment.number), cause);
-    }
-  }
-
   #abandon(segment: OpenSegment): void {
     if (segment.abandoned) return;
     segment.abandoned = true;
@@ -261,19 +284,25 @@ export class SegmentWriter {
       path: this.#path(segment.number),
     });
     if (this.#current === segment) this.#current = null;
-    if (this.#next?.segments.has(segment)) {
-      this.#next.reject(new StorageError(`segment ${segment.number} was given up`, { full: false }));
-      this.#next = null;
-    }
     segment.file.close();
   }
 
-  async #seal(segment: OpenSegment): Promise<void> {
+  #seal(segment: OpenSegment): void {
+    if (segment.waiting > 0 || segment.sealing !== null || segment.abandoned) return;
+    segment.sealing = this.#sealed(segment).catch((cause) => {
+      log.error("sealing failed: {error}", { error: cause });
+      this.#abandon(segment);
+    });
+  }
+
+  async #sealed(segment: OpenSegment): Promise<void> {
     segment.file.truncate(segment.end);
     await segment.file.sync();
+    segment.durable = segment.end;
     segment.file.writeSync(fileHeader(segment.end), 0);
     await segment.file.sync();
     segment.file.close();
+    this.#open.delete(segment.number);
   }
 }
 

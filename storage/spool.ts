@@ -99,9 +99,8 @@ export class SegmentSpool implements Spool {
     this.#state = "stored";
     const salvageOctets = encodeSalvage(salvage);
     if (this.#large === null && this.#writing === null) {
-      const { blob, durable } = this.#segments.append(this.#buffer.subarray(0, this.#used), salvageOctets);
+      const blob = this.#segments.append(this.#buffer.subarray(0, this.#used), salvageOctets);
       this.#release();
-      await durable;
       return blob;
     }
     try {

@@ -40,7 +40,10 @@ export interface Store {
   readonly spam: SpamLessons;
   readonly blobs: BlobReader;
 
-  /** Sends one operation to the writer; resolves after its commit. Rejects only when the writer is gone. */
+  /**
+   * Sends one operation to the writer; resolves after its commit, before which the octets it points at are synced. Rejects
+   * only when the writer is gone.
+   */
   write(op: WriteOp): Promise<WriteResult>;
   /** A place for the octets of one arriving message. */
   spool(): Spool;
@@ -62,7 +65,10 @@ export interface Spool {
    * `store`. Small spools answer from memory.
    */
   read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
-  /** Makes the octets durable (segment fdatasync, grouped); resolves after the sync. Rejects with StorageError. */
+  /**
+   * Puts the octets where the address says. They are durable when a {@linkcode Store.write} of this store that points at
+   * them has been done. Rejects with StorageError.
+   */
   store(salvage: SalvageFacts): Promise<BlobAddress>;
   /** Forgets the octets. Safe at any time, also after `store` failed. */
   discard(): void;

@@ -1,7 +1,8 @@
 /**
  * The one writer: group commit over the only connection that writes or checkpoints.
  *
- * What arrives while one group commits goes into the next. When an operation of it is refused the group is rolled back
+ * What arrives while one group commits goes into the next. First the octets a group points at are synced, then its rows are
+ * written and committed. When an operation of it is refused the group is rolled back
  * and run again with a SAVEPOINT for each, so that the refused one leaves the others whole; results and changes go out
  * only after COMMIT (synchronous=FULL) returned. A group is bounded in operations and time. Trouble of the disk fails the
  * whole group. SQLITE_FULL gives up the reserve: what removes mail is run again in its room, everything else is answered
@@ -23,6 +24,8 @@ import { countDead } from "./operations/relocate.ts";
 import { dropStrayWishes } from "./operations/spam.ts";
 import { settleUsage } from "./operations/usage.ts";
 import type { WriteOp, WriteResult } from "./ops.ts";
+import { SegmentSync } from "./segment_sync.ts";
+import type { Files } from "./files.ts";
 
 /** Instead of BUSY_TIMEOUT_MS while another program is known to hold the write lock. */
 const LOCKED_TIMEOUT_MS = 50;
@@ -31,6 +34,8 @@ const MAX_GROUP_MS = 50;
 /** Rows the reaper frees in one go, and how long it waits between. */
 const REAP_ROWS = 500;
 const REAP_EVERY_MS = 2_000;
+
+const NO_SEGMENTS: readonly number[] = [];
 
 const log = getLogger(["veredus", "storage"]);
 const groupSize = histogram("veredus_commit_group_size", "Operations in one transaction", {
@@ -52,7 +57,8 @@ const diskFull = gauge("veredus_disk_full", "1 while only what removes mail is w
 
 /** What threads talk to: this class itself, or a port to it (writer_port.ts). */
 export interface WriterPort {
-  submit(op: WriteOp): Promise<WriteResult>;
+  /** `segments`: those whose octets must be on stable storage before the operation is committed. */
+  submit(op: WriteOp, segments?: readonly number[]): Promise<WriteResult>;
   /** Calls `listener` with the changes of each group, before the results of that group are delivered. */
   onChanges(listener: (changes: readonly Change[]) => void): () => void;
   close(): Promise<void>;
@@ -60,6 +66,10 @@ export interface WriterPort {
 
 export interface WriterOptions {
   readonly databasePath: string;
+  /** Folder of the blob segments. */
+  readonly segments: string;
+  /** How they are opened; left out: as files. */
+  readonly files?: Files;
   readonly clock: () => number;
   /** The writer cannot go on: the process has to end and start again. */
   readonly onFatal: (reason: Error) => void;
@@ -76,6 +86,7 @@ export interface WriterOptions {
 
 interface Waiting {
   readonly op: WriteOp;
+  readonly segments: readonly number[];
   /** It met a full disk before. */
   readonly again: boolean;
   readonly resolve: (result: WriteResult) => void;
@@ -86,6 +97,7 @@ export class Writer implements WriterPort {
   #connection: Connection;
   #context: OperationContext;
   #operations: Operations;
+  #segments: SegmentSync;
   #checkpoints: Checkpoints;
   #waiting: Waiting[] = [];
   #scheduled = false;
@@ -111,6 +123,7 @@ export class Writer implements WriterPort {
     this.#checkpoints.truncate();
     this.#context = new OperationContext(this.#connection, options.clock);
     this.#operations = new Operations(this.#context);
+    this.#segments = new SegmentSync(options.segments, options.files);
     this.#finishCopies();
     this.#reaper = setTimeout(() => this.#reap(), options.reapEveryMs ?? REAP_EVERY_MS);
   }
@@ -127,10 +140,10 @@ export class Writer implements WriterPort {
     if (abandoned > 0) log.warn("{abandoned} unfinished copies were taken back", { abandoned });
   }
 
-  submit(op: WriteOp): Promise<WriteResult> {
+  submit(op: WriteOp, segments: readonly number[] = NO_SEGMENTS): Promise<WriteResult> {
     if (this.#closed) return Promise.resolve(refuse("unavailable", "the store is closing"));
     return new Promise((resolve) => {
-      this.#waiting.push({ op, resolve, again: false });
+      this.#waiting.push({ op, segments, resolve, again: false });
       this.#schedule();
     });
   }
@@ -145,6 +158,7 @@ export class Writer implements WriterPort {
     this.#closed = true;
     clearTimeout(this.#reaper);
     this.#checkpoints.close();
+    this.#segments.close();
     if (this.#broken) return;
     this.#checkpoints.truncate();
     this.#connection.close();
@@ -169,7 +183,8 @@ export class Writer implements WriterPort {
 
   #group(): void {
     const { changes, usage } = this.#context;
-    const group = this.#waiting.slice(0, MAX_GROUP);
+    const group = this.#synced(this.#waiting.slice(0, MAX_GROUP));
+    if (group.length === 0) return;
     let results: WriteResult[] | null;
     try {
       this.#connection.exec("BEGIN IMMEDIATE");
@@ -200,6 +215,20 @@ export class Writer implements WriterPort {
       resolve(result);
     }
     this.#checkpoints.committed(done.length);
+  }
+
+  /** Syncs the octets the group points at, and refuses what points at those that are lost. The rest. */
+  #synced(group: Waiting[]): Waiting[] {
+    const lost = new Map<number, string>();
+    for (const segment of new Set(group.flatMap(({ segments }) => segments))) {
+      const reason = this.#segments.sync(segment);
+      if (reason !== null) lost.set(segment, reason);
+    }
+    if (lost.size === 0) return group;
+    const refused = new Set(group.filter(({ segments }) => segments.some((segment) => lost.has(segment))));
+    this.#waiting = this.#waiting.filter((waiting) => !refused.has(waiting));
+    for (const { resolve } of refused) resolve(refuse("unsynced", [...lost.values()].join("; ")));
+    return group.filter((waiting) => !refused.has(waiting));
   }
 
   /** Without savepoints, which cost as much as a small operation. Null when one is refused: what it wrote must go. */
@@ -337,6 +366,7 @@ export class Writer implements WriterPort {
   /** Frees contents nothing points at any more, a bounded number at a time, and counts their octets as dead. */
   #reap(): void {
     if (this.#closed) return;
+    this.#segments.rest();
     if (this.#full && this.#options.reserve?.fill()) {
       this.#full = false;
       diskFull.set(0);

@@ -11,7 +11,13 @@ import type { WriterPort } from "./writer.ts";
 export type ChangeKind = Change["kind"];
 
 type ToWriter =
-  | { readonly ops: readonly { readonly id: number; readonly op: WriteOp }[] }
+  | {
+    readonly ops: readonly {
+      readonly id: number;
+      readonly op: WriteOp;
+      readonly segments?: readonly number[];
+    }[];
+  }
   | { readonly kinds: readonly ChangeKind[] }
   | { readonly close: true };
 interface FromWriter {
@@ -56,8 +62,8 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
       kinds = new Set(data.kinds);
       return;
     }
-    for (const { id, op } of data.ops) {
-      writer.submit(op).then((result) => {
+    for (const { id, op, segments } of data.ops) {
+      writer.submit(op, segments).then((result) => {
         results.push({ id, result });
         schedule();
       });
@@ -69,7 +75,7 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
 export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | null = null): WriterPort {
   const waiting = new Map<number, (result: WriteResult) => void>();
   const listeners = new Set<(changes: readonly Change[]) => void>();
-  let ops: { id: number; op: WriteOp }[] = [];
+  let ops: { id: number; op: WriteOp; segments?: readonly number[] }[] = [];
   let next = 1;
   let closed = false;
   port.onmessage = ({ data }: MessageEvent<FromWriter>) => {
@@ -89,12 +95,12 @@ export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | 
     port.postMessage({ ops: batch } satisfies ToWriter);
   };
   return {
-    submit(op) {
+    submit(op, segments) {
       if (closed) return Promise.resolve(CLOSING);
       return new Promise((resolve) => {
         const id = next++;
         waiting.set(id, resolve);
-        ops.push({ id, op });
+        ops.push(segments === undefined ? { id, op } : { id, op, segments });
         if (ops.length === 1) queueMicrotask(flush);
       });
     },

@@ -95,6 +95,7 @@ const STATUS_OF: Readonly<Record<WriteFault, ProblemStatus>> = {
   "over-quota": 409,
   "disk-full": 503,
   "unavailable": 503,
+  "unsynced": 503,
 };
 
 /** Commits one operation; a refusal is thrown as its problem. */

@@ -38,6 +38,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
   let fatal: Error | null = null;
   const writer = new Writer({
     databasePath: folder.database,
+    segments: folder.segments,
     clock: Date.now,
     onFatal: (error) => fatal = error,
     reserve: { release: () => folder.releaseReserve(), fill: () => folder.fillReserve() },

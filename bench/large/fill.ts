@@ -69,6 +69,7 @@ export async function withStore(data: string, work: (store: Store) => Promise<vo
   const fatal = Promise.withResolvers<never>();
   const writer = new Writer({
     databasePath: folder.database,
+    segments: folder.segments,
     clock: Date.now,
     onFatal: (error) => fatal.reject(error),
   });

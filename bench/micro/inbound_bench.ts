@@ -50,6 +50,7 @@ const message = new TextEncoder().encode(
 function openWriter(path: string): Writer {
   return new Writer({
     databasePath: new DataFolder(path).database,
+    segments: new DataFolder(path).segments,
     clock: Date.now,
     onFatal: (reason) => {
       throw reason;

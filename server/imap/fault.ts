@@ -22,6 +22,7 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
       return no("A limit is reached", "LIMIT");
     case "disk-full":
     case "unavailable":
+    case "unsynced":
       return no("Not possible just now", "UNAVAILABLE");
     case "over-quota":
       return no("The mailbox is full", "OVERQUOTA");

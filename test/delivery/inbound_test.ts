@@ -297,25 +297,27 @@ for (
   }
 }
 
-Deno.test("octets are synced before the row is asked for", async () => {
+Deno.test("octets are synced before the row is written, and the 250 is said after", async () => {
   const events: string[] = [];
   await using bed = await ReceptionBed.open({}, {
     files: {
       ...DENO_FILES,
-      create(path) {
-        const file = DENO_FILES.create(path);
-        const sync = () => file.sync().then(() => void events.push("synced"));
-        return { ...wrapped(file), sync };
+      open(path) {
+        const file = DENO_FILES.open(path);
+        return {
+          ...wrapped(file),
+          syncSync() {
+            file.syncSync();
+            const inbox = bed.test.store.mailboxes.byId(bed.test.mailboxId("alice", "INBOX"))!;
+            events.push(`synced with ${inbox.messages} in INBOX`);
+          },
+        };
       },
     },
   });
-  const write = bed.test.store.write.bind(bed.test.store);
-  bed.test.store.write = (op) => {
-    events.push(op.kind);
-    return write(op);
-  };
-  await bed.send({ to: ["alice@example.test"], message: MESSAGE });
-  equal(events.slice(0, 2), ["synced", "deliver"]);
+  const { data } = await bed.send({ to: ["alice@example.test"], message: MESSAGE });
+  events.push(String(data!.code));
+  equal(events, ["synced with 0 in INBOX", "250"]);
 });
 
 function wrapped(file: SegmentFile): SegmentFile {

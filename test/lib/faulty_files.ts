@@ -30,6 +30,8 @@ export class FaultyFiles implements Files {
   calls = 0;
   hits = 0;
   #fault: Fault | null = null;
+  /** Written and not yet synced, by path: a sync is of a file, whichever handle it goes through. */
+  #dirty = new Map<string, Span[]>();
 
   set(fault: Fault | null): void {
     this.#fault = fault;
@@ -39,17 +41,23 @@ export class FaultyFiles implements Files {
 
   create(path: string): SegmentFile {
     this.fails("create");
-    return new FaultyFile(this, DENO_FILES.create(path));
+    return new FaultyFile(this, DENO_FILES.create(path), this.#dirtyOf(path));
   }
 
   open(path: string): SegmentFile {
     this.fails("open");
-    return new FaultyFile(this, DENO_FILES.open(path));
+    return new FaultyFile(this, DENO_FILES.open(path), this.#dirtyOf(path));
   }
 
   syncDirectory(path: string): void {
     this.fails("directory");
     DENO_FILES.syncDirectory(path);
+  }
+
+  #dirtyOf(path: string): Span[] {
+    let spans = this.#dirty.get(path);
+    if (spans === undefined) this.#dirty.set(path, spans = []);
+    return spans;
   }
 
   /** Throws when this call is the one that fails. */
@@ -72,12 +80,12 @@ interface Span {
 class FaultyFile implements SegmentFile {
   #files: FaultyFiles;
   #file: SegmentFile;
-  /** Written and not yet synced. */
-  #dirty: Span[] = [];
+  readonly #dirty: Span[];
 
-  constructor(files: FaultyFiles, file: SegmentFile) {
+  constructor(files: FaultyFiles, file: SegmentFile, dirty: Span[]) {
     this.#files = files;
     this.#file = file;
+    this.#dirty = dirty;
   }
 
   writeSync(bytes: Uint8Array, at: number): void {

@@ -12,7 +12,7 @@ const SALVAGE: SalvageFacts = {
   recipients: ["alice@example.test"],
 };
 
-/** Makes the octets durable and returns what a `deliver` operation takes. Rejects as `Spool.store` does. */
+/** Stores the octets and returns what a `deliver` operation takes. Rejects as `Spool.store` does. */
 export async function storeMessage(
   store: Store,
   text: string,

@@ -32,9 +32,11 @@ export class TestStore {
     recoverSegments(this.folder);
     this.writer = new Writer({
       databasePath: this.folder.database,
+      segments: this.folder.segments,
       clock: () => Date.now(),
       onFatal: (reason) => this.fatal.push(reason),
       reapEveryMs: 20,
+      ...(options.files && { files: options.files }),
       ...options.writer,
     });
     this.#port = this.writer;

@@ -28,7 +28,12 @@ export async function checkState(path: string, demand: Demand): Promise<string[]
   try {
     folder.create();
     recoverSegments(folder);
-    writer = new Writer({ databasePath: folder.database, clock: Date.now, onFatal: () => {} });
+    writer = new Writer({
+      databasePath: folder.database,
+      segments: folder.segments,
+      clock: Date.now,
+      onFatal: () => {},
+    });
   } catch (error) {
     return [`it does not open: ${error}`];
   }

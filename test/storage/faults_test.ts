@@ -6,6 +6,7 @@ import { recoverSegments } from "../../storage/data_folder.ts";
 import { segmentName } from "../../storage/segment.ts";
 import { StorageError } from "../../storage/store.ts";
 import { verify } from "../../storage/verify.ts";
+import type { NewContent, WriteOp } from "../../storage/ops.ts";
 import { type Fault, FaultyFiles, type FileCall } from "../lib/faulty_files.ts";
 import { fileMessage, storeMessage } from "../lib/stored_message.ts";
 import { TestStore } from "../lib/test_store.ts";
@@ -111,13 +112,25 @@ Deno.test("a sync that failed is never taken as done by a later one", async () =
   await fileMessage(t.store, inbox, textOf(1));
   const { segment } = t.store.messages.row(inbox, 1, { withImap: false })!.blob;
   files.set({ calls: ["sync"], nth: 1, error: "EIO" });
-  await assert.rejects(storeMessage(t.store, textOf(2)), StorageError);
+  const stored = await storeMessage(t.store, textOf(2));
+  const filed = await t.store.write(deliverTo(inbox, stored));
+  assert.ok(!filed.ok && filed.fault === "unsynced");
   assert.equal(files.hits, 1);
+  const again = await t.store.write(deliverTo(inbox, stored));
+  assert.ok(!again.ok && again.fault === "unsynced", "nor is it when it is asked for again");
   assert.equal(await fileMessage(t.store, inbox, textOf(3)), 2);
   const after = t.store.messages.row(inbox, 2, { withImap: false })!.blob;
   assert.notEqual(after.segment, segment, "the segment whose sync failed takes nothing more");
   await checkAfterRestart(t, new Map([[1, textOf(1)], [2, textOf(3)]]));
 });
+
+function deliverTo(mailboxId: number, content: NewContent): WriteOp {
+  const target = { mailboxId, flags: 0, keywords: "", internalDate: 0, prefix: new Uint8Array(0) };
+  return { kind: "deliver", content, targets: [target], queue: null };
+}
+
+/** For what runs on the event loop, and for what runs beside it. */
+const HANDLES_OF_A_FILE = 2;
 
 /** Files of that folder that this process has open. */
 function segmentHandles(folder: string): number {
@@ -139,6 +152,7 @@ Deno.test("a large message that cannot be stored leaves no file and no open hand
       const count = () => [...Deno.readDirSync(t.folder.segments)].length;
       const handles = () => segmentHandles(t.folder.segments);
       await fileMessage(t.store, t.mailboxId("alice", "INBOX"), textOf(1));
+      await until("the writer to let go of the segment", () => handles() === HANDLES_OF_A_FILE, 2_000);
       const before = [count(), handles()];
       files.set({ calls, nth, error: "EIO" });
       const stored = await storeMessage(t.store, textOf(5)).then(() => true, () => false);
