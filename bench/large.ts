@@ -59,6 +59,7 @@ const SECTIONS: readonly (readonly [readonly string[], Section])[] = [
 const names = [
   ...LARGE_FIGURES.map(({ name }) => name),
   "pop3-drop",
+  "messages-line",
   "huge",
   ...SECTIONS.flatMap(([some]) => some),
 ];

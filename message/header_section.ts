@@ -11,6 +11,10 @@ import { endOfField } from "./header.ts";
 /** Shorter runs are copied octet by octet, which is cheaper up to there. */
 const SHORT_OCTETS = 200;
 
+/** The names of the last call: a FETCH asks the same of message after message. */
+let lastNames: ReadonlySet<string> | null = null;
+let lastWanted: readonly string[] = [];
+
 /** Start and end of each chosen run of octets; grows with the largest header seen. */
 let runs = new Uint32Array(64);
 
@@ -23,7 +27,11 @@ export function headerFields(
   names: ReadonlySet<string>,
   options: { not: boolean },
 ): Uint8Array {
-  const wanted = [...names];
+  if (names !== lastNames) {
+    lastNames = names;
+    lastWanted = [...names];
+  }
+  const wanted = lastWanted;
   const { length } = block;
   let count = 0;
   let size = CRLF.length;

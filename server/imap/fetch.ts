@@ -21,7 +21,7 @@ import type { WriteResult } from "../../storage/ops.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { binaryPart } from "./binary.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
-import { withHeaders } from "./header_batch.ts";
+import { readHeaders } from "./header_batch.ts";
 import { limited, withCode } from "./message_limit.ts";
 import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
@@ -60,6 +60,8 @@ interface FetchRun {
   unknownEncoding: boolean;
   /** Of the messages of the batch in hand, by UID. */
   facts: ReadonlyMap<number, ObjectFacts>;
+  /** Of the message in hand, prefix included, where it was read with those of others. */
+  header: Uint8Array | null;
 }
 
 export async function fetch(
@@ -99,6 +101,7 @@ export async function fetch(
     octets: 0,
     unknownEncoding: false,
     facts: NO_FACTS,
+    header: null,
   };
   // \Seen becomes durable while the bodies are read; its FETCH FLAGS come before the tagged reply.
   const seen = plan.setsSeen && !selected.readOnly && selected.rights.includes("s")
@@ -220,14 +223,15 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
     run.facts = new Map(facts.map((one) => [one.uid, one]));
   }
   const uids = wanted.map(({ uid }) => uid);
-  let rows = plan.needsImap ? messages.knownWithImap(mailboxId, uids) : messages.known(mailboxId, uids);
-  if (plan.needsHeader && rows.length > 1) rows = withHeaders(context.store.blobs, rows);
+  const rows = plan.needsImap ? messages.knownWithImap(mailboxId, uids) : messages.known(mailboxId, uids);
+  const headers = plan.needsHeader && rows.length > 1 ? readHeaders(context.store.blobs, rows) : null;
   for (const [at, row] of rows.entries()) {
     // A row without `imap` was expunged behind its page.
     if (row === null || (plan.needsImap && row.imap.length === 0)) {
       run.gone = true;
       continue;
     }
+    run.header = headers?.[at] ?? null;
     const pending = fetchOne(run, wanted[at]!.sequence, row);
     if (pending !== undefined) await pending;
   }
@@ -392,7 +396,7 @@ function pushSection(
   row: MessageRow,
   { item, text, parts }: { item: SectionItem; text: string; parts: Part[] },
 ): string {
-  const content = clip(sectionParts(run.context.store, row, item.section), item.partial);
+  const content = clip(sectionParts(run.context.store, row, item.section, run.header), item.partial);
   if (content === null) return `${text}${item.label} NIL`;
   let octets = 0;
   for (const part of content) octets += "start" in part ? part.end - part.start : part.length;

@@ -14,11 +14,11 @@ let piece = new Uint8Array(0);
 type Row = MessageRow | KnownRow;
 
 /**
- * The rows with their headers, prefixes included; those that cannot be read so are left for a read of their own, and so are
- * those that keep theirs (storage/known_rows.ts).
+ * The header of each row, prefix included; null for those that cannot be read so, which are left for a read of their own,
+ * and for those that keep theirs (storage/known_rows.ts).
  */
-export function withHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (Row | null)[] {
-  const result = [...rows];
+export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (Uint8Array | null)[] {
+  const result: (Uint8Array | null)[] = new Array(rows.length).fill(null);
   for (let from = 0; from < rows.length;) {
     const first = rows[from]!;
     if (first === null || "header" in first || first.headerOctets > PIECE_OCTETS) {
@@ -34,7 +34,7 @@ export function withHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (
       if (offset < end || offset - end > NEAR_OCTETS || nextEnd - start > PIECE_OCTETS) break;
       end = nextEnd;
     }
-    if (to - from > 1) readTogether(blobs, result, { from, to, start, end });
+    if (to - from > 1) readTogether(blobs, { rows, result, from, to, start, end });
     from = to;
   }
   return result;
@@ -42,10 +42,17 @@ export function withHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (
 
 function readTogether(
   blobs: BlobReader,
-  rows: (Row | null)[],
-  range: { readonly from: number; readonly to: number; readonly start: number; readonly end: number },
+  range: {
+    readonly rows: readonly (Row | null)[];
+    readonly result: (Uint8Array | null)[];
+    readonly from: number;
+    readonly to: number;
+    /** Octets of the segment. */
+    readonly start: number;
+    readonly end: number;
+  },
 ): void {
-  const { from, to, start, end } = range;
+  const { rows, result, from, to, start, end } = range;
   const { segment } = rows[from]!.blob;
   if (piece.length === 0) piece = new Uint8Array(PIECE_OCTETS);
   try {
@@ -62,6 +69,6 @@ function readTogether(
     if (prefix.length > 0) header.set(prefix);
     const begin = row.blob.offset - start;
     header.set(piece.subarray(begin, begin + headerOctets), prefix.length);
-    rows[at] = { ...row, header };
+    result[at] = header;
   }
 }

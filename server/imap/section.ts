@@ -25,10 +25,16 @@ type Content = readonly (Uint8Array | Span)[];
 
 /**
  * The content of a section; null (NIL) when the message has no such part. An empty list is an empty string.
- * Throws StorageError when a header that must be filtered cannot be read.
+ * `read`: the header of the whole message, where the caller has it. Throws StorageError when a header that must be filtered
+ * cannot be read.
  */
-export function sectionParts(store: Readers, row: MessageRow | KnownRow, section: Section): Content | null {
-  if (section.part.length === 0) return wholeMessage(store, row, section);
+export function sectionParts(
+  store: Readers,
+  row: MessageRow | KnownRow,
+  section: Section,
+  read: Uint8Array | null = null,
+): Content | null {
+  if (section.part.length === 0) return wholeMessage(store, row, section, read);
   const part = findPart(partsOf(row.imap), section.part);
   if (part === null) return null;
   const { message } = part;
@@ -53,7 +59,12 @@ export function sectionParts(store: Readers, row: MessageRow | KnownRow, section
   }
 }
 
-function wholeMessage(store: Readers, row: MessageRow | KnownRow, section: Section): Content | null {
+function wholeMessage(
+  store: Readers,
+  row: MessageRow | KnownRow,
+  section: Section,
+  read: Uint8Array | null,
+): Content | null {
   const { length } = row.blob;
   switch (section.text) {
     case "":
@@ -65,7 +76,7 @@ function wholeMessage(store: Readers, row: MessageRow | KnownRow, section: Secti
       return [{ start: row.headerOctets, end: length }];
     case "HEADER.FIELDS":
     case "HEADER.FIELDS.NOT": {
-      const block = headerBlock(store, row);
+      const block = read ?? headerBlock(store, row);
       return [headerFields(block, section.fields, { not: section.text === "HEADER.FIELDS.NOT" })];
     }
     default:
