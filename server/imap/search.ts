@@ -249,11 +249,12 @@ async function byColumns(
   for (let at = 0; at < candidates.length;) {
     const begin = at;
     const page = messages.page(mailbox.id, { uid: candidates[at]!.uid, largest });
+    let position = index.lowerBound(candidates[at]!.uid);
     for (; at < candidates.length && candidates[at]!.uid <= page.last; at++) {
-      const { sequence, uid } = candidates[at]!;
-      const position = index.positionOf(uid);
-      if (position < 0 || !page.has(uid)) continue; // gone meanwhile
-      evidence.sequence = sequence;
+      const candidate = candidates[at]!, { uid } = candidate;
+      while (position < index.count && index.uidAt(position) < uid) position++;
+      if (index.uidAt(position) !== uid || !page.has(uid)) continue; // gone meanwhile
+      evidence.sequence = candidate.sequence;
       evidence.uid = uid;
       evidence.flags = index.flagsAt(position);
       evidence.keywords = index.keywordsAt(position);
@@ -262,7 +263,7 @@ async function byColumns(
       row.internalDate = page.internalDateOf(uid);
       row.sentAt = page.sentAtOf(uid);
       row.sizeOctets = page.sizeOf(uid);
-      if (judge(evidence) === true) hits.push({ sequence, uid, relevancy: UNREAD });
+      if (judge(evidence) === true) hits.push(candidate);
     }
     progress.add(at - begin);
     await context.drain();

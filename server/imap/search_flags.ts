@@ -44,6 +44,6 @@ export function byFlags(
   const { exists } = view;
   for (let position = 0; position < exists; position++) {
     if ((index.flagsAt(position) & mask) !== value) continue;
-    hits.push({ sequence: position + 1, uid: index.uidAt(position), relevancy: 1 });
+    hits.push({ sequence: position + 1, uid: index.uidAt(position) });
   }
 }
