@@ -133,6 +133,9 @@ async function started(
   args: readonly string[],
   { port, socket, folder }: { readonly port: number; readonly socket: string; readonly folder: string },
 ): Promise<Scanner> {
+  if (!isFile(program)) {
+    throw new Error(`${program} is not installed: apt-get install ${PACKAGES[program]}`);
+  }
   const child = new Deno.Command(program, { args: [...args], stdout: "null", stderr: "null" }).spawn();
   let ended = false;
   child.status.then(() => ended = true);
@@ -159,11 +162,26 @@ function hex(text: string): string {
   return [...text].map((character) => character.charCodeAt(0).toString(16).padStart(2, "0")).join("");
 }
 
+const PACKAGES: Readonly<Record<string, string>> = {
+  "/usr/sbin/clamd": "clamav-daemon",
+  "/usr/bin/c-icap": "c-icap libc-icap-mod-virus-scan",
+  "/usr/sbin/spamd": "spamd",
+  "/usr/bin/rspamd": "rspamd",
+};
+
+function isFile(path: string): boolean {
+  return kindOf(path)?.isFile ?? false;
+}
+
 function exists(path: string): boolean {
+  return kindOf(path)?.isDirectory ?? false;
+}
+
+function kindOf(path: string): Deno.FileInfo | null {
   try {
-    return Deno.statSync(path).isDirectory;
+    return Deno.statSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
     throw error;
   }
 }

@@ -178,6 +178,47 @@ Deno.test("the nearest known word", () => {
   for (const [word, expected] of cases) assert.equal(nearest(word, known), expected, word);
 });
 
+Deno.test("scanners and content: what their keys may be, and what they are by themselves", () => {
+  const check = (keys: string) => `hostname: a.example\nfilter:\n  checks:\n    - { ${keys} }\n`;
+  const wrong: [string, RegExp][] = [
+    ["check: clamd", /checks\[0\]\.at: .*unix:\/PATH or HOST:PORT/],
+    ["check: spamd, at: 'http://x/'", /checks\[0\]\.at: .*unix:\/PATH or HOST:PORT/],
+    ["check: icap, at: '127.0.0.1:1344'", /an address as in icap:\/\/127\.0\.0\.1:1344\/virus_scan/],
+    ["check: rspamd, at: '127.0.0.1:11333'", /an address that begins with http:\/\/ or https:\/\//],
+    [
+      "check: clamd, at: 'h:1', on_failure: reject",
+      /continue or defer: a scanner that is dead refuses no mail/,
+    ],
+    ["check: content, action: accept", /checks\[0\]\.action: .*quarantine, reject or tag/],
+    ["check: content, macros: discard", /must be one of continue, tag, quarantine, reject/],
+    ["check: content, inflated: 5 GB", /a size from 1 MB to 1 GB/],
+  ];
+  for (const [keys, expected] of wrong) assert.match(faults(check(keys)).join("\n"), expected, keys);
+  const one = (keys: string) => parseConfig(check(keys), FILE).filter.checks[0]!;
+  const clamd = one("check: clamd, at: 'unix:/run/clamd.ctl', mark_only: [PUA.]");
+  assert.deepEqual([clamd.action, clamd.logins, clamd.stages, clamd.maxOctets, clamd.markOnly], [
+    "reject",
+    true,
+    ["message"],
+    25_000_000,
+    ["PUA."],
+  ]);
+  assert.deepEqual([one("check: rspamd, at: 'http://h:1'").action, one("check: spamd, at: 'h:1'").logins], [
+    "tag",
+    false,
+  ]);
+  const content = one("check: content, action: quarantine, macros: reject, logins: false");
+  assert.deepEqual([content.findings.executable, content.findings.macros, content.logins], [
+    "quarantine",
+    "reject",
+    false,
+  ]);
+  assert.match(
+    faults("hostname: a.example\nquarantine: { url: 'https://x/y' }\n").join(),
+    /as in https:\/\/mail\.example\.org/,
+  );
+});
+
 Deno.test("threads: auto leaves a core to the writer", () => {
   assert.equal(frontEnds("auto", 1), 1);
   assert.equal(frontEnds("auto", 2), 1);
