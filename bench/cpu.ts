@@ -9,8 +9,12 @@ const USER = 11, SYSTEM = 12;
 export function processorSeconds(pids: readonly number[]): number {
   let ticks = 0;
   for (const pid of pids) {
-    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)!.split(" ");
-    ticks += Number(fields[USER]) + Number(fields[SYSTEM]);
+    try {
+      const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)!.split(" ");
+      ticks += Number(fields[USER]) + Number(fields[SYSTEM]);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // it ended while it was looked at
+    }
   }
   return ticks / TICKS_PER_SECOND;
 }

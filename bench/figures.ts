@@ -13,6 +13,7 @@ import {
   inTurns,
   latencies,
   load,
+  loadCounted,
   memoryRow,
   pause,
   READ,
@@ -35,7 +36,7 @@ function imap(
         setting,
         "per_s",
         (target) =>
-          load(setting, "imap", {
+          loadCounted(setting, target, "imap", {
             port: tls ? target.imaps : target.imap,
             options: { ...READ, op, conns, secs, mailbox, ...(tls && { tls: 1, sources: 10 }) },
           }),
@@ -62,7 +63,7 @@ const pop3: Figure = {
     const figures = await inTurns(
       setting,
       "per_s",
-      (target) => load(setting, "pop3", { port: target.pop3, options }),
+      (target) => loadCounted(setting, target, "pop3", { port: target.pop3, options }),
     );
     return [{
       figure: "pop3",

@@ -1,4 +1,5 @@
 /** What figures are measured with: the servers, the load, how long and how much, and how rounds are taken. */
+import { processorSeconds } from "./cpu.ts";
 import type { Figures, LoadGenerator, LoadOptions } from "./load.ts";
 import type { Row } from "./row.ts";
 import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
@@ -118,8 +119,24 @@ export async function inTurns(
   return { ours: middle(ours)!, peer: middle(peers) ?? null };
 }
 
+/** `load`, and the microseconds of processor time that the server took for each operation as `processor_us`. */
+export async function loadCounted(
+  setting: Pick<Setting, "generator">,
+  target: Target,
+  mode: string,
+  at: { readonly port: number; readonly options: LoadOptions },
+): Promise<Figures> {
+  const before = processorSeconds(target.pids());
+  const figures = await load(setting, mode, at);
+  const seconds = processorSeconds(target.pids()) - before;
+  return { ...figures, processor_us: seconds * 1e6 / Math.max(1, figures.done ?? 0) };
+}
+
 export function latencies(figures: { ours: Figures; peer: Figures | null }): string {
-  const text = ({ p50_ms = 0, p99_ms = 0 }: Figures) => `${p50_ms.toFixed(2)} / ${p99_ms.toFixed(2)} ms`;
+  const text = ({ p50_ms = 0, p99_ms = 0, processor_us }: Figures) =>
+    `${p50_ms.toFixed(2)} / ${p99_ms.toFixed(2)} ms${
+      processor_us === undefined ? "" : ` (${processor_us.toFixed(0)} us)`
+    }`;
   return figures.peer === null ? text(figures.ours) : `${text(figures.ours)}; peer ${text(figures.peer)}`;
 }
 

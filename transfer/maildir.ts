@@ -64,7 +64,8 @@ function levelName(name: string): string {
 
 interface Entry {
   readonly item: string;
-  readonly path: string;
+  /** Below the folder. */
+  readonly file: string;
   readonly letters: string;
 }
 
@@ -75,7 +76,7 @@ function folder(path: string, name: string): SourceFolder {
       const colon = file.indexOf(":2,");
       entries.push({
         item: colon < 0 ? file : file.slice(0, colon),
-        path: `${path}/${sub}/${file}`,
+        file: `${sub}/${file}`,
         letters: sub === "new" || colon < 0 ? "" : file.slice(colon + 3),
       });
     }
@@ -96,7 +97,7 @@ function folder(path: string, name: string): SourceFolder {
     async *list(known) {
       for (const entry of entries) {
         if (!known.has(entry.item)) {
-          yield message(entry, { keywords, ids: uids.messages.get(entry.item) });
+          yield message(path, entry, { keywords, ids: uids.messages.get(entry.item) });
         }
       }
     },
@@ -104,7 +105,8 @@ function folder(path: string, name: string): SourceFolder {
 }
 
 function message(
-  { item, path, letters }: Entry,
+  folder: string,
+  { item, file, letters }: Entry,
   parts: { readonly keywords: readonly string[]; readonly ids: KeptIds | undefined },
 ): SourceMessage {
   let flags = 0;
@@ -114,6 +116,7 @@ function message(
     const word = /[a-z]/.test(letter) ? parts.keywords[letter.charCodeAt(0) - 97] : undefined;
     if (word !== undefined) words.push(word);
   }
+  const path = `${folder}/${file}`;
   const { size, mtime } = Deno.statSync(path);
   return {
     item,
