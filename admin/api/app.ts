@@ -33,6 +33,7 @@ import { policyRoutes } from "./routes/policy.ts";
 import { senderDomainRoutes } from "./routes/sender_domains.ts";
 import { quarantineRoutes } from "./routes/quarantine.ts";
 import { queueRoutes } from "./routes/queue.ts";
+import { recipientRoutes } from "./routes/recipients.ts";
 import { scriptRoutes } from "./routes/scripts.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
@@ -125,6 +126,7 @@ function api(context: RouteContext): Router {
     aliasRoutes,
     groupRoutes,
     queueRoutes,
+    recipientRoutes,
     quarantineRoutes,
     policyRoutes,
     dnsRoutes,

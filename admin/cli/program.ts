@@ -14,6 +14,7 @@ import { dkimCommands } from "./commands/dkim.ts";
 import { dnsCommands } from "./commands/dns.ts";
 import { indexCommands } from "./commands/index.ts";
 import { policyCommands } from "./commands/policy.ts";
+import { recipientCommands } from "./commands/recipients.ts";
 import { quarantineCommands } from "./commands/quarantine.ts";
 import { queueCommands } from "./commands/queue.ts";
 import { sieveCommands } from "./commands/sieve.ts";
@@ -38,6 +39,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   queueCommands(commands);
   quarantineCommands(commands);
   policyCommands(commands);
+  recipientCommands(commands);
   dkimCommands(commands);
   dnsCommands(commands);
   tokenCommands(commands);

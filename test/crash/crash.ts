@@ -318,7 +318,8 @@ const twice = [...run.sink.received.values()].reduce((sum, times) => sum + times
 for (const finding of run.findings) console.error(finding);
 console.log(
   `${run.kills} kills in ${Math.round((Date.now() - begin) / 1000)} s: ${run.delivered} deliveries, ` +
-    `${operations} IMAP changes, ${run.submitted.size} submissions acknowledged; ${twice} sent on twice; ` +
+    `${operations} IMAP changes, ${run.submitted.size} submissions acknowledged; ${twice} sent on twice ` +
+    `(${Math.round(twice / Math.max(1, run.kills) * 1_000)} per 1,000 kills); ` +
     `${run.findings.length} findings`,
 );
 const failed = run.findings.length > 0 ? 1 : 0;
