@@ -140,7 +140,10 @@ export function latencies(figures: { ours: Figures; peer: Figures | null }): str
   return figures.peer === null ? text(figures.ours) : `${text(figures.ours)}; peer ${text(figures.peer)}`;
 }
 
-/** Every reader's mailbox filled to the same size on each server; half of it by the way of each delivery figure. */
+/**
+ * Every reader's mailbox filled to the same size on each server; half of it by the way of each delivery figure. Receivers log in
+ * once, to be counted: what a first login makes a server learn is no part of a delivery.
+ */
 export async function fill(setting: Setting): Promise<void> {
   const msgs = setting.effort.mailbox * USERS / 2;
   for (const target of setting.peer === null ? [setting.ours] : [setting.ours, setting.peer]) {
@@ -148,6 +151,10 @@ export async function fill(setting: Setting): Promise<void> {
       const options = { ...DELIVER, prefix: READERS, keep, pipe: keep, msgs, count: target.imap };
       await load(setting, "smtp", { port: target.smtp, options });
     }
+    await load(setting, "smtp", {
+      port: target.smtp,
+      options: { ...DELIVER, msgs: USERS, count: target.imap },
+    });
   }
 }
 
