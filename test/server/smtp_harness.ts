@@ -6,7 +6,8 @@ import { formatPath } from "../../protocols/smtp/path.ts";
 import { RECIPIENT_OK, type Reply, reply } from "../../protocols/smtp/reply.ts";
 import { Deadlines } from "../../server/deadline.ts";
 import type { LoginOutcome } from "../../server/login.ts";
-import { DEFAULT_SMTP_OPTIONS, type SmtpOptions, SmtpServer } from "../../server/smtp.ts";
+import { SmtpServer } from "../../server/smtp.ts";
+import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp/options.ts";
 import type { Account } from "../../storage/store.ts";
 import { type MemoryOptions, type MemoryTransport, memoryTransports } from "../lib/memory_transport.ts";
 

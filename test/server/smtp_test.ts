@@ -4,7 +4,7 @@ import { latin1 } from "../../bytes/decode.ts";
 import { HIGH_WATER_OCTETS } from "../../bytes/out.ts";
 import { RECIPIENT_OK, type Reply, reply } from "../../protocols/smtp/reply.ts";
 import { BufferPool, BUSY_OCTETS, IDLE_OCTETS, LENT_BUFFERS } from "../../server/buffers.ts";
-import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp.ts";
+import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp/options.ts";
 import { StorageError } from "../../storage/store.ts";
 import { registry } from "../../telemetry/metrics.ts";
 import { settle, type SmtpHarness, smtpTest, type SmtpTestClient } from "./smtp_harness.ts";
