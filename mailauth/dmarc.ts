@@ -106,7 +106,7 @@ async function discover({ walker, options }: Evaluation, author: string): Promis
   const own = await walker.record(author);
   if (own !== null) return { domain: author, record: own };
   if (options.standard === "rfc7489") {
-    const domain = listedDomain(author);
+    const domain = await listedDomain(author);
     const record = domain === author ? null : await walker.record(domain);
     return record === null ? null : { domain, record };
   }
@@ -188,7 +188,9 @@ async function isAligned(
   if (mode === "strict") return false;
   // Without a label in common there can be no organization in common: a stranger's signature costs no questions.
   if (lastLabel(domain) !== lastLabel(author)) return false;
-  if (options.standard === "rfc7489") return listedDomain(domain) === listedDomain(author);
+  if (options.standard === "rfc7489") {
+    return await listedDomain(domain) === await listedDomain(author);
+  }
   const [ours, theirs] = [
     await walker.organizationalDomain(author),
     await walker.organizationalDomain(domain),

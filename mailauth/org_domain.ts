@@ -5,7 +5,6 @@
  * answers for the one message it serves, so that domains that share parents do not ask twice. RFC 7489 found the
  * organizational domain by the public suffix list instead; {@linkcode listedDomain} does so for those who want that.
  */
-import { getDomain } from "tldts";
 import { canonicalName, labelCount, lastLabels, parentName } from "../dns/name.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { txtTexts } from "../dns/txt.ts";
@@ -88,8 +87,9 @@ export function selectOrganization(start: string, found: readonly Found[]): stri
   return found.at(-1)?.domain ?? start;
 }
 
-/** By the public suffix list (RFC 7489 3.2). */
-export function listedDomain(domain: string): string {
+/** By the public suffix list (RFC 7489 3.2), which takes 12 ms to load: only who asks waits for it. */
+export async function listedDomain(domain: string): Promise<string> {
+  const { getDomain } = await import("tldts");
   return getDomain(domain, { allowPrivateDomains: true }) ?? domain;
 }
 

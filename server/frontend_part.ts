@@ -277,7 +277,7 @@ export class FrontendPart implements ThreadPart {
     });
     try {
       await part.#ensureScramSecret();
-      for (const listener of part.#listeners) listener.open();
+      Listener.openAll(part.#listeners);
     } catch (error) {
       await part.drain(0);
       throw error;

@@ -4,7 +4,7 @@
  * `Deno.TlsConn` has no `setNoDelay`: the greeting would wait 42 ms for the peer's delayed acknowledgement. And no
  * connection of the runtime's can say after what time a silent peer counts as dead, which must be soon: a POP3 session
  * holds its maildrop (RFC 1939 4) until its connection ends. The runtime gives no file descriptor either, so each
- * socket of the process (`/proc/self/fd`) is asked whether it listens, and where; `/proc/net/tcp` would tell too, but
+ * descriptor of the process (`/proc/self/fd`) is asked whether it listens, and where; `/proc/net/tcp` would tell too, but
  * takes 25 ms on a machine with many connections. Linux only; everywhere else, and without FFI, the answer is a reason
  * why not: the listener uses `tls: full` then, and each connection gets the system's keepalive.
  */
@@ -37,55 +37,59 @@ const SYMBOLS = {
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** Sets the options on every socket of this process that listens on the port; null, or why it cannot. */
-export function setListenOptions(port: number): string | null {
-  if (Deno.build.os !== "linux") return `not on ${Deno.build.os}`;
+/**
+ * Sets the options on every socket of this process that listens on one of the ports; why it cannot, for each port where
+ * that is so. One call for many: it takes as long as for one.
+ */
+export function setListenOptions(ports: readonly number[]): Map<number, string> {
+  const all = (problem: string) => new Map(ports.map((port) => [port, problem]));
+  if (Deno.build.os !== "linux") return all(`not on ${Deno.build.os}`);
   try {
     const libc = Deno.dlopen("libc.so.6", SYMBOLS);
     try {
-      const descriptors = sockets().filter((descriptor) => listensOn(libc.symbols, descriptor, port));
-      if (descriptors.length === 0) return `no listening socket found for port ${port}`;
-      for (const descriptor of descriptors) {
-        for (const [level, name, value] of OPTIONS) {
-          const octets = new Uint8Array(new Int32Array([value]).buffer);
-          const result = libc.symbols.setsockopt(descriptor, level, name, octets, octets.length);
-          if (result !== 0) return `setsockopt ${level} ${name} failed`;
-        }
-      }
+      return setOn(libc.symbols, ports);
     } finally {
       libc.close();
     }
-    return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return all(error instanceof Error ? error.message : String(error));
   }
 }
 
-/** Descriptors of all sockets of this process. */
-function sockets(): number[] {
-  const descriptors: number[] = [];
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) descriptors.push(Number(name));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // closed meanwhile
+function setOn(libc: Libc, ports: readonly number[]): Map<number, string> {
+  const missing = new Set(ports);
+  const problems = new Map<number, string>();
+  for (const descriptor of descriptors()) {
+    const port = listeningPort(libc, descriptor);
+    if (port === null || !ports.includes(port)) continue;
+    missing.delete(port);
+    for (const [level, name, value] of OPTIONS) {
+      const octets = octetsOf(new Int32Array([value]));
+      const result = libc.setsockopt(descriptor, level, name, octets, octets.length);
+      if (result !== 0) problems.set(port, `setsockopt ${level} ${name} failed`);
     }
   }
-  return descriptors;
+  for (const port of missing) problems.set(port, `no listening socket found for port ${port}`);
+  return problems;
 }
 
-function listensOn(libc: Libc, descriptor: number, port: number): boolean {
+function descriptors(): number[] {
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => Number(name));
+}
+
+/** Null of what does not listen, is no socket, or was closed meanwhile. */
+function listeningPort(libc: Libc, descriptor: number): number | null {
   const accepts = new Int32Array(1);
   const length = new Uint32Array([4]);
   const asked = libc.getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, octetsOf(accepts), octetsOf(length));
-  if (asked !== 0 || accepts[0] !== 1) return false;
+  if (asked !== 0 || accepts[0] !== 1) return null;
   // struct sockaddr_in and sockaddr_in6 both: family in the order of the machine, port in that of the network.
   const address = new Uint8Array(128);
   length[0] = address.length;
-  if (libc.getsockname(descriptor, address, octetsOf(length)) !== 0) return false;
+  if (libc.getsockname(descriptor, address, octetsOf(length)) !== 0) return null;
   const view = new DataView(address.buffer);
   const family = new Uint16Array(address.buffer, 0, 1)[0];
-  return (family === AF_INET || family === AF_INET6) && view.getUint16(2) === port;
+  return family === AF_INET || family === AF_INET6 ? view.getUint16(2) : null;
 }
 
 function octetsOf(cells: Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

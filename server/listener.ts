@@ -69,7 +69,7 @@ export class Listener {
   #socket: Deno.Listener | null;
   /** TLS by `Deno.listenTls`, decided when the socket is opened. */
   #compact: boolean;
-  /** Accepted connections have TCP_NODELAY and keepalive from the socket. */
+  /** Accepted connections have TCP_NODELAY and keepalive from the socket; otherwise the system's keepalive. */
   #inherits: boolean;
   #connections: Set<Deno.Conn>;
   #idle: (() => void) | null;
@@ -87,35 +87,45 @@ export class Listener {
     this.#acceptedCount = accepted.labels({ protocol: config.protocol });
   }
 
-  /** Binds and accepts from now on. Throws when the address cannot be bound. */
+  /** Binds and accepts from now on. Throws when an address cannot be bound; what was opened before stays so. */
+  static openAll(listeners: readonly Listener[]): void {
+    for (const listener of listeners) {
+      listener.#compact = isImplicitTls(listener.config.protocol) && listener.config.tls === "compact" &&
+        listener.#parts.isProxy === null;
+      listener.#socket = listener.#bind();
+    }
+    const problems = setListenOptions(listeners.flatMap((listener) => listener.#port() ?? []));
+    for (const listener of listeners) listener.#begin(problems.get(listener.#port() ?? 0) ?? null);
+  }
+
+  /** As {@linkcode Listener.openAll}, of this one. */
   open(): void {
-    this.#compact = isImplicitTls(this.config.protocol) && this.config.tls === "compact" &&
-      this.#parts.isProxy === null;
-    let socket = this.#bind();
-    if (this.#compact) {
-      const problem = this.#setOptions(socket);
-      if (problem !== null && this.#parts.tls !== null) {
-        log.warn("{protocol} on port {port} uses tls: full, because TCP_NODELAY cannot be set: {problem}", {
-          protocol: this.config.protocol,
-          port: this.config.port,
-          problem,
-        });
-        socket.close();
-        this.#compact = false;
-        socket = this.#bind();
-      }
-    } else if (isImplicitTls(this.config.protocol) && this.#parts.tls === null) {
-      log.warn("{protocol} on port {port} uses tls: compact: this runtime has no other", {
-        protocol: this.config.protocol,
-        port: this.config.port,
+    Listener.openAll([this]);
+  }
+
+  /** `problem`: why the options of its socket could not be set. */
+  #begin(problem: string | null): void {
+    this.#inherits = problem === null;
+    const { protocol, port } = this.config;
+    if (this.#compact && problem !== null && this.#parts.tls !== null) {
+      log.warn("{protocol} on port {port} uses tls: full, because TCP_NODELAY cannot be set: {problem}", {
+        protocol,
+        port,
+        problem,
       });
-      socket.close();
-      this.#compact = true;
-      socket = this.#bind();
-      this.#setOptions(socket);
-    } else this.#setOptions(socket);
-    this.#socket = socket;
-    this.#acceptLoop(socket);
+      this.#bindAgain(false);
+    } else if (!this.#compact && isImplicitTls(protocol) && this.#parts.tls === null) {
+      log.warn("{protocol} on port {port} uses tls: compact: this runtime has no other", { protocol, port });
+      this.#bindAgain(true);
+    }
+    if (this.#socket !== null) this.#acceptLoop(this.#socket);
+  }
+
+  #bindAgain(compact: boolean): void {
+    this.#socket?.close();
+    this.#compact = compact;
+    this.#socket = this.#bind();
+    this.#setOptions();
   }
 
   /** New connections get this certificate; `tls: full` and STARTTLS are the shared TlsServer's matter. */
@@ -123,10 +133,9 @@ export class Listener {
     this.#certificate = certificate;
     const old = this.#socket;
     if (!this.#compact || old === null) return;
-    const socket = this.#bind();
-    this.#setOptions(socket);
-    this.#socket = socket;
-    this.#acceptLoop(socket);
+    this.#socket = this.#bind();
+    this.#setOptions();
+    this.#acceptLoop(this.#socket);
     old.close();
   }
 
@@ -151,15 +160,15 @@ export class Listener {
     for (const connection of this.#connections) closeQuietly(connection);
   }
 
-  /** Null, or why the options cannot be set: connections then get the system's keepalive, where they can. */
-  #setOptions(socket: Deno.Listener): string | null {
-    if (socket.addr.transport === "unix") {
-      this.#inherits = true;
-      return null;
-    }
-    const problem = setListenOptions((socket.addr as Deno.NetAddr).port);
-    this.#inherits = problem === null;
-    return problem;
+  #setOptions(): void {
+    const port = this.#port();
+    this.#inherits = port === null || !setListenOptions([port]).has(port);
+  }
+
+  /** Null of a Unix socket, which has no such options. */
+  #port(): number | null {
+    const address = this.#socket?.addr;
+    return address?.transport === "tcp" ? address.port : null;
   }
 
   #bind(): Deno.Listener {

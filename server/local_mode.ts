@@ -71,8 +71,8 @@ export function localConfig(options: LocalOptions): Config {
   };
 }
 
-/** Domain and accounts; `passwordHash` null leaves existing passwords alone. */
-export async function prepareLocal(writer: WriterPort, passwordHash: string | null): Promise<void> {
+/** Domain and accounts; `passwordHash` null leaves passwords alone. False when an account has none. */
+export async function prepareLocal(writer: WriterPort, passwordHash: string | null): Promise<boolean> {
   const accounts = LOCAL_ACCOUNTS.map((address): WriteOp => ({
     kind: "put-account",
     account: { address, ...(passwordHash !== null && { passwordHash }) },
@@ -95,6 +95,8 @@ export async function prepareLocal(writer: WriterPort, passwordHash: string | nu
     ],
   });
   if (!result.ok) throw new Error(`the local accounts could not be made: ${result.fault} ${result.detail}`);
+  return result.kind === "batch" &&
+    result.results.every((one) => !one.ok || one.kind !== "account" || one.hasPassword);
 }
 
 /** Easy to type, 60 bits: four groups of three letters and digits. */

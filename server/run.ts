@@ -23,8 +23,8 @@ import {
 } from "./certificate.ts";
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
 import { fitConnections } from "./descriptors.ts";
-import { type DnsReport, reportQuery } from "../dns/report.ts";
-import { createResolver, type ThreadResolver } from "./resolver.ts";
+import type { DnsReport } from "../dns/report.ts";
+import type { ThreadResolver } from "./resolver.ts";
 import { later } from "./later.ts";
 import { claimPort } from "./bind.ts";
 import { endEarly } from "./threads/early.ts";
@@ -61,7 +61,7 @@ export class Server {
   #shape: Shape;
   #stopped: Promise<void> | null;
   /** Made when an administrator first asks. */
-  #resolver: ThreadResolver | null;
+  #resolver: Promise<ThreadResolver> | null;
   #onReload: (() => void)[];
 
   private constructor(
@@ -168,14 +168,14 @@ export class Server {
   }
 
   /** As the threads of the server look names up, and out of what they remember. */
-  queryDns(
+  async queryDns(
     question: { readonly name: string; readonly type: number; readonly trace: boolean },
   ): Promise<DnsReport> {
-    this.#resolver ??= createResolver(this.config.resolver, {
-      folder: this.config.data,
-      answers: this.#shape.shared.answers,
-    });
-    return reportQuery(this.#resolver, question, () => performance.now());
+    const { reportQuery } = await later<typeof import("../dns/report.ts")>(
+      new URL("../dns/report.ts", import.meta.url),
+    );
+    this.#resolver ??= this.#openResolver();
+    return await reportQuery(await this.#resolver, question, () => performance.now());
   }
 
   /** Why the server cannot take mail; null when all is well. */
@@ -220,10 +220,20 @@ export class Server {
     return this.#stopped;
   }
 
+  async #openResolver(): Promise<ThreadResolver> {
+    const { createResolver } = await later<typeof import("./resolver.ts")>(
+      new URL("./resolver.ts", import.meta.url),
+    );
+    return createResolver(this.config.resolver, {
+      folder: this.config.data,
+      answers: this.#shape.shared.answers,
+    });
+  }
+
   async #stop(): Promise<void> {
     log.info("stopping: no new connections, {drainMs} ms for what runs", { drainMs: this.config.drainMs });
     try {
-      this.#resolver?.close();
+      (await this.#resolver)?.close();
       await this.#shape.drain(this.config.drainMs);
     } finally {
       this.#lock.release();

@@ -632,7 +632,12 @@ export type WriteResult =
   | { readonly ok: true; readonly kind: "relocated"; readonly moved: number }
   | { readonly ok: true; readonly kind: "recent"; readonly firstRecentUid: number }
   | { readonly ok: true; readonly kind: "mailbox"; readonly mailboxId: number; readonly uidValidity: number }
-  | { readonly ok: true; readonly kind: "account"; readonly accountId: number };
+  | {
+    readonly ok: true;
+    readonly kind: "account";
+    readonly accountId: number;
+    readonly hasPassword: boolean;
+  };
 
 const NO_BLOBS: readonly BlobAddress[] = [];
 

@@ -2,9 +2,7 @@
  * `veredus start`: the local server of `local_mode.ts`, and what it says to whoever tries it.
  */
 import { resolve } from "node:path";
-import { hashPassword } from "../../auth/password_hash.ts";
 import type { WriterPort } from "../../storage/writer.ts";
-import { DataFolder } from "../../storage/data_folder.ts";
 import { LOG_LEVELS, type LogLevel } from "../../telemetry/log.ts";
 import {
   type Config,
@@ -58,7 +56,7 @@ export async function start(args: StartArguments, hooks: Hooks): Promise<ExitCod
     return EXIT.usage;
   }
   // Hashing takes a tenth of a second: it runs beside the start.
-  const given = args.password === undefined ? null : hashPassword(args.password);
+  const given = args.password === undefined ? null : hashOf(args.password);
   let shown: string | null = args.password ?? null;
   return await runForeground({
     ...hooks,
@@ -67,13 +65,19 @@ export async function start(args: StartArguments, hooks: Hooks): Promise<ExitCod
     purpose: "veredus start",
     reread: null,
     prepare: async (writer: WriterPort) => {
-      if (given !== null) return prepareLocal(writer, await given);
-      if (await hasPassword(config.data)) return prepareLocal(writer, null);
+      if (await prepareLocal(writer, await given)) return;
       shown = newPassword();
-      await prepareLocal(writer, await hashPassword(shown));
+      await prepareLocal(writer, await hashOf(shown));
     },
     announce: (server) => announcement(server, { password: shown, args }),
   });
+}
+
+async function hashOf(password: string): Promise<string> {
+  const { hashPassword } = await later<typeof import("../../auth/password_hash.ts")>(
+    new URL("../../auth/password_hash.ts", import.meta.url),
+  );
+  return await hashPassword(password);
 }
 
 /** The configuration, or what is wrong with the arguments. */
@@ -115,25 +119,6 @@ function relayOf(text: string): { host: string; port: number } | "bad" {
   const port = Number(match?.[3] ?? 0);
   if (match === null || port < 1 || port > 65_535) return "bad";
   return { host: match[1] ?? match[2]!, port };
-}
-
-async function hasPassword(data: string): Promise<boolean> {
-  const [{ openReaderConnection }, { SqlDirectory }, { Statements }] = await Promise.all([
-    later<typeof import("../../storage/database.ts")>(new URL("../../storage/database.ts", import.meta.url)),
-    later<typeof import("../../storage/directory.ts")>(
-      new URL("../../storage/directory.ts", import.meta.url),
-    ),
-    later<typeof import("../../storage/statements.ts")>(
-      new URL("../../storage/statements.ts", import.meta.url),
-    ),
-  ]);
-  const connection = openReaderConnection(new DataFolder(data).database);
-  try {
-    const account = new SqlDirectory(new Statements(connection)).account(LOCAL_ACCOUNTS[0]!);
-    return account !== null && account.passwordHash !== null;
-  } finally {
-    connection.close();
-  }
 }
 
 const WHAT: Readonly<Record<Protocol, string>> = {

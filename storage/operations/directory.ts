@@ -74,7 +74,8 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
   const domain = domainOf(account.address);
   const taken = refuseTaken(context, account.address, "accounts");
   if (taken !== null) return taken;
-  const [known] = context.rows("SELECT id FROM accounts WHERE address = ?").get(account.address) ?? [];
+  const [known, knownHash] =
+    context.rows("SELECT id, password_hash FROM accounts WHERE address = ?").get(account.address) ?? [];
   let id = known as number | undefined;
   if (id === undefined) {
     [id] = context.rows(
@@ -111,7 +112,8 @@ export function putAccount(context: OperationContext, { account }: Op<"put-accou
       .run(account.hiddenCapabilities.join(" "), id);
   }
   context.changes.push({ kind: "directory", accountId: id });
-  return { ok: true, kind: "account", accountId: id };
+  const hash = account.passwordHash === undefined ? knownHash ?? null : account.passwordHash;
+  return { ok: true, kind: "account", accountId: id, hasPassword: hash !== null };
 }
 
 export function removeAccount(context: OperationContext, op: Op<"remove-account">): WriteResult {

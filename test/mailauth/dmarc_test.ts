@@ -179,8 +179,8 @@ Deno.test("trouble of DNS is temporary wherever it meets the walk", async () => 
 });
 
 Deno.test("by RFC 7489: the public suffix list and pct", async () => {
-  assert.equal(listedDomain("a.b.example.co.uk"), "example.co.uk");
-  assert.equal(listedDomain("co.uk"), "co.uk");
+  assert.equal(await listedDomain("a.b.example.co.uk"), "example.co.uk");
+  assert.equal(await listedDomain("co.uk"), "co.uk");
   const old: DmarcOptions = { standard: "rfc7489", random: () => 0.5 };
   const resolver = zone({
     "example.co.uk": "v=DMARC1; p=reject; pct=40",

@@ -1,4 +1,4 @@
-/** What main of a threaded server loads: no protocol driver, no database, no web framework, no reader of YAML. */
+/** What the threads of a server load at its start; main: no protocol driver, no database, no web framework, no reader of YAML. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { join, relative } from "node:path";
@@ -52,10 +52,24 @@ Deno.test("main of a threaded server loads neither drivers nor the database nor 
   for (const entry of STEPS) for (const name of await loadedBy(entry)) loaded.add(name);
   assert.ok(loaded.has("server/run.ts") && loaded.has("storage/lock.ts"), "the graph was not read");
   const heavy = [...loaded].filter((name) =>
-    /^protocols\/(?!sasl\/)|^delivery\/|^message\/|^server\/(imap|smtp|pop3|frontend_part|queue_part|writer_part)/
+    /^protocols\/(?!sasl\/)|^delivery\/(?!routes)|^message\/|^dns\/(dnssec|caching_resolver)|^server\/(imap|smtp|pop3|frontend_part|queue_part|writer_part)/
       .test(name) ||
     /^storage\/(libsql|database|writer|open_store)\.ts$/.test(name) ||
     /libsql|drizzle|hono|zod|yaml|x509|clack|cli-progress|hash-wasm/.test(name)
+  );
+  assert.deepEqual(heavy, []);
+});
+
+Deno.test("a front end loads no list of suffixes, no patterns, and nothing of configuration or administration", async () => {
+  const loaded = [...await loadedBy("server/threads/frontend_worker.ts")];
+  assert.ok(
+    loaded.includes("server/imap.ts") && loaded.includes("mailauth/dmarc.ts"),
+    "the graph was not read",
+  );
+  const heavy = loaded.filter((name) =>
+    /^admin\/|^server\/config\/(load|schema)|tldts|re2js|drizzle|hono|zod|yaml|x509|clack|hash-wasm/.test(
+      name,
+    )
   );
   assert.deepEqual(heavy, []);
 });
@@ -67,7 +81,7 @@ Deno.test("the runtime foresees nothing of the administration, the drivers or th
   }
   assert.ok(read.has("server/later.ts") && read.has("server/run.ts"), "the graph was not read");
   const heavy = [...read].filter((name) =>
-    /^admin\/|^protocols\/(?!sasl\/)|^delivery\/|^message\/|^storage\/(libsql|database|writer|open_store)\.ts$/
+    /^admin\/|^protocols\/(?!sasl\/)|^delivery\/(?!routes)|^message\/|^storage\/(libsql|database|writer|open_store)\.ts$/
       .test(name) ||
     /^server\/(imap|smtp|pop3|frontend_part|queue_part|indexer_part|writer_part)/.test(name) ||
     /libsql|drizzle|hono|zod|yaml|clack|cli-progress|hash-wasm/.test(name)
