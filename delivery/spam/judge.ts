@@ -142,7 +142,8 @@ async function carriedOut(
     filing.remote === 0 && found.every(({ verdict: { action } }) => actions.includes(action));
   const trace = found.map(({ account, verdict }) => `${account.address}: ${spamLine(verdict)}`);
   const refused = findings?.relayed !== true && all("refuse");
-  const held = !refused && all("refuse", "quarantine");
+  const held = !refused && all("refuse", "quarantine") &&
+    found.some(({ verdict: { action } }) => action === "quarantine");
   const junk = new Set<number>();
   const fronts = new Map<number, string>();
   const scripts = new Map<number, ScriptVerdict>();

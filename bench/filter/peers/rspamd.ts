@@ -93,20 +93,25 @@ export class Rspamd {
   }
 
   async scan(octets: Uint8Array<ArrayBuffer>): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${this.ports.scan}/checkv2`, {
-      method: "POST",
-      body: octets,
-    });
+    const response = await this.#post(this.ports.scan, "checkv2", octets);
     const { score } = await response.json() as { score?: number };
     return score ?? 0;
   }
 
   async learn(octets: Uint8Array<ArrayBuffer>, spam: boolean): Promise<void> {
-    const response = await fetch(`http://127.0.0.1:${this.ports.control}/learn${spam ? "spam" : "ham"}`, {
-      method: "POST",
-      body: octets,
-    });
+    const response = await this.#post(this.ports.control, `learn${spam ? "spam" : "ham"}`, octets);
     await response.body?.cancel();
+  }
+
+  /** It closes connections as it likes, also one that a request is on its way on. */
+  async #post(port: number, what: string, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await fetch(`http://127.0.0.1:${port}/${what}`, { method: "POST", body });
+      } catch (error) {
+        if (!(error instanceof TypeError) || attempt === 5) throw error;
+      }
+    }
   }
 
   async forget(): Promise<void> {

@@ -17,13 +17,14 @@ sub fresh {
 sub mail { my ($sa, $file) = @_; open my $in, '<', $file or die; local $/; my $text = <$in>; return $sa->parse($text, 0); }
 
 my $plain = fresh("use_bayes 0\n");
-my (%rules, $sa);
+my (%rules, $sa, $bayes);
 while (my $line = <STDIN>) {
   chomp $line;
   my ($verb, $file, $spam) = split / /, $line;
   if ($verb eq 'split') {
     $sa->finish() if $sa;
     $sa = fresh("use_bayes 1\nbayes_path $file/bayes\nbayes_journal_max_size 0\nbayes_learn_to_journal 0\n");
+    ($bayes) = grep { ref $_ eq 'Mail::SpamAssassin::Plugin::Bayes' } @{ $sa->{plugins}{plugins} };
     next;
   }
   if ($verb eq 'learn') {
@@ -47,7 +48,7 @@ while (my $line = <STDIN>) {
     my $mail = mail($sa, $file);
     my $status = Mail::SpamAssassin::PerMsgStatus->new($sa, $mail);
     $status->extract_message_metadata();
-    my $probability = $sa->{bayes_scanner}->scan($status, $mail);
+    my $probability = $bayes->scan($status, $mail);
     if (defined $probability) {
       my $rule = $probability < 0.01 ? '00' : $probability < 0.05 ? '05' : $probability < 0.20 ? '20' : $probability < 0.40 ? '40' :
         $probability < 0.60 ? '50' : $probability < 0.80 ? '60' : $probability < 0.95 ? '80' : $probability < 0.99 ? '95' : '99';

@@ -12,7 +12,7 @@ export const SPAMASSASSIN: Contestant = {
       args: [new URL("./spamassassin.pl", import.meta.url).pathname, folder],
       stdin: "piped",
       stdout: "piped",
-      stderr: "null",
+      stderr: "inherit",
     }).spawn();
     const writer = child.stdin.getWriter();
     const lines = new TextLineStream(child.stdout);
