@@ -45,6 +45,7 @@ export function runningServices(
     logs: { levels: logSettings, set: (area, level) => server.setLogLevel(area, level) },
     own: () => ownServer(server),
     stsPolicy: () => publishedPolicy(server),
+    spam: server.spamControl(store),
     queryDns: (question) => server.queryDns(question),
     reload: options.reload,
     metrics: () => server.metricsText(),

@@ -51,6 +51,18 @@ export type QueryDns = (
   question: { readonly name: string; readonly type: number; readonly trace: boolean },
 ) => Promise<DnsReport>;
 
+/** The spam filter, for a message at hand. */
+export interface SpamControl {
+  signals(): Promise<readonly { readonly name: string; readonly points: number; readonly explain: string }[]>;
+  /** With what the account has taught; null: what all share. */
+  judge(octets: Uint8Array, accountId: number | null): Promise<{
+    readonly points: number;
+    readonly hits: readonly { readonly name: string; readonly points: number; readonly explain: string }[];
+    readonly marks: readonly string[];
+  }>;
+  lesson(octets: Uint8Array): Promise<{ readonly key: string; readonly tokens: Uint8Array }>;
+}
+
 export interface AdminServices {
   readonly store: Store;
   readonly clock: () => number;
@@ -74,6 +86,8 @@ export interface AdminServices {
   readonly own: (() => OwnServer) | null;
   /** The MTA-STS policy of our domains; null: none is published. */
   readonly stsPolicy: (() => OwnPolicy | null) | null;
+  /** Null: no server. */
+  readonly spam: SpamControl | null;
   /** Null: no server, hence no resolver. */
   readonly queryDns: QueryDns | null;
   /** Reads the configuration again and names the keys that need a restart; null: there is none to read. */

@@ -8,6 +8,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { DataFolder } from "../storage/data_folder.ts";
+import type { Assessor } from "../filter/spam/assessor.ts";
 import type { Store } from "../storage/store.ts";
 import { DataLock } from "../storage/lock.ts";
 import type { WriterPort } from "../storage/writer.ts";
@@ -165,6 +166,34 @@ export class Server {
   /** Begins to make the full-text index of an account anew; null where none are kept. */
   get rebuildIndex(): ((accountId: number) => Promise<void>) | null {
     return this.config.search.index ? (accountId) => this.#shape.rebuildIndex(accountId) : null;
+  }
+
+  /** Judges messages at hand; what it needs is loaded when it is first asked. */
+  spamControl({ spam: lessons }: Pick<Store, "spam">) {
+    const { weights } = this.config.filter.spam;
+    let opened: Promise<Assessor> | null = null;
+    const assessor = () =>
+      opened ??= later<typeof import("../filter/spam/assessor.ts")>(
+        new URL("../filter/spam/assessor.ts", import.meta.url),
+      ).then(({ Assessor }) => new Assessor(lessons));
+    return {
+      signals: async () => {
+        const { SIGNALS } = await later<typeof import("../filter/spam/signals.ts")>(
+          new URL("../filter/spam/signals.ts", import.meta.url),
+        );
+        return SIGNALS.map(({ name, weight, explain }) => ({
+          name,
+          points: weights[name] ?? weight,
+          explain,
+        }));
+      },
+      judge: async (octets: Uint8Array, accountId: number | null) => {
+        const recipients = accountId === null ? [] : [{ accountId, known: false, firstContact: null }];
+        const request = { octets, total: octets.length, around: null, recipients, weights };
+        return (await assessor()).assess(request).scores[0]!.score;
+      },
+      lesson: async (octets: Uint8Array) => (await assessor()).lesson(octets, octets.length),
+    };
   }
 
   /** As the threads of the server look names up, and out of what they remember. */

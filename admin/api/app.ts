@@ -29,6 +29,7 @@ import { indexRoutes } from "./routes/indexes.ts";
 import { mailboxRoutes } from "./routes/mailboxes.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
+import { spamRoutes } from "./routes/spam.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { senderDomainRoutes } from "./routes/sender_domains.ts";
 import { quarantineRoutes } from "./routes/quarantine.ts";
@@ -129,6 +130,7 @@ function api(context: RouteContext): Router {
     recipientRoutes,
     quarantineRoutes,
     policyRoutes,
+    spamRoutes,
     dnsRoutes,
     senderDomainRoutes,
     scriptRoutes,

@@ -60,6 +60,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     logs: null,
     imports,
     indexes,
+    spam: null,
     queryDns: null,
     own: null,
     stsPolicy: null,

@@ -17,6 +17,7 @@ import { policyCommands } from "./commands/policy.ts";
 import { recipientCommands } from "./commands/recipients.ts";
 import { quarantineCommands } from "./commands/quarantine.ts";
 import { queueCommands } from "./commands/queue.ts";
+import { spamCommands } from "./commands/spam.ts";
 import { sieveCommands } from "./commands/sieve.ts";
 import { transferCommands } from "./commands/transfer.ts";
 import { runningCommands } from "./commands/running.ts";
@@ -44,6 +45,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   dnsCommands(commands);
   tokenCommands(commands);
   sieveCommands(commands);
+  spamCommands(commands);
   runningCommands(commands);
   dataCommands(commands);
   transferCommands(commands);

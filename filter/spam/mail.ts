@@ -143,11 +143,13 @@ class Reader {
   #octets: Uint8Array;
   #limits: MailLimits;
   #left: number;
+  #parts: number;
 
   constructor(octets: Uint8Array, { total, limits }: { total: number; limits: MailLimits }) {
     this.#octets = octets.length > limits.octets ? octets.subarray(0, limits.octets) : octets;
     this.#limits = limits;
     this.#left = limits.text;
+    this.#parts = 0;
     if (total > this.#octets.length) {
       this.marks.add(`only the first ${this.#octets.length} of ${total} octets were looked at`);
     }
@@ -165,7 +167,7 @@ class Reader {
     parser.push(this.#octets, 0, this.#octets.length);
     const root = parser.finish();
     this.#visit(root);
-    if (this.leaves.length >= parts) this.marks.add(`only the first ${parts} parts were looked at`);
+    if (this.#parts >= parts) this.marks.add(`only the first ${parts} parts were looked at`);
     return root;
   }
 
@@ -183,6 +185,7 @@ class Reader {
   }
 
   #visit(part: MimePart): void {
+    this.#parts++;
     for (const child of part.children) this.#visit(child);
     if (part.message !== null) return this.#visit(part.message);
     if (part.children.length > 0 || part.type === "MULTIPART") return;

@@ -62,6 +62,15 @@ export class Harness {
           else this.levels.areas[area] = level;
         },
       },
+      spam: {
+        signals: () =>
+          Promise.resolve([{ name: "html-only", points: 1, explain: "it is HTML without a plain text" }]),
+        judge: (octets, accountId) => {
+          const explain = `${octets.length} octets for ${accountId}`;
+          return Promise.resolve({ points: 2, hits: [{ name: "made-up", points: 2, explain }], marks: [] });
+        },
+        lesson: (octets) => Promise.resolve({ key: String(octets.length), tokens: new Uint8Array(4) }),
+      },
       queryDns: ({ name }) =>
         Promise.resolve({
           name,
@@ -100,6 +109,7 @@ export class Harness {
       indexes: null,
       traceFolder: null,
       logs: null,
+      spam: null,
       queryDns: null,
       own: null,
       stsPolicy: null,
