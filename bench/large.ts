@@ -216,7 +216,9 @@ try {
   }
   if (wanted("huge")) {
     await fillVeredus(data, [HUGE]);
-    for (const row of await hugeRows(() => start({ connections: 1_000 }), HUGE)) add(row);
+    const server = await start({ connections: 1_000 });
+    for (const row of await hugeRows(server, HUGE)) add(row);
+    await server.stop();
   }
   const many = { data, base: OURS, sink: OURS + 999, log: `${folder}/veredus.log`, generator, folder };
   for (const [names, measure] of SECTIONS) {
