@@ -1,13 +1,13 @@
 /**
  * Delivery status notifications: bounces, delay notices and reports of success as multipart/report.
  *
- * RFC 3464 (message/delivery-status), RFC 6522 (multipart/report), RFC 3834 5 (Auto-Submitted), RFC 6533 3 (addresses
- * that are not ASCII). One notice tells of all recipients of one message that met their fate together. The third part
+ * RFC 3464 (message/delivery-status), RFC 6522 (multipart/report), RFC 3834 5 (Auto-Submitted), RFC 6533 (addresses
+ * and headers that are not ASCII). One notice tells of all recipients of one message that met their fate together. The third part
  * is the whole message when its sender asked for it (RET=FULL) and it is small, else its header. What others said is
  * printable ASCII already; addresses and texts are kept from breaking lines here. Pure but for the last function.
  */
 import { CRLF } from "../bytes/ascii.ts";
-import { encode, isAscii } from "../bytes/decode.ts";
+import { encode, isAscii, latin1 } from "../bytes/decode.ts";
 import { Out } from "../bytes/out.ts";
 import { formatDate } from "../message/date.ts";
 import type { WriteOp } from "../storage/ops.ts";
@@ -86,13 +86,23 @@ export function composeDsn(facts: DsnFacts): Uint8Array {
   out.text(report);
   lines(
     `--${boundary}`,
-    `Content-Type: ${full ? "message/rfc822" : "text/rfc822-headers"}`,
+    `Content-Type: ${returnedType(returned, full)}`,
     `Content-Transfer-Encoding: ${encodingOf(returned)}`,
     "",
   );
   out.octets(returned);
   lines("", `--${boundary}--`);
   return out.take();
+}
+
+/** RFC 6533 4 and 5: a header in UTF-8 is no message/rfc822. */
+function returnedType(returned: Uint8Array, full: boolean): string {
+  const end = full ? latin1(returned).indexOf("\r\n\r\n") : -1;
+  return isAscii(returned.subarray(0, end < 0 ? returned.length : end))
+    ? full ? "message/rfc822" : "text/rfc822-headers"
+    : full
+    ? "message/global"
+    : "message/global-headers";
 }
 
 function encodingOf(octets: Uint8Array): "7bit" | "8bit" {

@@ -61,7 +61,7 @@ Deno.test("a bounce is a multipart/report that tells of all recipients", async (
   }
   assert.match(
     returned!,
-    /^Content-Type: text\/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: 8bit/,
+    /^Content-Type: message\/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: 8bit/,
   );
   assert.doesNotMatch(returned!, /secret body/);
 });
@@ -145,4 +145,25 @@ Deno.test("a delay is told once, after its time, to logins alone", async () => {
   assert.match(inbox[0]!, /^Action: delayed\r$/m);
   assert.match(inbox[0]!, /^Will-Retry-Until: /m);
   assert.match(inbox[0]!, /^Final-Recipient: rfc822; x@one\.test\r$/m);
+});
+
+Deno.test("a header in UTF-8 comes back as message/global-headers, or message/global when whole", async () => {
+  await using next = new FakeSmtpServer({
+    script: (command) => command.startsWith("RCPT") ? "550 5.1.1 who" : null,
+  });
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  const text = "Subject: Gr\u00fc\u00dfe\r\n\r\nbody\r\n";
+  await queue.submit({ to: ["x@one.test"], text });
+  await queue.empty();
+  await queue.submit({ to: ["x@one.test"], text, entry: { ret: "FULL" } });
+  await queue.empty();
+  await queue.submit({
+    to: ["x@one.test"],
+    text: "Subject: x\r\n\r\nGr\u00fc\u00dfe\r\n",
+    entry: { ret: "FULL" },
+  });
+  await queue.empty();
+  const types = queue.inbox().map((notice) => [...notice.matchAll(/^Content-Type: (.*)\r$/gm)].at(-1)![1]);
+  assert.deepEqual(types, ["message/global-headers", "message/global", "message/rfc822"]);
 });
