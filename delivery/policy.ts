@@ -20,7 +20,7 @@ export const ALIAS_LOOP = reply(550, "5.4.6", "The recipient's alias leads back 
 export const ALIAS_TOO_WIDE = reply(452, "4.5.3", "The recipient's alias names too many addresses");
 export const MAILBOX_FULL = reply(552, "5.2.2", "Mailbox full");
 export const MAILBOX_FULL_FOR_NOW = reply(452, "4.2.2", "Mailbox full, try again later");
-export const POSTING_DENIED = reply(550, "5.7.2", "You are not permitted to write to this group");
+export const POSTING_DENIED = reply(550, "5.7.2", "You are not permitted to write to this address");
 export const BAD_BOUNCE_ADDRESS = reply(
   550,
   "5.1.1",

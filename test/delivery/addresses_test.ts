@@ -354,7 +354,7 @@ Deno.test("who may write to a group: anyone, members, owners; a forged member is
       remove: [],
     });
     const to = "team@example.test";
-    const denied = "550 5.7.2 You are not permitted to write to this group";
+    const denied = "550 5.7.2 You are not permitted to write to this address";
     const asAlice = {
       client: bed.login("alice"),
       from: "alice@example.test",
