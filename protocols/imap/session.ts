@@ -12,17 +12,15 @@ import type { Out } from "../../bytes/out.ts";
 import { equalsFolded, SP } from "../../bytes/ascii.ts";
 import { AppendProgress } from "./append_progress.ts";
 import { Authentication, type AuthenticationStep } from "./authentication.ts";
-import { capabilities } from "./capability.ts";
 import type { Command } from "./command.ts";
-import { DEFAULT_COMPARATOR, formatComparator, matchingComparators } from "./comparator.ts";
-import { APPENDING, BY_NUMBER, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
+import { DEFAULT_COMPARATOR } from "./comparator.ts";
+import { APPENDING, type CommandRule, COMMANDS, type SessionState } from "./command_table.ts";
 import { parseAppendStart } from "./commands/append.ts";
 import { Enabled } from "./enabled.ts";
 import type { ImapEvent } from "./event.ts";
-import { formatNstring } from "./format/string.ts";
 import { Framer } from "./framer.ts";
 import { CommandCursor } from "./lexer.ts";
-import { formatNamespaces, NO_NAMESPACES } from "./namespaces.ts";
+import { NOBODY, type OfAccount, OwnCommands, UNKNOWN_COMMAND } from "./own_commands.ts";
 import { BAD_NAME, fault, type Reply } from "./reply.ts";
 import type { SearchReturn } from "./search_program.ts";
 import type { SessionOptions } from "./session_options.ts";
@@ -44,7 +42,6 @@ const RETURN_ALL: SearchReturn = {
   relevancy: false,
   update: null,
 };
-const NONE: ReadonlySet<string> = new Set();
 
 const NEED_INPUT: ImapEvent = { kind: "need-input" };
 const CLOSE: ImapEvent = { kind: "close" };
@@ -78,8 +75,7 @@ export class ImapSession {
   #errors = 0;
   #closing = false;
   #append: AppendProgress;
-  #hidden = NONE;
-  #quotaSet = false;
+  readonly #own: OwnCommands;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -87,6 +83,7 @@ export class ImapSession {
     this.tlsActive = options.tlsActive;
     this.#framer = new Framer(options.limits.beforeLogin);
     this.#append = new AppendProgress(options.limits.messageOctets);
+    this.#own = new OwnCommands(this, options);
   }
 
   /** Tag of the command in hand, for ESEARCH. */
@@ -111,7 +108,7 @@ export class ImapSession {
 
   /** The account that is logged in may set quotas (RFC 9208 4.1.3). */
   get maySetQuota(): boolean {
-    return this.#quotaSet;
+    return this.#own.account.quotaSet;
   }
 
   /** BYE is said: nothing is answered any more. */
@@ -130,7 +127,7 @@ export class ImapSession {
 
   /** The greeting (RFC 3501 7.1). */
   greet(): void {
-    this.out.text(`* OK [CAPABILITY ${this.#capabilities()}] ${this.#options.hostName} IMAP ready\r\n`);
+    this.out.text(`* OK [CAPABILITY ${this.#own.capabilities()}] ${this.#options.hostName} IMAP ready\r\n`);
   }
 
   /** Octets from the peer, borrowed until the next `feed`; only after `need-input`. */
@@ -208,13 +205,12 @@ export class ImapSession {
 
   /** The answer to good credentials; `hidden` are capabilities not to be told, in capitals. */
   loggedIn(
-    { hidden = NONE, quotaSet = false }: { hidden?: ReadonlySet<string>; quotaSet?: boolean } = {},
+    { hidden = NOBODY.hidden, quotaSet = false }: Partial<OfAccount> = {},
   ): void {
-    this.#hidden = hidden;
-    this.#quotaSet = quotaSet;
+    this.#own.account = { hidden, quotaSet };
     this.state = "authenticated";
     this.#framer.limits = this.#options.limits.afterLogin;
-    this.answer({ status: "OK", code: `CAPABILITY ${this.#capabilities()}`, text: "Logged in" });
+    this.answer({ status: "OK", code: `CAPABILITY ${this.#own.capabilities()}`, text: "Logged in" });
   }
 
   /** Back to the state before the login; TLS stays (RFC 8437 2). The tagged OK is still to come. */
@@ -224,8 +220,7 @@ export class ImapSession {
     this.enabled.clear();
     this.comparator = DEFAULT_COMPARATOR;
     this.clientId = null;
-    this.#hidden = NONE;
-    this.#quotaSet = false;
+    this.#own.account = NOBODY;
   }
 
   /** Takes the announced message: its octets follow as `append-data`. */
@@ -312,21 +307,9 @@ export class ImapSession {
 
   /** Why a command of this name cannot be served now; null when it can. Asked before a literal is granted. */
   #objection(name: string): Reply | null {
-    const states = APPENDING.get(name) ?? COMMANDS.get(name)?.states;
-    if (states === undefined) return { status: "BAD", text: "Unknown command" };
-    this.commandName = name;
-    if (!states.includes(this.state)) {
-      const text = this.state === "not-authenticated"
-        ? "Log in first"
-        : states.includes("selected")
-        ? "Select a mailbox first"
-        : "Already logged in";
-      return { status: "BAD", text };
-    }
-    if ((name === "LOGIN" || name === "AUTHENTICATE") && this.#loginDisabled()) {
-      return { status: "NO", code: "PRIVACYREQUIRED", text: "Start TLS first" };
-    }
-    return this.enabled.uidOnly && BY_NUMBER.has(name) ? UID_REQUIRED : null;
+    const objection = this.#own.objection(name);
+    if (objection !== UNKNOWN_COMMAND) this.commandName = name;
+    return objection;
   }
 
   #command(): ImapEvent | null {
@@ -349,51 +332,17 @@ export class ImapSession {
     return this.#run(command, rule);
   }
 
-  /** Carries out what needs nobody else; everything else is an event. */
+  /** Answers what needs nobody else; everything else is an event. */
   #run(command: Command, rule: CommandRule): ImapEvent | null {
+    const own = this.#own.answer(command);
+    if (own !== null) {
+      this.#write(own.reply);
+      return own.event ?? null;
+    }
     switch (command.name) {
-      case "CAPABILITY":
-        this.out.text(`* CAPABILITY ${this.#capabilities()}\r\n`);
-        return this.#ok("Capability completed");
       case "LOGOUT":
         this.bye("Logging out");
         return this.#ok("Logout completed");
-      case "NOOP":
-        if (this.state === "not-authenticated") return this.#ok("Nothing done");
-        break;
-      case "ID":
-        this.clientId = command.fields;
-        this.out.text(`* ID ${this.#serverId()}\r\n`);
-        return this.#ok("ID completed");
-      case "ENABLE":
-        this.#enable(command.capabilities);
-        return this.#ok("Enable completed");
-      case "NAMESPACE":
-        this.out.text(formatNamespaces(this.#options.namespaces ?? NO_NAMESPACES, this.enabled.utf8));
-        return this.#ok("Namespace completed");
-      case "COMPARATOR":
-        return this.#compare(command.orders);
-      case "STARTTLS":
-        if (this.tlsActive) return this.#write({ status: "BAD", text: "TLS is active already" });
-        if (!this.#options.startTlsAvailable) {
-          return this.#write({ status: "NO", text: "TLS is not available here" });
-        }
-        this.#ok("Begin TLS");
-        return { kind: "starttls" };
-      case "COMPRESS":
-        if (command.algorithm !== "DEFLATE") {
-          return this.#write({ status: "NO", code: "CANNOT", text: "DEFLATE is all there is" });
-        }
-        if (this.compressed) {
-          return this.#write({
-            status: "NO",
-            code: "COMPRESSIONACTIVE",
-            text: "Compression is active already",
-          });
-        }
-        this.compressed = true;
-        this.#ok("DEFLATE active");
-        return { kind: "compress" };
       case "LOGIN":
         this.#waiting = "answer";
         return {
@@ -426,25 +375,6 @@ export class ImapSession {
       return { kind: "command", command: { ...command, returns: RETURN_ALL }, rule };
     }
     return { kind: "command", command, rule };
-  }
-
-  /** RFC 5255 4.7. */
-  #compare(orders: readonly string[]): null {
-    const matching = matchingComparators(orders);
-    const [first] = matching;
-    if (orders.length > 0 && first === undefined) {
-      return this.#write({ status: "NO", code: "BADCOMPARATOR", text: "There is no such comparator" });
-    }
-    this.comparator = first ?? this.comparator;
-    this.out.text(formatComparator(this.comparator, matching));
-    return this.#ok("Comparator completed");
-  }
-
-  #enable(names: readonly string[]): void {
-    const told = this.enabled.add(names, this.#hidden).map((name) =>
-      name === "IMAP4REV2" ? " IMAP4rev2" : ` ${name}`
-    );
-    this.out.text(`* ENABLED${told.join("")}\r\n`);
   }
 
   #literal(): ImapEvent | null {
@@ -521,32 +451,6 @@ export class ImapSession {
     }
     this.#waiting = "answer";
     return step;
-  }
-
-  #loginDisabled(): boolean {
-    return !this.tlsActive && !this.#options.plainLoginAllowed;
-  }
-
-  #capabilities(): string {
-    return capabilities({
-      authenticated: this.state === "authenticated" || this.state === "selected",
-      startTlsAvailable: this.#options.startTlsAvailable && !this.tlsActive,
-      loginDisabled: this.#loginDisabled(),
-      literals: this.#options.literals,
-      mechanisms: [...this.#options.mechanisms.keys()],
-      appendLimitOctets: this.#options.limits.messageOctets,
-      sieveUrl: this.#options.sieveUrl ?? "",
-      messageLimit: this.messageLimit,
-      saveLimit: this.saveLimit,
-      sharing: this.#options.namespaces !== undefined && this.#options.namespaces !== NO_NAMESPACES,
-      quotaSet: this.#quotaSet,
-      hidden: this.#hidden,
-    });
-  }
-
-  #serverId(): string {
-    const fields = [...this.#options.serverId].map(([name, value]) => `"${name}" ${formatNstring(value)}`);
-    return fields.length === 0 ? "NIL" : `(${fields.join(" ")})`;
   }
 
   /** Refuses the announced literal with its command. */
