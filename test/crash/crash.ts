@@ -5,7 +5,7 @@
  *   deno task crash [--kills 20] [--seed N] [--threads N] [--keep]
  *
  * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
- * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in folders of their own (imap_worker.ts); submissions. What leaves goes by the queue to a
+ * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in folders of their own and in one that another account shares (imap_worker.ts); submissions. What leaves goes by the queue to a
  * counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
  * dead server's data.
  */
@@ -52,6 +52,9 @@ interface Delivery {
   readonly acknowledge: (marker: string) => void;
 }
 
+/** A mailbox of alice in which bob may do everything. */
+const SHARED = "w4";
+
 /** So many messages come from the same sender, who is answered once. */
 const SAME_SENDER = 200;
 
@@ -77,7 +80,9 @@ class CrashRun {
 
   constructor(seed: number) {
     this.random = new Random(seed);
-    this.imapWorkers = ["w1", "w2", "w3"].map((root) => new ImapWorker(root, this.random));
+    this.imapWorkers = ["w1", "w2", "w3", `Other Users/${ALICE}/${SHARED}`].map((root) =>
+      new ImapWorker(root, this.random)
+    );
   }
 
   async start(): Promise<ServerProcess> {
@@ -99,6 +104,14 @@ class CrashRun {
       command: [Deno.execPath(), "run", "-A", SERVER],
       args: ["--relay", `127.0.0.1:${this.sink.port}`, "--threads", threads],
     };
+  }
+
+  /** Before the first load. */
+  async share(server: ServerProcess): Promise<void> {
+    const client = await ImapClient.connect(server.port(143), { login: ALICE, password: PASSWORD });
+    await client.ok(`CREATE ${SHARED}`);
+    await client.ok(`SETACL ${SHARED} ${BOB} lrswipkxtea`);
+    await client.logout();
   }
 
   async end(): Promise<void> {
@@ -290,6 +303,7 @@ console.log(`crash run: ${kills} kills, seed ${values.seed}`);
 const begin = Date.now();
 try {
   let server = await run.start();
+  await run.share(server);
   while (run.kills < kills && run.findings.length === 0) {
     const { random } = run;
     await run.loadAndKill(

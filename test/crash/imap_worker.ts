@@ -155,7 +155,11 @@ export class ImapWorker {
 
   #newMessage(): Message {
     const flags = FLAGS.filter(() => this.#random.chance(0.3));
-    return { uid: null, marker: `${this.root}-${++this.#serial}`, flags: [...flags].sort().join(" ") };
+    return {
+      uid: null,
+      marker: `${this.root.slice(this.root.lastIndexOf("/") + 1)}-${++this.#serial}`,
+      flags: [...flags].sort().join(" "),
+    };
   }
 
   /** Issues one operation; `named` is the folder whose new messages the OK names. */
