@@ -27,6 +27,8 @@ export interface Files {
 class DenoSegmentFile implements SegmentFile {
   #file: Deno.FsFile;
   #background: Deno.FsFile;
+  /** Where the next write of `#file` goes by itself; -1 when nobody knows. */
+  #position = 0;
 
   constructor(path: string, options: Deno.OpenOptions) {
     this.#file = Deno.openSync(path, { read: true, write: true, ...options });
@@ -34,13 +36,17 @@ class DenoSegmentFile implements SegmentFile {
   }
 
   writeSync(bytes: Uint8Array, at: number): void {
-    this.#file.seekSync(at, Deno.SeekMode.Start);
+    // Records follow each other: most writes begin where the last one ended.
+    if (this.#position !== at) this.#file.seekSync(at, Deno.SeekMode.Start);
+    this.#position = -1;
     for (let done = 0; done < bytes.length;) {
       done += this.#file.writeSync(done === 0 ? bytes : bytes.subarray(done));
     }
+    this.#position = at + bytes.length;
   }
 
   async write(bytes: Uint8Array, at: number): Promise<void> {
+    this.#position = -1;
     await this.#file.seek(at, Deno.SeekMode.Start);
     for (let done = 0; done < bytes.length;) {
       done += await this.#file.write(done === 0 ? bytes : bytes.subarray(done));
