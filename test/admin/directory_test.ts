@@ -29,6 +29,7 @@ Deno.test("domains are added, shown, changed and removed", () =>
       accountQuotaOctets: 0,
       accountQuotaMessages: 0,
       quotaSoftPercent: 90,
+      relayRecipients: "any",
       overQuota: "defer",
     });
     assert.deepEqual((await h.get("/domains/xn--bcher-kva.example")).body, {

@@ -95,10 +95,13 @@ const LOST: [string, string][] = [
   ["address-twice", "UPDATE aliases SET address = 'bob@example.test'"],
   [
     "queue-without-content",
-    "INSERT INTO queue_messages VALUES (1, 999, '', NULL, '', '', 0, 0, 0, 0, ''); " +
+    "INSERT INTO queue_messages VALUES (1, 999, '', NULL, '', '', 0, 0, 0, 0, '', 0); " +
     "INSERT INTO queue_recipients VALUES (1, 1, 'x@y.test', 'y.test', '', '', 0, 0, 0, 0, '', '')",
   ],
-  ["queue-without-recipients", "INSERT INTO queue_messages VALUES (1, 1, '', NULL, '', '', 0, 0, 0, 0, '')"],
+  [
+    "queue-without-recipients",
+    "INSERT INTO queue_messages VALUES (1, 1, '', NULL, '', '', 0, 0, 0, 0, '', 0)",
+  ],
   [
     "recipient-without-message",
     "INSERT INTO queue_recipients VALUES (1, 1, 'x@y.test', 'y.test', '', '', 0, 0, 0, 0, '', '')",
