@@ -5,7 +5,7 @@ import { residentOctets } from "../memory.ts";
 import type { Chart } from "../plot.ts";
 import { number, type Row } from "../row.ts";
 import { DELIVER, Failures, type Figure, load, MEGABYTE, pause, type Setting } from "../setting.ts";
-import { CROWD, CROWD_SIZE } from "../target.ts";
+import { CROWD, CROWD_SIZE, type Target } from "../target.ts";
 
 /** A point may lie so far from the line, in per cent of the highest. */
 const MOST_BEND = 10;
@@ -79,7 +79,23 @@ const byRecipients: Figure = {
   },
 };
 
-/** Each point is a server of its own: what many connections leave behind must not help the next. */
+/** Opens so many connections; processor time and growth of resident memory meanwhile. */
+async function opened(setting: Setting, server: Target, conns: number) {
+  const pids = server.pids();
+  const before = { seconds: processorSeconds(pids), octets: residentOctets(pids) };
+  const held = await setting.generator.start("hold", server.smtp, { conns, sources: 50 });
+  await pause(1_500);
+  const seconds = processorSeconds(pids) - before.seconds, octets = residentOctets(pids) - before.octets;
+  const { failed } = held.ready;
+  await held.end();
+  if (failed !== 0) throw new Failures(`${failed} of ${conns} connections could not be opened`);
+  return { seconds, octets };
+}
+
+/**
+ * Each point is a server of its own: what many connections leave behind must not help the next. Memory is that of the first
+ * time, processor time of the second, when what they need has been compiled.
+ */
 const byConnections: Figure = {
   name: "cost-connections",
   when: "after",
@@ -90,15 +106,9 @@ const byConnections: Figure = {
       const server = await setting.restart({});
       try {
         await pause(1_500);
-        const pids = server.pids();
-        const before = { seconds: processorSeconds(pids), octets: residentOctets(pids) };
-        const held = await setting.generator.start("hold", server.smtp, { conns, sources: 50 });
+        memory.push({ x: conns, y: (await opened(setting, server, conns)).octets / MEGABYTE });
         await pause(1_500);
-        time.push({ x: conns, y: (processorSeconds(pids) - before.seconds) * 1_000 });
-        memory.push({ x: conns, y: (residentOctets(pids) - before.octets) / MEGABYTE });
-        const { failed } = held.ready;
-        await held.end();
-        if (failed !== 0) throw new Failures(`${failed} of ${conns} connections could not be opened`);
+        time.push({ x: conns, y: (await opened(setting, server, conns)).seconds * 1_000 });
       } finally {
         await server.stop();
       }
