@@ -39,10 +39,10 @@ for (const threads of ["0", "1"]) {
       const offset = freeOffset();
       const args = ["start", "--data", data, "--port-offset", String(offset), "--password", "secret"];
       const server = new Running([...args, "--threads", threads], {
-        before: ["sh", "-c", 'ulimit -n 360; exec "$@"', "sh"],
+        before: ["sh", "-c", 'ulimit -n 460; exec "$@"', "sh"],
       });
       await server.said(READY);
-      await server.said(/360 open files are enough for 30 connections, not for limits\.connections = 10000/);
+      await server.said(/460 open files are enough for 30 connections, not for limits\.connections = 10000/);
       const early = await SmtpClient.connect(25 + offset);
       const greetings = await Promise.all(Array.from({ length: 100 }, () => greeting(25 + offset)));
       const served = greetings.filter(({ line }) => line.startsWith("220 ")).length;
