@@ -408,6 +408,7 @@ export type WriteOp =
   }
   /** Everything that was learnt from an account's mail; the shared knowledge stays. */
   | { readonly kind: "forget-lessons"; readonly accountId: number }
+  /** Drops at most a few thousand rows of messages that were taught before: one taught again then counts again. */
   | { readonly kind: "sweep-lessons"; readonly before: number }
   | { readonly kind: "put-token"; readonly token: TokenRow }
   | { readonly kind: "remove-token"; readonly id: string };
