@@ -1,20 +1,13 @@
 /**
  * Lists in DNS of clients and domains (RFC 5782), blocking and allowing: answers have weights, the sum decides.
- *
- * Only answers in 127.0.0.0/8 count. 127.255.255.0/24 is how lists say that they do not answer us (an open resolver, too
- * many questions), 127.0.0.1 is no entry (RFC 5782 5): neither ever lists anybody. Such an error opens the circuit of the
- * list at once, faults of DNS after a few: it is not asked for a while, and counts nothing.
+ * Which answers count, and when a list is not asked: dns_list.ts.
  */
-import { getLogger } from "@logtape/logtape";
 import { reversedLabels } from "../address_block.ts";
-import { Breaker } from "../breaker.ts";
 import type { Check, CheckFacts } from "../check.ts";
-import { type Lookup, recordsOf } from "../lookup.ts";
-import { listFaults } from "../metrics.ts";
+import { DnsList, listableDomain } from "../dns_list.ts";
+import type { Lookup } from "../lookup.ts";
 import { type Action, CONTINUE, type Verdict } from "../verdict.ts";
 import { domainOf } from "./null_mx.ts";
-
-const log = getLogger(["veredus", "filter"]);
 
 export interface ListZone {
   readonly zone: string;
@@ -42,14 +35,19 @@ interface Score {
 }
 
 export function dnsbl({ name, zones, threshold, action, lookup, now }: DnsblOptions): Check {
-  const lists = zones.map((zone) => new List(zone, lookup, new Breaker(now)));
+  const lists = zones.map((zone) => ({
+    subject: (facts: CheckFacts) => subjectOf(facts, zone.of),
+    list: new DnsList({ ...zone, of: zone.of === "address" ? "address" : "domain", lookup, now }),
+  }));
   return {
     name,
     stages: ["mail"],
     async run(facts): Promise<Verdict> {
-      const scores = (await Promise.all(lists.map((list) => list.score(facts)))).filter((score) =>
-        score !== null
-      );
+      const scores = (await Promise.all(lists.map(async ({ list, subject }): Promise<Score[]> => {
+        const asked = subject(facts);
+        const weight = asked === null ? null : await list.weightOf(asked);
+        return weight === null ? [] : [{ zone: list.zone, weight }];
+      }))).flat();
       const sum = scores.reduce((total, { weight }) => total + weight, 0);
       if (sum < threshold && sum >= 0) return CONTINUE;
       const listed = scores.map(({ zone, weight }) => `${zone} ${weight}`).join(", ");
@@ -74,61 +72,13 @@ function refusal({ client }: CheckFacts, scores: readonly Score[]) {
   };
 }
 
-class List {
-  #zone: ListZone;
-  #lookup: Lookup;
-  #breaker: Breaker;
-
-  constructor(zone: ListZone, lookup: Lookup, breaker: Breaker) {
-    this.#zone = zone;
-    this.#lookup = lookup;
-    this.#breaker = breaker;
+function subjectOf({ client, sender }: CheckFacts, of: ListZone["of"]): string | null {
+  switch (of) {
+    case "address":
+      return reversedLabels(client.address);
+    case "sender":
+      return listableDomain(domainOf(sender ?? ""));
+    case "helo":
+      return listableDomain(client.heloName.toLowerCase());
   }
-
-  /** Null where it lists nothing, or cannot say. */
-  async score(facts: CheckFacts): Promise<Score | null> {
-    const { zone, weight, codes } = this.#zone;
-    const subject = this.#subject(facts);
-    if (subject === null || this.#breaker.open) return null;
-    const records = recordsOf(await this.#lookup.resolve(`${subject}.${zone}`, "A"));
-    if (records === null) {
-      this.#failed("no answer", this.#breaker.failed());
-      return null;
-    }
-    const answers = records.map(({ address }) => address);
-    if (answers.some((address) => address.startsWith("127.255.255."))) {
-      this.#failed(`it says ${answers.join(" ")}`, this.#breaker.failed(true));
-      return null;
-    }
-    this.#breaker.worked();
-    const listing = answers.filter((address) => address.startsWith("127.") && address !== "127.0.0.1");
-    if (listing.length === 0) return null;
-    const [first, ...others] = listing.map((address) => codes[address] ?? weight);
-    // The strongest word counts, not the number of them.
-    return {
-      zone,
-      weight: others.reduce((most, one) => Math.abs(one) > Math.abs(most) ? one : most, first!),
-    };
-  }
-
-  #subject({ client, sender }: CheckFacts): string | null {
-    switch (this.#zone.of) {
-      case "address":
-        return reversedLabels(client.address);
-      case "sender":
-        return nameOrNull(domainOf(sender ?? ""));
-      case "helo":
-        return nameOrNull(client.heloName.toLowerCase());
-    }
-  }
-
-  #failed(why: string, opened: boolean): void {
-    const { zone } = this.#zone;
-    listFaults.inc({ zone });
-    if (opened) log.warn("the list {zone} is left alone for a while: {why}", { zone, why });
-  }
-}
-
-function nameOrNull(name: string): string | null {
-  return /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/.test(name) && name.length < 200 ? name : null;
 }

@@ -181,6 +181,9 @@ Deno.test("postmaster and abuse get their mail whatever checks say, and are not 
 
 Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open the circuit", async () => {
   const dns: Record<string, MockEntry> = {
+    "2.0.0.127.bl.example A": A("127.0.0.2"),
+    "2.0.0.127.wl.example A": A("127.0.0.2"),
+    "test.dbl.example A": A("127.0.0.2"),
     "1.2.0.192.bl.example A": A("127.0.0.2"),
     "1.2.0.192.wl.example A": A("127.0.0.9"),
     "2.2.0.192.bl.example A": A("127.0.0.4"),
@@ -210,12 +213,16 @@ Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open th
 Deno.test("DNS lists: one that does not answer is left alone after a few times, and lists nobody", async () => {
   const checks =
     "    - { check: dnsbl, action: reject, zones: [{ zone: bl.example }, { zone: good.example }] }\n";
-  const dns: Record<string, MockEntry> = { "9.2.0.192.good.example A": A("127.0.0.2") };
+  const dns: Record<string, MockEntry> = {
+    "2.0.0.127.bl.example A": A("127.0.0.2"),
+    "2.0.0.127.good.example A": A("127.0.0.2"),
+    "9.2.0.192.good.example A": A("127.0.0.2"),
+  };
   for (const last of [1, 2, 3, 4, 5]) dns[`${last}.2.0.192.bl.example A`] = "timeout";
   await using bed = await Bed.open(checks, dns);
   const from = (last: number) => bed.send({ client: { address: `192.0.2.${last}` } });
   for (const last of [1, 2, 3, 4, 5]) assert.deepEqual(await from(last), TAKEN);
-  const asked = bed.resolver.queries.filter((query) => query.includes(".bl.example"));
+  const asked = bed.resolver.queries.filter((query) => query.includes(".2.0.192.bl.example"));
   assert.equal(new Set(asked).size, 3);
   assert.deepEqual(await from(9), ["550 5.7.1"], "the other list works on");
 });

@@ -1,0 +1,178 @@
+/**
+ * One list in DNS (RFC 5782) of addresses or domains: what it says of one, and whether it is to be believed at all.
+ *
+ * Only answers in 127.0.0.0/8 list anybody. 127.0.0.1 is no entry (RFC 5782 5); 127.255.255.0/24 is how lists say that they do not
+ * answer us (an open resolver, too many questions). Such an error opens the circuit at once, faults of DNS after a few: the list is
+ * not asked for a while.
+ *
+ * Before its first use and each day a list is asked for its test entries (RFC 5782 5). One that lists what none may list, or lacks
+ * what each must have, is gone or somebody else's by now: it is switched off with an alarm and tested again each hour. A list that does
+ * not answer the test is no worse than one that does not answer: it stays, but counts nothing until it has answered.
+ */
+import { getLogger } from "@logtape/logtape";
+import { reversedLabels } from "./address_block.ts";
+import { Breaker } from "./breaker.ts";
+import { type Lookup, recordsOf } from "./lookup.ts";
+import { listFaults } from "./metrics.ts";
+
+const log = getLogger(["veredus", "filter"]);
+const CHECKED_MS = 86_400_000;
+/** A list that failed its test is tested again after this. */
+const AGAIN_MS = 3_600_000;
+/** Lists of domains may have addresses too, and some have no test entry but 127.0.0.2. */
+const TEST_ENTRIES = {
+  address: {
+    never: [reversedLabels("127.0.0.1")!, reversedLabels("::ffff:7f00:1")!],
+    oneOf: [reversedLabels("127.0.0.2")!, reversedLabels("::ffff:7f00:2")!],
+  },
+  domain: { never: ["invalid", reversedLabels("127.0.0.1")!], oneOf: ["test", reversedLabels("127.0.0.2")!] },
+} as const;
+
+export interface DnsListOptions {
+  readonly zone: string;
+  readonly of: keyof typeof TEST_ENTRIES;
+  /** Of any answer; below 0 the list speaks for whom it lists. */
+  readonly weight: number;
+  /** Of certain answers, in place of `weight`. */
+  readonly codes: Readonly<Record<string, number>>;
+  readonly lookup: Lookup;
+  readonly now: () => number;
+}
+
+interface Tested {
+  readonly at: number;
+  readonly good: boolean;
+}
+
+export class DnsList {
+  readonly #options: DnsListOptions;
+  readonly #breaker: Breaker;
+  #tested: Tested | null;
+  #testing: Promise<boolean | ListTrouble> | null;
+
+  constructor(options: DnsListOptions) {
+    this.#options = options;
+    this.#breaker = new Breaker(options.now);
+    this.#tested = null;
+    this.#testing = null;
+  }
+
+  get zone(): string {
+    return this.#options.zone;
+  }
+
+  /**
+   * The weight of a subject, as it stands in front of the zone (reversed address, domain): the strongest word counts, not
+   * the number of them. Null where it is not listed, or the list cannot say. Never rejects.
+   */
+  async weightOf(subject: string): Promise<number | null> {
+    const { weight, codes } = this.#options;
+    if (this.#breaker.open || this.#off) return null;
+    // Both at once: a test costs no time of its own.
+    const [works, listing] = await Promise.all([this.#works(), this.#listing(subject)]);
+    for (const answer of [listing, works]) {
+      if (!(answer instanceof ListTrouble)) continue;
+      this.#failed(answer);
+      return null;
+    }
+    this.#breaker.worked();
+    if (isTrouble(listing) || works !== true) return null;
+    return strongest(listing.map((address) => codes[address] ?? weight));
+  }
+
+  get #off(): boolean {
+    return this.#tested !== null && !this.#tested.good && !this.#due;
+  }
+
+  get #due(): boolean {
+    const tested = this.#tested;
+    return tested === null || this.#options.now() - tested.at >= (tested.good ? CHECKED_MS : AGAIN_MS);
+  }
+
+  async #works(): Promise<boolean | ListTrouble> {
+    if (!this.#due) return this.#tested!.good;
+    this.#testing ??= this.#test().finally(() => this.#testing = null);
+    return await this.#testing;
+  }
+
+  async #test(): Promise<boolean | ListTrouble> {
+    const { zone, of, now } = this.#options;
+    const [never, oneOf] = await Promise.all(
+      [TEST_ENTRIES[of].never, TEST_ENTRIES[of].oneOf].map((entries) =>
+        Promise.all(entries.map((entry) => this.#listing(entry)))
+      ),
+    );
+    const tooMuch = never!.some(listsSome);
+    const enough = oneOf!.some(listsSome);
+    // What is missing may be among what was not answered.
+    const open = !tooMuch && (never!.every(isTrouble) || !enough)
+      ? [...oneOf!, ...never!].find(isTrouble)
+      : undefined;
+    if (open !== undefined) return open;
+    const good = enough && !tooMuch;
+    if (!good) {
+      listFaults.inc({ zone });
+      log.error("the list {zone} is switched off: {why} (RFC 5782)", {
+        zone,
+        why: tooMuch ? "it lists what no list may list" : "it lacks the test entry",
+      });
+    } else if (this.#tested?.good === false) {
+      log.info("the list {zone} is asked again: its test entries are as they must be", { zone });
+    }
+    this.#tested = { at: now(), good };
+    return good;
+  }
+
+  /** Answers that list somebody. */
+  async #listing(subject: string): Promise<Listing> {
+    const records = recordsOf(await this.#options.lookup.resolve(`${subject}.${this.zone}`, "A"));
+    if (records === null) return new ListTrouble("no answer", false);
+    const answers = records.map(({ address }) => address);
+    return answers.some((address) => address.startsWith("127.255.255."))
+      ? new ListTrouble(`it says ${answers.join(" ")}`, true)
+      : answers.filter((address) => address.startsWith("127.") && address !== "127.0.0.1");
+  }
+
+  #failed({ why, refused }: ListTrouble): void {
+    const { zone } = this;
+    listFaults.inc({ zone });
+    if (this.#breaker.failed(refused)) {
+      log.warn("the list {zone} is left alone for a while: {why}", { zone, why });
+    }
+  }
+}
+
+/** The list did not say whether it lists somebody. */
+class ListTrouble {
+  readonly why: string;
+  /** It was no accident: it does not answer us. */
+  readonly refused: boolean;
+
+  constructor(why: string, refused: boolean) {
+    this.why = why;
+    this.refused = refused;
+  }
+}
+
+type Listing = readonly string[] | ListTrouble;
+
+function isTrouble(listing: Listing): listing is ListTrouble {
+  return listing instanceof ListTrouble;
+}
+
+function listsSome(listing: Listing): boolean {
+  return !isTrouble(listing) && listing.length > 0;
+}
+
+/** The one that is furthest from 0, the first of equals; null of none. */
+export function strongest(weights: readonly number[]): number | null {
+  return weights.reduce<number | null>(
+    (most, one) => most === null || Math.abs(one) > Math.abs(most) ? one : most,
+    null,
+  );
+}
+
+/** A domain that can be looked up in a list, in lower case; null of anything else. */
+export function listableDomain(name: string): string | null {
+  return /^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/.test(name) && name.length < 200 ? name : null;
+}
