@@ -32,30 +32,27 @@ export class ProductionServer {
   readonly folder: string;
   readonly configFile: string;
   readonly #cache: string;
+  readonly #env: Readonly<Record<string, string>>;
   #child: Deno.ChildProcess | null = null;
   #log = "";
 
-  private constructor(address: string, folder: string) {
+  private constructor(address: string, folder: string, env: Readonly<Record<string, string>>) {
     this.address = address;
+    this.#env = env;
     this.folder = folder;
     this.configFile = `${folder}/veredus.yaml`;
     this.#cache = `${folder}/deno`;
   }
 
-  /** Writes the configuration; `config` adds to hostname, data folder and listeners. */
-  static async create(address: string, config: Record<string, unknown>): Promise<ProductionServer> {
+  /** Writes the configuration; `config` adds to data folder and listeners, `env` to the environment of the server. */
+  static async create(
+    address: string,
+    config: Record<string, unknown>,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ProductionServer> {
     const folder = await Deno.makeTempDir({ prefix: "veredus-production-" });
-    const server = new ProductionServer(address, folder);
-    const mail = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"];
-    await Deno.writeTextFile(
-      server.configFile,
-      stringify({
-        data: `${folder}/data`,
-        listeners: mail.map((protocol) => ({ protocol, address, plain_login: true })),
-        drain: "2s",
-        ...config,
-      }),
-    );
+    const server = new ProductionServer(address, folder, env);
+    await server.configure(config);
     await linkPackages(server.#cache);
     await runOk("find", [
       folder,
@@ -68,6 +65,20 @@ export class ProductionServer {
       "+",
     ]);
     return server;
+  }
+
+  /** Writes the configuration anew, for the next start. */
+  async configure(config: Record<string, unknown>): Promise<void> {
+    const mail = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"];
+    await Deno.writeTextFile(
+      this.configFile,
+      stringify({
+        data: `${this.folder}/data`,
+        listeners: mail.map((protocol) => ({ protocol, address: this.address, plain_login: true })),
+        drain: "2s",
+        ...config,
+      }),
+    );
   }
 
   /** Runs a command of the executable on this server's configuration. */
@@ -85,7 +96,7 @@ export class ProductionServer {
         ...PRIVILEGES,
         ...[Deno.execPath(), "run", "-A", MAIN, "serve", "--config", this.configFile],
       ],
-      env: environment(this.#cache),
+      env: { ...environment(this.#cache), ...this.#env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -4,15 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { ImapFlow } from "imapflow";
-import nodemailer from "nodemailer";
-import { ImapClient, literalText } from "../lib/imap_client.ts";
+import { arrives, inbox, PASSWORD, queueOf, returns, submit } from "../lib/correspondence.ts";
 import { Nsd } from "../lib/nsd.ts";
 import { ProductionServer, whyNoPort25 } from "../lib/production_server.ts";
 import { runOk, until } from "../lib/program.ts";
 
 const ANN = "ann@a.test";
 const BEN = "ben@b.test";
-const PASSWORD = "a long enough secret";
 const A = "127.0.0.11", B_DOWN = "127.0.0.12", B = "127.0.0.13";
 const obstacle = whyNoPort25();
 if (obstacle !== null) console.log(`story_test is skipped: ${obstacle}`);
@@ -24,54 +22,12 @@ async function make(
   const server = await ProductionServer.create(address, {
     hostname: options.hostname,
     resolver: { servers: [`${options.dns.address}:${options.dns.port}`] },
-    queue: { first_retry: "1s", max_retry: "2s", lifetime: "12s", delay_notice: "1d" },
+    queue: { first_retry: "1s", max_retry: "2s", delay_notice: "1d" },
+    relay: [{ recipients: ["down.test"], lifetime: "2s" }],
   });
   await server.command(["domain", "add", options.domain]);
   await server.command(["account", "add", options.user, "--password-stdin"], PASSWORD);
   return server;
-}
-
-/** The messages of an INBOX whose subject holds the text, newest last. */
-async function inbox(server: ProductionServer, login: string, subject: string): Promise<string[]> {
-  const client = await ImapClient.connect(143, { hostname: server.address, login, password: PASSWORD });
-  await client.ok("SELECT INBOX");
-  const found = (await client.ok(`UID SEARCH SUBJECT "${subject}"`)).untagged
-    .find(({ line }) => line.startsWith("* SEARCH"))!.line.slice(9).trim();
-  const texts = found === ""
-    ? []
-    : (await client.ok(`UID FETCH ${found.replaceAll(" ", ",")} (BODY.PEEK[])`)).untagged
-      .filter(({ literals }) => literals.length > 0).map(literalText);
-  await client.logout();
-  return texts;
-}
-
-function arrives(
-  server: ProductionServer,
-  login: string,
-  subject: string,
-  withinMs = 15_000,
-): Promise<string> {
-  return until(
-    `"${subject}" for ${login}`,
-    async () => (await inbox(server, login, subject))[0] ?? null,
-    withinMs,
-  );
-}
-
-function submit(
-  server: ProductionServer,
-  mail: { from: string; to: string; subject: string; inReplyTo?: string },
-): Promise<unknown> {
-  const transport = nodemailer.createTransport({
-    host: server.address,
-    port: 465,
-    secure: true,
-    tls: { rejectUnauthorized: false },
-    auth: { user: mail.from, pass: PASSWORD },
-  });
-  return transport.sendMail({ ...mail, text: `About ${mail.subject}.\n.\nEnd.` }).finally(() =>
-    transport.close()
-  );
 }
 
 Deno.test({
@@ -81,6 +37,7 @@ Deno.test({
     const dns = await Nsd.start({
       "a.test": `@ MX 10 mx.a.test.\nmx A ${A}`,
       "b.test": `@ MX 10 mx1.b.test.\n@ MX 20 mx2.b.test.\nmx1 A ${B_DOWN}\nmx2 A ${B}`,
+      "down.test": `@ MX 10 mx1.b.test.`,
     });
     const a = await make(A, { hostname: "mx.a.test", domain: "a.test", user: ANN, dns });
     const b = await make(B, { hostname: "mx2.b.test", domain: "b.test", user: BEN, dns });
@@ -132,8 +89,8 @@ Deno.test({
         await b.stop();
         await submit(a, { from: ANN, to: BEN, subject: "second letter" });
         const row = await until("an attempt", async () => {
-          const list = JSON.parse(await a.command(["queue", "list", "--json"])) as QueueItem[];
-          return list.find(({ recipient, attempts }) => recipient === BEN && attempts > 0) ?? null;
+          return (await queueOf(a)).find(({ recipient, attempts }) => recipient === BEN && attempts > 0) ??
+            null;
         });
         assert.equal(row.state, "queued");
         assert.match(row.lastReply, /^4\.\d\.\d /);
@@ -143,20 +100,12 @@ Deno.test({
       });
 
       await t.step("after the last try its sender gets a delivery status notification", async () => {
-        await b.stop();
-        await submit(a, { from: ANN, to: BEN, subject: "third letter" });
-        const notice = await until("the notice", async () => {
-          const texts = await inbox(a, ANN, "");
-          return texts.find((text) =>
-            /report-type="?delivery-status/i.test(text) && text.includes("third letter")
-          ) ?? null;
-        }, 40_000);
+        await submit(a, { from: ANN, to: "ben@down.test", subject: "third letter" });
+        const notice = await returns(a, ANN, "third letter");
         assert.match(notice, /^Return-Path: <>\r\n/);
-        assert.match(notice, /^Final-Recipient: rfc822; ?ben@b\.test\r$/mi);
+        assert.match(notice, /^Final-Recipient: rfc822; ?ben@down\.test\r$/mi);
         assert.match(notice, /^Action: failed\r$/mi);
-        assert.match(notice, /^Subject: third letter\r$/m);
-        const list = JSON.parse(await a.command(["queue", "list", "--json"])) as QueueItem[];
-        assert.deepEqual(list, []);
+        assert.deepEqual(await queueOf(a), []);
       });
     } catch (error) {
       console.log(`A said:\n${a.output}\nB said:\n${b.output}`);
@@ -168,11 +117,3 @@ Deno.test({
     }
   },
 });
-
-/** What the test reads of a row of `queue list`. */
-interface QueueItem {
-  readonly recipient: string;
-  readonly attempts: number;
-  readonly state: string;
-  readonly lastReply: string;
-}
