@@ -168,8 +168,13 @@ export class Knowledge {
     const knowledge = new Knowledge(limits);
     knowledge.spam = view.getFloat32(12);
     knowledge.ham = view.getFloat32(16);
+    if (![knowledge.spam, knowledge.ham].every((messages) => messages >= 0 && messages < Infinity)) {
+      throw new KnowledgeFault("of a number of messages that cannot be");
+    }
     for (let at = HEAD; at < octets.length; at += ROW) {
-      const to = knowledge.#place(view.getUint32(at), true);
+      const token = view.getUint32(at);
+      if (token === 0 || knowledge.find(token) >= 0) throw new KnowledgeFault("with a token that cannot be");
+      const to = knowledge.#place(token, true);
       knowledge.#spam[to] = view.getUint16(at + 4);
       knowledge.#ham[to] = view.getUint16(at + 6);
       knowledge.#teachers[to] = view.getUint32(at + 8);
