@@ -51,6 +51,18 @@ Deno.test("a sync counts from where it began, and one that failed is told", () =
   assert.equal(sync.kind === "sync" && sync.began, 1);
 });
 
+Deno.test("a process that is killed inside a call has sent what its peer may have; files stay as they were", () => {
+  const events = parse([
+    opened,
+    `7 sendto(6<${hex("socket:[1]")}>, "${hex("250 ok\r\n")}", 8, MSG_NOSIGNAL, NULL, 0 <unfinished ...>`,
+    `8 pwrite64(5${A}, "${hex("late")}", 4, 0 <unfinished ...>`,
+    `7 <... sendto resumed>)             = ?`,
+    `8 <... pwrite64 resumed>)           = ?`,
+    `7 +++ killed by SIGKILL +++`,
+  ]);
+  assert.deepEqual(events.slice(1), [{ kind: "sent", text: "250 ok\r\n" }]);
+});
+
 Deno.test("calls that failed, and files elsewhere, are no events", () => {
   const elsewhere = `<${hex("/other/a")}>`;
   const events = parse([

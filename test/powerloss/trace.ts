@@ -75,12 +75,18 @@ export function parseTrace(listing: string, root: string, events: TraceEvent[]):
   }
 }
 
-/** Splits `args) = result`; null for calls that failed, except syncs: what one of them did not do matters. */
+/** Calls that send to a peer, if their descriptor is a socket. */
+const SENDS: ReadonlySet<string> = new Set(["write", "writev", "sendto", "sendmsg"]);
+
+/**
+ * Splits `args) = result`; null for calls that failed, except syncs: what one of them did not do matters. Of a call in which
+ * the process was killed (`?`) the peer may have what it sent.
+ */
 function finish(call: { name: string; args: string; began: number }): Call | null {
   const split = /^(.*)\)\s+= (.*)$/s.exec(call.args);
   if (split === null) return null;
   const [, args = "", result = ""] = split;
-  if (result.startsWith("?")) return null;
+  if (result.startsWith("?") && !SENDS.has(call.name)) return null;
   if (result.startsWith("-1") && call.name !== "fsync" && call.name !== "fdatasync") return null;
   return { name: call.name, args, result, began: call.began };
 }
@@ -120,11 +126,12 @@ function eventOf(
   const [, fd = "", hexPath = ""] = file;
   const path = decodePath(hexPath);
   if (!inside(path)) {
-    if (name !== "write" && name !== "writev" && name !== "sendto" && name !== "sendmsg") return null;
+    if (!SENDS.has(name)) return null;
     return path.startsWith("socket:") || path.startsWith("TCP")
       ? { kind: "sent", text: strings(args).join("") }
       : null;
   }
+  if (result.startsWith("?")) return null; // whether a write of a killed process reached its file is not known
   const key = fd + path;
   const position = (key: string): Position => {
     const known = positions.get(key);
