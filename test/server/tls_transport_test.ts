@@ -139,6 +139,7 @@ Deno.test("SNI chooses the certificate; replace changes it for new handshakes", 
   const server = new TlsServer([first, second]);
   for (const [hostname, trust] of [["localhost", first], ["imap.example.org", second]] as const) {
     const { transport, client } = await upgraded({ server, hostname, trust });
+    assert.equal(transport.tls?.serverName, hostname);
     transport.close();
     client.close();
   }
