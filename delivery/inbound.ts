@@ -944,11 +944,8 @@ class InboundTransaction implements Transaction {
    * domain, says that it sent the message.
    */
   #mayAskForSuccess(): boolean {
-    if (this.#findings === null) return true; // a login, or a client that the operator has not checked
-    const { spf, dkim, dmarc } = this.#findings;
-    if (spf?.result === "pass" || dmarc?.result === "pass") return true;
-    const domain = this.#sender.slice(this.#sender.lastIndexOf("@") + 1).toLowerCase();
-    return dkim?.some((one) => one.result === "pass" && `.${domain}`.endsWith(`.${one.domain}`)) ?? false;
+    // Null: a login, or a client that the operator has not checked. DMARC vouches for another address, that of From.
+    return this.#findings === null || provesSender(this.#findings, this.#sender);
   }
 
   /** What is filed in one transaction with the message: reports of success, events for webhooks. */

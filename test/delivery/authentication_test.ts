@@ -308,3 +308,33 @@ Deno.test("a header larger than is looked at is delivered, marked, and costs no 
     assert.match(bed.stored("bob")[0]!, /dkim=permerror \(the header is too large\)/);
   });
 });
+
+Deno.test("strangers are told of success only where SPF, or a signature of their domain, says that they sent it", async () => {
+  const cases: [from: string, message: string, told: boolean][] = [
+    ["a@good.test", letter("a@good.test"), true], // SPF
+    ["a@list.test", await signed(letter("a@list.test"), { ...GOOD, domain: "list.test" }), true],
+    ["a@sub.list.test", await signed(letter("a@list.test"), { ...GOOD, domain: "list.test" }), true],
+    ["a@strict.test", letter("a@open.test"), false], // SPF says no
+    ["a@open.test", letter("a@open.test"), false], // nobody says anything
+    ["a@open.test", await signed(letter("a@open.test"), { ...GOOD, domain: "list.test" }), false],
+    // DMARC passes for the author, who wants the report sent to somebody else.
+    ["victim@open.test", await signed(letter("a@good.test"), GOOD), false],
+  ];
+  for (const [from, message, told] of cases) {
+    await withBed(NAMED, { refuse: "never" }, async (bed) => {
+      await bed.ok({
+        kind: "put-domain",
+        domain: {
+          ...{ name: "relay.example", kind: "relay", nextHop: "mx", catchAll: "", subaddressSeparators: "+" },
+        },
+      });
+      const to = ["bob@example.test", "x@relay.example"];
+      const { data } = await bed.send({ from, to, message, rcpt: { notify: "SUCCESS,FAILURE" } });
+      assert.equal(data?.code, 250, from);
+      assert.equal(bed.stored("bob").length, 1);
+      const notify = Object.fromEntries(bed.queued().map((row) => [row.recipient, row.notify]));
+      assert.equal(notify["x@relay.example"], told ? "SUCCESS,FAILURE" : "FAILURE", from);
+      assert.equal(from in notify, told, `a report of success to ${from}`);
+    });
+  }
+});
