@@ -25,7 +25,7 @@ const { values } = parseArgs({
 
 const MAX_FINDINGS = 20;
 const DELAYED = ["fsync,fdatasync:delay_exit=2ms"];
-/** The n-th call of each thread fails. Segments are synced by a pool of threads, the log by the writer alone. */
+/** The n-th call of each thread fails: of `fdatasync` for segments, of `fsync` for the log. */
 const SEGMENT_FAILS = ["fdatasync:error=EIO:when=6"];
 const LOG_FAILS = ["fsync:error=EIO:when=80"];
 
@@ -120,7 +120,7 @@ let total = 0;
 for (const { name, threads, inject, fault, share } of RUNS) {
   const recording = await record({
     lives: fault === null ? 2 : 1,
-    operations: Number(values.operations),
+    operations: fault === "ended" ? Infinity : Number(values.operations),
     threads,
     inject,
     random,
