@@ -173,7 +173,7 @@ async function openHost(
   const plan = question === null
     ? statedPlan(route, host, purpose.need)
     : await parts.security.host(question);
-  if ("problem" in plan) return failed({ enhanced: "4.7.5", text: plan.problem.text, remote: host });
+  if ("problem" in plan) return failed(tlsFailure(plan.problem.text, host));
   const { choice, memory } = parts.families;
   const now = parts.timers.now();
   const addresses = isAddress(host) ? found.addresses : ordered(found.addresses, { choice, memory, now });
@@ -342,12 +342,16 @@ async function connect(
     connection = await connection.startTls({ serverName: plan.serverName });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return { enhanced: "4.7.5", text: `TLS with ${remote} failed: ${error.message}`, remote };
+    return tlsFailure(`TLS with ${remote} failed: ${error.message}`, remote);
   }
   const problem = certificateProblem(plan.check, connection.tls!.certificates(), parts.timers.now());
   if (problem === null) return connection;
   connection.close();
-  return { enhanced: "4.7.5", text: `TLS with ${remote} failed: ${problem.text}`, remote };
+  return tlsFailure(`TLS with ${remote} failed: ${problem.text}`, remote);
+}
+
+function tlsFailure(text: string, remote: string): HopFailure {
+  return { enhanced: "4.7.5", text, remote, trouble: "tls" };
 }
 
 /** IPv4 or IPv6 in figures, or the path of a socket: nothing to look up. */

@@ -67,6 +67,8 @@ export interface HopFailure {
   readonly fromPeer?: boolean;
   /** There was no connection. */
   readonly unreachable?: boolean;
+  /** TLS that had to be was missing, failed, or cannot be trusted. */
+  readonly trouble?: "tls";
   /** 5yz at greeting or EHLO: where all hosts say so, it is final. Holds the status without our change to 4yz. */
   readonly refused?: string | undefined;
 }
@@ -140,7 +142,11 @@ export class OutboundConnection {
       problem: null,
       broken: false,
       ...more,
-      failure: { enhanced, text, remote: opened.remote, ...more.failure },
+      failure: {
+        ...{ enhanced, text, remote: opened.remote },
+        ...(more.problem && { trouble: "tls" as const }),
+        ...more.failure,
+      },
     });
     for (;;) {
       const event = opened.#session.next();

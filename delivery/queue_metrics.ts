@@ -17,9 +17,14 @@ export const ageSeconds = histogram(
   },
 );
 export const connections = gauge("veredus_queue_connections", "Connections to other servers open now");
+/** `ready`, `tls` (TLS that had to be was missing, failed, or cannot be trusted), or `failed` for any other reason. */
 export const opened = counter("veredus_queue_connections_total", "Connections to other servers, by result", [
   "result",
 ]);
+export const withoutTls = counter(
+  "veredus_queue_tls_trouble_total",
+  "Recipients not reached because TLS that had to be was missing, failed, or could not be trusted",
+);
 export const listed = counter(
   "veredus_queue_listed_total",
   "Replies that say that our address is on a list",

@@ -288,6 +288,7 @@ export class QueueRunner {
     for (const [at, { recipient, verdict }] of results.entries()) {
       const { outcome } = settled[at]!;
       metrics.attempts.inc({ outcome: outcome.outcome });
+      if (verdict.trouble === "tls") metrics.withoutTls.inc();
       if (outcome.outcome === "delivered") {
         metrics.ageSeconds.observe(Math.max(0, now - message.createdAt) / 1_000);
       }

@@ -18,6 +18,8 @@ export interface Verdict {
   readonly text: string;
   readonly fromPeer: boolean;
   readonly remote: string;
+  /** Not the peer's word, but TLS that had to be and was not. */
+  readonly trouble?: "tls";
   /** Of a delivery: the peer tells of success itself, it ended there, or (left out) it went on to a peer that will not. */
   readonly success?: "told-by-peer" | "final";
 }

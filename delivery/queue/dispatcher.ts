@@ -353,7 +353,9 @@ export class Dispatcher {
       });
       opened = { enhanced: "4.3.0", text: "local error", remote: "" };
     }
-    metrics.opened.inc({ result: opened instanceof OutboundConnection ? "ready" : "failed" });
+    metrics.opened.inc({
+      result: opened instanceof OutboundConnection ? "ready" : opened.trouble ?? "failed",
+    });
     if (opened instanceof OutboundConnection) return opened;
     if (destination.connections > 1) {
       // Others get through, or may still: the peer wants no more connections at a time. The last one to fail speaks for all.
@@ -362,13 +364,14 @@ export class Dispatcher {
       this.#putBack(destination, job);
       return null;
     }
-    const { enhanced, text, remote, fromPeer = false } = opened;
+    const { enhanced, text, remote, fromPeer = false, trouble } = opened;
     let verdict: Verdict = {
       outcome: enhanced.startsWith("5") ? "permanent" : "temporary",
       enhanced,
       text,
       fromPeer,
       remote,
+      ...(trouble && { trouble }),
     };
     if (namesUsAsListed(verdict)) {
       this.#listed(destination, verdict);

@@ -5,7 +5,9 @@ import type { SecurityOptions } from "../../../delivery/security/transport_secur
 import type { DataOf } from "../../../dns/rdata.ts";
 import { denoConnector } from "../../../server/outgoing.ts";
 import type { QueueTls } from "../../../storage/ops.ts";
+import { registry } from "../../../telemetry/metrics.ts";
 import { a, type MockEntry, MockResolver, mx, txt } from "../../lib/mock_resolver.ts";
+import { freePort } from "../../lib/ports.ts";
 import { issue, type Issued } from "../../lib/test_ca.ts";
 import { TlsSmtpServer } from "../../lib/tls_smtp_server.ts";
 import { QueueHarness } from "../queue_harness.ts";
@@ -250,8 +252,19 @@ const CASES: readonly Case[] = [
   { name: "nothing learned", chain: null, options: { learned: "refuse" }, expected: "clear" },
 ];
 
+/** Connections that TLS prevented, and recipients that were not reached for it, so far. */
+async function tlsTrouble(): Promise<[connections: number, recipients: number]> {
+  const opened = await registry.getSingleMetric("veredus_queue_connections_total")!.get();
+  const recipients = await registry.getSingleMetric("veredus_queue_tls_trouble_total")!.get();
+  return [
+    opened.values.find(({ labels }) => labels["result"] === "tls")?.value ?? 0,
+    recipients.values[0]?.value ?? 0,
+  ];
+}
+
 for (const test of CASES) {
   Deno.test(test.name, async () => {
+    const before = await tlsTrouble();
     await using server = new TlsSmtpServer("127.0.0.2", 0, test.chain);
     const tlsaName = `_${server.port}._tcp.mx.one.test`;
     const resolver = new MockResolver({
@@ -285,6 +298,8 @@ for (const test of CASES) {
       assert.equal(row?.lastReply ?? null, null);
       assert.deepEqual(server.messages, [test.expected]);
     }
+    const waits = test.expected instanceof RegExp ? 1 : 0;
+    assert.deepEqual(await tlsTrouble(), before.map((count) => count + waits));
     if (test.seen === undefined) return;
     await queue.observations.flush();
     const tomorrow = Date.now() + 86_400_000;
@@ -352,4 +367,18 @@ Deno.test("what takes mail under TLS is remembered", async () => {
   await queue.empty();
   const row = queue.t.store.policy.get("tls-seen", "one.test", Date.now());
   assert.ok(row !== null && row.expiresAt > Date.now() + 29 * 86_400_000);
+});
+
+Deno.test("a host that cannot be reached is no trouble with TLS", async () => {
+  const before = await tlsTrouble();
+  const resolver = new MockResolver({
+    "one.test MX": [mx(10, "mx.one.test")],
+    "mx.one.test A": [a("127.0.0.2")],
+  });
+  await using queue = await QueueHarness.open({ outbound: { resolver, smtpPort: freePort() } });
+  queue.start();
+  await queue.submit({ to: ["x@one.test"] });
+  const [row] = await queue.deferred();
+  assert.match(row!.lastReply, /^4\.4\.1 /);
+  assert.deepEqual(await tlsTrouble(), before);
 });
