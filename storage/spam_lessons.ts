@@ -31,6 +31,8 @@ export interface SpamLessons {
   wishes(limit: number): Wish[];
   /** Account 0 is the shared one. */
   knowledge(accountId: number): { readonly upTo: number; readonly octets: Uint8Array } | null;
+  /** Where the knowledge ends that {@linkcode knowledge} gives, without reading it; 0 where there is none. */
+  foldedUpTo(accountId: number): number;
   /** Rows after `after`, of one account, or of all for account 0. */
   journal(accountId: number, page: { readonly after: number; readonly limit: number }): JournalRow[];
   /** Accounts with rows that are not folded, and how many. */
@@ -66,6 +68,11 @@ export class SqlSpamLessons implements SpamLessons {
     const row = this.#statements.rows("SELECT up_to, octets FROM spam_knowledge WHERE account_id = ?")
       .get(accountId);
     return row === undefined ? null : { upTo: row[0] as number, octets: row[1] as Uint8Array };
+  }
+
+  foldedUpTo(accountId: number): number {
+    const row = this.#statements.rows("SELECT up_to FROM spam_knowledge WHERE account_id = ?").get(accountId);
+    return row === undefined ? 0 : Number(row[0]);
   }
 
   journal(

@@ -114,27 +114,47 @@ export class Assessor {
 
   /** The knowledge of an account as it should be stored now; null where nothing is new. */
   fold(accountId: number): { readonly upTo: number; readonly octets: Uint8Array } | null {
-    const before = this.#lessons.knowledge(accountId)?.upTo ?? 0;
     const { knowledge, upTo } = this.#current(accountId);
-    return upTo > before ? { upTo, octets: knowledge.encode() } : null;
+    return upTo > this.#lessons.foldedUpTo(accountId) ? { upTo, octets: knowledge.encode() } : null;
   }
 
   #current(accountId: number): Held {
-    const held = this.#held.get(accountId) ?? this.#load(accountId);
+    for (;;) {
+      const folded = this.#lessons.foldedUpTo(accountId);
+      const known = this.#held.get(accountId);
+      const held = known !== undefined && this.#stands(accountId, known, folded)
+        ? known
+        : this.#load(accountId);
+      this.#hold(accountId, held);
+      let rows: JournalRow[];
+      do {
+        rows = this.#lessons.journal(accountId, { after: held.upTo, limit: JOURNAL_PAGE });
+        for (const row of rows) learnRow(held.knowledge, row);
+        held.upTo = rows.at(-1)?.id ?? held.upTo;
+      } while (rows.length === JOURNAL_PAGE);
+      // Rows that were folded in between are gone from the journal.
+      if (this.#lessons.foldedUpTo(accountId) === folded) return held;
+      this.#held.delete(accountId);
+    }
+  }
+
+  /**
+   * False where another thread has folded rows that were not seen here, or the account was made to forget: the last row that was
+   * seen is then neither folded nor in the journal.
+   */
+  #stands(accountId: number, { upTo }: Held, folded: number): boolean {
+    if (folded >= upTo) return folded === upTo;
+    return this.#lessons.journal(accountId, { after: upTo - 1, limit: 1 })[0]?.id === upTo;
+  }
+
+  #hold(accountId: number, held: Held): void {
     this.#held.delete(accountId); // and back as the one used last
     this.#held.set(accountId, held);
-    if (this.#held.size > MAX_HELD) {
-      for (const oldest of this.#held.keys()) {
-        if (oldest === SHARED) continue;
-        this.#held.delete(oldest);
-        break;
-      }
-    }
-    for (;;) {
-      const rows = this.#lessons.journal(accountId, { after: held.upTo, limit: JOURNAL_PAGE });
-      for (const row of rows) learnRow(held.knowledge, row);
-      held.upTo = rows.at(-1)?.id ?? held.upTo;
-      if (rows.length < JOURNAL_PAGE) return held;
+    if (this.#held.size <= MAX_HELD) return;
+    for (const oldest of this.#held.keys()) {
+      if (oldest === SHARED) continue;
+      this.#held.delete(oldest);
+      return;
     }
   }
 

@@ -93,11 +93,17 @@ export function dropStrayWishes(context: OperationContext): void {
   context.sql("DELETE FROM spam_wishes WHERE content_id NOT IN (SELECT id FROM contents)").run();
 }
 
-/** Rows of the journal that are folded into both knowledges go. An older fold than the known one is left aside. */
+/**
+ * Rows of the journal that are folded into both knowledges go. A fold whose last row is gone is left aside: another one came first, or
+ * the account was made to forget meanwhile.
+ */
 export function putKnowledge(
   context: OperationContext,
   { accountId, upTo, octets }: Op<"put-knowledge">,
 ): WriteResult {
+  const last = context.rows("SELECT 1 FROM spam_journal WHERE id = ? AND (account_id = ? OR ? = 0)")
+    .get(upTo, accountId, accountId);
+  if (last === undefined) return DONE;
   context.sql(
     "INSERT INTO spam_knowledge (account_id, up_to, octets) VALUES (?, ?, ?) ON CONFLICT (account_id) DO UPDATE " +
       "SET up_to = excluded.up_to, octets = excluded.octets WHERE excluded.up_to >= spam_knowledge.up_to",

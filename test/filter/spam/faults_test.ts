@@ -108,6 +108,7 @@ Deno.test("a knowledge that is broken is left aside, with a mark, and the next f
   const lessons: SpamLessons = {
     wishes: () => [],
     knowledge: (accountId) => accountId === 5 ? { upTo: 7, octets } : null,
+    foldedUpTo: (accountId) => accountId === 5 ? 7 : 0,
     journal: (_, { after }) => journal.filter(({ id }) => id > after),
     unfolded: () => [],
     lesson: () => null,
