@@ -12,9 +12,11 @@
  */
 import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { covers } from "../dns/name.ts";
 import type { Certificate } from "./certificate.ts";
+import { CLOSED, NO_HELLO, readHello, TIMED_OUT } from "./client_hello.ts";
 import { closeQuietly, type TlsUpgrader } from "./deno_transport.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
@@ -49,15 +51,22 @@ export class TlsServer implements TlsUpgrader {
   }
 
   /** Runs the handshake. Rejects when it fails or lasts too long; the connection is closed then. */
-  upgrade(conn: Deno.Conn, peer: PeerFacts): Promise<Transport> {
+  async upgrade(conn: Deno.Conn, peer: PeerFacts): Promise<Transport> {
+    const end = performance.now() + this.#handshakeTimeoutMs;
+    // Chosen before the handshake begins, not within it: the runtime would keep two settings then, 14 kB each.
+    const hello = this.#contexts.length === 1 ? NO_HELLO : await readHello(conn, this.#handshakeTimeoutMs);
+    const context = this.#contextFor(hello.serverName);
+    return await this.#handshake(conn, { peer, context, octets: hello.octets, ms: end - performance.now() });
+  }
+
+  #handshake(conn: Deno.Conn, { peer, context, octets, ms }: HandshakeParts): Promise<Transport> {
     const { promise, resolve, reject } = Promise.withResolvers<Transport>();
-    const stream = new ConnStream(conn);
+    const stream = new ConnStream(conn, octets);
     const socket = new tls.TLSSocket(stream, {
       isServer: true,
-      secureContext: this.#contextFor(""),
+      secureContext: context,
       requestCert: this.#requestClientCertificate,
       rejectUnauthorized: false,
-      ...this.#choice,
     });
     const fail = (error: Error) => {
       clearTimeout(timer);
@@ -67,8 +76,8 @@ export class TlsServer implements TlsUpgrader {
     };
     // The TLS layer does not watch the stream below it, and an error nobody hears ends the process.
     stream.on("error", (error) => socket.destroy(error));
-    const ended = () => fail(new Error("connection closed during the TLS handshake"));
-    const timer = setTimeout(() => fail(new Error("TLS handshake timed out")), this.#handshakeTimeoutMs);
+    const ended = () => fail(new Error(CLOSED));
+    const timer = setTimeout(() => fail(new Error(TIMED_OUT)), ms);
     socket.on("error", fail);
     socket.once("close", ended);
     stream.onEnd = ended; // the TLS layer would wait for the rest of the handshake
@@ -82,12 +91,6 @@ export class TlsServer implements TlsUpgrader {
     return promise;
   }
 
-  /** The choice by SNI, where there is one: each connection keeps 14 kB more for it, and its handshake reads two keys. */
-  get #choice(): Pick<tls.TLSSocketOptions, "SNICallback"> {
-    if (this.#contexts.length === 1) return {};
-    return { SNICallback: (name, done) => done(null, this.#contextFor(name)) };
-  }
-
   #contextFor(serverName: string): tls.SecureContext {
     const name = serverName.toLowerCase();
     const first = this.#contexts[0];
@@ -96,6 +99,14 @@ export class TlsServer implements TlsUpgrader {
     return (this.#contexts.find((one) => one.names.some((pattern) => covers(pattern, name))) ?? first)
       .context;
   }
+}
+
+interface HandshakeParts {
+  readonly peer: PeerFacts;
+  readonly context: tls.SecureContext;
+  /** What the client said already; may be nothing. */
+  readonly octets: Uint8Array;
+  readonly ms: number;
 }
 
 interface NamedContext {
@@ -233,9 +244,12 @@ export class ConnStream extends Duplex {
   #conn: Deno.Conn;
   #reading: boolean;
   #size: number;
+  /** What was read from the connection before. */
+  #first: Uint8Array | null;
 
-  constructor(conn: Deno.Conn) {
+  constructor(conn: Deno.Conn, first: Uint8Array = NO_HELLO.octets) {
     super({ allowHalfOpen: true, highWaterMark: BUSY_OCTETS });
+    this.#first = first.length === 0 ? null : first;
     this.onEnd = null;
     this.#conn = conn;
     this.#reading = false;
@@ -245,7 +259,15 @@ export class ConnStream extends Duplex {
   override _read(): void {
     if (this.#reading) return;
     this.#reading = true;
-    this.#readOnce();
+    if (this.#first === null) this.#readOnce();
+    else setImmediate(() => this.#pushFirst()); // a TLSSocket is not ready before
+  }
+
+  #pushFirst(): void {
+    const first = this.#first;
+    this.#first = null;
+    this.#reading = false;
+    if (!this.destroyed) this.push(first);
   }
 
   async #readOnce(): Promise<void> {

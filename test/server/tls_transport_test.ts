@@ -161,21 +161,23 @@ Deno.test("a client certificate may be asked for, none is needed", async () => {
 });
 
 for (
-  const [name, octets] of [
-    ["octets that are no TLS", "EHLO example.test\r\n"],
-    ["a cut client hello", "\x16\x03\x01\x02\x00\x01"],
-    ["nothing", ""],
+  const [name, octets, fault] of [
+    ["octets that are no TLS", "EHLO example.test\r\n", /corrupt message/],
+    ["a cut client hello", "\x16\x03\x01\x02\x00\x01", /closed during the TLS handshake/],
+    ["nothing", "", /handshake timed out/],
   ] as const
 ) {
   Deno.test(`a handshake with ${name} fails cleanly`, async () => {
-    const { server, client } = await pair();
-    const upgrade = new TlsServer([first], { handshakeTimeoutMs: 300 }).upgrade(server, peerFacts(server));
-    const failed = assert.rejects(upgrade);
-    await client.write(encoder.encode(octets));
-    if (name === "a cut client hello") await client.closeWrite();
-    await failed;
-    while (await line(client).catch(() => null) !== null);
-    client.close();
+    for (const certificates of [[first], [first, second]]) {
+      const { server, client } = await pair();
+      const tlsServer = new TlsServer(certificates, { handshakeTimeoutMs: 300 });
+      const failed = assert.rejects(tlsServer.upgrade(server, peerFacts(server)), fault);
+      await client.write(encoder.encode(octets));
+      if (name === "a cut client hello") await client.closeWrite();
+      await failed;
+      while (await line(client).catch(() => null) !== null);
+      client.close();
+    }
   });
 }
 
