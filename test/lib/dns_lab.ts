@@ -119,13 +119,13 @@ export class DnsLab {
     return (await run("dig", [...args, ...more])).stdout;
   }
 
-  /** A validating unbound over the same root; answers at `address`. */
-  async unbound(address: string): Promise<void> {
+  /** A validating unbound over the same root; answers at `address`, on the lab's port unless another is given. */
+  async unbound(address: string, port = this.port): Promise<void> {
     const file = `${this.folder}/unbound.conf`;
     // Each zone as a stub: unbound asks the servers of a delegation at port 53 only.
     await Deno.writeTextFile(
       file,
-      `server:\n  interface: ${address}\n  port: ${this.port}\n  do-ip6: no\n  username: ""\n  chroot: ""\n  use-syslog: no\n` +
+      `server:\n  interface: ${address}\n  port: ${port}\n  do-ip6: no\n  username: ""\n  chroot: ""\n  use-syslog: no\n` +
         `  directory: "${this.folder}"\n  pidfile: "${this.folder}/unbound.pid"\n  logfile: "${this.folder}/unbound.log"\n` +
         `  do-not-query-localhost: no\n  access-control: 127.0.0.0/8 allow\n  module-config: "validator iterator"\n` +
         `  local-zone: "test." nodefault\n  val-log-level: 2\n  trust-anchor-signaling: no\n  ede: yes\n  num-threads: 1\n` +
@@ -136,7 +136,10 @@ export class DnsLab {
         ).join(""),
     );
     this.#spawn("/usr/sbin/unbound", ["-d", "-c", file]);
-    await until("unbound to answer", async () => (await this.dig(address, ".", "SOA")).includes("NOERROR"));
+    await until(
+      "unbound to answer",
+      async () => (await this.dig(address, ".", "SOA", "-p", String(port))).includes("NOERROR"),
+    );
   }
 
   async stop(): Promise<void> {
