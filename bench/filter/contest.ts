@@ -15,7 +15,7 @@ export interface Contestant {
   readonly name: string;
   /** From which score on it calls a message spam, as it is shipped. */
   readonly threshold: number;
-  /** Scores of all splits together. */
+  /** Scores of all splits together, in the order of the splits and of the messages of their test halves. */
   run(
     splits: readonly Split[],
     file: (sample: Sample) => string,
@@ -33,10 +33,14 @@ export interface Catch {
 
 const FALSE_POSITIVES = 0.001;
 
-export function catchOf(scored: readonly Scored[], shipped: number): Catch {
+export function catchOf(
+  scored: readonly Scored[],
+  shipped: number,
+  falsePositives = FALSE_POSITIVES,
+): Catch {
   const ham = scored.filter(({ spam }) => !spam).map(({ score }) => score).sort((a, b) => b - a);
   const spam = scored.filter((one) => one.spam).map(({ score }) => score);
-  const threshold = ham[Math.floor(ham.length * FALSE_POSITIVES)] ?? 0;
+  const threshold = ham[Math.floor(ham.length * falsePositives)] ?? 0;
   const share = (of: readonly number[], passes: (score: number) => boolean) =>
     of.filter(passes).length / of.length;
   return {

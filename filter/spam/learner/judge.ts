@@ -19,18 +19,32 @@ export interface Judgement {
 }
 
 export const MIN_TEACHERS = 3;
-/** Messages of the rarer kind at which half of the trust is there. */
-const HALF_TRUST = 25;
-/** Points for a unit of evidence at full trust. */
-const POINTS = 2.6;
-/** So many sightings does the belief in the middle weigh. */
-const STRENGTH = 0.3;
-const MIN_EVIDENCE = 0.4;
-const STRONGEST = 150;
+/** Chosen from training halves of the comparison by bench/filter/choose.ts. */
+export interface JudgeConstants {
+  /** Messages of the rarer kind at which half of the trust is there. */
+  readonly halfTrust: number;
+  /** Points for a unit of evidence at full trust. */
+  readonly points: number;
+  /** So many sightings does the belief in the middle weigh. */
+  readonly strength: number;
+  /** A token with less speaks not. */
+  readonly minEvidence: number;
+  /** Tokens that speak at most. */
+  readonly strongest: number;
+}
+
+export const JUDGE_CONSTANTS: JudgeConstants = {
+  halfTrust: 10,
+  points: 2.6,
+  strength: 0.2,
+  minEvidence: 2,
+  strongest: 400,
+};
 
 export function judge(
   tokens: Uint32Array,
   { own, shared }: { readonly own: Knowledge | null; readonly shared: Knowledge | null },
+  { halfTrust, points, strength, minEvidence, strongest } = JUDGE_CONSTANTS,
 ): Judgement | null {
   const spam = (own?.spam ?? 0) + (shared?.spam ?? 0);
   const ham = (own?.ham ?? 0) + (shared?.ham ?? 0);
@@ -58,18 +72,18 @@ export function judge(
     if (seen === 0) continue;
     const a = s / spam;
     const b = h / ham;
-    const probability = (STRENGTH / 2 + seen * a / (a + b)) / (STRENGTH + seen);
+    const probability = (strength / 2 + seen * a / (a + b)) / (strength + seen);
     const evidence = Math.log(probability / (1 - probability));
-    if (evidence > MIN_EVIDENCE || evidence < -MIN_EVIDENCE) strong[count++] = evidence;
+    if (evidence > minEvidence || evidence < -minEvidence) strong[count++] = evidence;
   }
   const found = strong.subarray(0, count).sort(); // ascending: the strongest stand at both ends
   let sum = 0;
   let low = 0;
   let high = count - 1;
-  const used = Math.min(count, STRONGEST);
+  const used = Math.min(count, strongest);
   for (let i = 0; i < used; i++) sum += -found[low]! > found[high]! ? found[low++]! : found[high--]!;
   const evidence = used === 0 ? 0 : sum / used;
   const rarer = Math.min(spam, ham);
-  const trust = rarer / (rarer + HALF_TRUST);
-  return { evidence, trust, points: evidence * trust * POINTS, tokens: used };
+  const trust = rarer / (rarer + halfTrust);
+  return { evidence, trust, points: evidence * trust * points, tokens: used };
 }
