@@ -5,8 +5,9 @@
  *   deno task crash [--kills 20] [--seed N] [--threads N] [--keep]
  *
  * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
- * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in folders of their own and in one that another account shares (imap_worker.ts); submissions. What leaves goes by the queue to a
- * counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
+ * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in
+ * folders of their own and in one that another account shares (imap_worker.ts); submissions. What leaves goes by the queue
+ * to a counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
  * dead server's data.
  */
 import { fileURLToPath } from "node:url";
@@ -29,6 +30,8 @@ import { answerTo, Sink } from "./sink.ts";
 const SERVER = fileURLToPath(import.meta.resolve("./server.ts"));
 /** Of the server's log, shown with a finding. */
 const MAX_OUTPUT = 5_000;
+/** Kills until a run begins with an empty folder again: every kill is followed by a look at all the data there is. */
+const FRESH_AFTER = 100;
 /** A message the sink accepted this long before a kill is off the queue for good. */
 const SETTLED_MS = 3_000;
 
@@ -297,45 +300,68 @@ class CrashRun {
   }
 }
 
-const kills = Number(values.kills);
-const run = new CrashRun(Number(values.seed));
-console.log(`crash run: ${kills} kills, seed ${values.seed}`);
-const begin = Date.now();
-try {
-  let server = await run.start();
-  await run.share(server);
-  while (run.kills < kills && run.findings.length === 0) {
-    const { random } = run;
-    await run.loadAndKill(
-      server,
-      random.chance(0.1) ? random.between(1_500, 2_500) : random.between(30, 900),
-    );
-    server = await run.start();
-    try {
-      await run.checkDeliveries(server);
-      await run.checkFolders(server);
-    } catch (error) {
-      run.findings.push(`while it was checked: ${error}`, server.output.slice(-MAX_OUTPUT));
-    }
-    if (run.kills % 10 === 0) {
-      console.log(
-        `${run.kills} kills, ${run.delivered} deliveries and ${run.submitted.size} submissions checked`,
-      );
-    }
-  }
-  await run.checkQueue(server);
-} finally {
-  await run.end();
+/** What several runs add up to. */
+interface Totals {
+  kills: number;
+  delivered: number;
+  operations: number;
+  submissions: number;
+  twice: number;
+  findings: number;
 }
-const operations = run.imapWorkers.reduce((sum, worker) => sum + worker.operations, 0);
-const twice = [...run.sink.received.values()].reduce((sum, times) => sum + times.length - 1, 0);
-for (const finding of run.findings) console.error(finding);
+
+/** One server from its empty folder on, killed so many times, or until something is found. */
+async function runKills(kills: number, seed: number, totals: Totals): Promise<void> {
+  const run = new CrashRun(seed);
+  try {
+    let server = await run.start();
+    await run.share(server);
+    while (run.kills < kills && run.findings.length === 0) {
+      const { random } = run;
+      await run.loadAndKill(
+        server,
+        random.chance(0.1) ? random.between(1_500, 2_500) : random.between(30, 900),
+      );
+      server = await run.start();
+      try {
+        await run.checkDeliveries(server);
+        await run.checkFolders(server);
+      } catch (error) {
+        run.findings.push(`while it was checked: ${error}`, server.output.slice(-MAX_OUTPUT));
+      }
+      if (run.kills % 10 === 0) {
+        console.log(
+          `${totals.kills + run.kills} kills, ${totals.delivered + run.delivered} deliveries and ` +
+            `${totals.submissions + run.submitted.size} submissions checked`,
+        );
+      }
+    }
+    await run.checkQueue(server);
+  } finally {
+    await run.end();
+  }
+  for (const finding of run.findings) console.error(finding);
+  totals.kills += run.kills;
+  totals.delivered += run.delivered;
+  totals.operations += run.imapWorkers.reduce((sum, worker) => sum + worker.operations, 0);
+  totals.submissions += run.submitted.size;
+  totals.twice += [...run.sink.received.values()].reduce((sum, times) => sum + times.length - 1, 0);
+  totals.findings += run.findings.length;
+}
+
+const kills = Number(values.kills);
+const seed = Number(values.seed);
+console.log(`crash run: ${kills} kills, seed ${seed}`);
+const begin = Date.now();
+const totals: Totals = { kills: 0, delivered: 0, operations: 0, submissions: 0, twice: 0, findings: 0 };
+while (totals.kills < kills && totals.findings === 0) {
+  await runKills(Math.min(FRESH_AFTER, kills - totals.kills), seed + totals.kills, totals);
+}
 console.log(
-  `${run.kills} kills in ${Math.round((Date.now() - begin) / 1000)} s: ${run.delivered} deliveries, ` +
-    `${operations} IMAP changes, ${run.submitted.size} submissions acknowledged; ${twice} sent on twice ` +
-    `(${Math.round(twice / Math.max(1, run.kills) * 1_000)} per 1,000 kills); ` +
-    `${run.findings.length} findings`,
+  `${totals.kills} kills in ${Math.round((Date.now() - begin) / 1000)} s: ${totals.delivered} deliveries, ` +
+    `${totals.operations} IMAP changes, ${totals.submissions} submissions acknowledged; ${totals.twice} sent on twice ` +
+    `(${Math.round(totals.twice * 1_000 / totals.kills)} per 1,000 kills); ${totals.findings} findings`,
 );
-const failed = run.findings.length > 0 ? 1 : 0;
-console.log(`${run.kills - failed} passed, ${failed} failed`);
+const failed = totals.findings > 0 ? 1 : 0;
+console.log(`${totals.kills - failed} passed, ${failed} failed`);
 Deno.exit(failed);
