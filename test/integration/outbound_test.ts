@@ -1,21 +1,22 @@
 /** What the running server tells of mail that it took and sends: webhooks, and the word to the administrator about lists. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
-import type { Config } from "../../server/config/config.ts";
+import { type Config, defaultListener } from "../../server/config/config.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { literalText } from "../lib/imap_client.ts";
+import { freePort } from "../lib/ports.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test", BOB = "bob@example.test";
 
 /** Keys of the configuration as an operator writes them; mail for others goes to `next`. */
-function configured(next: FakeSmtpServer, yaml: string): Partial<Config> {
-  const { filter, relay, webhooks } = parseConfig(
+function configured(next: Pick<FakeSmtpServer, "port">, yaml: string): Partial<Config> {
+  const { filter, relay, webhooks, trustedNetworks } = parseConfig(
     `hostname: mx.example.test\nrelay: [{ next_hop: "127.0.0.1:${next.port}" }]\n${yaml}`,
     "/veredus.yaml",
   );
-  return { filter, relay, webhooks, captureOutbound: "" };
+  return { filter, relay, webhooks, trustedNetworks, captureOutbound: "" };
 }
 
 const message = (from: string, more = "") => `From: ${from}\r\nSubject: x\r\n${more}\r\nbody\r\n`;
@@ -111,5 +112,34 @@ inBothShapes(
     });
     assert.ok(reports);
     assert.equal((await notices()).length, 1);
+  },
+);
+
+inBothShapes(
+  "a smart host that sends the mail back: the circle ends, and its sender is told why",
+  async (start) => {
+    const smtp = { ...defaultListener("smtp"), address: "127.0.0.1", port: freePort() };
+    const listeners = [
+      smtp,
+      ...(["submission", "imap"] as const).map((protocol) => ({
+        ...{ ...defaultListener(protocol), address: "127.0.0.1", port: 0 },
+      })),
+    ];
+    await using server = await start({
+      // The next hop stands for one that hands everything back.
+      config: {
+        ...configured(smtp, "filter: { checks: [] }\ntrusted_networks: [127.0.0.1/32]\n"),
+        listeners,
+      },
+    });
+    const login = await server.submission();
+    await login.send(ALICE, ["x@far.test"], message(ALICE));
+    await login.quit();
+    const report = await until("the report", async () => (await inbox(server))[0] ?? null, 60_000);
+    assert.match(report, /^Final-Recipient: rfc822; x@far\.test\r$/m);
+    assert.match(report, /^Action: failed\r$/m);
+    assert.match(report, /^Status: 5\.4\.6\r$/m);
+    assert.match(report, /^Diagnostic-Code: smtp; 554 5\.4\.6 /m);
+    assert.equal((await inbox(server)).length, 1);
   },
 );
