@@ -3,7 +3,7 @@
  *
  * An open-addressing table of numbers. When it holds {@linkcode KnowledgeLimits.tokens} tokens all counts are halved and
  * those at nothing go, messages too: what was learnt lately weighs most. A token that was never seen often goes first.
- * In the shared knowledge a token also remembers, in 32 bits, whose users taught it. Pure.
+ * In the shared knowledge a token also remembers, in 32 bits, whose users taught it. Pure but for one random number.
  */
 export interface KnowledgeLimits {
   readonly tokens: number;
@@ -15,6 +15,13 @@ export const KNOWLEDGE_VERSION = 1;
 const HEAD = 24;
 const ROW = 12;
 const MAGIC = 0x56_53_4b_31;
+/** Of this process: nobody outside can choose words whose tokens fall into one place of the table. */
+const [SECRET = 0, FACTOR = 0] = crypto.getRandomValues(new Uint32Array(2));
+
+function placeOf(token: number, mask: number): number {
+  const mixed = Math.imul(token ^ SECRET, FACTOR | 1);
+  return (mixed ^ (mixed >>> 15)) & mask;
+}
 
 export class KnowledgeFault extends Error {
   override readonly name = "KnowledgeFault";
@@ -46,7 +53,7 @@ export class Knowledge {
   /** Where the counts of a token are; -1 where it is not known. */
   find(token: number): number {
     const mask = this.#keys.length - 1;
-    for (let at = token & mask;; at = (at + 1) & mask) {
+    for (let at = placeOf(token, mask);; at = (at + 1) & mask) {
       const key = this.#keys[at]!;
       if (key === token) return at;
       if (key === 0) return -1;
@@ -91,7 +98,7 @@ export class Knowledge {
 
   #place(token: number, make: boolean): number {
     const mask = this.#keys.length - 1;
-    let at = token & mask;
+    let at = placeOf(token, mask);
     for (;; at = (at + 1) & mask) {
       const key = this.#keys[at]!;
       if (key === token) return at;
