@@ -7,8 +7,10 @@
  * message and send little of it must not hold 64 kB each either: who finds {@linkcode LENT_BUFFERS} lent makes do with its own.
  */
 
-/** Octets of a session's own buffer. */
+/** Octets of a session's buffer while lines come. */
 export const IDLE_OCTETS = 4_096;
+/** Octets a session that waits holds for what comes: most commands. */
+export const WAITING_OCTETS = 512;
 /** Octets of a pooled buffer. */
 export const BUSY_OCTETS = 65_536;
 /** Spare buffers a pool holds on to. */
@@ -49,3 +51,40 @@ export class BufferPool {
 /** The pools of this thread. Short sessions, as of SMTP, borrow their own buffer too. */
 export const busyBuffers: BufferPool = new BufferPool();
 export const idleBuffers: BufferPool = new BufferPool({ octets: IDLE_OCTETS, kept: 4 * KEPT_BUFFERS });
+
+/**
+ * The read buffer of a session that mostly waits, as of IMAP: a small one of its own, and one of the pools while more comes
+ * than that holds, or is about to.
+ */
+export class SessionBuffer {
+  readonly #own = new Uint8Array(WAITING_OCTETS);
+  #pool: BufferPool | null = null;
+  #current: Uint8Array = this.#own;
+  #filled = false;
+
+  /** For the next read, with so many octets to come, as far as is known. What the last read brought must be used up. */
+  next(octets = 0): Uint8Array {
+    const pool = octets > IDLE_OCTETS
+      ? busyBuffers
+      : this.#filled || octets > WAITING_OCTETS
+      ? idleBuffers
+      : null;
+    if (pool === this.#pool) return this.#current;
+    this.release();
+    this.#pool = pool;
+    return this.#current = pool?.take() ?? this.#own;
+  }
+
+  /** The last read brought so many octets; returns them. */
+  read(count: number): Uint8Array {
+    this.#filled = count === this.#current.length;
+    return this.#current.subarray(0, count);
+  }
+
+  /** Gives back what was lent; no read into it may be outstanding. */
+  release(): void {
+    this.#pool?.give(this.#current);
+    this.#pool = null;
+    this.#current = this.#own;
+  }
+}

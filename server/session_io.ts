@@ -6,7 +6,7 @@
  */
 import type { Logger } from "@logtape/logtape";
 import type { Out } from "../bytes/out.ts";
-import { BUSY_OCTETS, IDLE_OCTETS } from "./buffers.ts";
+import { BUSY_OCTETS, SessionBuffer } from "./buffers.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Transport } from "./transport.ts";
 
@@ -56,7 +56,7 @@ export class SessionIo {
   readonly #session: LineSession;
   readonly #parts: SessionIoParts;
   readonly #deadline: Deadline;
-  readonly #buffer: Uint8Array<ArrayBuffer>;
+  readonly #buffer: SessionBuffer;
   #transport: Transport;
   #loggedIn: boolean;
   #stopText: string | null;
@@ -66,7 +66,7 @@ export class SessionIo {
     this.#session = session;
     this.#transport = transport;
     this.#parts = parts;
-    this.#buffer = new Uint8Array(IDLE_OCTETS);
+    this.#buffer = new SessionBuffer();
     this.#loggedIn = false;
     this.#stopText = null;
     this.#reading = false;
@@ -114,6 +114,7 @@ export class SessionIo {
       await this.#failed(error, cutInside());
     } finally {
       this.#deadline.cancel();
+      this.#buffer.release();
       this.#transport.close();
       log.debug("session closed");
     }
@@ -131,14 +132,14 @@ export class SessionIo {
     this.#reading = true;
     let count: number | null;
     try {
-      count = await this.#transport.read(this.#buffer);
+      count = await this.#transport.read(this.#buffer.next());
     } catch (error) {
       if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
       count = null;
     }
     this.#reading = false;
     if (count === null) return false;
-    session.feed(this.#buffer.subarray(0, count));
+    session.feed(this.#buffer.read(count));
     return true;
   }
 

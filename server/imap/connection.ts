@@ -14,7 +14,7 @@ import { ImapSession } from "../../protocols/imap/session.ts";
 import type { Credentials } from "../../protocols/sasl/exchange.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import { type Account, StorageError, type Store } from "../../storage/store.ts";
-import { BUSY_OCTETS, busyBuffers, IDLE_OCTETS } from "../buffers.ts";
+import { BUSY_OCTETS, SessionBuffer } from "../buffers.ts";
 import { PeerGone } from "../session_io.ts";
 import { CompressedTransport } from "../compressed_transport.ts";
 import type { Deadline } from "../deadline.ts";
@@ -68,8 +68,7 @@ export class Connection implements ImapContext {
   #options: ImapOptions;
   #since: number;
   #deadline: Deadline;
-  #buffer = new Uint8Array(IDLE_OCTETS);
-  #busy: Uint8Array | null = null;
+  #buffer = new SessionBuffer();
   #writing: Promise<void> | null = null;
   #append: Appending | null = null;
   #idling: Idling | null = null;
@@ -203,7 +202,7 @@ export class Connection implements ImapContext {
       this.#deadline.cancel();
       await this.#idling?.end();
       this.#dropAppend();
-      this.#giveBusy();
+      this.#buffer.release();
       await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
       this.#transport.close();
       this.log.debug("session closed", { account: this.account?.address ?? null });
@@ -413,7 +412,7 @@ export class Connection implements ImapContext {
     if (this.account !== null) {
       this.#deadline.extend(session.betweenCommands || session.idling ? idleMs : stallMs);
     }
-    const buffer = this.#readBuffer();
+    const buffer = this.#buffer.next(this.#append?.sizeOctets);
     this.#reading = true;
     if (this.#again && session.betweenCommands) this.#push();
     let count: number | null;
@@ -429,24 +428,8 @@ export class Connection implements ImapContext {
     await this.#pushing;
     if (count === null) return false;
     this.#turn = performance.now();
-    session.feed(buffer.subarray(0, count));
+    session.feed(this.#buffer.read(count));
     return true;
-  }
-
-  /** A large one while a message streams in, the session's own otherwise. */
-  #readBuffer(): Uint8Array {
-    if (this.#append !== null && this.#append.sizeOctets > IDLE_OCTETS) {
-      this.#busy ??= busyBuffers.take();
-      return this.#busy;
-    }
-    this.#giveBusy();
-    return this.#buffer;
-  }
-
-  #giveBusy(): void {
-    if (this.#busy === null) return;
-    busyBuffers.give(this.#busy);
-    this.#busy = null;
   }
 
   async #flush(): Promise<void> {
