@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { type AuthenticationConfig, DMARC_REFUSED, DNS_TROUBLE } from "../../delivery/authentication.ts";
-import type { InboundOptions } from "../../delivery/inbound.ts";
+import type { InboundOptions } from "../../delivery/inbound/setting.ts";
 import { Blocks } from "../../filter/address_block.ts";
 import { ArcVerifier } from "../../mailauth/arc.ts";
 import { BodyHash } from "../../mailauth/dkim_canonical.ts";

@@ -1,6 +1,6 @@
 /** A reception over a real store, and clients that send one message through it as the SMTP driver does. */
 import { InboundReception } from "../../delivery/inbound.ts";
-import type { InboundConfig, InboundOptions } from "../../delivery/inbound.ts";
+import type { InboundConfig, InboundOptions } from "../../delivery/inbound/setting.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
 import {
   type MailParameters,

@@ -1,0 +1,40 @@
+/** What the operator's checks (milters, scanners, rules) say to the whole message, and the changes that they want. */
+import type { MessageSource } from "../../filter/message_source.ts";
+import { type MailScreen, verdictField } from "../../filter/screen.ts";
+import type { Reply } from "../../protocols/smtp/reply.ts";
+import { applyChanges } from "../apply_changes.ts";
+import { changeEnvelope } from "./change_envelope.ts";
+import type { Content } from "./content.ts";
+import type { Mail } from "./mail.ts";
+
+export function askChecks(mail: Mail): Promise<Reply | null> | null {
+  return mail.screen === null ? null : asked(mail, mail.screen);
+}
+
+async function asked(mail: Mail, screen: MailScreen): Promise<Reply | null> {
+  const pending = screen.message(sourceOf(mail.content));
+  const refusal = pending instanceof Promise ? await pending : pending;
+  if (refusal !== null) return refusal;
+  if (screen.disposition === "discard") return mail.accepted();
+  await mark(mail.content, screen);
+  const { envelope } = screen.changes;
+  return envelope.length === 0 ? null : await changeEnvelope(mail, envelope);
+}
+
+/** The message as checks see it: without our own lines in front. */
+function sourceOf({ spool, ownOctets: own, message: { headerOctets } }: Content): MessageSource {
+  return {
+    octets: spool.octets - own,
+    headerOctets: headerOctets - own,
+    read: (offset, length) => spool.read(own + offset, Math.min(own + offset + length, spool.octets)),
+  };
+}
+
+/** What checks found goes in front, what they want changed is changed. */
+async function mark(content: Content, { decisions, disposition, changes }: MailScreen): Promise<void> {
+  const front = verdictField(decisions, disposition);
+  if (front === null && !changes.some) return;
+  const { ownOctets, message: { headerOctets } } = content;
+  const plan = { front: front ?? "", changes, ownOctets, headerOctets };
+  await content.rewrite((from, to) => applyChanges(from, to, plan));
+}

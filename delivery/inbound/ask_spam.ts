@@ -1,0 +1,58 @@
+/** Is it wanted: a refusal, or copies that lie where they should; what is held waits for the operator. */
+import type { SenderFindings } from "../../mailauth/sender_check.ts";
+import type { Reply } from "../../protocols/smtp/reply.ts";
+import { judgeSpam, type SpamParts } from "../spam/judge.ts";
+import { judgeOutgoing } from "../spam/outgoing.ts";
+import type { Content } from "./content.ts";
+import type { Mail } from "./mail.ts";
+import { tracedCheck } from "./tell.ts";
+
+export function askSpamFilter(mail: Mail): Promise<Reply | null> | null {
+  const { options, config } = mail.setting;
+  if (options.spam === undefined || config.spam?.enabled !== true) return null;
+  const parts: SpamParts = { ...options.spam, ...options, config: config.spam };
+  if (mail.client.account !== null) {
+    const login = mail.client.account.address;
+    return mail.envelope.filing.remote === 0 ? null : judgeLogin(mail, { parts, login });
+  }
+  if (mail.findings === null) return null; // trusted, or of those whose mail is not checked
+  return judgeStranger(mail, { parts, findings: mail.findings });
+}
+
+/** What a login sends away. */
+async function judgeLogin(
+  mail: Mail,
+  { parts, login }: { readonly parts: SpamParts; readonly login: string },
+): Promise<null> {
+  const reason = await judgeOutgoing(parts, judged(mail.content));
+  mail.spamHeld = reason;
+  if (reason === "") return null;
+  tracedCheck(mail, reason);
+  mail.setting.options.spam?.notify({ login, reason, traceId: mail.traceId, now: parts.clock() });
+  return null;
+}
+
+async function judgeStranger(
+  mail: Mail,
+  { parts, findings }: { readonly parts: SpamParts; readonly findings: SenderFindings },
+): Promise<Reply | null> {
+  const { client: { address, heloName }, envelope: { filing, sender }, content, screen } = mail;
+  mail.spam = await judgeSpam(parts, {
+    ...judged(content),
+    ...{ filing, sender, findings, from: content.message.from, client: { address, heloName } },
+    decisions: screen?.decisions ?? [],
+  });
+  const { trace, heldFor, refusal } = mail.spam;
+  if (trace.length > 0) tracedCheck(mail, `spam: ${trace.join("; ")}`);
+  mail.spamHeld = heldFor;
+  return refusal;
+}
+
+/** The message without our own lines in front. */
+function judged({ spool, ownOctets }: Content): {
+  readonly octets: number;
+  readonly read: (length: number) => Promise<Uint8Array>;
+} {
+  const octets = spool.octets - ownOctets;
+  return { octets, read: (length) => spool.read(ownOctets, ownOctets + Math.min(length, octets)) };
+}

@@ -1,0 +1,110 @@
+/**
+ * Who sent it: SPF, DKIM, ARC and DMARC of one message, begun while its octets stream, and what becomes of it for that
+ * (authentication.ts decides). What was found goes in front of the message; what others claimed in our name goes out.
+ */
+import { getLogger } from "@logtape/logtape";
+import { resultsField, resultsValue } from "../../mailauth/authentication_results.ts";
+import { methodResults } from "../../mailauth/findings_text.ts";
+import type { SenderCheck, SenderFindings } from "../../mailauth/sender_check.ts";
+import type { Reply } from "../../protocols/smtp/reply.ts";
+import {
+  type AuthenticationConfig,
+  decide,
+  finishCheck,
+  mayDefer,
+  refusalOf,
+  type SenderVerdict,
+  startCheck,
+} from "../authentication.ts";
+import { dmarcObservation } from "../dmarc_observation.ts";
+import { bodyDigest } from "../front_fields.ts";
+import { sealFront } from "../signing.ts";
+import type { Mail } from "./mail.ts";
+import { tracedCheck } from "./tell.ts";
+
+const log = getLogger(["veredus", "delivery"]);
+
+/** Null where nobody asks who sent it. */
+export function startSenderCheck({ setting, client, envelope: { sender } }: Mail): SenderCheck | null {
+  const { options: { resolver, hostname, clock }, config } = setting;
+  if (resolver === undefined || config.authentication === undefined) return null;
+  const options = { resolver, hostname, config: config.authentication, random: Math.random };
+  return startCheck(options, client, { sender, now: clock() });
+}
+
+export function authenticate(mail: Mail): Promise<Reply | null> | null {
+  const { content: { senderCheck }, setting: { config } } = mail;
+  if (senderCheck === null || config.authentication === undefined) return null;
+  return authenticated(mail, { check: senderCheck, config: config.authentication });
+}
+
+async function authenticated(
+  mail: Mail,
+  { check, config }: { readonly check: SenderCheck; readonly config: AuthenticationConfig },
+): Promise<Reply | null> {
+  const { traceId, client, envelope: { sender, filing }, setting: { options: { store, clock } } } = mail;
+  const findings = await finishCheck(check, { traceId, session: client.sessionId });
+  mail.findings = findings;
+  const attempt = { store, address: client.address, sender, now: clock() };
+  const verdict = decide(findings, config, () => mayDefer(attempt));
+  observe(mail, { findings, verdict, config });
+  if (verdict.reason !== "") {
+    log.info("sender: {action}, {reason}", { ...verdict, trace: traceId });
+    tracedCheck(mail, `${verdict.action}: ${verdict.reason}`);
+  }
+  const refusal = refusalOf(verdict);
+  if (refusal !== null) return refusal;
+  if (verdict.action === "junk") {
+    mail.junk = true;
+    await filing.toJunk(store);
+  }
+  await writeFindings(mail, findings);
+  return null;
+}
+
+/** For the report to the owner of the domain. */
+function observe(
+  { envelope: { sender }, content: { message: { subject } }, setting: { options: { observations } } }: Mail,
+  { findings, verdict, config }: {
+    readonly findings: SenderFindings;
+    readonly verdict: SenderVerdict;
+    readonly config: AuthenticationConfig;
+  },
+): void {
+  // What is put off comes again.
+  if (observations === undefined || verdict.action === "defer") return;
+  const method = config.dmarc === "rfc7489" ? "psl" : "treewalk";
+  const found = dmarcObservation({ findings, verdict, subject, sender, method });
+  if (found !== null) observations.add(found.policyDomain, found.seen);
+}
+
+/** Copies here get the results in front of each; what leaves has them inside, sealed where we forward it. */
+async function writeFindings(mail: Mail, findings: SenderFindings): Promise<void> {
+  const { envelope: { sender, filing }, content, setting: { options: { hostname } } } = mail;
+  const results = methodResults(findings, { sender });
+  const field = resultsField(hostname, results);
+  const local = filing.remote === 0;
+  if (local) {
+    mail.front = field;
+    if (findings.forged.length === 0) return;
+  }
+  const own = content.ownOctets;
+  const removed = findings.forged.map(({ start, end }) => ({ start: own + start, end: own + end }));
+  const front = local
+    ? ""
+    : await seal(mail, { arc: findings.arc, results: resultsValue(hostname, results) }) + field;
+  content.ownOctets += front.length;
+  await content.putInFront(front, removed);
+}
+
+/** ARC for what goes on to others from here; "" where it does not, or nothing can seal it. */
+async function seal(
+  { envelope, content: { spool, message: { headerOctets } }, setting: { options: { store, clock } } }: Mail,
+  { arc, results }: Pick<SenderFindings, "arc"> & { readonly results: string },
+): Promise<string> {
+  const domains = envelope.filing.forwardingDomains();
+  if (arc === null || domains.length === 0) return "";
+  const header = await spool.read(0, headerOctets);
+  const bodyHash = await bodyDigest(spool, headerOctets);
+  return await sealFront(store, { domains, header, bodyHash, chain: arc, results, now: clock() });
+}

@@ -1,0 +1,137 @@
+/**
+ * Makes one message durable: its octets, its copies in mailboxes and its rows of the queue commit together, and the 250
+ * is given after that. Where recipients have scripts, these say where the copies go.
+ */
+import { getLogger } from "@logtape/logtape";
+import { latin1 } from "../../bytes/decode.ts";
+import { formatPath } from "../../protocols/smtp/path.ts";
+import type { Reply } from "../../protocols/smtp/reply.ts";
+import type { QueueTls, WriteOp } from "../../storage/ops.ts";
+import { faultReply } from "../faults.ts";
+import type { FilingFacts } from "../filing.ts";
+import { forwardedSender, freshKeys } from "../forwarding.ts";
+import { noteUse } from "../masked.ts";
+import type { MailboxTarget } from "../recipients.ts";
+import { possibleReport, takeReport } from "../report_intake.ts";
+import { fileByScripts, hasScripts, provesSender, rejection } from "../scripts/file.ts";
+import { refuseRecipients } from "../scripts/refuse_one.ts";
+import { besideOf, mayAskForSuccess } from "./beside.ts";
+import type { Mail } from "./mail.ts";
+import { redirectFront } from "./sign.ts";
+import { tracedCheck, tracedRefusal } from "./tell.ts";
+
+const log = getLogger(["veredus", "delivery"]);
+/** RFC 8689 5. */
+const TLS_REQUIRED_NO = /^tls-required:[ \t]*no[ \t]*\r$/im;
+const MAX_SEARCHED_HEADER = 64 * 1024;
+
+/** The answer to the message. Rejects with StorageError. */
+export async function store(mail: Mail): Promise<Reply> {
+  const { traceId, envelope, content, findings, setting: { options: { store, clock } } } = mail;
+  const at = clock();
+  const tls = await tlsNeed(mail);
+  if (envelope.filing.forwards) await freshKeys(store, at);
+  if (!mayAskForSuccess(mail)) {
+    envelope.reports = [];
+    envelope.filing.withoutSuccess();
+  }
+  const { spool, message } = content;
+  const report = await possibleReport(spool, message, findings);
+  const facts = filingFacts(mail, { at, tls });
+  const scripted = hasScripts(store, envelope.filing) ? await fileScripted(mail, facts) : null;
+  if (scripted !== null && "code" in scripted) return scripted;
+  const result = scripted === null
+    ? await envelope.filing.store({ store, spool }, message, facts)
+    : await store.write(scripted);
+  if (!result.ok) {
+    const { fault, detail } = result;
+    log.error("the writer refused a message: {fault}: {detail}", { trace: traceId, fault, detail });
+    return faultReply(fault);
+  }
+  afterDelivery(mail, at);
+  if (report !== null) {
+    const sender = findings?.dmarc?.authorDomain ?? "";
+    takeReport(store, { octets: report, sender, now: at }); // nobody waits for it; it does not reject
+  }
+  return mail.accepted();
+}
+
+function filingFacts(
+  mail: Mail,
+  { at, tls }: { readonly at: number; readonly tls: QueueTls },
+): FilingFacts {
+  const { traceId, envelope, content, client, screen, front, heldFor } = mail;
+  const { config, resolver, options: { store } } = mail.setting;
+  const { sender, smtputf8, holdUntil, parameters: { envelopeId, ret } } = envelope;
+  const lifetimeMs = sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
+  const beside = besideOf(mail, { message: content.message, at, tls });
+  return {
+    ...{ traceId, sender, smtputf8, envelopeId, ret, tls, at, front },
+    accountId: client.account?.id ?? null,
+    eightBit: content.eightBit,
+    expiresAt: (holdUntil ?? at) + lifetimeMs,
+    ...(holdUntil !== null && { notBefore: holdUntil }),
+    ...(heldFor !== "" && {
+      quarantine: {
+        reason: heldFor,
+        dangerous: screen?.disposition === "quarantine" && screen.dangerous,
+        expiresAt: at + config.quarantineMs,
+      },
+    }),
+    ...(beside !== null && { beside }),
+    senderFor: (domain) =>
+      forwardedSender(store, { sender, domain, now: at, isLocal: (address) => resolver.isLocal(address) }),
+  };
+}
+
+/** RFC 8689: REQUIRETLS goes before the field, which only matters to mail that leaves. */
+async function tlsNeed({ envelope, content: { spool, message: { headerOctets } } }: Mail): Promise<QueueTls> {
+  if (envelope.parameters.requireTls) return "require";
+  if (envelope.filing.remote === 0) return "";
+  const header = await spool.read(0, Math.min(headerOctets, MAX_SEARCHED_HEADER));
+  return TLS_REQUIRED_NO.test(latin1(header)) ? "optional" : "";
+}
+
+/** The operation that files a message whose recipients have scripts, or the answer where there is nothing to file. */
+async function fileScripted(mail: Mail, facts: FilingFacts): Promise<WriteOp | Reply> {
+  const { traceId, client, screen, findings, junk, front, setting: { options: { hostname }, post } } = mail;
+  const { filing, sender } = mail.envelope;
+  const { spool, message } = mail.content;
+  const sealed = filing.forwardingDomains().length > 0;
+  const filed = await fileByScripts({
+    post,
+    hostname,
+    frontOf: (domain, spool, message) =>
+      redirectFront(mail, { spool, message, domain: sealed ? null : domain }),
+  }, {
+    ...{ filing, spool, message, traceId, sender, junk, front },
+    senderProven: mail.mayRelay || provesSender(findings, sender),
+    spam: mail.spam.verdicts,
+    virusLevel: screen?.findings.virusLevel ?? null,
+    client: { address: client.address, name: client.heloName },
+    ...(client.service === "lmtp" && {
+      refuseOne: (target: MailboxTarget, reason: string) => refuseOne(mail, target, rejection(reason)),
+    }),
+  }, facts);
+  if (filed.trace.length > 0) tracedCheck(mail, `scripts: ${filed.trace.join("; ")}`);
+  if ("rejected" in filed) return rejection(filed.rejected);
+  return filed.operation ?? mail.accepted();
+}
+
+/** LMTP: those who lead to this mailbox alone are told behind the data; of them nothing is reported. */
+function refuseOne(mail: Mail, target: MailboxTarget, refusal: Reply): boolean {
+  const { envelope } = mail;
+  if (!refuseRecipients(envelope.recipients, target, refusal)) return false;
+  const told = envelope.recipients.filter((one) => one.refusal !== null).map(({ path }) => formatPath(path));
+  envelope.reports = envelope.reports.filter(({ address }) => !told.includes(address));
+  tracedRefusal(mail, { to: target.deliveredTo, refusal });
+  return true;
+}
+
+/** Nobody waits for it. */
+function afterDelivery({ envelope: { filing }, setting }: Mail, at: number): void {
+  for (const { owner, masked } of filing.targets()) {
+    setting.quotaNotices.look(owner);
+    if (masked !== "") noteUse(setting.options.store, masked, at);
+  }
+}
