@@ -31,6 +31,8 @@ interface Sums {
   readonly day: number;
   messages: number;
   recipients: number;
+  /** The administrator was told by this thread: the row that says so may be on its way. */
+  noticed: boolean;
   readonly known: Set<string>;
 }
 
@@ -47,7 +49,7 @@ export function sending(options: SendingOptions): Check {
     const known = logins.get(login);
     if (known?.day === day) return known;
     if (logins.size >= MAX_LOGINS) logins.clear();
-    const sums = { day, messages: 0, recipients: 0, known: new Set<string>() };
+    const sums = { day, messages: 0, recipients: 0, noticed: false, known: new Set<string>() };
     logins.set(login, sums);
     return sums;
   };
@@ -55,9 +57,10 @@ export function sending(options: SendingOptions): Check {
     Math.max(own, state.get(kind, key, at)?.count ?? 0);
   const refuse = (
     login: string,
-    { key, at, reason }: { key: string; at: number; reason: string },
+    { sums, key, at, reason }: { sums: Sums; key: string; at: number; reason: string },
   ): Verdict => {
-    if (state.get("noticed", key, at) === null) {
+    if (!sums.noticed && state.get("noticed", key, at) === null) {
+      sums.noticed = true;
       count("noticed", key, at, DAY_MS);
       options.notify(login, reason);
     }
@@ -72,7 +75,7 @@ export function sending(options: SendingOptions): Check {
     if (stage === "mail") {
       if (messagesPerDay === 0) return CONTINUE;
       if (used("sent", key, at, sums.messages) >= messagesPerDay) {
-        return refuse(login, { key, at, reason: `${messagesPerDay} messages today` });
+        return refuse(login, { sums, key, at, reason: `${messagesPerDay} messages today` });
       }
       sums.messages++;
       count("sent", key, at, 2 * DAY_MS);
@@ -83,6 +86,7 @@ export function sending(options: SendingOptions): Check {
     if (sums.known.has(pair) || state.get("known", pair, at) !== null) return CONTINUE;
     if (used("first-time", key, at, sums.recipients) >= newRecipientsPerDay) {
       return refuse(login, {
+        sums,
         key,
         at,
         reason: `${newRecipientsPerDay} recipients today that it never wrote to`,
