@@ -10,7 +10,21 @@ import { STANDARD_PORTS } from "../../server/config/config.ts";
 const SHARES = 32;
 const CLAIMS_FROM = 9_600;
 const SINGLE = { from: 5_200, perShare: 130 };
-const OFFSETS = { from: 10_000, perShare: 21, step: offsetStep() };
+const OFFSETS = { from: 10_020, perShare: 21, step: offsetStep() };
+
+/** Of these ranges: `fetch` refuses to ask them (Fetch standard, "port blocking"). */
+const BLOCKED: ReadonlySet<number> = new Set([
+  6_000,
+  6_566,
+  6_665,
+  6_666,
+  6_667,
+  6_668,
+  6_669,
+  6_679,
+  6_697,
+  10_080,
+]);
 
 const share = claimShare();
 let nextSingle = 0, nextOffset = 0;
@@ -55,6 +69,7 @@ function claimShare(): number {
 }
 
 function isFree(port: number): boolean {
+  if (BLOCKED.has(port)) return false;
   const tcp = unlessTaken(() => Deno.listen({ hostname: "127.0.0.1", port }));
   if (tcp === null) return false;
   tcp.close();
