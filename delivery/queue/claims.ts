@@ -27,7 +27,9 @@ const SWEEP_NAMES = 100;
 const SWEEP_EVERY_MS = 60_000;
 /** The same, where a look finds nothing. */
 const SWEEP_ANYHOW_MS = 500;
-/** Commits of other threads may come in another order than their times: so much is read once more, now and then. */
+/** A row has the time of its message's arrival and is there when it is committed: so long the reading stays behind. */
+const SETTLE_MS = 250;
+/** A commit may take longer than that: so much is read once more, now and then. */
 const OVERLAP_MS = 5_000;
 const OVERLAP_EVERY_MS = 200;
 /** Between two looks into the queue, milliseconds; also ten times what the last one took. */
@@ -60,7 +62,7 @@ export class Claims {
     this.#now = now;
     this.#claimed = new Map();
     this.#claimedOf = new Map();
-    this.#position = { nextAttemptAt: now(), recipientId: -1 };
+    this.#position = { nextAttemptAt: now() - SETTLE_MS, recipientId: -1 };
     this.#overlap = null;
     this.#overlapAt = -Infinity;
     this.#unsure = false;
@@ -146,8 +148,13 @@ export class Claims {
   /** What became due since the last reading; true while there is more. */
   #read(now: number, rows: Map<number, DueRow>, limit: number): boolean {
     const { found, full } = this.#page(now, { after: this.#position, limit, rows });
-    if (found !== undefined) this.#position = found;
-    else this.#position = { nextAttemptAt: Math.max(this.#position.nextAttemptAt, now), recipientId: -1 };
+    if (full && found !== undefined) this.#position = found;
+    else {
+      const settled = now - SETTLE_MS;
+      if (settled > this.#position.nextAttemptAt) {
+        this.#position = { nextAttemptAt: settled, recipientId: -1 };
+      }
+    }
     return full;
   }
 

@@ -64,3 +64,16 @@ Deno.test("a destination that rests is not read, and is when its time is over", 
   clock.now += 10_000;
   assert.ok(takeAll(claims, clock).length > 0);
 });
+
+Deno.test("a message that came before the last look and was committed behind it is found at the next", async () => {
+  await using queue = await QueueHarness.open({});
+  const clock = { now: Date.now() + 100 };
+  const claims = new Claims(queue.t.store.queue, () => clock.now);
+  for (let looks = 0; looks < 3; looks++) {
+    assert.deepEqual(claims.look().rows, []);
+    claims.looked(clock.now);
+    clock.now += 5;
+  }
+  await queue.submit({ to: ["a@far.test"] });
+  assert.deepEqual(claims.look().rows.map(({ destination }) => destination), ["far.test"]);
+});
