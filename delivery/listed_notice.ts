@@ -1,5 +1,5 @@
 /** The word to the administrator when another server says that our address is on a list; once a day for each of them. */
-import { composeAutomatic } from "./auto_reply.ts";
+import { administratorNotice } from "./administrator_notice.ts";
 import { type OwnMail, type PostOptions, prepareOwnMail } from "./post.ts";
 
 const DAY_MS = 86_400_000;
@@ -16,27 +16,20 @@ export function listedNotice(
     readonly now?: number;
   },
 ): OwnMail {
-  const to = administrator === "" ? `postmaster@${hostname}` : administrator;
-  return {
-    octets: composeAutomatic({
-      kind: "auto-generated",
-      from: `postmaster@${hostname}`,
-      to: `<${to}>`,
-      subject: "Another server says that our address is on a list",
-      date: now,
-      messageId: `<${id}.listed@${hostname}>`,
-      text: [
-        `${destination} refuses mail because our address is on a list:`,
-        "",
-        `  ${text.slice(0, 500)}`,
-        "",
-        "It gets one message now and then until one is taken; the others wait. Look at what was sent, have the address",
-        "taken off the list, then `veredus queue retry --destination DOMAIN`.",
-      ],
-    }),
-    sender: "",
-    recipients: [to],
-  };
+  return administratorNotice({ hostname, administrator }, {
+    kind: "listed",
+    id,
+    subject: "Another server says that our address is on a list",
+    text: [
+      `${destination} refuses mail because our address is on a list:`,
+      "",
+      `  ${text.slice(0, 500)}`,
+      "",
+      "It gets one message now and then until one is taken; the others wait. Look at what was sent, have the address",
+      "taken off the list, then `veredus queue retry --destination DOMAIN`.",
+    ],
+    now,
+  });
 }
 
 /** Files the notice unless one of the same key was filed within a day. */

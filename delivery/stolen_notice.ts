@@ -1,5 +1,5 @@
 /** The word to the administrator when a login has reached a daily limit: its password may be known to others. */
-import { composeAutomatic } from "./auto_reply.ts";
+import { administratorNotice } from "./administrator_notice.ts";
 import type { OwnMail } from "./post.ts";
 
 export function stolenNotice(
@@ -14,24 +14,17 @@ export function stolenNotice(
     readonly now?: number;
   },
 ): OwnMail {
-  const to = administrator === "" ? `postmaster@${hostname}` : administrator;
-  return {
-    octets: composeAutomatic({
-      kind: "auto-generated",
-      from: `postmaster@${hostname}`,
-      to: `<${to}>`,
-      subject: `Sending limit of ${login} reached`,
-      date: now,
-      messageId: `<${id}.limit@${hostname}>`,
-      text: [
-        `The login ${login} has reached a daily sending limit: ${reason}.`,
-        "Further mail of it is put off until tomorrow (UTC).",
-        "",
-        "If its owner does not send that much, the password is known to somebody else: change it, and look at",
-        `what was sent with \`veredus trace ${login}\`.`,
-      ],
-    }),
-    sender: "",
-    recipients: [to],
-  };
+  return administratorNotice({ hostname, administrator }, {
+    kind: "limit",
+    id,
+    subject: `Sending limit of ${login} reached`,
+    text: [
+      `The login ${login} has reached a daily sending limit: ${reason}.`,
+      "Further mail of it is put off until tomorrow (UTC).",
+      "",
+      "If its owner does not send that much, the password is known to somebody else: change it, and look at",
+      `what was sent with \`veredus trace ${login}\`.`,
+    ],
+    now,
+  });
 }

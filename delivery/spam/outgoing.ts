@@ -1,7 +1,7 @@
 /** Mail of logins: what looks like spam waits for the operator, who is told. A stolen password shows itself here first. */
 import { MAIL_LIMITS } from "../../filter/spam/limits.ts";
 import { verdicts } from "../../filter/spam/metrics.ts";
-import { composeAutomatic } from "../auto_reply.ts";
+import { administratorNotice } from "../administrator_notice.ts";
 import type { OwnMail } from "../post.ts";
 import { spamLine } from "./fields.ts";
 import type { Judged, SpamParts } from "./judge.ts";
@@ -52,23 +52,16 @@ export function heldNotice(
   { hostname, administrator }: { readonly hostname: string; readonly administrator: string },
   { login, reason, traceId, now }: HeldMail,
 ): OwnMail {
-  const to = administrator === "" ? `postmaster@${hostname}` : administrator;
-  return {
-    octets: composeAutomatic({
-      kind: "auto-generated",
-      from: `postmaster@${hostname}`,
-      to: `<${to}>`,
-      subject: `Mail of ${login} is held`,
-      date: now,
-      messageId: `<${traceId}.held@${hostname}>`,
-      text: [
-        `A message that ${login} sent looks like spam and waits for you: ${reason}.`,
-        "",
-        `Look at it with \`veredus trace ${traceId}\` and \`veredus quarantine list\`; let it go or delete it there.`,
-        "If its owner did not write it, the password is known to somebody else: change it.",
-      ],
-    }),
-    sender: "",
-    recipients: [to],
-  };
+  return administratorNotice({ hostname, administrator }, {
+    kind: "held",
+    id: traceId,
+    subject: `Mail of ${login} is held`,
+    text: [
+      `A message that ${login} sent looks like spam and waits for you: ${reason}.`,
+      "",
+      `Look at it with \`veredus trace ${traceId}\` and \`veredus quarantine list\`; let it go or delete it there.`,
+      "If its owner did not write it, the password is known to somebody else: change it.",
+    ],
+    now,
+  });
 }
