@@ -16,7 +16,8 @@ import type { OutboundParts } from "./outbound.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import { Claims } from "./queue/claims.ts";
 import type { Destination, Job } from "./queue/destination.ts";
-import { Dispatcher, type DispatchOptions, type OutgoingSession, type Results } from "./queue/dispatcher.ts";
+import type { Results } from "./queue/connection.ts";
+import { Dispatcher, type DispatchOptions, type OutgoingSession } from "./queue/dispatcher.ts";
 import { isGone, suppressed, suppressionOf, suppressionRow } from "./queue/suppression.ts";
 import { eventsOfOutcomes, type Webhook } from "./queue/webhooks.ts";
 import * as metrics from "./queue_metrics.ts";
@@ -134,7 +135,7 @@ export class QueueRunner {
     const settled: Settled[] = [];
     const messages = new Map<number, QueuedMessage | null>();
     for (const recipient of store.queue.recipients(ids)) {
-      if (this.#dispatcher.sending.has(recipient.recipientId)) continue;
+      if (this.#dispatcher.destinations.sending.has(recipient.recipientId)) continue;
       const { queueId } = recipient;
       if (!messages.has(queueId)) messages.set(queueId, store.queue.message(queueId));
       const message = messages.get(queueId);
@@ -148,7 +149,7 @@ export class QueueRunner {
       };
       settled.push(settle(this.#judge, { message, recipient, verdict, now: this.#now() }));
       this.#claims.add(recipient);
-      this.#dispatcher.sending.add(recipient.recipientId);
+      this.#dispatcher.destinations.sending.add(recipient.recipientId);
     }
     this.#outcomes.add(settled);
     await this.#outcomes.flushed();
@@ -221,7 +222,7 @@ export class QueueRunner {
         continue;
       }
       const identity = outbound.identityOf(message.sender);
-      const destination = this.#dispatcher.destinationOf(route, { tls: message.tls, agent, identity });
+      const destination = this.#dispatcher.destinations.of(route, { tls: message.tls, agent, identity });
       const key = `${queueId} ${destination.key}`;
       const job = jobs.get(key);
       if (job !== undefined && job.recipients.length < options.recipientsPerTransaction) {
@@ -260,7 +261,7 @@ export class QueueRunner {
 
   #forget(ids: readonly number[]): void {
     this.#claims.remove(ids);
-    for (const id of ids) this.#dispatcher.sending.delete(id);
+    for (const id of ids) this.#dispatcher.destinations.sending.delete(id);
   }
 
   #written(outcomes: readonly QueueOutcome[]): void {

@@ -5,13 +5,50 @@
  * therefore the first is the default. Converted parts become quoted-printable or base64 (long_lines.ts); a header that is
  * not ASCII, and parts under multipart/signed, cannot be converted and go as they are.
  */
-import type { Store } from "../../storage/store.ts";
+import { ours, type TransactionResult } from "../../protocols/smtp/client_result.ts";
+import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
+import type { QueuedMessage, Store } from "../../storage/store.ts";
 import { reencodeSevenBit } from "../long_lines.ts";
-import type { MessageSource } from "../outbound_connection.ts";
+import type { MessageSource, OutboundConnection } from "../outbound_connection.ts";
 
 export type EightBitRule = "send" | "convert" | "refuse";
 
 const PIECE_OCTETS = 64 * 1024;
+
+/** True where the rule has something to say: an 8-bit message and a peer that does not say that it takes it. */
+export function isRuled(
+  { eightBit }: QueuedMessage,
+  { offersEightBit }: OutboundConnection,
+  rule: EightBitRule,
+): boolean {
+  return eightBit && !offersEightBit && rule !== "send";
+}
+
+/** Sends a message that {@linkcode isRuled}. */
+export async function sendByRule(
+  connection: OutboundConnection,
+  transaction: ClientTransaction,
+  { rule, store, source }: {
+    readonly rule: EightBitRule;
+    readonly store: Pick<Store, "spool">;
+    readonly source: MessageSource;
+  },
+): Promise<TransactionResult> {
+  if (rule === "refuse") {
+    const text = "the message is 8-bit, and the next server does not offer 8BITMIME";
+    return { recipients: transaction.recipients.map(() => ours("5.6.3", text, "mail")), untouched: false };
+  }
+  const converted = await sevenBit(store, source);
+  if (converted === null) return await connection.send(transaction, source);
+  try {
+    return await connection.send(
+      { ...transaction, eightBit: false, sizeOctets: converted.octets },
+      converted,
+    );
+  } finally {
+    converted.discard();
+  }
+}
 
 /** The message without 8-bit parts; null where nothing could be converted. `discard` when it was sent. */
 export async function sevenBit(

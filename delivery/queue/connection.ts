@@ -1,0 +1,342 @@
+/**
+ * One connection of the queue, from its opening to QUIT: message after message of one destination, and then kept for a
+ * moment. An agent in the place of a server takes its mail the same way.
+ *
+ * When no host of the destination can be reached, everything in memory for it is put off together. What each transaction
+ * says about how much the destination bears goes into its {@linkcode Destination}.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { RecipientResult } from "../../protocols/smtp/client_result.ts";
+import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
+import { replyText } from "../../protocols/smtp/reply_parser.ts";
+import type { DueRecipient, DueRow, QueuedMessage, Store } from "../../storage/store.ts";
+import { type AgentRoute, type Agents, agentVerdict } from "../agents.ts";
+import { openConnection, type OutboundParts } from "../outbound.ts";
+import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";
+import * as metrics from "../queue_metrics.ts";
+import { type Route, routeName } from "../routes.ts";
+import type { Verdict } from "../settle.ts";
+import { type EightBitRule, isRuled, sendByRule } from "./conversion.ts";
+import type { Destination, Job } from "./destination.ts";
+import type { Destinations } from "./destinations.ts";
+import { namesUsAsListed } from "./listed.ts";
+import { sourceOf, transactionOf } from "./transaction.ts";
+
+const log = getLogger(["veredus", "queue"]);
+
+/** A destination that refused one more connection is not asked for another for this long. */
+const CROWDED_MS = 10_000;
+/** A destination that cannot be reached and has more mail than fits into memory rests: the first time, and at most. */
+const FIRST_REST_MS = 5_000;
+const LONGEST_REST_MS = 20_000;
+
+/** What became of recipients of one message. */
+export interface Results {
+  readonly message: QueuedMessage;
+  readonly route: Route;
+  readonly results: readonly { readonly recipient: DueRecipient; readonly verdict: Verdict }[];
+  readonly tookMs: number;
+}
+
+export interface ConnectionOptions {
+  /** How long a connection waits for the next message. */
+  readonly idleMs: number;
+  /** Left out: `send`. */
+  readonly eightBit?: EightBitRule;
+}
+
+export interface ConnectionParts {
+  readonly store: Pick<Store, "blobs" | "spool">;
+  readonly outbound: OutboundParts;
+  readonly options: ConnectionOptions;
+  readonly agents: Agents;
+  readonly settle: (results: Results) => void;
+  /** The destination cannot be reached: no more of it before then. */
+  readonly rest: (destination: string, until: number) => void;
+}
+
+/** What a connection asks of those beside it. */
+export interface Neighbours {
+  /** True when another destination has work, no connection, and no room for one. */
+  readonly crowded: (mine: Destination) => boolean;
+  /** The destination may bear a connection more. */
+  readonly room: (destination: Destination) => void;
+}
+
+export class QueueConnection {
+  readonly #destination: Destination;
+  readonly #destinations: Destinations;
+  readonly #parts: ConnectionParts;
+  readonly #neighbours: Neighbours;
+  readonly since: number;
+  #doing: string;
+  /** Null until it is open, and with an agent. */
+  #outbound: OutboundConnection | null;
+
+  constructor(
+    destination: Destination,
+    destinations: Destinations,
+    { parts, neighbours }: { readonly parts: ConnectionParts; readonly neighbours: Neighbours },
+  ) {
+    this.#destination = destination;
+    this.#destinations = destinations;
+    this.#parts = parts;
+    this.#neighbours = neighbours;
+    this.since = this.#now();
+    this.#doing = `connecting to ${destination.key}`;
+    this.#outbound = null;
+  }
+
+  get doing(): string {
+    return this.#doing;
+  }
+
+  /** "" until it is open. */
+  get remote(): string {
+    return this.#outbound?.remote ?? "";
+  }
+
+  get tlsActive(): boolean {
+    return this.#outbound !== null && this.#outbound.tls !== null;
+  }
+
+  /** Cuts it; false when it is not open. What it sends is tried again later. */
+  close(): boolean {
+    this.#outbound?.close();
+    return this.#outbound !== null;
+  }
+
+  /** From its opening to QUIT; the caller closes it. */
+  async run(): Promise<void> {
+    const destination = this.#destination;
+    if (destination.agent !== null) return await this.#runAgent(destination.agent);
+    const first = this.#destinations.take(destination);
+    if (first === null) return;
+    const opened = await this.#open(first);
+    if (opened === null) return;
+    this.#outbound = opened;
+    destination.ready++;
+    destination.failures = 0;
+    try {
+      for (let job: Job | null = first; job !== null;) {
+        this.#doing = `sending ${job.message.traceId} to ${destination.key}`;
+        const next = await this.#send(opened, job);
+        if (next !== null) job = next;
+        else if (!opened.usable || this.#neighbours.crowded(destination)) break;
+        else job = await this.#nextJob();
+      }
+    } finally {
+      destination.ready--;
+    }
+    this.#doing = "QUIT";
+    await opened.quit();
+  }
+
+  #now(): number {
+    return this.#parts.outbound.timers.now();
+  }
+
+  /** Gives an agent its jobs, one recipient after the other. */
+  async #runAgent(agent: AgentRoute): Promise<void> {
+    const destination = this.#destination;
+    let job = this.#destinations.take(destination);
+    for (; job !== null; job = this.#destinations.take(destination)) {
+      const { message } = job;
+      this.#doing = `${destination.key} takes ${message.traceId}`;
+      for (const recipient of job.recipients) {
+        const startedAt = this.#now();
+        let verdict: Verdict;
+        try {
+          verdict = await this.#parts.agents[agent.kind](agent.name, {
+            message,
+            recipient,
+            source: sourceOf(this.#parts.store, message),
+          });
+        } catch (error) {
+          log.error("{agent} could not take {traceId}: {error}", {
+            agent: destination.key,
+            traceId: message.traceId,
+            error,
+          });
+          verdict = LOCAL_ERROR;
+        }
+        this.#settle(message, [{ recipient, verdict }], startedAt);
+      }
+      if (this.#neighbours.crowded(destination)) return;
+    }
+  }
+
+  async #nextJob(): Promise<Job | null> {
+    const destination = this.#destination;
+    if (this.#destinations.draining) return null;
+    const job = this.#destinations.take(destination);
+    if (job !== null) return job;
+    this.#doing = `waiting for mail to ${destination.key}`;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    destination.idle.push(resolve);
+    const cancel = this.#parts.outbound.timers.after(this.#parts.options.idleMs, resolve);
+    await promise;
+    cancel();
+    const at = destination.idle.indexOf(resolve);
+    if (at >= 0) destination.idle.splice(at, 1);
+    return this.#destinations.take(destination);
+  }
+
+  /** Opens a connection for a job; where that fails, the job and all that waits with it is put off. */
+  async #open(job: Job): Promise<OutboundConnection | null> {
+    const destination = this.#destination;
+    const startedAt = this.#now();
+    let opened: OutboundConnection | HopFailure;
+    try {
+      opened = await openConnection(destination.route, this.#parts.outbound, {
+        need: destination.tls,
+        identity: destination.identity,
+      });
+    } catch (error) {
+      log.error("connecting to {destination} met a fault of ours: {error}", {
+        destination: routeName(destination.route),
+        error,
+      });
+      opened = { enhanced: "4.3.0", text: "local error", remote: "" };
+    }
+    metrics.opened.inc({
+      result: opened instanceof OutboundConnection ? "ready" : opened.trouble ?? "failed",
+    });
+    if (opened instanceof OutboundConnection) return opened;
+    if (destination.connections > 1) {
+      // Others get through, or may still: the peer wants no more connections at a time. The last one to fail speaks for all.
+      destination.crowdedUntil = this.#now() + CROWDED_MS;
+      destination.concurrency.atMost(destination.connections - 1);
+      this.#destinations.putBack(destination, job);
+      return null;
+    }
+    this.#putOff(job, opened, startedAt);
+    return null;
+  }
+
+  #putOff(
+    job: Job,
+    { enhanced, text, remote, fromPeer = false, trouble }: HopFailure,
+    startedAt: number,
+  ): void {
+    const destination = this.#destination;
+    let verdict: Verdict = {
+      outcome: enhanced.startsWith("5") ? "permanent" : "temporary",
+      enhanced,
+      text,
+      fromPeer,
+      remote,
+      ...(trouble && { trouble }),
+    };
+    if (namesUsAsListed(verdict)) {
+      this.#destinations.listed(destination, verdict);
+      verdict = { ...verdict, outcome: "temporary", enhanced: enhanced.replace(/^5/, "4") };
+    }
+    const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(destination.failures++, 10));
+    for (const failed of [job, ...destination.jobs.takeAll()]) {
+      this.#parts.rest(failed.recipients[0]!.destination, this.#now() + restMs);
+      this.#settle(failed.message, failed.recipients.map((recipient) => ({ recipient, verdict })), startedAt);
+    }
+  }
+
+  /**
+   * Sends a job, in several transactions where the peer takes only some of the recipients at once. Returns the job whose
+   * envelope went behind it and that has to be sent next.
+   */
+  async #send(connection: OutboundConnection, job: Job): Promise<Job | null> {
+    const destination = this.#destination;
+    const { store, options: { eightBit: rule = "send" } } = this.#parts;
+    const { message } = job;
+    let left = job.recipients;
+    let next: Job | null = null;
+    const following = (): ClientTransaction | null => {
+      if (destination.listed > 0 || this.#neighbours.crowded(destination)) return null;
+      next = this.#destinations.take(destination);
+      if (next === null || isRuled(next.message, connection, rule)) return null;
+      next.transaction = transactionOf(store, next.message, next.recipients);
+      return next.transaction;
+    };
+    while (left.length > 0) {
+      const startedAt = this.#now();
+      let results: readonly RecipientResult[];
+      try {
+        const transaction = job.transaction ?? transactionOf(store, message, left);
+        job.transaction = null;
+        const source = sourceOf(store, message);
+        const result = isRuled(message, connection, rule)
+          ? await sendByRule(connection, transaction, { rule, store, source })
+          : await connection.send(transaction, source, following);
+        if (result.untouched && connection.messages > 1 && !job.again) {
+          job.again = true;
+          job.recipients = left;
+          this.#destinations.putBack(destination, job);
+          return next;
+        }
+        results = result.recipients;
+      } catch (error) {
+        log.error("{traceId} cannot be sent: {error}", { traceId: message.traceId, error });
+        connection.close();
+        this.#settle(message, left.map((recipient) => ({ recipient, verdict: LOCAL_ERROR })), startedAt);
+        return next;
+      }
+      metrics.attemptSeconds.observe((this.#now() - startedAt) / 1_000);
+      const done: { recipient: DueRecipient; verdict: Verdict }[] = [];
+      const again: DueRow[] = [];
+      for (const [at, recipient] of left.entries()) {
+        const result = results[at]!;
+        if (result.again) again.push(recipient);
+        else done.push({ recipient, verdict: verdictOf(result, connection, destination.route) });
+      }
+      this.#learn(results, done);
+      this.#settle(message, done, startedAt);
+      left = again;
+      if (left.length > 0 && (next !== null || !connection.usable)) {
+        job.recipients = left;
+        this.#destinations.putBack(destination, job);
+        break;
+      }
+    }
+    return next;
+  }
+
+  #settle(message: QueuedMessage, results: Results["results"], startedAt: number): void {
+    const { route } = this.#destination;
+    this.#parts.settle({ message, route, results, tookMs: this.#now() - startedAt });
+  }
+
+  /** What a transaction says about how much the destination bears. */
+  #learn(results: readonly RecipientResult[], done: readonly { readonly verdict: Verdict }[]): void {
+    const destination = this.#destination;
+    const { concurrency } = destination;
+    if (results.some(({ outcome }) => outcome === "delivered")) {
+      concurrency.succeeded();
+      destination.listed = 0;
+      return this.#neighbours.room(destination);
+    }
+    // A recipient's own 4yz (a full mailbox, greylisting) says nothing about the others.
+    if (results.some(({ outcome, stage }) => outcome === "temporary" && stage !== "rcpt")) {
+      concurrency.pushedBack(this.#now());
+    }
+    const listed = done.find(({ verdict }) => namesUsAsListed(verdict));
+    if (listed !== undefined) this.#destinations.listed(destination, listed.verdict);
+  }
+}
+
+const LOCAL_ERROR: Verdict = agentVerdict("temporary", "4.3.0", "local error");
+
+function verdictOf(
+  result: RecipientResult,
+  { remote, offersDsn }: OutboundConnection,
+  route: Route,
+): Verdict {
+  return {
+    outcome: result.outcome,
+    enhanced: result.enhanced,
+    text: result.reply === null ? result.text : replyText(result.reply),
+    fromPeer: result.reply !== null,
+    remote,
+    ...(offersDsn
+      ? { success: "told-by-peer" }
+      : route.kind === "host" && route.mode === "lmtp" && { success: "final" }),
+  };
+}
