@@ -153,14 +153,26 @@ function isTemporary({ spf, dmarc }: SenderFindings): boolean {
 }
 
 function sparedBy({ arc, dkim }: SenderFindings, config: AuthenticationConfig): string | null {
-  const sealer = arc?.result === "pass" ? arc.sets.at(-1)?.seal.domain ?? "" : "";
-  // Every sealer of a chain must be believed: each could have made up all that came before (RFC 8617 9.6).
-  if (
-    arc?.result === "pass" && arc.sets.every(({ seal }) => config.trustedSealers.includes(seal.domain)) &&
-    arc.sets.slice(0, 1).some((first) => sealedResult([first], "dmarc") === "pass")
-  ) return `sealed as passing by ${sealer}`;
+  if (sealedAsPassing(arc, config)) return `sealed as passing by ${arc?.sets.at(-1)?.seal.domain ?? ""}`;
   const list = dkim?.find(({ result, domain }) => result === "pass" && config.knownLists.includes(domain));
   return list === undefined ? null : `signed by the list ${list.domain}`;
+}
+
+/** Every sealer of a chain must be believed: each could have made up all that came before (RFC 8617 9.6). */
+function sealedAsPassing(
+  arc: SenderFindings["arc"],
+  { trustedSealers }: Pick<AuthenticationConfig, "trustedSealers">,
+): boolean {
+  return arc?.result === "pass" && arc.sets.every(({ seal }) => trustedSealers.includes(seal.domain)) &&
+    arc.sets.slice(0, 1).some((first) => sealedResult([first], "dmarc") === "pass");
+}
+
+/** SPF or DKIM passed for the domain in From, or sealers that are believed saw it pass: the author is who it says. */
+export function provesAuthor(
+  { dmarc, arc }: SenderFindings,
+  config: Pick<AuthenticationConfig, "trustedSealers">,
+): boolean {
+  return dmarc?.proven === true || sealedAsPassing(arc, config);
 }
 
 /** Another sign than DMARC's own ones that the client is not whom it says. */

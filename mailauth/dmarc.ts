@@ -46,6 +46,8 @@ export interface DmarcOutcome {
   readonly record: DmarcRecord | null;
   readonly spfAligned: boolean;
   readonly dkimAligned: boolean;
+  /** SPF or DKIM passed for the domain of From; told without a policy too, for those who want to know who wrote it. */
+  readonly proven: boolean;
 }
 
 export interface DmarcOptions {
@@ -91,9 +93,12 @@ async function checkAuthor(evaluation: Evaluation, text: string): Promise<DmarcO
   const author = dmarcDomain(text);
   if (author === null) return outcome("permerror", "the domain of From is none", { authorDomain: text });
   const facts = { authorDomain: author };
+  const { input } = evaluation;
   try {
     const policy = await discover(evaluation, author);
-    if (policy === null) return outcome("none", "no policy is published", facts);
+    if (policy === null) {
+      return outcome("none", "no policy is published", { ...facts, proven: await isProven(input, author) });
+    }
     return await judge(evaluation, { author, ...policy });
   } catch (error) {
     if (error instanceof DmarcTempError) return outcome("temperror", error.message, facts);
@@ -127,7 +132,7 @@ async function judge(
   const facts = { authorDomain: author, policyDomain: domain, record, spfAligned, dkimAligned };
   if (spfAligned || dkimAligned) {
     const published = author === domain ? record.policy : record.subdomainPolicy ?? record.policy;
-    return outcome("pass", "", { ...facts, published });
+    return outcome("pass", "", { ...facts, published, proven: true });
   }
   const published = await publishedPolicy(evaluation, { author, domain, record });
   // A key or a record that could not be had might have made it pass.
@@ -140,6 +145,14 @@ async function judge(
     published,
     policy,
   });
+}
+
+/** Without a policy nobody says what is aligned: what is below one registered domain. */
+function isProven({ spfDomain, dkimDomains }: DmarcInput, author: string): Promise<boolean> {
+  const passed = spfDomain === null ? dkimDomains : [spfDomain, ...dkimDomains];
+  return someAligned(passed.map((one) => dmarcDomain(one) ?? ""), async (one) =>
+    one === author ||
+    (lastLabel(one) === lastLabel(author) && await listedDomain(one) === await listedDomain(author)));
 }
 
 async function publishedPolicy(
@@ -209,7 +222,7 @@ function outcome(
 ): DmarcOutcome {
   return {
     ...{ authorDomain: "", policyDomain: "", policy: "none", published: "none", record: null },
-    ...{ spfAligned: false, dkimAligned: false },
+    ...{ spfAligned: false, dkimAligned: false, proven: false },
     ...{ result, text },
     ...facts,
   };

@@ -274,6 +274,6 @@ function lateSignature(): DkimResult {
 function lateDmarc(authorDomain: string): DmarcOutcome {
   return {
     ...{ result: "temperror", text: LATE, authorDomain, policyDomain: "", policy: "none", published: "none" },
-    ...{ record: null, spfAligned: false, dkimAligned: false },
+    ...{ record: null, spfAligned: false, dkimAligned: false, proven: false },
   };
 }

@@ -1,6 +1,7 @@
 /** Is it wanted: a refusal, or copies that lie where they should; what is held waits for the operator. */
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
+import { provesAuthor } from "../authentication.ts";
 import { judgeSpam, type SpamParts } from "../spam/judge.ts";
 import { judgeOutgoing } from "../spam/outgoing.ts";
 import type { Content } from "./content.ts";
@@ -37,9 +38,11 @@ async function judgeStranger(
   { parts, findings }: { readonly parts: SpamParts; readonly findings: SenderFindings },
 ): Promise<Reply | null> {
   const { client: { address, heloName }, envelope: { filing, sender }, content, screen } = mail;
+  const { authentication } = mail.setting.config;
   mail.spam = await judgeSpam(parts, {
     ...judged(content),
     ...{ filing, sender, findings, from: content.message.from, client: { address, heloName } },
+    proven: authentication !== undefined && provesAuthor(findings, authentication),
     decisions: screen?.decisions ?? [],
   });
   const { trace, heldFor, refusal } = mail.spam;

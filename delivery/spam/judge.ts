@@ -75,6 +75,8 @@ export interface Judged {
   readonly sender: string;
   readonly client: { readonly address: string; readonly heloName: string };
   readonly findings: SenderFindings | null;
+  /** It comes from the domain in From. */
+  readonly proven: boolean;
   readonly decisions: readonly Decision[];
 }
 
@@ -174,7 +176,10 @@ function unjudged({ config }: SpamParts, { filing }: Judged): SpamOutcome {
 
 /** What is known besides the octets. */
 export function circumstances(
-  { client, sender, findings, decisions }: Pick<Judged, "client" | "sender" | "findings" | "decisions">,
+  { client, sender, findings, proven, decisions }: Pick<
+    Judged,
+    "client" | "sender" | "findings" | "proven" | "decisions"
+  >,
 ): Circumstances {
   const dkim = findings?.dkim ?? [];
   const passed = dkim.filter(({ result }) => result === "pass").map(({ domain }) => domain.toLowerCase());
@@ -192,7 +197,7 @@ export function circumstances(
     dmarc: dmarc?.result ?? "",
     signers: passed,
     brokenSignature: passed.length === 0 && dkim.some(({ result }) => result === "fail"),
-    aligned: dmarc !== null && (dmarc.spfAligned || dmarc.dkimAligned),
+    aligned: proven,
     tags: decisions.filter(({ action }) => action === "tag")
       .map(({ check, points = TAG_POINTS }) => ({ check, points })),
   };

@@ -1,12 +1,21 @@
 /** What SPF, DKIM, ARC and DMARC do to a message of a stranger, from the wire to the mailbox. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { type AuthenticationConfig, DMARC_REFUSED, DNS_TROUBLE } from "../../delivery/authentication.ts";
+import {
+  type AuthenticationConfig,
+  DMARC_REFUSED,
+  DNS_TROUBLE,
+  provesAuthor,
+} from "../../delivery/authentication.ts";
 import type { InboundOptions } from "../../delivery/inbound/setting.ts";
+import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import { Blocks } from "../../filter/address_block.ts";
+import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
+import { scoreOf } from "../../filter/spam/score.ts";
 import { ArcVerifier } from "../../mailauth/arc.ts";
 import { BodyHash } from "../../mailauth/dkim_canonical.ts";
 import { signHeader } from "../../mailauth/dkim_sign.ts";
+import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { SigningKey } from "../../mailauth/sign_octets.ts";
 import { a, type MockEntry, MockResolver, txt } from "../lib/mock_resolver.ts";
 import { type Answers, line, NOW, octetsOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
@@ -202,6 +211,53 @@ Deno.test("known lists and trusted sealers are spared, others who seal are not",
       assert.equal(data?.code, code);
     });
   }
+});
+
+Deno.test("an author is proven by SPF or DKIM of its domain, with a policy or without, or by sealers that are believed", async () => {
+  const asked: boolean[] = [];
+  const assess = ({ around, recipients }: AssessRequest): Promise<Assessment> => {
+    asked.push(around?.aligned === true);
+    const scores = recipients.map(({ accountId }) => ({ accountId, score: scoreOf([], []) }));
+    return Promise.resolve({ scores, linkDomains: [] });
+  };
+  const entries = {
+    ...NAMED,
+    "plain.test TXT": [txt("v=spf1 ip4:192.0.2.1 -all")],
+    "mail.plain.test TXT": [txt("v=spf1 ip4:192.0.2.1 -all")],
+  };
+  const rules = { server: { mark: null, junk: null, quarantine: null, refuse: null }, domains: {} };
+  const spam: SpamConfig = {
+    ...{ enabled: true, rules, weights: {}, onTimeout: "mark", outgoingHold: null },
+    ...{ deadlineMs: 1_000, linkZones: [] },
+  };
+  const authentication = { ...DEFAULT, refuse: "never" } as const;
+  await using bed = await ReceptionBed.open({ authentication, spam }, {}, {
+    resolver: new MockResolver(entries),
+    spam: { filter: { assess }, linkHits: () => Promise.resolve([]), notify: () => {} },
+  });
+  await send(bed, "a@good.test");
+  await send(bed, "a@plain.test");
+  await send(bed, "bounce@mail.plain.test", letter("a@plain.test"));
+  await send(bed, "a@elsewhere.test", await signed(letter("a@list.test"), { ...GOOD, domain: "list.test" }));
+  await send(bed, "a@plain.test", letter("a@good.test")); // SPF passes for another
+  await send(bed, "a@strict.test");
+  await send(bed, "a@nothing.test");
+  assert.deepEqual(asked, [true, true, true, true, false, false, false]);
+
+  const sealed = (...domains: string[]) => ({
+    dmarc: null,
+    arc: {
+      ...{ result: "pass" as const, text: "" },
+      sets: domains.map((domain, i) => ({
+        results: `i=${i + 1}; ${domain}; dmarc=pass`,
+        seal: { domain },
+      })),
+    },
+  } as unknown as SenderFindings);
+  const config = { trustedSealers: ["list.test"] };
+  assert.equal(provesAuthor(sealed("list.test"), config), true);
+  assert.equal(provesAuthor(sealed("list.test", "evil.test"), config), false);
+  assert.equal(provesAuthor(sealed("list.test"), { trustedSealers: [] }), false);
 });
 
 Deno.test("results in our name and marks of spam filters are taken out; those of others stay", async () => {
