@@ -29,6 +29,10 @@ export class Blocks {
     }
   }
 
+  get empty(): boolean {
+    return this.#blocks === null;
+  }
+
   includes(address: string): boolean {
     if (this.#blocks === null) return false;
     let answer = this.#known.get(address);

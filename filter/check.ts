@@ -1,4 +1,5 @@
 /** A check: one small module that looks at the facts of a stage and says what to do. */
+import type { SenderFindings } from "../mailauth/sender_check.ts";
 import type { MessageFindings } from "./findings.ts";
 import type { MessageChanges, MessageSource } from "./message_source.ts";
 import type { Stage, Verdict } from "./verdict.ts";
@@ -42,6 +43,8 @@ export interface CheckFacts {
   readonly changes: MessageChanges | null;
   /** What checks found out about the message; at the stage `message`. */
   readonly findings: MessageFindings | null;
+  /** Who sent it; at the stage `message`, where that was asked. */
+  readonly sent: SenderFindings | null;
 }
 
 export interface Check {

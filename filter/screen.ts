@@ -6,6 +6,7 @@
  * transaction when the message itself is to be checked, because that has one answer for all: the others wait for
  * their own (452). Logins and trusted networks pass the checks of strangers; those that say `logins` see them too.
  */
+import type { SenderFindings } from "../mailauth/sender_check.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import type { Chain } from "./chain.ts";
 import type { CheckFacts, ClientView } from "./check.ts";
@@ -88,7 +89,7 @@ export class SessionScreen {
   #facts(stage: Stage, client: ClientView): CheckFacts {
     return {
       ...{ stage, client, notes: this.notes, traceId: "", sender: null, recipient: "" },
-      ...{ recipients: [], message: null, changes: null, findings: null },
+      ...{ recipients: [], message: null, changes: null, findings: null, sent: null },
     };
   }
 }
@@ -152,10 +153,10 @@ export class MailScreen {
     return this.#decided(this.#chain.run(this.#stage("data", "", null)));
   }
 
-  /** The message is there. */
-  message(source: MessageSource): Reply | null | Promise<Reply | null> {
+  /** The message is there; `sent`: who sent it, null where nobody asked. */
+  message(source: MessageSource, sent: SenderFindings | null): Reply | null | Promise<Reply | null> {
     if (this.#passes || !this.#chain.has("message")) return null;
-    return this.#decided(this.#chain.run(this.#stage("message", "", source)));
+    return this.#decided(this.#chain.run(this.#stage("message", "", source, sent)));
   }
 
   /** Recipients are postmaster or abuse only, or a check has taken the message. */
@@ -253,10 +254,15 @@ export class MailScreen {
     return null;
   }
 
-  #stage(stage: Stage, recipient: string, message: MessageSource | null): CheckFacts {
+  #stage(
+    stage: Stage,
+    recipient: string,
+    message: MessageSource | null,
+    sent: SenderFindings | null = null,
+  ): CheckFacts {
     const { client, notes, traceId, sender } = this.#facts;
     return {
-      ...{ stage, client, notes, traceId, sender, recipient, recipients: this.#recipients, message },
+      ...{ stage, client, notes, traceId, sender, recipient, recipients: this.#recipients, message, sent },
       changes: message === null ? null : this.changes,
       findings: message === null ? null : this.findings,
     };

@@ -112,7 +112,7 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
         parts.patterns,
       );
     case "dnsbl":
-      return dnsbl({ ...config, lookup, now });
+      return dnsbl({ ...config, lookup, now, relays: parts.relays });
     case "reverse-dns":
       return { ...reverseDns({ lookup, action }), name };
     case "helo":
@@ -120,7 +120,17 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
     case "early-talker":
       return { ...earlyTalker({ action }), name };
     case "greylist":
-      return { ...greylist({ ...config, state, write, now }), name };
+      return {
+        ...greylist({
+          ...config,
+          stage: stage === "message" ? "message" : "rcpt",
+          state,
+          write,
+          now,
+          isRelay,
+        }),
+        name,
+      };
     case "rate":
       return rate({
         ...config,

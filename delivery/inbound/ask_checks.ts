@@ -12,7 +12,7 @@ export function askChecks(mail: Mail): Promise<Reply | null> | null {
 }
 
 async function asked(mail: Mail, screen: MailScreen): Promise<Reply | null> {
-  const pending = screen.message(sourceOf(mail.content));
+  const pending = screen.message(sourceOf(mail.content), mail.findings);
   const refusal = pending instanceof Promise ? await pending : pending;
   if (refusal !== null) return refusal;
   if (screen.disposition === "discard") return mail.accepted();

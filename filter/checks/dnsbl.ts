@@ -1,9 +1,10 @@
 /**
  * Lists in DNS of clients and domains (RFC 5782), blocking and allowing: answers have weights, the sum decides.
- * Which answers count, and when a list is not asked: dns_list.ts.
+ * Which answers count, and when a list is not asked: dns_list.ts. Mail of a relay of ours is judged when it is there, by whom
+ * the relay had it from, and never refused: it is the relay that would have to send it back.
  */
-import { reversedLabels } from "../address_block.ts";
-import type { Check, CheckFacts } from "../check.ts";
+import { type Blocks, reversedLabels } from "../address_block.ts";
+import type { Check, CheckFacts, ClientView } from "../check.ts";
 import { DnsList, listableDomain } from "../dns_list.ts";
 import type { Lookup } from "../lookup.ts";
 import { type Action, CONTINUE, type Verdict } from "../verdict.ts";
@@ -27,43 +28,55 @@ export interface DnsblOptions {
   readonly action: Action;
   readonly lookup: Lookup;
   readonly now: () => number;
+  /** Relays and backup MX of ours. */
+  readonly relays: Blocks;
 }
+
+/** Whom the mail comes from; null where a relay does not say. */
+type Origin = Pick<ClientView, "address" | "heloName"> | null;
 
 interface Score {
   readonly zone: string;
   readonly weight: number;
 }
 
-export function dnsbl({ name, zones, threshold, action, lookup, now }: DnsblOptions): Check {
+export function dnsbl({ name, zones, threshold, action, lookup, now, relays }: DnsblOptions): Check {
   const lists = zones.map((zone) => ({
-    subject: (facts: CheckFacts) => subjectOf(facts, zone.of),
+    subject: (origin: Origin, sender: string) => subjectOf(origin, { sender, of: zone.of }),
     list: new DnsList({ ...zone, of: zone.of === "address" ? "address" : "domain", lookup, now }),
   }));
   return {
     name,
-    stages: ["mail"],
-    async run(facts): Promise<Verdict> {
-      const scores = (await Promise.all(lists.map(async ({ list, subject }): Promise<Score[]> => {
-        const asked = subject(facts);
-        const weight = asked === null ? null : await list.weightOf(asked);
-        return weight === null ? [] : [{ zone: list.zone, weight }];
-      }))).flat();
-      const sum = scores.reduce((total, { weight }) => total + weight, 0);
-      if (sum < threshold && sum >= 0) return CONTINUE;
-      const listed = scores.map(({ zone, weight }) => `${zone} ${weight}`).join(", ");
-      const said = { reason: `score ${sum}: ${listed}`, points: sum };
-      // What speaks for a client refuses nothing: it goes into the score.
-      if (sum < 0) return { action: "tag", ...said };
-      return {
-        action,
-        ...said,
-        ...(action === "reject" && { reply: refusal(facts, scores) }),
-      };
+    stages: relays.empty ? ["mail"] : ["mail", "message"],
+    run(facts): Verdict | Promise<Verdict> {
+      const relayed = relays.includes(facts.client.address);
+      if (relayed !== (facts.stage === "message")) return CONTINUE;
+      return judge(facts, { relayed, origin: relayed ? facts.sent?.judged ?? null : facts.client });
     },
   };
+
+  async function judge(
+    { client, sender }: CheckFacts,
+    { relayed, origin }: { readonly relayed: boolean; readonly origin: Origin },
+  ): Promise<Verdict> {
+    const scores = (await Promise.all(lists.map(async ({ list, subject }): Promise<Score[]> => {
+      const asked = subject(origin, sender ?? "");
+      const weight = asked === null ? null : await list.weightOf(asked);
+      return weight === null ? [] : [{ zone: list.zone, weight }];
+    }))).flat();
+    const sum = scores.reduce((total, { weight }) => total + weight, 0);
+    if (sum < threshold && sum >= 0) return CONTINUE;
+    const listed = scores.map(({ zone, weight }) => `${zone} ${weight}`).join(", ");
+    const handedOver = relayed ? `, of ${origin?.address ?? "whom the relay does not name"}` : "";
+    const said = { reason: `score ${sum}: ${listed}${handedOver}`, points: sum };
+    // What speaks for a client refuses nothing: it goes into the score.
+    if (sum < 0) return { action: "tag", ...said };
+    if (relayed && action === "reject") return { action: "tag", ...said };
+    return { action, ...said, ...(action === "reject" && { reply: refusal(client, scores) }) };
+  }
 }
 
-function refusal({ client }: CheckFacts, scores: readonly Score[]) {
+function refusal(client: ClientView, scores: readonly Score[]) {
   const zones = scores.filter(({ weight }) => weight > 0).map(({ zone }) => zone).join(", ");
   return {
     code: 550,
@@ -72,13 +85,16 @@ function refusal({ client }: CheckFacts, scores: readonly Score[]) {
   };
 }
 
-function subjectOf({ client, sender }: CheckFacts, of: ListZone["of"]): string | null {
+function subjectOf(
+  origin: Origin,
+  { sender, of }: { readonly sender: string; readonly of: ListZone["of"] },
+): string | null {
   switch (of) {
     case "address":
-      return reversedLabels(client.address);
+      return origin === null ? null : reversedLabels(origin.address);
     case "sender":
-      return listableDomain(domainOf(sender ?? ""));
+      return listableDomain(domainOf(sender));
     case "helo":
-      return listableDomain(client.heloName.toLowerCase());
+      return origin === null ? null : listableDomain(origin.heloName.toLowerCase());
   }
 }

@@ -78,7 +78,8 @@ const check = z.strictObject({
   ),
   stages: about(
     z.array(z.enum(STAGES)).min(1).optional(),
-    "list: one of connect, ehlo, mail, rcpt; rate: mail or rcpt; http and script: any",
+    "list: one of connect, ehlo, mail, rcpt; rate: mail or rcpt; greylist: rcpt, or message (behind DATA: once for all\n" +
+      "recipients, by the proven domain or the network, never what passes DMARC); http and script: any",
     ["mail"],
   ),
   logins: about(
@@ -216,11 +217,17 @@ const check = z.strictObject({
   ) {
     issue("stages", "mail or rcpt");
   }
+  if (
+    kind === "greylist" && stages !== undefined &&
+    (stages.length > 1 || (stages[0] !== "rcpt" && stages[0] !== "message"))
+  ) {
+    issue("stages", "rcpt or message");
+  }
 }).transform((value): CheckConfig => ({
   check: value.check,
   name: value.name === "" ? value.check : value.name,
   action: value.action ?? CHECK_DEFAULTS[value.check].action,
-  stages: value.stages !== undefined && ["list", "rate", "http", "script"].includes(value.check)
+  stages: value.stages !== undefined && ["list", "rate", "greylist", "http", "script"].includes(value.check)
     ? value.stages
     : CHECK_DEFAULTS[value.check].stages,
   logins: value.logins ?? LOGINS_TOO.has(value.check),

@@ -1,126 +1,11 @@
 /** Checks through the whole reception, over the real store, with DNS as a map and time as a number. */
 import assert from "node:assert/strict";
-import type { TraceEvent } from "../../delivery/tracer.ts";
-import { InboundReception } from "../../delivery/inbound.ts";
-import { type ClientFacts, isReply } from "../../delivery/reception.ts";
-import { Blocks } from "../../filter/address_block.ts";
-import { MemoryBuckets } from "../../filter/buckets.ts";
-import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
+import { type ClientFacts } from "../../delivery/reception.ts";
 import { parseConfig } from "../../server/config/load.ts";
-import { loadPatternEngine } from "../../filter/patterns.ts";
 import { configureLogs, flushLogs, logSettings } from "../../telemetry/log.ts";
-import { buildChains } from "../../server/filter_chains.ts";
-import { type MockEntry, MockResolver } from "../lib/mock_resolver.ts";
-import { TestStore } from "../lib/test_store.ts";
-import { CONFIG, line, NOW, octetsOf, pathOf, STRANGER, text } from "../delivery/reception_bed.ts";
+import type { MockEntry } from "../lib/mock_resolver.ts";
+import { Bed, settled, TAKEN } from "./checks_bed.ts";
 
-const patterns = await loadPatternEngine();
-
-const MESSAGE =
-  "From: <s@remote.example>\r\nSubject: hello\r\nMessage-ID: <m@remote.example>\r\n\r\nbody\r\n";
-
-class Bed {
-  readonly test: TestStore;
-  readonly resolver: MockResolver;
-  readonly notices: string[] = [];
-  readonly traced: TraceEvent[] = [];
-  readonly reception: InboundReception;
-  now = NOW;
-  #ids = 0;
-
-  private constructor(test: TestStore, checks: string, dns: Record<string, MockEntry>) {
-    this.test = test;
-    this.resolver = new MockResolver(dns);
-    const { filter } = parseConfig(
-      `hostname: mx.example.test\nfilter:\n  checks:\n${checks}`,
-      "/veredus.yaml",
-    );
-    this.reception = new InboundReception({
-      store: test.store,
-      hostname: "mx.example.test",
-      clock: () => this.now,
-      newId: () => `trace${++this.#ids}`,
-      config: CONFIG,
-      tracer: { note: (event) => void this.traced.push(event) },
-      chains: buildChains(filter, {
-        store: test.store,
-        resolver: this.resolver,
-        buckets: new MemoryBuckets(),
-        patterns,
-        hostname: "mx.example.test",
-        clock: () => this.now,
-        steady: () => this.now,
-        relays: new Blocks([]),
-        notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
-      }),
-    });
-  }
-
-  static async open(checks: string, dns: Record<string, MockEntry> = {}): Promise<Bed> {
-    const test = await TestStore.open();
-    for (const name of ["postmaster", "abuse"]) {
-      await test.ok({ kind: "put-account", account: { address: `${name}@example.test` } });
-    }
-    return new Bed(test, checks, dns);
-  }
-
-  login(name: string): ClientFacts {
-    return {
-      ...STRANGER,
-      service: "submission",
-      account: this.test.store.directory.account(`${name}@example.test`)!,
-    };
-  }
-
-  /** Answers to RCPT, and to the message when one was taken. */
-  async send(
-    letter: { to?: string[]; from?: string; client?: Partial<ClientFacts> } = {},
-  ): Promise<string[]> {
-    const { to = ["alice@example.test"], from = "s@remote.example", client = {} } = letter;
-    const transaction = this.reception.mail({ ...STRANGER, screen: this.reception.screen(), ...client }, {
-      reversePath: from === "" ? null : pathOf(from),
-      parameters: {
-        ...{ size: null, body: "7BIT", smtputf8: false, ret: "", envelopeId: "" },
-        ...{ hold: null, requireTls: false },
-      },
-    });
-    if (isReply(transaction)) return [line(transaction)];
-    const answers = [];
-    for (const recipient of to) answers.push(await transaction.rcpt(pathOf(recipient), NO_RCPT_PARAMETERS));
-    if (!answers.some(({ code }) => code < 300)) {
-      transaction.discard();
-      return answers.map(line);
-    }
-    assert.equal(await transaction.begin(), null);
-    const octets = octetsOf(
-      MESSAGE.replace("s@remote.example", client.account == null ? from : "bob@example.test"),
-    );
-    await transaction.write(octets, 0, octets.length);
-    answers.push(await transaction.finish());
-    return answers.map(line);
-  }
-
-  stored(account = "alice"): string[] {
-    const { store } = this.test;
-    const mailbox = this.test.mailboxId(account, "INBOX");
-    return store.messages.rows(mailbox, [[1, 2 ** 31]], { limit: 100, withImap: true }).map((
-      { prefix, blob },
-    ) => text(prefix) + text(store.blobs.readSync(blob, 0, blob.length)));
-  }
-
-  /** What is set aside. */
-  held(): string[] {
-    const { store } = this.test;
-    return store.quarantine.list({}, { after: 0, limit: 10 })
-      .map(({ blob }) => text(store.blobs.readSync(blob, 0, blob.length)));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.test.close();
-  }
-}
-
-const TAKEN = ["250 2.1.5", "250 2.6.0"];
 const A = (address: string) => [{ type: "A", address }] as const;
 
 Deno.test("a sender whose domain has a null MX is refused with 5.7.27, all others come in", async () => {
@@ -270,38 +155,6 @@ Deno.test("reverse DNS and EHLO: found out, and told to the recipient in a heade
     await bed.send({ client: { heloName: heloName as string } });
     assert.equal(/helo=tag/.test(bed.stored().at(-1)!), problem, String(heloName));
   }
-});
-
-Deno.test("greylisting: put off, taken after the wait, and networks that come back are known", async () => {
-  await using bed = await Bed.open("    - { check: greylist, delay: 5m, known_after: 2 }\n");
-  assert.deepEqual(await bed.send(), ["451 4.7.1"]);
-  await settled(bed);
-  bed.now += 60_000;
-  assert.deepEqual(await bed.send(), ["451 4.7.1"], "too soon");
-  bed.now += 300_000;
-  assert.deepEqual(
-    await bed.send({ client: { address: "192.0.2.77" } }),
-    TAKEN,
-    "another server of the pool",
-  );
-  await settled(bed);
-  assert.deepEqual(await bed.send(), TAKEN, "known");
-  assert.deepEqual(await bed.send({ to: ["bob@example.test"] }), ["451 4.7.1"]);
-  await settled(bed);
-  bed.now += 600_000;
-  assert.deepEqual(await bed.send({ to: ["bob@example.test"] }), TAKEN);
-  await settled(bed);
-  assert.deepEqual(await bed.send({ from: "other@remote.example" }), TAKEN, "the network is known");
-  assert.deepEqual(
-    await bed.send({ client: { address: "203.0.113.5" } }),
-    ["451 4.7.1"],
-    "another one is not",
-  );
-  assert.deepEqual(
-    await bed.send({ client: bed.login("bob"), from: "bob@example.test" }),
-    TAKEN,
-    "logins pass",
-  );
 });
 
 Deno.test("rates by any combination of facts", async () => {
@@ -457,8 +310,3 @@ Deno.test("a message that is set aside is in the quarantine alone; one that is d
   ]);
   assert.deepEqual(bed.test.store.queue.list({}, { afterRecipientId: 0, limit: 10 }), []);
 });
-
-/** What checks write without waiting is in the store after a write of our own. */
-async function settled(bed: Bed): Promise<void> {
-  await bed.test.ok({ kind: "sweep-state", at: 0 });
-}

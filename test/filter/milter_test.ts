@@ -101,6 +101,7 @@ function facts(stage: Stage, into = changes): CheckFacts {
     notes: new Map(),
     changes: into,
     findings: null,
+    sent: null,
   };
 }
 

@@ -23,7 +23,14 @@ const MESSAGE = sourceOf("Subject: x\r\n\r\nhello\r\n");
 function facts(findings = new MessageFindings(), message = MESSAGE): CheckFacts {
   return {
     ...{ stage: "message", client: CLIENT, traceId: "t1", sender: "a@x.example", recipient: "" },
-    ...{ recipients: ["b@y.example", "c@y.example"], message, notes: new Map(), changes: null, findings },
+    ...{
+      recipients: ["b@y.example", "c@y.example"],
+      message,
+      notes: new Map(),
+      changes: null,
+      findings,
+      sent: null,
+    },
   };
 }
 
