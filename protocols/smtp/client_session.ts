@@ -1,31 +1,25 @@
 /**
- * The sending side of SMTP and LMTP as a pure machine: greeting to QUIT, any number of messages in between.
+ * The sending side of SMTP and LMTP as a pure machine: the dialogue from the greeting to QUIT, any number of messages in
+ * between.
  *
  * RFC 5321 3 and 4, PIPELINING (RFC 2920), STARTTLS (RFC 3207), AUTH (RFC 4954, client_login.ts), CHUNKING (RFC 3030, where the
- * route asks for it), LMTP (RFC 2033: one reply for each recipient behind the data); what stands in MAIL and RCPT says
- * client_transaction.ts. Commands go into {@linkcode ClientSession.out}; the driver flushes it when an event says so, and
+ * route asks for it), LMTP (RFC 2033). The replies of one transaction are told apart in client_running.ts; what stands in
+ * MAIL and RCPT says client_transaction.ts. Commands go into {@linkcode ClientSession.out}; the driver flushes it when an event says so, and
  * reads when asked. Every recipient of a transaction ends with a result of its own: what the peer said to it, or that it
  * said nothing (421, a fault, a lost connection). Octets read in clear are dropped when TLS starts.
  *
  * RFC 2920 3.1: the end of a message may be followed at once by the next MAIL. `sendBehind` does that, so that a message costs
  * one round trip less; its result comes behind that of the message before.
  *
- * All states and transitions are here. 8-bit messages go as they are to peers without 8BITMIME unless the driver has
+ * All states and transitions of the dialogue are here. 8-bit messages go as they are to peers without 8BITMIME unless the driver has
  * converted them; an address or header that needs SMTPUTF8 is not sent to peers without.
  */
 import { Out } from "../../bytes/out.ts";
 import { type Extensions, extensionsOf, NO_EXTENSIONS } from "./client_extensions.ts";
 import { ClientLogin, type Credentials, type LoginStep } from "./client_login.ts";
-import {
-  ours,
-  positive,
-  type RecipientResult,
-  type Stage,
-  theirs,
-  type TransactionResult,
-  withAgain,
-} from "./client_result.ts";
-import { type ClientTransaction, mailCommand, obstacleOf, rcptCommand } from "./client_transaction.ts";
+import { ours, type RecipientResult, type Stage, theirs, type TransactionResult } from "./client_result.ts";
+import { type Progress, RunningTransaction } from "./client_running.ts";
+import { type ClientTransaction, obstacleOf } from "./client_transaction.ts";
 import {
   DEFAULT_REPLY_LIMITS,
   type RemoteReply,
@@ -83,30 +77,6 @@ type State =
   | "quit"
   | "closed";
 
-/** A command whose reply is still to come. */
-type Pending =
-  | { readonly verb: "RSET" | "MAIL" | "DATA" }
-  | { readonly verb: "RCPT"; readonly at: number };
-
-interface Running {
-  readonly transaction: ClientTransaction;
-  results: (RecipientResult | null)[];
-  accepted: number[];
-  /** The peer has answered a command of it. */
-  touched: boolean;
-  /** Why nobody gets it, after a refused MAIL. */
-  refused: RecipientResult | null;
-  /** LMTP: replies that came behind the data. */
-  answered: number;
-  /** The message has an end that nobody gets: no recipient was accepted, but the peer asked for data. */
-  empty: boolean;
-  /** RCPTs sent so far. */
-  rcptsSent: number;
-  /** BDAT: chunks before the last whose replies are still to come, and the first refusal of one. */
-  chunks: number;
-  chunkRefused: RecipientResult | null;
-}
-
 export class ClientSession {
   readonly out: Out;
   readonly #options: ClientOptions;
@@ -116,12 +86,9 @@ export class ClientSession {
   #tlsActive: boolean;
   #authenticated: boolean;
   #login: ClientLogin | null;
-  #pending: Pending[];
-  /** Of `sendBehind`, while the replies of the message before are still to come. */
-  #pendingBehind: Pending[];
-  #running: Running | null;
-  /** Its commands were sent behind the end of the running one. */
-  #behind: Running | null;
+  #running: RunningTransaction | null;
+  /** Its commands were sent behind the end of the running one (`sendBehind`). */
+  #behind: RunningTransaction | null;
   /** The last transaction left the peer in one: RSET comes before the next. */
   #needReset: boolean;
   #events: ClientEvent[];
@@ -137,8 +104,6 @@ export class ClientSession {
     this.#tlsActive = options.tlsActive;
     this.#authenticated = false;
     this.#login = null;
-    this.#pending = [];
-    this.#pendingBehind = [];
     this.#running = null;
     this.#behind = null;
     this.#needReset = false;
@@ -201,19 +166,15 @@ export class ClientSession {
 
   /** Starts a transaction; only when ready. Its end is a "result". */
   send(transaction: ClientTransaction): void {
-    const running = runningOf(transaction);
-    this.#running = running;
     const obstacle = obstacleOf(transaction, this.#extensions, this.#tlsActive);
     if (obstacle !== null) {
-      running.touched = true; // nothing to gain on another connection
-      return this.#end(obstacle);
+      const recipients = transaction.recipients.map(() => obstacle);
+      // Nothing is to be gained on another connection.
+      this.#events.push({ kind: "result", result: { recipients, untouched: false } });
+      return;
     }
     this.#state = "envelope";
-    if (this.#needReset) {
-      this.#command("RSET", { verb: "RSET" });
-      if (!this.#extensions.pipelining) return;
-    }
-    this.#envelope(running);
+    this.#running = this.#begin(transaction, this.#needReset);
   }
 
   /**
@@ -227,23 +188,25 @@ export class ClientSession {
     }
     if (!this.#extensions.pipelining || this.#chunking || this.#options.mode === "lmtp") return false;
     if (obstacleOf(transaction, this.#extensions, this.#tlsActive) !== null) return false;
-    this.#behind = runningOf(transaction);
-    this.#envelope(this.#behind);
+    this.#behind = this.#begin(transaction, false);
     return true;
+  }
+
+  #begin(transaction: ClientTransaction, reset: boolean): RunningTransaction {
+    const begun = new RunningTransaction(transaction, {
+      out: this.out,
+      extensions: this.#extensions,
+      mode: this.#options.mode,
+      chunking: this.#chunking,
+    });
+    this.#needReset = true;
+    begun.begin({ reset });
+    return begun;
   }
 
   /** A transaction runs: of `send`, or of `sendBehind` after the result of the one before. */
   get busy(): boolean {
     return this.#running !== null;
-  }
-
-  /** MAIL, and with PIPELINING all that follows it. */
-  #envelope(running: Running): void {
-    this.#needReset = true;
-    this.#command(mailCommand(running.transaction, this.#extensions), { verb: "MAIL" });
-    if (!this.#extensions.pipelining) return;
-    while (running.rcptsSent < running.transaction.recipients.length) this.#rcpt(running);
-    if (!this.#chunking && running.transaction.probe !== true) this.#command("DATA", { verb: "DATA" });
   }
 
   get #chunking(): boolean {
@@ -252,9 +215,7 @@ export class ClientSession {
 
   /** BDAT: a part of the message as it goes on the wire. */
   chunk(octets: Uint8Array, last: boolean): void {
-    this.out.text(`BDAT ${octets.length}${last ? " LAST" : ""}\r\n`);
-    this.out.octets(octets);
-    if (!last) this.#running!.chunks++;
+    this.#running!.chunk(octets, last);
   }
 
   /** The message and its end were written. */
@@ -296,16 +257,8 @@ export class ClientSession {
         return "data-end";
       case "envelope":
       case "ready":
-      case "closed": {
-        const verb = this.#pending[0]?.verb ?? "MAIL";
-        return verb === "DATA"
-          ? "data-command"
-          : verb === "RCPT"
-          ? "rcpt"
-          : verb === "RSET"
-          ? "rset"
-          : "mail";
-      }
+      case "closed":
+        return this.#running?.stage ?? "mail";
       default: {
         const never: never = this.#state;
         return never;
@@ -329,9 +282,9 @@ export class ClientSession {
       case "auth":
         return this.#authReply(reply);
       case "envelope":
-        return this.#envelopeReply(reply);
+        return this.#progress(this.#running!.envelopeReply(reply));
       case "data-end":
-        return this.#dataReply(reply);
+        return this.#progress(this.#running!.dataReply(reply));
       case "quit":
         this.#state = "closed";
         return;
@@ -424,111 +377,29 @@ export class ClientSession {
     }
   }
 
-  #rcpt(running: Running): void {
-    const at = running.rcptsSent++;
-    this.#command(rcptCommand(running.transaction.recipients[at]!, this.#extensions), { verb: "RCPT", at });
-  }
-
-  #command(line: string, pending: Pending): void {
-    this.out.text(`${line}\r\n`);
-    (this.#behind === null ? this.#pending : this.#pendingBehind).push(pending);
-  }
-
-  #envelopeReply(reply: RemoteReply): void {
-    const pending = this.#pending.shift()!;
-    const running = this.#running!;
-    switch (pending.verb) {
-      case "RSET":
-        // Whatever it says, MAIL shows whether the peer is in its senses.
-        if (!this.#extensions.pipelining) this.#envelope(running);
+  #progress(step: Progress): void {
+    switch (step.kind) {
+      case "more":
         return;
-      case "MAIL":
-        running.touched = true;
-        if (!positive(reply)) running.refused = theirs(reply, "mail");
-        break;
-      case "RCPT":
-        this.#rcptReply(running, pending.at, reply);
-        break;
-      case "DATA":
-        return this.#dataCommandReply(running, reply);
+      case "data":
+        this.#state = "data";
+        return;
+      case "end":
+        if (step.peer === "idle") this.#needReset = this.#behind !== null;
+        this.#end(step.rest);
+        if (step.peer === "nonsense") this.#abandon();
+        return;
       default:
-        pending satisfies never;
+        step satisfies never;
     }
-    if (this.#pending.length > 0) return;
-    // Without PIPELINING: the next command, or the end when nobody is left to get the message.
-    if (running.refused !== null) return this.#end(running.refused);
-    if (running.rcptsSent < running.transaction.recipients.length) return this.#rcpt(running);
-    if (running.accepted.length === 0) return this.#end(ours("4.5.0", "no recipient was accepted", "rcpt"));
-    if (running.transaction.probe === true) return this.#end(ours("4.5.0", "no answer", "rcpt"));
-    if (this.#chunking) this.#state = "data";
-    else this.#command("DATA", { verb: "DATA" });
   }
 
-  #rcptReply(running: Running, at: number, reply: RemoteReply): void {
-    if (running.refused !== null) return; // 503 to what came behind a refused MAIL
-    if (positive(reply)) running.accepted.push(at);
-    if (running.transaction.probe === true || !positive(reply)) running.results[at] = theirs(reply, "rcpt");
-  }
-
-  #dataCommandReply(running: Running, reply: RemoteReply): void {
-    running.empty = running.accepted.length === 0 || running.refused !== null;
-    if (reply.code === 354) {
-      // RFC 2920 3.1: where nobody was accepted and the peer asks for data all the same, it gets the end alone.
-      this.#state = "data";
-      return;
-    }
-    // With MAIL or every RCPT refused, DATA was refused for that reason.
-    if (running.refused !== null) return this.#end(running.refused);
-    // A 2xx to DATA is no SMTP: do not guess.
-    this.#end(
-      positive(reply)
-        ? ours("4.5.0", "the peer answered DATA without 354", "data-command")
-        : theirs(reply, "data-command"),
-    );
-    if (reply.code < 400) this.#abandon();
-  }
-
-  #dataReply(reply: RemoteReply): void {
-    const running = this.#running!;
-    const result = running.chunkRefused ?? theirs(reply, "data-end");
-    if (running.chunks > 0) {
-      running.chunks--;
-      if (!positive(reply)) running.chunkRefused ??= result;
-      return;
-    }
-    if (running.empty) return this.#end(running.refused ?? result);
-    if (this.#options.mode === "lmtp") {
-      running.results[running.accepted[running.answered++]!] = result;
-      if (running.answered < running.accepted.length) return;
-    }
-    this.#needReset = this.#behind !== null || running.chunkRefused !== null;
-    this.#end(result);
-  }
-
-  /** The transaction is over: recipients without a result get `rest`. */
+  /** The transaction is over, and one whose envelope was sent already runs: recipients without a result get `rest`. */
   #end(rest: RecipientResult): void {
-    const running = this.#running;
-    if (running === null) return;
-    this.#running = null;
-    this.#pending = [];
-    const results = running.results.map((result) => result ?? rest);
-    this.#events.push({
-      kind: "result",
-      result: { recipients: withAgain(results), untouched: !running.touched },
-    });
-    this.#state = "ready";
-    this.#next();
-  }
-
-  /** The transaction whose envelope was sent already. */
-  #next(): void {
-    const next = this.#behind;
-    if (next === null) return;
+    this.#events.push({ kind: "result", result: this.#running!.result(rest) });
+    this.#running = this.#behind;
     this.#behind = null;
-    this.#running = next;
-    this.#pending = this.#pendingBehind;
-    this.#pendingBehind = [];
-    this.#state = "envelope";
+    this.#state = this.#running === null ? "ready" : "envelope";
   }
 
   /** The connection is of no use any more; who has no reply yet gets this. */
@@ -558,19 +429,4 @@ export class ClientSession {
     this.out.text("QUIT\r\n");
     this.#state = "closed";
   }
-}
-
-function runningOf(transaction: ClientTransaction): Running {
-  return {
-    transaction,
-    results: transaction.recipients.map(() => null),
-    accepted: [],
-    touched: false,
-    refused: null,
-    answered: 0,
-    empty: false,
-    rcptsSent: 0,
-    chunks: 0,
-    chunkRefused: null,
-  };
 }
