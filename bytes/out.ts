@@ -7,6 +7,9 @@
  * holds no memory; the next one starts at the size that was needed last, between the size given and a limit.
  */
 
+import { DECIMAL_OCTETS, putDecimal } from "./decimal.ts";
+import { SP } from "./ascii.ts";
+
 /** A driver that sees `pending` above this flushes before it asks the core for more. */
 export const HIGH_WATER_OCTETS = 64 * 1024;
 const KEEP_OCTETS = 4 * 1024;
@@ -19,8 +22,8 @@ const spareLong: Uint8Array<ArrayBuffer>[] = [];
 const MAX_SPARE_SHORT = 64;
 const MAX_SPARE_LONG = 8;
 const EMPTY = new Uint8Array(0);
-const SP = 0x20, ZERO = 0x30;
-const NUMBER_OCTETS = 11;
+/** A space and a number. */
+const NUMBER_OCTETS = 1 + DECIMAL_OCTETS;
 const encoder = new TextEncoder();
 
 export class Out {
@@ -53,16 +56,8 @@ export class Out {
     const buffer = this.#buffer;
     let length = this.#length;
     for (let i = start; i < end; i++) {
-      let value = values[i]!;
       buffer[length++] = SP;
-      let digits = 1;
-      for (let limit = 10; value >= limit; limit *= 10) digits++;
-      length += digits;
-      for (let at = length - 1; digits > 0; digits--, at--) {
-        const tenth = Math.floor(value / 10);
-        buffer[at] = ZERO + value - tenth * 10;
-        value = tenth;
-      }
+      length = putDecimal(buffer, length, values[i]!);
     }
     this.#length = length;
   }

@@ -35,15 +35,9 @@ export function formatPartialRange({ from, to, fromEnd, turned }: PartialRange):
   return turned ? `${sign}${to}:${sign}${from}` : `${sign}${from}:${sign}${to}`;
 }
 
-/** The items of a list that the range names, in the order of the list. */
-export function partOf<T>(items: readonly T[], range: PartialRange): readonly T[] {
-  const [start, end] = span(items.length, range);
-  return items.slice(start, end);
-}
-
 /** The numbers of a list of ranges that the range names. */
 export function partOfRanges(ranges: Ranges, range: PartialRange): Ranges {
-  const [start, end] = span(ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0), range);
+  const [start, end] = partOf(ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0), range);
   const some: [number, number][] = [];
   let before = 0;
   for (const [from, to] of ranges) {
@@ -56,7 +50,7 @@ export function partOfRanges(ranges: Ranges, range: PartialRange): Ranges {
 }
 
 /** The range as offsets into a list of so many, `end` exclusive. */
-function span(count: number, { from, to, fromEnd }: PartialRange): [start: number, end: number] {
+export function partOf(count: number, { from, to, fromEnd }: PartialRange): [start: number, end: number] {
   return fromEnd
     ? [Math.max(0, count - to), Math.max(0, count - from + 1)]
     : [Math.min(from - 1, count), Math.min(to, count)];

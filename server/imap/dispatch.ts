@@ -12,7 +12,8 @@ import { notify } from "./notify.ts";
 import { getQuota, getQuotaRoot, setQuota } from "./quota.ts";
 import { search } from "./search.ts";
 import { close, select } from "./select.ts";
-import { sort, threads } from "./sort.ts";
+import { sort } from "./sort.ts";
+import { threads } from "./thread.ts";
 import { expunge, storeFlags } from "./store.ts";
 import { uidBatches } from "./uid_batches.ts";
 

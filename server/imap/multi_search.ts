@@ -48,7 +48,7 @@ export async function multiSearch(
     if (found.code !== "") {
       context.out.text(`* NO [${found.code}] Only the newest messages were looked at\r\n`);
     }
-    if (found.hits.length > 0) {
+    if (found.hits.count > 0) {
       await answerFound(context, scene, { ...command, name: "SEARCH", uid: true }, found.hits, {
         mailbox: formatMailbox(scene.mailbox.name, context.session.enabled.utf8),
         uidValidity: scene.mailbox.uidValidity,

@@ -21,6 +21,7 @@ import type { Reply } from "../../protocols/imap/reply.ts";
 import { type Casemap, decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { Hits, UNREAD } from "./hits.ts";
 import { limited, withCode } from "./message_limit.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
@@ -29,7 +30,7 @@ import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { byFlags, flagMask } from "./search_flags.ts";
 import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
 import { casemapOf } from "./sort.ts";
-import { answerFound, type Candidate, savedOf } from "./search_result.ts";
+import { answerFound, savedOf } from "./search_result.ts";
 import { resolveSet } from "./store.ts";
 
 const INDEX_BATCH = 20_000;
@@ -37,8 +38,6 @@ const ROW_BATCH = 200;
 /** Dates and sizes are read as columns of the whole mailbox when at least one message in so many is looked at. */
 const COLUMNS_SHARE = 8;
 const DAY = 86_400_000;
-/** Relevancy of what was found without its text. */
-const UNREAD = 1;
 
 /** True, false, or null when the evidence at hand does not decide. */
 type Verdict = boolean | null;
@@ -81,7 +80,7 @@ export async function search(
 }
 
 export interface Found {
-  readonly hits: Candidate[];
+  readonly hits: Hits;
   readonly broken: boolean;
   /** MESSAGELIMIT where only the newest messages were looked at, else "". */
   readonly code: string;
@@ -97,7 +96,7 @@ export async function findMessages(
     /** CONTEXT: a search that was answered before and is kept up to date. */
     readonly name: "SEARCH" | "ESEARCH" | "SORT" | "THREAD" | "CONTEXT";
   },
-  among: readonly Candidate[] | null = null,
+  among: Hits | null = null,
 ): Promise<Found | Reply> {
   const { charset, name } = command;
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
@@ -118,7 +117,7 @@ export async function findMessages(
   });
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
-  const hits: Candidate[] = [];
+  const hits = new Hits();
   const scope = among === null ? scopeOf(context, selected, command.key) : null;
   if (scope !== null && (name === "SORT" || name === "THREAD")) {
     return no("Too many messages to put in order", scope.code); // RFC 9738 3.3
@@ -132,25 +131,23 @@ export async function findMessages(
     ...(some !== null && { among: some }),
   });
   if (cost >= 2) {
-    await askIndex(context, selected, { key: command.key, undecided: undecided.length, answers: ruledOut });
+    await askIndex(context, selected, { key: command.key, undecided: undecided.count, answers: ruledOut });
     if (ruledOut.size > 0) {
       undecided = await byIndex(context, { selected, key: command.key, judge, hits, among: undecided });
     }
   }
   const state = { broken: false };
-  const progress = new Progress(context, undecided.length);
-  if (cost === 1 && !withFacts && undecided.length * COLUMNS_SHARE >= selected.view.exists) {
+  const progress = new Progress(context, undecided.count);
+  if (cost === 1 && !withFacts && undecided.count * COLUMNS_SHARE >= selected.view.exists) {
     await byColumns(context, { selected, judge, hits, candidates: undecided, progress });
-    undecided = [];
+    undecided = new Hits();
   }
-  for (let at = 0; at < undecided.length; at += ROW_BATCH) {
+  for (let at = 0; at < undecided.count; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
     await byRows(context, { selected, judge, hits, batch, cost, withFacts, state, scores });
-    progress.add(batch.length);
+    progress.add(batch.count);
   }
-  undecided = [];
-  hits.sort((a, b) => a.sequence - b.sequence);
-  return { hits, broken: state.broken, code: scope?.code ?? "" };
+  return { hits: hits.ascending(), broken: state.broken, code: scope?.code ?? "" };
 }
 
 /** The newest of the messages that a search would look at, where those are too many (RFC 9738 3.1); else null. */
@@ -158,7 +155,7 @@ function scopeOf(
   context: ImapContext,
   selected: Selected,
   key: SearchKey,
-): { readonly among: readonly Candidate[]; readonly code: string } | null {
+): { readonly among: Hits; readonly code: string } | null {
   if (context.session.messageLimit === 0) return null;
   const { view } = selected;
   let named: Ranges = view.exists === 0 ? [] : [[1, view.exists]];
@@ -171,8 +168,8 @@ function scopeOf(
   }
   const { ranges, code } = limited(context, selected, named);
   if (code === "") return null;
-  const among: Candidate[] = [];
-  for (const [from, to] of ranges) view.walk(from, to, (sequence, uid) => among.push({ sequence, uid }));
+  const among = new Hits();
+  for (const [from, to] of ranges) view.walk(from, to, (sequence, uid) => among.push(sequence, uid));
   return { among, code };
 }
 
@@ -188,12 +185,12 @@ async function byIndex(
     readonly selected: Selected;
     readonly key: SearchKey;
     readonly judge: Judge;
-    readonly hits: Candidate[];
-    readonly among?: readonly Candidate[];
+    readonly hits: Hits;
+    readonly among?: Hits;
   },
-): Promise<Candidate[]> {
+): Promise<Hits> {
   const { selected: { view, index }, key, judge, hits, among } = search;
-  const undecided: Candidate[] = [];
+  const undecided = new Hits();
   // One for all: a search of a large mailbox is mostly this.
   const evidence: Evidence = {
     ...{ sequence: 0, uid: 0, flags: 0, keywords: "", modSeq: 0, recent: false },
@@ -208,19 +205,22 @@ async function byIndex(
     evidence.modSeq = index.modSeqAt(position);
     evidence.recent = uid >= view.recentFrom;
     const verdict = judge(evidence);
-    if (verdict === true) hits.push({ sequence, uid, relevancy: UNREAD });
-    else if (verdict === null) undecided.push({ sequence, uid });
+    if (verdict === true) hits.push(sequence, uid, UNREAD);
+    else if (verdict === null) undecided.push(sequence, uid);
   };
   const mask = among === undefined && !view.hasExpunged ? flagMask(key) : null;
   if (mask !== null) {
     byFlags(search, mask);
     return undecided;
   }
-  const last = among === undefined ? view.exists : among.length;
+  const last = among === undefined ? view.exists : among.count;
   for (let from = 0; from < last; from += INDEX_BATCH) {
     const end = Math.min(last, from + INDEX_BATCH);
     if (among === undefined) view.walk(from + 1, end, look);
-    else for (const { sequence, uid } of among.slice(from, end)) look(sequence, uid, index.positionOf(uid));
+    else {
+      const { sequences, uids } = among;
+      for (let at = from; at < end; at++) look(sequences[at]!, uids[at]!, index.positionOf(uids[at]!));
+    }
     await context.drain();
   }
   return undecided;
@@ -232,29 +232,30 @@ async function byColumns(
   search: {
     readonly selected: Selected;
     readonly judge: Judge;
-    readonly hits: Candidate[];
-    readonly candidates: readonly Candidate[];
+    readonly hits: Hits;
+    readonly candidates: Hits;
     readonly progress: Progress;
   },
 ): Promise<void> {
   const { selected: { view, index, mailbox }, judge, hits, candidates, progress } = search;
   const { messages } = context.store;
-  const largest = candidates.at(-1)?.uid ?? 0;
+  const { count, sequences, uids } = candidates;
+  const largest = uids[count - 1] ?? 0;
   const row = { internalDate: 0, sentAt: null as number | null, sizeOctets: 0 };
   // One for all, as in byIndex.
   const evidence: Evidence = {
     ...{ sequence: 0, uid: 0, flags: 0, keywords: "", modSeq: 0, recent: false },
     ...{ row, text: null, facts: null },
   };
-  for (let at = 0; at < candidates.length;) {
+  for (let at = 0; at < count;) {
     const begin = at;
-    const page = messages.page(mailbox.id, { uid: candidates[at]!.uid, largest });
-    let position = index.lowerBound(candidates[at]!.uid);
-    for (; at < candidates.length && candidates[at]!.uid <= page.last; at++) {
-      const candidate = candidates[at]!, { uid } = candidate;
+    const page = messages.page(mailbox.id, { uid: uids[at]!, largest });
+    let position = index.lowerBound(uids[at]!);
+    for (; at < count && uids[at]! <= page.last; at++) {
+      const uid = uids[at]!;
       while (position < index.count && index.uidAt(position) < uid) position++;
       if (index.uidAt(position) !== uid || !page.has(uid)) continue; // gone meanwhile
-      evidence.sequence = candidate.sequence;
+      evidence.sequence = sequences[at]!;
       evidence.uid = uid;
       evidence.flags = index.flagsAt(position);
       evidence.keywords = index.keywordsAt(position);
@@ -263,7 +264,7 @@ async function byColumns(
       row.internalDate = page.internalDateOf(uid);
       row.sentAt = page.sentAtOf(uid);
       row.sizeOctets = page.sizeOf(uid);
-      if (judge(evidence) === true) hits.push(candidate);
+      if (judge(evidence) === true) hits.push(sequences[at]!, uid);
     }
     progress.add(at - begin);
     await context.drain();
@@ -275,8 +276,8 @@ async function byRows(
   search: {
     readonly selected: Selected;
     readonly judge: Judge;
-    readonly hits: Candidate[];
-    readonly batch: readonly Candidate[];
+    readonly hits: Hits;
+    readonly batch: Hits;
     readonly cost: number;
     readonly withFacts: boolean;
     readonly state: { broken: boolean };
@@ -286,15 +287,16 @@ async function byRows(
   const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state, scores } = search;
   const { messages } = context.store;
   const casemap = casemapOf(context);
-  const numbers = batch.map(({ uid }) => uid);
+  const numbers = [...batch.uids];
   const rows = cost === 3
     ? messages.knownWithImap(mailbox.id, numbers).filter((row) => row !== null && row.imap.length > 0)
     : messages.known(mailbox.id, numbers);
   const facts = new Map(
-    withFacts ? messages.facts(mailbox.id, rangesOf(numbers), batch.length).map((one) => [one.uid, one]) : [],
+    withFacts ? messages.facts(mailbox.id, rangesOf(numbers), batch.count).map((one) => [one.uid, one]) : [],
   );
   const byUid = new Map(rows.flatMap((row) => row === null ? [] : [[row.uid, row]]));
-  for (const { sequence, uid } of batch) {
+  for (const [place, uid] of numbers.entries()) {
+    const sequence = batch.sequences[place]!;
     const row = byUid.get(uid);
     const position = index.positionOf(uid);
     if (row === undefined || position < 0) continue;
@@ -320,7 +322,7 @@ async function byRows(
         text = await readMessageText(context.store.blobs, row, "all", casemap);
         verdict = judge({ ...evidence, text });
       }
-      if (verdict === true) hits.push({ sequence, uid, relevancy: relevancyOf(scores, text) });
+      if (verdict === true) hits.push(sequence, uid, relevancyOf(scores, text));
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       state.broken = true;

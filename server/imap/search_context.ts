@@ -13,8 +13,9 @@ import { freezeNumbers, movesWithTime } from "../../protocols/imap/search_progra
 import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
 import type { Change } from "../../storage/changes.ts";
 import { bad, type ImapContext, type Selected } from "./context.ts";
+import { Hits } from "./hits.ts";
 import { findMessages, resolveSearchSet } from "./search.ts";
-import type { Candidate, SearchRequest } from "./search_result.ts";
+import type { SearchRequest } from "./search_result.ts";
 import { sortHits } from "./sort.ts";
 
 export const MAX_CONTEXTS = 16;
@@ -30,7 +31,7 @@ type Request = SearchRequest & {
 /** A search whose updates may begin. */
 export interface Updates {
   /** What the search found, in order. */
-  start(hits: readonly Candidate[]): void;
+  start(hits: Hits): void;
   /** The search was refused. */
   cancel(): void;
 }
@@ -78,9 +79,9 @@ export class SearchContext {
   }
 
   /** False: too much to keep sorted. */
-  start(hits: readonly Candidate[]): boolean {
-    if (this.#request.name === "SORT" && hits.length > MAX_SORTED) return false;
-    this.#uids = hits.map(({ uid }) => uid);
+  start(hits: Hits): boolean {
+    if (this.#request.name === "SORT" && hits.count > MAX_SORTED) return false;
+    this.#uids = [...hits.uids];
     return true;
   }
 
@@ -114,19 +115,20 @@ export class SearchContext {
     for (const uid of known) this.#dirty.delete(uid);
     if (known.length === 0 && !this.#allDirty) return;
     this.#allDirty = false;
-    const among = whole ? null : known.map((uid) => ({ uid, sequence: view.sequenceOf(uid) }));
+    const among = whole ? null : new Hits(known.length);
+    for (const uid of known) among?.push(view.sequenceOf(uid), uid);
     const found = await findMessages(context, selected, { ...this.#request, name: "CONTEXT" }, among);
     if ("status" in found || context.selected !== selected) return;
     if (this.#request.name === "SORT") {
       const sorted = await sortHits(context, selected, found.hits, this.#request.order ?? []);
-      if (sorted.length > MAX_SORTED) {
+      if (sorted.count > MAX_SORTED) {
         selected.searches.delete(this.#tag);
         context.out.text(`* NO [NOUPDATE "${this.#tag}"] The result has become too long\r\n`);
         return;
       }
-      return this.#become(context, selected, sorted.map(({ uid }) => uid));
+      return this.#become(context, selected, [...sorted.uids]);
     }
-    const hits = found.hits.map(({ uid }) => uid);
+    const hits = [...found.hits.uids];
     if (whole) return this.#become(context, selected, hits);
     const judged = new Set(known);
     const rest = this.#uids.filter((uid) => !judged.has(uid));

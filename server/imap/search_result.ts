@@ -9,13 +9,7 @@ import { formatPartialRange, partOf } from "../../protocols/imap/partial_range.t
 import { asksModSeq, type SearchKey, type SearchReturn } from "../../protocols/imap/search_program.ts";
 import { type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { ImapContext, Selected } from "./context.ts";
-
-export interface Candidate {
-  readonly sequence: number;
-  readonly uid: number;
-  /** 1 to 100 (RFC 6203); of hits only. */
-  readonly relevancy?: number;
-}
+import type { Hits } from "./hits.ts";
 
 export interface SearchRequest {
   readonly name: "SEARCH" | "SORT";
@@ -29,43 +23,44 @@ export async function answerFound(
   context: ImapContext,
   selected: Selected,
   { name, uid, returns, key }: SearchRequest,
-  hits: readonly Candidate[],
+  hits: Hits,
   where?: SearchedMailbox,
 ): Promise<void> {
   const { index } = selected;
-  const numbersOf = (some: readonly Candidate[]) => some.map((hit) => uid ? hit.uid : hit.sequence);
-  const modSeqOf = (some: readonly Candidate[]) =>
-    asksModSeq(key) && some.length > 0
-      ? some.reduce((most, hit) => Math.max(most, index.modSeqAt(index.positionOf(hit.uid))), 0)
-      : null;
+  const modSeqOf = (...some: Hits[]) => {
+    if (!asksModSeq(key)) return null;
+    let most: number | null = null;
+    for (const { uids } of some) {
+      for (const uid of uids) most = Math.max(most ?? 0, index.modSeqAt(index.positionOf(uid)));
+    }
+    return most;
+  };
   let pieces: Iterable<string> = [];
   if (returns === null) {
-    for (const _ of writeFound(context.out, name, numbersOf(hits), { modSeq: modSeqOf(hits) })) {
+    for (const _ of writeFound(context.out, name, hits.numbers(uid), { modSeq: modSeqOf(hits) })) {
       await context.drain();
     }
   } else {
     const { min, max, all, count, partial, save, relevancy } = returns;
     // RFC 5182 2.2: SAVE alone is answered by the tagged OK only.
     if (save && !min && !max && !all && !count && partial === null && !relevancy) return;
-    const first = hits.slice(0, 1), last = hits.slice(-1);
-    const part = partial === null ? [] : partOf(hits, partial);
+    const first = hits.slice(0, 1), last = lastOf(hits);
+    const part = partial === null ? hits.slice(0, 0) : hits.slice(...partOf(hits.count, partial));
     // RFC 4731 3.2: with MIN or MAX alone it is the MODSEQ of what is named.
-    const named = all || count ? hits : [...(min ? first : []), ...(max ? last : []), ...part];
+    const named = all || count ? [hits] : [...(min ? [first] : []), ...(max ? [last] : []), part];
     pieces = formatEsearch({
       tag: context.session.tag,
       ...(where !== undefined && { where }),
       uid,
-      min: min ? numbersOf(first)[0] ?? null : null,
-      max: max ? numbersOf(last)[0] ?? null : null,
-      all: all ? rangesOf(numbersOf(hits)) : null,
-      count: count ? hits.length : null,
+      min: min ? first.numbers(uid)[0] ?? null : null,
+      max: max ? last.numbers(uid)[0] ?? null : null,
+      all: all ? rangesOf(hits.numbers(uid)) : null,
+      count: count ? hits.count : null,
       partial: partial === null
         ? null
-        : { range: formatPartialRange(partial), numbers: rangesOf(numbersOf(part)) },
-      modSeq: modSeqOf(named),
-      relevancies: relevancy
-        ? (all || partial === null ? hits : part).map((hit) => hit.relevancy ?? 1)
-        : null,
+        : { range: formatPartialRange(partial), numbers: rangesOf(part.numbers(uid)) },
+      modSeq: modSeqOf(...named),
+      relevancies: relevancy ? relevanciesOf(all || partial === null ? hits : part) : null,
     });
   }
   for (const piece of pieces) {
@@ -74,13 +69,21 @@ export async function answerFound(
   }
 }
 
+function lastOf(hits: Hits): Hits {
+  return hits.slice(Math.max(0, hits.count - 1), hits.count);
+}
+
+function relevanciesOf(hits: Hits): number[] {
+  return Array.from(hits.uids, (_, place) => hits.relevancyAt(place));
+}
+
 /** What `$` stands for afterwards: all, or only what MIN, MAX and PARTIAL named. */
-export function savedOf(returns: SearchReturn, hits: readonly Candidate[]): Ranges {
+export function savedOf(returns: SearchReturn, hits: Hits): Ranges {
   const { min, max, all, count, partial } = returns;
-  const some = all || count || (!min && !max && partial === null) ? hits : [
-    ...(min ? hits.slice(0, 1) : []),
-    ...(max ? hits.slice(-1) : []),
-    ...(partial === null ? [] : partOf(hits, partial)),
+  const some = all || count || (!min && !max && partial === null) ? hits.uids : [
+    ...(min ? hits.slice(0, 1).uids : []),
+    ...(max ? lastOf(hits).uids : []),
+    ...(partial === null ? [] : hits.slice(...partOf(hits.count, partial)).uids),
   ];
-  return rangesOf([...new Set(some.map(({ uid }) => uid))].sort((a, b) => a - b));
+  return rangesOf([...new Set(some)].sort((a, b) => a - b));
 }

@@ -2,13 +2,10 @@
  * The order of all messages of a mailbox by one sort key, in memory: each message's rank, and what stands at each rank.
  *
  * What SORT compares never changes while a message exists, so ranks are made once; for messages that came since only
- * theirs is read. Sorting is then counting. Hot: SORT of a large mailbox again and again. Limit: {@linkcode MAX_OCTETS} a
- * thread, the order that was not used for longest goes first.
+ * theirs is read. Sorting is then counting. Hot: SORT of a large mailbox again and again.
  */
 import { mergeOrder } from "../../protocols/imap/merge_order.ts";
-import type { Candidate } from "./search_result.ts";
 
-export const MAX_OCTETS = 32 * 1024 * 1024;
 /** Between two pauses. */
 const SLICE = 50_000;
 /** Of a text in memory, beside its characters. */
@@ -23,48 +20,25 @@ export interface RankedOrder {
   readonly ranks: Uint32Array;
   /** Each once, ascending. */
   readonly values: readonly SortValue[];
+  /** Of the message at the same place: 1 for a subject that was that of an answer; empty for other keys. */
+  readonly answers: Uint8Array;
+  readonly octets: number;
 }
 
-export class SortRanks {
-  /** In order of last use, by mailbox and key. */
-  #orders = new Map<string, RankedOrder & { readonly octets: number }>();
-  #octets = 0;
-  readonly #maxOctets: number;
-
-  constructor(maxOctets = MAX_OCTETS) {
-    this.#maxOctets = maxOctets;
-  }
-
-  get(key: string): RankedOrder | null {
-    const found = this.#orders.get(key);
-    if (found === undefined) return null;
-    this.#orders.delete(key);
-    this.#orders.set(key, found);
-    return found;
-  }
-
-  put(key: string, order: RankedOrder): void {
-    const old = this.#orders.get(key);
-    if (old !== undefined) this.#octets -= old.octets;
-    this.#orders.delete(key);
-    let octets = 8 * order.uids.length;
-    for (const value of order.values) octets += typeof value === "string" ? TEXT_OCTETS + value.length : 8;
-    this.#orders.set(key, { ...order, octets });
-    this.#octets += octets;
-    for (const [oldest, one] of this.#orders) {
-      if (this.#octets <= this.#maxOctets) break;
-      this.#orders.delete(oldest);
-      this.#octets -= one.octets;
-    }
-  }
-}
+const NOTHING = {
+  ...{ uids: new Uint32Array(0), ranks: new Uint32Array(0), values: [], answers: new Uint8Array(0) },
+} satisfies Partial<RankedOrder>;
 
 /** `order` with messages that came behind it, ascending by UID, and what they are sorted by. */
 export function* extended(
   order: RankedOrder | null,
-  added: { readonly uids: readonly number[]; readonly values: readonly SortValue[] },
+  added: {
+    readonly uids: ArrayLike<number>;
+    readonly values: readonly SortValue[];
+    readonly answers?: Uint8Array;
+  },
 ): Generator<void, RankedOrder> {
-  const old = order ?? { uids: new Uint32Array(0), ranks: new Uint32Array(0), values: [] };
+  const old = order ?? NOTHING;
   const all = [...new Set(added.values)];
   const sorted = yield* mergeOrder(all.length, (a, b) => all[a]! < all[b]! ? -1 : 1);
   const fresh = Array.from(sorted, (at) => all[at]!);
@@ -92,19 +66,34 @@ export function* extended(
   for (let at = 0; at < count; at++) ranks[at] = places[old.ranks[at]!]!;
   yield;
   for (let at = 0; at < added.uids.length; at++) ranks[count + at] = rankOf.get(added.values[at]!)!;
-  return { uids, ranks, values };
+  const answers = new Uint8Array(added.answers === undefined ? 0 : uids.length);
+  if (added.answers !== undefined) {
+    answers.set(old.answers);
+    answers.set(added.answers, count);
+  }
+  let octets = 8 * uids.length + answers.length;
+  for (const value of values) octets += typeof value === "string" ? TEXT_OCTETS + value.length : 8;
+  return { uids, ranks, values, answers, octets };
+}
+
+/** Of some messages, which ascend, what a column holds beside `uids`, which ascend too; `none` for one that is not there. */
+export function gathered<T extends Uint32Array | Int32Array | Uint8Array>(
+  { uids, column }: { readonly uids: Uint32Array; readonly column: T },
+  wanted: Uint32Array,
+  { into, none = 0 }: { readonly into: T; readonly none?: number },
+): T {
+  let at = 0;
+  for (let place = 0; place < wanted.length; place++) {
+    const uid = wanted[place]!;
+    while (at < uids.length && uids[at]! < uid) at++;
+    into[place] = uids[at] === uid ? column[at]! : none;
+  }
+  return into;
 }
 
 /** The ranks of some messages, which ascend; 0 for one that is not there. */
-export function ranksOf({ uids, ranks }: RankedOrder, hits: readonly Candidate[]): Uint32Array {
-  const result = new Uint32Array(hits.length);
-  let at = 0;
-  for (let place = 0; place < hits.length; place++) {
-    const { uid } = hits[place]!;
-    while (at < uids.length && uids[at]! < uid) at++;
-    if (uids[at] === uid) result[place] = ranks[at]!;
-  }
-  return result;
+export function ranksOf({ uids, ranks: column }: RankedOrder, wanted: Uint32Array): Uint32Array {
+  return gathered<Uint32Array>({ uids, column }, wanted, { into: new Uint32Array(wanted.length) });
 }
 
 export interface RankedKey {

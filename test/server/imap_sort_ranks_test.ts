@@ -1,11 +1,11 @@
 /** Orders in memory: the same as sorting by comparison, also when messages come and go; bounded in octets. */
 import assert from "node:assert/strict";
+import { KeptByUse } from "../../server/imap/kept_by_use.ts";
 import {
   countingOrder,
   extended,
   type RankedOrder,
   ranksOf,
-  SortRanks,
   type SortValue,
 } from "../../server/imap/sort_ranks.ts";
 
@@ -39,7 +39,7 @@ Deno.test("ranks sort as the values do, by several keys, both ways, after messag
       byNumber = done(extended(byNumber, { uids: added, values: count === 0 ? [] : numbers.slice(-count) }));
     }
     const places = uids.map((_, at) => at).filter(() => random() < 0.7);
-    const hits = places.map((at) => ({ sequence: at + 1, uid: uids[at]! }));
+    const hits = Uint32Array.from(places, (at) => uids[at]!);
     const reverse = random() < 0.5;
     const order = done(countingOrder(hits.length, [
       { ranks: ranksOf(byText!, hits), distinct: byText!.values.length, reverse },
@@ -54,20 +54,19 @@ Deno.test("ranks sort as the values do, by several keys, both ways, after messag
   }
 });
 
-Deno.test("the order that was not used for longest goes, and none is kept that is larger than all may be", () => {
-  const kept = new SortRanks(100);
-  const order = (size: number) =>
-    done(
-      extended(null, { uids: Array.from({ length: size }, (_, at) => at + 1), values: Array(size).fill(7) }),
-    );
-  kept.put("a", order(5)); // 40 octets and 8 of the value
-  kept.put("b", order(5));
+Deno.test("what was not used for longest goes, and nothing is kept that is larger than all may be", () => {
+  const kept = new KeptByUse<{ readonly octets: number }>(100);
+  const order = (octets: number) => ({ octets });
+  kept.put("a", order(48));
+  kept.put("b", order(48));
   assert.notEqual(kept.get("a"), null);
-  kept.put("c", order(5));
+  kept.put("c", order(48));
   assert.equal(kept.get("b"), null);
   assert.notEqual(kept.get("a"), null);
-  kept.put("d", order(50));
+  kept.put("d", order(400));
   assert.equal(kept.get("d"), null);
-  kept.put("a", order(2));
-  assert.equal(kept.get("a")?.uids.length, 2);
+  kept.put("a", order(24));
+  assert.equal(kept.get("a")?.octets, 24);
+  kept.put("b", order(76));
+  assert.notEqual(kept.get("a"), null);
 });

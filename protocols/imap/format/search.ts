@@ -9,7 +9,7 @@ const SCORES_PER_PIECE = 8_000;
 export function* writeFound(
   out: Out,
   name: "SEARCH" | "SORT",
-  numbers: readonly number[],
+  numbers: ArrayLike<number>,
   options: { readonly modSeq?: number | null; readonly perPiece?: number } = {},
 ): Generator<void> {
   const { modSeq = null, perPiece = 4_000 } = options;

@@ -1,8 +1,12 @@
 /** Base subjects and threads as tables (RFC 5256 2.1, 3). */
 import assert from "node:assert/strict";
+import { unicodeCasemap } from "../../../bytes/casemap.ts";
 import { baseSubject } from "../../../protocols/imap/base_subject.ts";
 import { mergeOrder } from "../../../protocols/imap/merge_order.ts";
-import { formatThreads, thread, type ThreadAlgorithm } from "../../../protocols/imap/thread.ts";
+import { formatThreads } from "../../../protocols/imap/format/thread.ts";
+import { ReferenceChains } from "../../../protocols/imap/reference_chains.ts";
+import { thread, type ThreadAlgorithm } from "../../../protocols/imap/thread.ts";
+import { formatPlain, plainThread, type ThreadMessage } from "./plain_thread.ts";
 
 Deno.test("base subjects", () => {
   for (
@@ -20,8 +24,8 @@ Deno.test("base subjects", () => {
 });
 
 /** `number date id references subject`, one message a line. */
-function threads(text: string, algorithm: ThreadAlgorithm): string {
-  const messages = text.trim().split("\n").map((line) => {
+function messagesOf(text: string): ThreadMessage[] {
+  return text.trim().split("\n").map((line) => {
     const [number = "", date = "", id = "", references = "", subject = ""] = line.trim().split("|");
     const { base, answers } = baseSubject(subject);
     return {
@@ -33,7 +37,51 @@ function threads(text: string, algorithm: ThreadAlgorithm): string {
       answers,
     };
   });
-  return [...formatThreads(finish(thread(messages, algorithm)).value)].join("");
+}
+
+function threads(text: string, algorithm: ThreadAlgorithm): string {
+  return packed(messagesOf(text), algorithm);
+}
+
+/** As the server does it: by numbers. `chains` may hold other messages already. */
+function packed(
+  messages: readonly ThreadMessage[],
+  algorithm: ThreadAlgorithm,
+  references = new ReferenceChains(),
+): string {
+  const { value } = finish(threadsOf(messages, algorithm, references));
+  const decoder = new TextDecoder();
+  let text = "";
+  for (const piece of formatThreads(value, messages.map(({ number }) => number))) {
+    text += decoder.decode(piece);
+  }
+  return text;
+}
+
+function threadsOf(
+  messages: readonly ThreadMessage[],
+  algorithm: ThreadAlgorithm,
+  references = new ReferenceChains(),
+) {
+  const dates = [...new Set(messages.map(({ date }) => date))].sort((a, b) => a - b);
+  const subjects = [...new Set(messages.map(({ subject }) => unicodeCasemap(subject)))].sort();
+  const rankOf = <T>(values: readonly T[]) => {
+    const ranks = new Map(values.map((value, rank) => [value, rank]));
+    return (value: T) => ranks.get(value)!;
+  };
+  const [dateRank, subjectRank] = [rankOf(dates), rankOf(subjects)];
+  return thread({
+    count: messages.length,
+    dates: Uint32Array.from(messages, ({ date }) => dateRank(date)),
+    distinctDates: dates.length,
+    subjects: Uint32Array.from(messages, ({ subject }) => subjectRank(unicodeCasemap(subject))),
+    distinctSubjects: subjects.length,
+    emptySubject: subjects.indexOf(""),
+    answers: Uint8Array.from(messages, ({ answers }) => answers ? 1 : 0),
+    ids: Int32Array.from(messages, ({ messageId }) => messageId === null ? -1 : references.idOf(messageId)),
+    chains: Int32Array.from(messages, (message) => references.chainOf(message.references.join(" "))),
+    references,
+  }, algorithm);
 }
 
 /** Runs to the end, without a pause. */
@@ -44,7 +92,7 @@ function finish<T>(steps: Generator<void, T>): { readonly value: T; readonly pau
   }
 }
 
-Deno.test("threads and orders are made in slices, each of a few thousand steps", () => {
+Deno.test("threads and orders are made in slices", () => {
   const messages = Array.from({ length: 60_000 }, (_, at) => ({
     number: at + 1,
     date: (at * 7_919) % 60_000,
@@ -54,8 +102,8 @@ Deno.test("threads and orders are made in slices, each of a few thousand steps",
     answers: false,
   }));
   for (const algorithm of ["REFERENCES", "REFS", "ORDEREDSUBJECT"] as const) {
-    const { pauses } = finish(thread(messages, algorithm));
-    assert.ok(pauses > 15, `${algorithm}: ${pauses}`);
+    const { pauses } = finish(threadsOf(messages, algorithm));
+    assert.ok(pauses > 8, `${algorithm}: ${pauses}`);
   }
   const values = messages.map(({ date }) => date);
   const { value, pauses } = finish(mergeOrder(values.length, (a, b) => values[a]! % 97 - values[b]! % 97));
@@ -107,4 +155,46 @@ Deno.test("chains and crowds below messages that are not here cost a straight li
     assert.equal(text.match(/\d+/g)?.length, lines.length);
     assert.ok(performance.now() - started < 5_000, `${Math.round(performance.now() - started)} ms`);
   }
+});
+
+Deno.test("by numbers as by texts, for messages of every kind, and for some of those that chains are known of", () => {
+  for (let seed = 1; seed <= 3_000; seed++) {
+    let state = seed;
+    const below = (limit: number) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor(state / 2 ** 32 * limit);
+    };
+    const count = below(12), ids = 1 + below(10);
+    const all = Array.from({ length: count }, (_, at): ThreadMessage => ({
+      number: at + 1,
+      date: below(6),
+      messageId: below(6) === 0 ? null : `m${below(ids)}`,
+      references: Array.from({ length: below(4) }, () => `m${below(ids)}`),
+      subject: ["", "a", "A", "b", "c"][below(5)]!,
+      answers: below(2) === 0,
+    }));
+    const references = new ReferenceChains();
+    for (const messages of [all, all.filter(() => below(3) > 0)]) {
+      for (const algorithm of ["REFERENCES", "REFS", "ORDEREDSUBJECT"] as const) {
+        const expected = [...formatPlain(finish(plainThread(messages, algorithm)).value)].join("");
+        assert.equal(packed(messages, algorithm, references), expected, `seed ${seed} ${algorithm}`);
+      }
+    }
+  }
+});
+
+Deno.test("chains that begin alike are kept once; an id that ends many chains costs a few looks each", () => {
+  const references = new ReferenceChains();
+  const ids: string[] = [];
+  for (let at = 0; at < 1_000; at++) {
+    ids.push(`m${at}`);
+    references.chainOf(ids.join(" "));
+  }
+  const chain = references.chainOf("a b c");
+  assert.equal(references.chainOf("a b c"), chain);
+  assert.equal(references.linkCount, 1_003);
+  assert.equal(references.chainOf(""), -1);
+  const started = performance.now();
+  for (let at = 0; at < 100_000; at++) references.chainOf(`r${at} same`);
+  assert.ok(performance.now() - started < 5_000);
 });

@@ -1,0 +1,89 @@
+/**
+ * Messages a search found or has still to judge, in order, as numbers in columns: 8 octets each, where objects take 60.
+ */
+
+/** Relevancy (RFC 6203) of what was found without its text. */
+export const UNREAD = 1;
+
+export class Hits {
+  count = 0;
+  #sequences: Uint32Array<ArrayBuffer>;
+  #uids: Uint32Array<ArrayBuffer>;
+  /** 1 to 100; empty while all are {@linkcode UNREAD}. */
+  #relevancies = new Uint8Array(0);
+
+  constructor(capacity = 0) {
+    this.#sequences = new Uint32Array(capacity);
+    this.#uids = new Uint32Array(capacity);
+  }
+
+  get sequences(): Uint32Array {
+    return this.#sequences.subarray(0, this.count);
+  }
+
+  get uids(): Uint32Array {
+    return this.#uids.subarray(0, this.count);
+  }
+
+  /** What the client knows them by. */
+  numbers(uid: boolean): Uint32Array {
+    return uid ? this.uids : this.sequences;
+  }
+
+  relevancyAt(place: number): number {
+    return this.#relevancies[place] ?? UNREAD;
+  }
+
+  push(sequence: number, uid: number, relevancy = UNREAD): void {
+    const place = this.count++;
+    if (place === this.#uids.length) this.#grow(2 * place + 16);
+    this.#sequences[place] = sequence;
+    this.#uids[place] = uid;
+    if (this.#relevancies.length > 0) this.#relevancies[place] = relevancy;
+    else if (relevancy !== UNREAD) {
+      this.#relevancies = new Uint8Array(this.#uids.length).fill(UNREAD);
+      this.#relevancies[place] = relevancy;
+    }
+  }
+
+  /** Those of some places, in the order of these. */
+  at(places: Uint32Array): Hits {
+    const some = new Hits(places.length);
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i]!;
+      some.push(this.#sequences[place]!, this.#uids[place]!, this.relevancyAt(place));
+    }
+    return some;
+  }
+
+  slice(start: number, end: number): Hits {
+    const some = new Hits();
+    some.count = Math.max(0, Math.min(end, this.count) - start);
+    some.#sequences = this.#sequences.subarray(start, start + some.count);
+    some.#uids = this.#uids.subarray(start, start + some.count);
+    some.#relevancies = this.#relevancies.subarray(start, start + some.count);
+    return some;
+  }
+
+  /** In the order of the mailbox. */
+  ascending(): Hits {
+    const sequences = this.#sequences;
+    let at = 1;
+    while (at < this.count && sequences[at - 1]! < sequences[at]!) at++;
+    if (at >= this.count) return this;
+    const places = Uint32Array.from(this.sequences.keys());
+    return this.at(places.sort((a, b) => sequences[a]! - sequences[b]!));
+  }
+
+  #grow(capacity: number): void {
+    const sequences = new Uint32Array(capacity), uids = new Uint32Array(capacity);
+    sequences.set(this.#sequences);
+    uids.set(this.#uids);
+    this.#sequences = sequences;
+    this.#uids = uids;
+    if (this.#relevancies.length === 0) return;
+    const relevancies = new Uint8Array(capacity).fill(UNREAD);
+    relevancies.set(this.#relevancies);
+    this.#relevancies = relevancies;
+  }
+}
