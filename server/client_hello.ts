@@ -3,7 +3,7 @@
  * certificate is chosen by that. Limit: the time it may take, and what {@linkcode ServerNameReader} looks at.
  */
 import { ServerNameReader } from "../protocols/server_name.ts";
-import { closeQuietly } from "./deno_transport.ts";
+import { closeQuietly } from "./socket_writer.ts";
 
 export const CLOSED = "connection closed during the TLS handshake";
 export const TIMED_OUT = "TLS handshake timed out";

@@ -8,6 +8,7 @@
  */
 import { ForeignHello } from "../protocols/foreign_hello.ts";
 import { counter } from "../telemetry/metrics.ts";
+import { closeQuietly, SocketWriter } from "./socket_writer.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
 const foreign = counter(
@@ -27,6 +28,7 @@ export class DenoTransport implements Transport {
   readonly peer: PeerFacts;
   readonly tls: TlsFacts | null;
   #conn: Deno.Conn;
+  #writer: SocketWriter;
   #upgrader: TlsUpgrader | null;
   #closed: boolean;
   /** Until the first words are known. */
@@ -40,6 +42,7 @@ export class DenoTransport implements Transport {
     this.#hello = options.tls === null ? new ForeignHello() : null;
     this.tls = options.tls;
     this.#conn = conn;
+    this.#writer = new SocketWriter(conn, { direct: options.tls === null });
     this.#upgrader = options.upgrader;
     this.#closed = false;
   }
@@ -90,9 +93,8 @@ export class DenoTransport implements Transport {
     return true;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    let written = await this.#conn.write(bytes);
-    while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#writer.write(bytes);
   }
 
   async startTls(): Promise<Transport> {
@@ -140,19 +142,5 @@ function setNoDelay(conn: Deno.TcpConn): void {
     conn.setNoDelay(true);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-  }
-}
-
-/** Closed by us already: asking the runtime again would cost an exception for each connection. */
-const closed = new WeakSet<Deno.Conn>();
-
-/** Closes a connection that its peer or another path may have closed already. */
-export function closeQuietly(conn: Deno.Conn): void {
-  if (closed.has(conn)) return;
-  closed.add(conn);
-  try {
-    conn.close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }

@@ -15,10 +15,11 @@ import { counter, gauge } from "../telemetry/metrics.ts";
 import { onAddress } from "./bind.ts";
 import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
-import { closeQuietly, DenoTransport, peerFacts } from "./deno_transport.ts";
+import { DenoTransport, peerFacts } from "./deno_transport.ts";
 import { setListenOptions } from "./listen_options.ts";
 import { proxiedPeer } from "./proxied.ts";
 import type { SharedLimits } from "./shared_limits.ts";
+import { closeQuietly } from "./socket_writer.ts";
 import type { TlsServer } from "./tls_transport.ts";
 import type { PeerFacts, Transport } from "./transport.ts";
 

@@ -17,7 +17,8 @@ import tls from "node:tls";
 import { covers } from "../dns/name.ts";
 import type { Certificate } from "./certificate.ts";
 import { CLOSED, NO_HELLO, readHello, TIMED_OUT } from "./client_hello.ts";
-import { closeQuietly, type TlsUpgrader } from "./deno_transport.ts";
+import type { TlsUpgrader } from "./deno_transport.ts";
+import { closeQuietly, SocketWriter } from "./socket_writer.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
 /** Milliseconds a handshake may take. */
@@ -242,6 +243,7 @@ export class ConnStream extends Duplex {
   /** Called when the peer will send no more. */
   onEnd: (() => void) | null;
   #conn: Deno.Conn;
+  #writer: SocketWriter;
   #reading: boolean;
   #size: number;
   /** What was read from the connection before. */
@@ -252,6 +254,7 @@ export class ConnStream extends Duplex {
     this.#first = first.length === 0 ? null : first;
     this.onEnd = null;
     this.#conn = conn;
+    this.#writer = new SocketWriter(conn, { direct: true });
     this.#reading = false;
     this.#size = READ_OCTETS;
   }
@@ -290,7 +293,7 @@ export class ConnStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
-    writeAll(this.#conn, chunk).then(() => done(), (error) => done(error));
+    this.#writer.write(chunk).then(() => done(), (error) => done(error));
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -301,13 +304,6 @@ export class ConnStream extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     closeQuietly(this.#conn);
     done(error);
-  }
-}
-
-async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    written += await conn.write(written === 0 ? bytes : bytes.subarray(written));
   }
 }
 

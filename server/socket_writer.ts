@@ -1,0 +1,94 @@
+/**
+ * Writes to and closes accepted and opened connections of the runtime's.
+ *
+ * A write of the runtime's costs a turn of its event loop, and what a reply holds is nearly always taken by the kernel at
+ * once: so it is offered to the kernel first, by `send` on the descriptor. The runtime keeps the descriptor with the
+ * connection, without promising to; where it does not, on other systems, without FFI and under the runtime's own TLS the
+ * runtime writes. The number of a descriptor is given to the next socket as soon as its own is closed: that is why
+ * every connection is closed by {@linkcode closeQuietly}, and nothing is sent on one that was.
+ */
+
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+
+const SYMBOLS = { send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" } } as const;
+const NO_DESCRIPTOR = -1;
+const TAKEN = Promise.resolve();
+
+/** Closed by us already: asking the runtime again would cost an exception for each connection. */
+const closed = new WeakSet<Deno.Conn>();
+
+const libc = openLibc();
+
+/** Under which the runtime keeps the descriptor; undefined until a connection was seen. */
+let descriptorKey: symbol | null | undefined;
+
+export class SocketWriter {
+  readonly #conn: Deno.Conn;
+  readonly #descriptor: number;
+  /** The last write that the kernel did not take at once: what comes behind it must not overtake. */
+  #last: Promise<void> | null;
+
+  /** `direct`: what is written are the octets of the wire, and not those under the runtime's TLS. */
+  constructor(conn: Deno.Conn, { direct }: { readonly direct: boolean }) {
+    this.#conn = conn;
+    this.#descriptor = direct ? descriptorOf(conn) : NO_DESCRIPTOR;
+    this.#last = null;
+  }
+
+  /** Writes everything, in the order of the calls; resolves when the kernel took it. The octets must stay as they are until then. */
+  write(bytes: Uint8Array): Promise<void> {
+    const before = this.#last;
+    const sent = before === null ? this.#offer(bytes) : 0;
+    if (sent === bytes.length) return TAKEN;
+    const writing = this.#writeRest(bytes, sent, before);
+    this.#last = writing;
+    writing.then(() => {
+      if (this.#last === writing) this.#last = null;
+    }, () => {}); // its caller is told, and whoever writes behind it
+    return writing;
+  }
+
+  /** How many octets the kernel took: fewer than all, or none, where its buffer is full or the connection broke. */
+  #offer(bytes: Uint8Array): number {
+    if (libc === null || this.#descriptor === NO_DESCRIPTOR || closed.has(this.#conn)) return 0;
+    const octets = bytes as Uint8Array<ArrayBuffer>; // none of ours lies in shared memory
+    const sent = libc.send(this.#descriptor, octets, BigInt(octets.length), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return Math.max(0, Number(sent));
+  }
+
+  async #writeRest(bytes: Uint8Array, sent: number, before: Promise<void> | null): Promise<void> {
+    await before;
+    for (let at = sent; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+  }
+}
+
+/** Closes a connection that its peer or another path may have closed already. */
+export function closeQuietly(conn: Deno.Conn): void {
+  if (closed.has(conn)) return;
+  closed.add(conn);
+  try {
+    conn.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
+
+function openLibc(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | null {
+  if (Deno.build.os !== "linux") return null;
+  try {
+    return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  } catch (error) {
+    if (error instanceof Error) return null; // another C library, or no permission for foreign calls
+    throw error;
+  }
+}
+
+function descriptorOf(conn: Deno.Conn): number {
+  if (descriptorKey === undefined) {
+    const keys = Object.getOwnPropertySymbols(conn);
+    descriptorKey = keys.find(({ description }) => description === "Deno.internal.fd") ?? null;
+  }
+  const descriptor = descriptorKey === null ? null : Reflect.get(conn, descriptorKey);
+  return typeof descriptor === "number" ? descriptor : NO_DESCRIPTOR;
+}
