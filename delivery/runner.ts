@@ -194,7 +194,7 @@ export class QueueRunner {
     const now = this.#now();
     const { rows, full } = this.#claims.look();
     this.#enqueue(rows);
-    this.#claims.looked(now);
+    this.#claims.looked(now, rows.length);
     if (full) this.#wakeSoon();
     else {
       const next = this.#parts.store.queue.nextDueAt(now);

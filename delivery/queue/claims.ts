@@ -32,8 +32,12 @@ const SETTLE_MS = 250;
 /** A commit may take longer than that: so much is read once more, now and then. */
 const OVERLAP_MS = 5_000;
 const OVERLAP_EVERY_MS = 200;
-/** Between two looks into the queue, milliseconds; also ten times what the last one took. */
+/** Between two looks into the queue, milliseconds. */
 const CLAIM_EVERY_MS = 5;
+/** Also so often what the last one took: where it found much, half the time is for sending; where it did not, nearly all. */
+const PAUSE_AFTER_MUCH = 1, PAUSE_AFTER_LITTLE = 10;
+/** Rows that are worth another look soon. */
+const MUCH_ROWS = 50;
 
 export class Claims {
   readonly #queue: Queue;
@@ -113,10 +117,11 @@ export class Claims {
     return { rows: [...rows.values()], full };
   }
 
-  /** The rows of a look were taken: a look that cost much is not soon followed by another. */
-  looked(beganAt: number): void {
+  /** The rows of a look were taken: one that cost much for what it found is not soon followed by another. */
+  looked(beganAt: number, rows: number): void {
     this.#lastLookAt = this.#now();
-    this.#pauseMs = 10 * (this.#lastLookAt - beganAt);
+    const times = rows < MUCH_ROWS ? PAUSE_AFTER_LITTLE : PAUSE_AFTER_MUCH;
+    this.#pauseMs = times * (this.#lastLookAt - beganAt);
   }
 
   add({ recipientId, destination }: DueRecipient): void {

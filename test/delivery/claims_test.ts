@@ -10,7 +10,7 @@ function takeAll(claims: Claims, clock: { now: number }): DueRow[] {
   for (let idle = 0; idle < 3;) {
     const { rows } = claims.look();
     for (const row of rows) claims.add(row);
-    claims.looked(clock.now);
+    claims.looked(clock.now, rows.length);
     taken.push(...rows);
     idle = rows.length === 0 ? idle + 1 : 0;
     clock.now += 300;
@@ -71,9 +71,22 @@ Deno.test("a message that came before the last look and was committed behind it 
   const claims = new Claims(queue.t.store.queue, () => clock.now);
   for (let looks = 0; looks < 3; looks++) {
     assert.deepEqual(claims.look().rows, []);
-    claims.looked(clock.now);
+    claims.looked(clock.now, 0);
     clock.now += 5;
   }
   await queue.submit({ to: ["a@far.test"] });
   assert.deepEqual(claims.look().rows.map(({ destination }) => destination), ["far.test"]);
+});
+
+Deno.test("a look that cost much for little is not soon followed by another, one that found much is", async () => {
+  await using queue = await QueueHarness.open({});
+  const clock = { now: Date.now() + 1_000 };
+  const claims = new Claims(queue.t.store.queue, () => clock.now);
+  for (const { rows, pauseMs } of [{ rows: 500, pauseMs: 20 }, { rows: 3, pauseMs: 200 }]) {
+    const beganAt = clock.now;
+    clock.now += 20;
+    claims.looked(beganAt, rows);
+    assert.equal(claims.lookAt - clock.now, pauseMs);
+    clock.now += 1_000;
+  }
 });
