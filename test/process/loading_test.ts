@@ -52,7 +52,7 @@ Deno.test("main of a threaded server loads neither drivers nor the database nor 
   for (const entry of STEPS) for (const name of await loadedBy(entry)) loaded.add(name);
   assert.ok(loaded.has("server/run.ts") && loaded.has("storage/lock.ts"), "the graph was not read");
   const heavy = [...loaded].filter((name) =>
-    /^protocols\/(?!sasl\/)|^delivery\/(?!routes)|^message\/|^dns\/(dnssec|caching_resolver)|^server\/(imap|smtp|pop3|frontend_part|queue_part|writer_part)/
+    /^protocols\/(?!sasl\/)|^delivery\/(?!routes)|^message\/|^dns\/(dnssec|caching_resolver)|^server\/(imap|smtp|pop3|frontend|queue_part|writer_part)/
       .test(name) ||
     /^storage\/(libsql|database|writer|open_store)\.ts$/.test(name) ||
     /libsql|drizzle|hono|zod|yaml|x509|clack|cli-progress|hash-wasm/.test(name)
@@ -83,7 +83,7 @@ Deno.test("the runtime foresees nothing of the administration, the drivers or th
   const heavy = [...read].filter((name) =>
     /^admin\/|^protocols\/(?!sasl\/)|^delivery\/(?!routes)|^message\/|^storage\/(libsql|database|writer|open_store)\.ts$/
       .test(name) ||
-    /^server\/(imap|smtp|pop3|frontend_part|queue_part|indexer_part|writer_part)/.test(name) ||
+    /^server\/(imap|smtp|pop3|frontend|queue_part|indexer_part|writer_part)/.test(name) ||
     /libsql|drizzle|hono|zod|yaml|clack|cli-progress|hash-wasm/.test(name)
   );
   assert.deepEqual(heavy, []);

@@ -1,0 +1,93 @@
+/** What a session is given by the settings in force, the listener it came through and its peer. */
+import { Blocks } from "../../filter/address_block.ts";
+import { type Config, type ListenerConfig, STANDARD_PORTS } from "../config/config.ts";
+import { greetingDelayMs } from "../filter_chains.ts";
+import { DEFAULT_IMAP_OPTIONS, type ImapOptions } from "../imap/options.ts";
+import { DEFAULT_MANAGESIEVE_OPTIONS, type ManageSieveServerOptions } from "../managesieve.ts";
+import { DEFAULT_POP3_OPTIONS, type Pop3Options } from "../pop3.ts";
+import type { SmtpOptions } from "../smtp/options.ts";
+import type { PartSettings } from "../threads/messages.ts";
+import type { PeerFacts } from "../transport.ts";
+
+export class SessionOptions {
+  readonly #config: Config;
+  readonly #local: boolean;
+  readonly #trusted: Blocks;
+  readonly #xclients: Blocks;
+
+  constructor({ config, local }: PartSettings) {
+    this.#config = config;
+    this.#local = local;
+    this.#trusted = new Blocks(config.trustedNetworks);
+    this.#xclients = new Blocks(config.xclientNetworks);
+  }
+
+  imap(listener: ListenerConfig, peer: PeerFacts): Partial<ImapOptions> {
+    const { limits, imap: { sharing, otherUsers, sharedFolders, quotaSetters } } = this.#config;
+    const { timeouts } = DEFAULT_IMAP_OPTIONS;
+    return {
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      literals: listener.literals,
+      messageLimit: limits.imapMessages,
+      saveLimit: limits.imapSaves,
+      sharing: { scope: sharing, namespaces: { otherUsers, shared: sharedFolders } },
+      quotaSetters,
+      sieveUrl: sieveUrl(this.#config),
+      timeouts: { ...timeouts, beforeLoginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs },
+    };
+  }
+
+  smtp(listener: ListenerConfig, peer: PeerFacts): Partial<SmtpOptions> {
+    const { limits, smtp, filter } = this.#config;
+    const { protocol } = listener;
+    const lmtp = protocol === "lmtp";
+    const submission = !lmtp && protocol !== "smtp";
+    return {
+      service: lmtp ? "lmtp" : submission ? "submission" : "mx",
+      holdSeconds: submission ? Math.floor(smtp.maxHoldMs / 1_000) : 0,
+      greetingDelayMs: greetingDelayMs(filter),
+      tarpitMs: filter.tarpitMs,
+      etrn: protocol === "smtp" && smtp.etrn,
+      xclient: !submission && this.#xclients.includes(peer.address),
+      trusts: (address) => this.#trusted.includes(address),
+      auth: listener.auth,
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      bareLineEnds: lmtp ? "convert" : listener.bareNewlines,
+      trusted: this.#trusted.includes(peer.address),
+      limits,
+      timeouts: {
+        commandMs: limits.commandTimeoutMs,
+        messageMs: limits.messageTimeoutMs,
+        loginMs: limits.loginTimeoutMs,
+      },
+    };
+  }
+
+  manageSieve(listener: ListenerConfig, peer: PeerFacts): Partial<ManageSieveServerOptions> {
+    const { loginTimeoutMs } = this.#config.limits;
+    return {
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      timeouts: { ...DEFAULT_MANAGESIEVE_OPTIONS.timeouts, beforeLoginMs: loginTimeoutMs },
+    };
+  }
+
+  pop3(listener: ListenerConfig, peer: PeerFacts): Partial<Pop3Options> {
+    const { loginTimeoutMs } = this.#config.limits;
+    return {
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+      timeouts: { ...DEFAULT_POP3_OPTIONS.timeouts, beforeLoginMs: loginTimeoutMs },
+    };
+  }
+
+  /** Local mode waives TLS on loopback, where nobody listens in. */
+  #plainLoginAllowed({ plainLogin }: ListenerConfig, { address }: PeerFacts): boolean {
+    return plainLogin || (this.#local && (address === "::1" || address.startsWith("127.")));
+  }
+}
+
+/** Of our ManageSieve listener (RFC 5804 3); "" without one. */
+function sieveUrl({ listeners, hostname }: Config): string {
+  const listener = listeners.find(({ protocol }) => protocol === "managesieve");
+  if (listener === undefined) return "";
+  return `sieve://${hostname}${listener.port === STANDARD_PORTS.managesieve ? "" : `:${listener.port}`}`;
+}
