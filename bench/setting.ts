@@ -1,6 +1,7 @@
 /** What figures are measured with: the servers, the load, how long and how much, and how rounds are taken. */
 import { processorSeconds } from "./cpu.ts";
 import type { Figures, LoadGenerator, LoadOptions } from "./load.ts";
+import { untilIdle } from "./memory.ts";
 import type { Row } from "./row.ts";
 import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
 import type { StartOptions, Veredus } from "./veredus.ts";
@@ -103,16 +104,23 @@ export async function load(
   return figures;
 }
 
-/** Drives both in turns, and takes the middle of each one's rounds by `key`. */
+/**
+ * Drives both in turns, and takes the middle of each one's rounds by `key`. A turn begins when neither has anything to do behind its
+ * clients any more: what one indexes or files later is not to cost the other.
+ */
 export async function inTurns(
   setting: Pick<Setting, "effort" | "ours" | "peer">,
   key: string,
   one: (target: Target, isPeer: boolean) => Promise<Figures>,
 ): Promise<{ ours: Figures; peer: Figures | null }> {
   const ours: Figures[] = [], peers: Figures[] = [];
+  const turn = async (target: Target, isPeer: boolean) => {
+    await untilIdle([...setting.ours.pids(), ...setting.peer?.pids() ?? []]);
+    return await one(target, isPeer);
+  };
   for (let round = 0; round < setting.effort.rounds; round++) {
-    ours.push(await one(setting.ours, false));
-    if (setting.peer !== null) peers.push(await one(setting.peer, true));
+    ours.push(await turn(setting.ours, false));
+    if (setting.peer !== null) peers.push(await turn(setting.peer, true));
   }
   const middle = (all: Figures[]) =>
     all.sort((a, b) => (a[key] ?? 0) - (b[key] ?? 0))[Math.floor(all.length / 2)];

@@ -129,6 +129,8 @@ export class Indexer {
   #noteChange(change: Change): void {
     switch (change.kind) {
       case "added":
+        this.#breather.arrived(change.messages.length);
+        return this.#note(change.accountId);
       case "expunged":
       case "mailboxes":
         return this.#note(change.accountId);
@@ -206,6 +208,7 @@ export class Indexer {
   /** Does what is missing; trouble with one account leaves the others alone. */
   async #lookAt(accountId: number): Promise<void> {
     const { store, folder } = this.#options;
+    await this.#breather.breathe();
     try {
       if (store.directory.accountById(accountId) === null) {
         this.#close(accountId);
@@ -237,7 +240,6 @@ export class Indexer {
       // Not at once: a full disk stays full for a while. The sweep finds a file that was moved aside.
       if (!isDamage(error)) setTimeout(() => this.#note(accountId), this.#options.sweepMs ?? SWEEP_MS);
     }
-    await this.#breather.breathe();
   }
 
   async #mailbox(file: IndexFile, mailbox: Mailbox): Promise<void> {
