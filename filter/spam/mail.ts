@@ -15,6 +15,7 @@ import { parameter, parseParameterized } from "../../message/parameter.ts";
 import { type HtmlFacts, readHtml } from "./html.ts";
 import { MAIL_LIMITS, type MailLimits } from "./limits.ts";
 import { type Link, linkOf, linksIn } from "./link.ts";
+import { Runs } from "./phrases.ts";
 
 /** One field of the header. */
 export interface Field {
@@ -70,7 +71,10 @@ export class Mail {
   readonly sentAtMs: number | null;
   /** Of the topmost Received; null where there is none. */
   readonly receivedAtMs: number | null;
+  /** The first value of each name. */
+  readonly #first: ReadonlyMap<string, string>;
   #text: string | null;
+  #runs: Runs | null;
 
   constructor(octets: Uint8Array, { total = octets.length, limits = MAIL_LIMITS }: {
     /** Octets of the whole message, where `octets` is only its start. */
@@ -80,6 +84,8 @@ export class Mail {
     const reader = new Reader(octets, { total, limits });
     const root = reader.read();
     this.fields = reader.fields;
+    // A map keeps the last of equal keys.
+    this.#first = new Map(reader.fields.toReversed().map(({ name, value }) => [name, value]));
     this.leaves = reader.leaves;
     this.plain = reader.plain;
     this.html = reader.html;
@@ -96,16 +102,16 @@ export class Mail {
     const semicolon = received.lastIndexOf(";");
     this.receivedAtMs = semicolon < 0 ? null : parseDate(received.slice(semicolon + 1).trim());
     this.#text = null;
+    this.#runs = null;
   }
 
   /** The value of the first field of that name; "" where there is none. */
   first(name: string): string {
-    for (const field of this.fields) if (field.name === name) return field.value;
-    return "";
+    return this.#first.get(name) ?? "";
   }
 
   has(name: string): boolean {
-    return this.fields.some((field) => field.name === name);
+    return this.#first.has(name);
   }
 
   all(name: string): readonly string[] {
@@ -115,6 +121,11 @@ export class Mail {
   /** Everything a reader reads, subject first. */
   get text(): string {
     return this.#text ??= [this.subject, ...this.plain, ...this.html.map(({ text }) => text)].join("\n");
+  }
+
+  /** What stands in the text, for patterns of phrases. */
+  get runs(): Runs {
+    return this.#runs ??= new Runs(this.text);
   }
 }
 

@@ -161,6 +161,16 @@ export function hashOf(text: string, kind: number): number {
   return finish(hash);
 }
 
+/** The hash of the text that these UTF-16 codes are, as {@linkcode hashOf} has it. */
+export function hashOfSpan(
+  codes: Uint16Array,
+  { start: from, end, kind }: { readonly start: number; readonly end: number; readonly kind: number },
+): number {
+  let hash = start(kind);
+  for (let i = from; i < end; i++) hash = Math.imul(hash ^ codes[i]!, 0x01000193);
+  return finish(hash);
+}
+
 /** Distinct numbers in the order they came; 0 stands for none and is never one. */
 class TokenSet {
   #table = new Uint32Array(4_096);

@@ -1,16 +1,13 @@
+import { Phrases } from "../phrases.ts";
 import type { Signal } from "../signal.ts";
-import { count } from "../kinds.ts";
+
+const LOANS = new Phrases(
+  /mortgage|refinanc|interest rates?|debts?\b|credit (?:report|history|rating|problems)|bad credit|loans?\b|life insurance|lenders?\b/gi,
+);
 
 export const saysLoan: Signal = {
   name: "says-loan",
   weight: 1.6,
   explain: "it offers loans, debts or insurance",
-  find: ({ mail }) =>
-    Math.min(
-      1,
-      count(
-        mail.text,
-        /mortgage|refinanc|interest rates?|debts?\b|credit (?:report|history|rating|problems)|bad credit|loans?\b|life insurance|lenders?\b/gi,
-      ) / 3,
-    ),
+  find: ({ mail }) => Math.min(1, LOANS.count(mail) / 3),
 };
