@@ -1,6 +1,7 @@
 /**
- * `deno run -A bench/threads.ts [new|keep|tls]... [--msgs N] [--rounds N] [--threads N] [--perf FILE] [--data-only]`: what a delivery costs each
- * thread of the server, in microseconds of processor time, from the threads' own counts in /proc.
+ * `deno run -A bench/threads.ts [new|keep|tls]... [--msgs N] [--rounds N] [--threads N] [--checked] [--perf FILE]`: what a delivery costs
+ * each thread of the server, in microseconds of processor time, from the threads' own counts in /proc. `--checked`: with every
+ * check on, as in `deliver-checked`.
  *
  * The same server, client and 4 kB messages as `deno task bench`, without the peer. Processor time is what can be compared on a machine
  * that does other things too; messages a second cannot. `--perf FILE` records the run by `perf record`, with names of
@@ -33,6 +34,7 @@ const { values: args, positionals } = parseArgs({
     msgs: { type: "string", default: "4000" },
     rounds: { type: "string", default: "3" },
     threads: { type: "string" },
+    checked: { type: "boolean", default: false },
     perf: { type: "string" },
   },
 });
@@ -75,6 +77,7 @@ function print(before: Map<string, Used>, after: Map<string, Used>, msgs: number
 
 /** Sums and counts of the histograms that say where a message waits. */
 async function waits(): Promise<Map<string, number>> {
+  if (args.checked) return new Map(); // that server tells nobody
   const text = await (await fetch(`http://127.0.0.1:${base + 80}/metrics`)).text();
   const line = /^(veredus_(?:segment_sync|commit|message_accepted|commit_group)\w*_(?:sum|count)) (\S+)$/gm;
   return new Map([...text.matchAll(line)].map(([, name, value]) => [name!, Number(value)]));
@@ -110,12 +113,14 @@ const generator = LoadGenerator.compile(folder);
 const base = freeBase(30_000);
 await bundle();
 await makeAccounts(`${folder}/data`);
+const names = args.checked ? await generator.start("dns", base + 998, {}) : null;
 const server = await startVeredus({
   data: `${folder}/data`,
   base,
   sink: base + 999,
   log: `${folder}/log`,
   ...(args.threads !== undefined && { threads: args.threads }),
+  ...(args.checked && { checkedBy: base + 998 }),
 });
 try {
   const run = (shape: LoadOptions, count: number) =>
@@ -151,5 +156,6 @@ try {
   }
 } finally {
   await server.stop();
+  await names?.end();
   Deno.removeSync(folder, { recursive: true });
 }

@@ -1,7 +1,8 @@
 /*
  * A name server for checks of incoming mail (RFC 1035): every host and mail domain below `test` exists, with an MX, an
- * address and an SPF record that allows anybody; addresses have a name; whatever else is asked is not there. Lists have
- * their test entries (RFC 5782 5), without which nobody would ask them, and nothing else.
+ * address and an SPF record that allows anybody; addresses have a name; whatever else is asked is not there, which may be
+ * remembered for an hour (RFC 2308 3). Lists have their test entries (RFC 5782 5), without which nobody would ask them, and
+ * nothing else.
  */
 #include "mailbench.h"
 #include <arpa/inet.h>
@@ -11,7 +12,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { HEADER = 12, TYPE_A = 1, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, NXDOMAIN = 3 };
+enum { HEADER = 12, TYPE_A = 1, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, NXDOMAIN = 3 };
 
 static size_t put_name(unsigned char *to, const char *name) {
   unsigned char *at = to;
@@ -52,6 +53,22 @@ static size_t question(const unsigned char *packet, size_t size, char *name) {
   return at + 5 <= size ? at + 5 - HEADER : 0;
 }
 
+/* The authority that says how long nothing is nothing: SOA of the zone of the question's last label. */
+static size_t put_soa(unsigned char *to, const unsigned char *packet, size_t asked) {
+  static const unsigned char numbers[] = "\0\0\0\1\0\0\16\20\0\0\16\20\0\0\16\20\0\0\16\20";
+  size_t last = HEADER, at = 12;
+  for (size_t next = HEADER; packet[next] && next < HEADER + asked; next += packet[next] + 1) last = next;
+  memcpy(to, "\300\0\0\0\0\1\0\0\16\20\0\0", 12);
+  to[1] = last;
+  to[3] = TYPE_SOA;
+  at += put_name(to + at, "ns.bench.test");
+  at += put_name(to + at, "admin.bench.test");
+  memcpy(to + at, numbers, 20);
+  at += 20;
+  to[11] = at - 12;
+  return at;
+}
+
 static int ends_with(const char *name, const char *end) {
   size_t n = strlen(name), m = strlen(end);
   return n >= m && !strcasecmp(name + n - m, end);
@@ -88,10 +105,12 @@ int dns(void) {
     p[3] = 0x80 | (there ? 0 : NXDOMAIN);
     memcpy(p + 4, "\0\1\0\0\0\0\0\0", 8);
     p[7] = data > 0;
+    p[9] = data == 0;
     memcpy(answer, "\300\14\0\0\0\1\0\0\16\20\0\0", 12); /* the name asked for, class IN, an hour */
     answer[3] = type;
     answer[11] = data;
-    sendto(server, p, HEADER + asked + (data ? 12 + data : 0), 0, (struct sockaddr *)&peer, length);
+    size_t more = data ? 12 + data : put_soa(answer, p, asked);
+    sendto(server, p, HEADER + asked + more, 0, (struct sockaddr *)&peer, length);
   }
   return 0;
 }
