@@ -1,9 +1,16 @@
 /** Ports for servers that are measured: standard ones plus an offset. */
 
+/** A server's own, and that of the sink behind it. */
+const PORTS = [25, 80, 110, 143, 465, 587, 993, 995, 999, 4190];
+/** From here on the system gives ports to clients: a busy generator has had most of them. */
+const CLIENT_PORTS = 32_768;
+/** Between two servers. */
+const STEP = 1_100;
+
 /** An offset at which all are free; the second server takes the next range. */
 export function freeBase(from: number): number {
-  for (let base = from; base < 60_000; base += 1_100) {
-    if ([25, 80, 110, 143, 465, 587, 993, 995, 999, 4190].every((port) => isFree(base + port))) return base;
+  for (let base = from; base + Math.max(...PORTS) < CLIENT_PORTS; base += STEP) {
+    if (PORTS.every((port) => isFree(base + port))) return base;
   }
   throw new Error("no free range of ports found");
 }

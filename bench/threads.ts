@@ -110,7 +110,7 @@ function machineTimes(): string {
 const folder = Deno.makeTempDirSync({ prefix: "veredus-threads-" });
 const msgs = Number(args.msgs);
 const generator = LoadGenerator.compile(folder);
-const base = freeBase(30_000);
+const base = freeBase(12_000);
 await bundle();
 await makeAccounts(`${folder}/data`);
 const names = args.checked ? await generator.start("dns", base + 998, {}) : null;
