@@ -49,9 +49,12 @@ export class Hits {
   /** Those of some places, in the order of these. */
   at(places: Uint32Array): Hits {
     const some = new Hits(places.length);
-    for (let i = 0; i < places.length; i++) {
-      const place = places[i]!;
-      some.push(this.#sequences[place]!, this.#uids[place]!, this.relevancyAt(place));
+    some.count = places.length;
+    copyAt(this.#sequences, places, some.#sequences);
+    copyAt(this.#uids, places, some.#uids);
+    if (this.#relevancies.length > 0) {
+      some.#relevancies = new Uint8Array(places.length);
+      copyAt(this.#relevancies, places, some.#relevancies);
     }
     return some;
   }
@@ -86,4 +89,8 @@ export class Hits {
     relevancies.set(this.#relevancies);
     this.#relevancies = relevancies;
   }
+}
+
+function copyAt<T extends Uint32Array | Uint8Array>(from: T, places: Uint32Array, to: T): void {
+  for (let i = 0; i < places.length; i++) to[i] = from[places[i]!]!;
 }

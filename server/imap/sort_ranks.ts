@@ -109,20 +109,36 @@ export function* countingOrder(count: number, keys: readonly RankedKey[]): Gener
   let from = new Uint32Array(count), to = new Uint32Array(count);
   for (let at = 0; at < count; at++) from[at] = at;
   for (const { ranks, distinct, reverse } of keys.toReversed()) {
-    const starts = new Uint32Array(distinct + 1);
-    const rank = (place: number) => reverse ? distinct - 1 - ranks[place]! : ranks[place]!;
-    for (let at = 0; at < count; at++) {
-      starts[rank(at) + 1]!++;
-      if (at % SLICE === SLICE - 1) yield;
-    }
-    for (let at = 1; at <= distinct; at++) starts[at]! += starts[at - 1]!;
+    const starts = startsOf(ranks, distinct, reverse);
     yield;
-    for (let at = 0; at < count; at++) {
-      const place = from[at]!;
-      to[starts[rank(place)]!++] = place;
-      if (at % SLICE === SLICE - 1) yield;
+    for (let at = 0; at < count; at += SLICE) {
+      place(from.subarray(at, at + SLICE), to, ranks, starts);
+      yield;
     }
     [from, to] = [to, from];
   }
   return from;
+}
+
+/** Where those of each rank begin. */
+function startsOf(ranks: Uint32Array, distinct: number, reverse: boolean): Uint32Array {
+  const starts = new Uint32Array(distinct);
+  for (let at = 0; at < ranks.length; at++) starts[ranks[at]!]!++;
+  for (let at = 0, before = 0; at < distinct; at++) {
+    const rank = reverse ? distinct - 1 - at : at;
+    const count = starts[rank]!;
+    starts[rank] = before;
+    before += count;
+  }
+  return starts;
+}
+
+/** A function of its own, which is compiled sooner than a part of a generator. */
+function place(places: Uint32Array, to: Uint32Array, ranks: Uint32Array, starts: Uint32Array): void {
+  for (let at = 0; at < places.length; at++) {
+    const one = places[at]!, rank = ranks[one]!;
+    const start = starts[rank]!;
+    to[start] = one;
+    starts[rank] = start + 1;
+  }
 }
