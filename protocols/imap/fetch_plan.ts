@@ -63,9 +63,10 @@ export interface FetchPlan {
   readonly needsRow: boolean;
   /** ENVELOPE, BODYSTRUCTURE, BODY or a part: the packed column. */
   readonly needsImap: boolean;
+  /** Chosen fields of the header of the whole message. */
+  readonly headers: readonly SectionItem[];
+  /** A section other than those: octets as many as there are. */
   readonly needsBody: boolean;
-  /** Some section is made of the header of the whole message. */
-  readonly needsHeader: boolean;
   /** PREVIEW, SAVEDATE or object ids. */
   readonly needsFacts: boolean;
   /** Some section is not PEEK: `\Seen` is set. */
@@ -90,6 +91,9 @@ export function compileFetch(
     all.push(item);
   }
   const sections = all.filter((item) => item.kind === "section");
+  const headers = sections.filter(({ section }) =>
+    section.part.length === 0 && section.text.startsWith("HEADER.FIELDS")
+  );
   const binaries = all.some((item) => item.kind === "binary" || item.kind === "binary-size");
   const needsFacts = all.some(({ kind }) => FACTS.has(kind));
   const structure = all.some((item) =>
@@ -100,10 +104,8 @@ export function compileFetch(
     needsRow: sections.length > 0 || binaries || needsFacts || structure || seen.has("INTERNALDATE") ||
       seen.has("RFC822.SIZE"),
     needsImap: structure || binaries || sections.some(({ section }) => section.part.length > 0),
-    needsHeader: sections.some(({ section }) =>
-      section.part.length === 0 && section.text.startsWith("HEADER.FIELDS")
-    ),
-    needsBody: sections.length > 0 || binaries,
+    headers,
+    needsBody: sections.length > headers.length || binaries,
     needsFacts,
     setsSeen: items.some((item) => "peek" in item && !item.peek),
     hasFlags: seen.has("FLAGS"),

@@ -21,7 +21,7 @@ import type { WriteResult } from "../../storage/ops.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { binaryPart } from "./binary.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
-import { readHeaders } from "./header_batch.ts";
+import { fieldBlocks, fieldBlocksOf } from "./field_blocks.ts";
 import { limited, withCode } from "./message_limit.ts";
 import { fetchOctets } from "./metrics.ts";
 import { emailId, threadId } from "./object_id.ts";
@@ -40,6 +40,7 @@ const SYNC_OCTETS = 64 * 1024;
 const PIECE_OCTETS = 128 * 1024;
 
 const NO_FACTS: ReadonlyMap<number, ObjectFacts> = new Map();
+const NO_BLOCKS: FetchRun["blocks"] = new Map();
 
 /** A message of the batch in hand. */
 interface Wanted {
@@ -60,8 +61,9 @@ interface FetchRun {
   unknownEncoding: boolean;
   /** Of the messages of the batch in hand, by UID. */
   facts: ReadonlyMap<number, ObjectFacts>;
-  /** Of the message in hand, prefix included, where it was read with those of others. */
-  header: Uint8Array | null;
+  /** Chosen header fields of the messages of the batch in hand, where there are several, and which of them it is at. */
+  blocks: ReadonlyMap<SectionItem, readonly (Uint8Array | null)[]>;
+  at: number;
 }
 
 export async function fetch(
@@ -101,7 +103,8 @@ export async function fetch(
     octets: 0,
     unknownEncoding: false,
     facts: NO_FACTS,
-    header: null,
+    blocks: NO_BLOCKS,
+    at: 0,
   };
   // \Seen becomes durable while the bodies are read; its FETCH FLAGS come before the tagged reply.
   const seen = plan.setsSeen && !selected.readOnly && selected.rights.includes("s")
@@ -224,14 +227,20 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
   }
   const uids = wanted.map(({ uid }) => uid);
   const rows = plan.needsImap ? messages.knownWithImap(mailboxId, uids) : messages.known(mailboxId, uids);
-  const headers = plan.needsHeader && rows.length > 1 ? readHeaders(context.store.blobs, rows) : null;
+  const { store } = context;
+  run.blocks = rows.length < 2 ? NO_BLOCKS : new Map(
+    plan.headers.map((item) => [
+      item,
+      fieldBlocks(store, fieldBlocksOf(store), { mailboxId, rows, section: item.section }),
+    ]),
+  );
   for (const [at, row] of rows.entries()) {
     // A row without `imap` was expunged behind its page.
     if (row === null || (plan.needsImap && row.imap.length === 0)) {
       run.gone = true;
       continue;
     }
-    run.header = headers?.[at] ?? null;
+    run.at = at;
     const pending = fetchOne(run, wanted[at]!.sequence, row);
     if (pending !== undefined) await pending;
   }
@@ -262,7 +271,7 @@ function fetchOne(run: FetchRun, sequence: number, row: MessageRow): Promise<voi
     if (mark >= 0) out.rollback(mark);
     noteBroken(run, row, error);
   }
-  return run.plan.needsBody ? run.context.drain() : undefined;
+  return run.plan.needsBody || run.plan.headers.length > 0 ? run.context.drain() : undefined;
 }
 
 /** A response with decoded parts: they are in memory whole, as large as a message may be. */
@@ -396,7 +405,11 @@ function pushSection(
   row: MessageRow,
   { item, text, parts }: { item: SectionItem; text: string; parts: Part[] },
 ): string {
-  const content = clip(sectionParts(run.context.store, row, item.section, run.header), item.partial);
+  const block = run.blocks.get(item)?.[run.at] ?? null;
+  const content = clip(
+    block === null ? sectionParts(run.context.store, row, item.section) : [block],
+    item.partial,
+  );
   if (content === null) return `${text}${item.label} NIL`;
   let octets = 0;
   for (const part of content) octets += "start" in part ? part.end - part.start : part.length;

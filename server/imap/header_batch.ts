@@ -8,6 +8,8 @@ import { type BlobReader, type MessageRow, StorageError } from "../../storage/st
 
 const NEAR_OCTETS = 8 * 1024;
 const PIECE_OCTETS = 128 * 1024;
+/** Headers that are held at once; what is beyond is left for reads of their own. */
+const MOST_OCTETS = 1024 * 1024;
 /** What is read, until the headers are copied out of it: fresh memory would cost more than the reads. */
 let piece = new Uint8Array(0);
 
@@ -19,7 +21,8 @@ type Row = MessageRow | KnownRow;
  */
 export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (Uint8Array | null)[] {
   const result: (Uint8Array | null)[] = new Array(rows.length).fill(null);
-  for (let from = 0; from < rows.length;) {
+  let held = 0;
+  for (let from = 0; from < rows.length && held < MOST_OCTETS;) {
     const first = rows[from]!;
     if (first === null || "header" in first || first.headerOctets > PIECE_OCTETS) {
       from++;
@@ -35,6 +38,7 @@ export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (
       end = nextEnd;
     }
     if (to - from > 1) readTogether(blobs, { rows, result, from, to, start, end });
+    held += end - start;
     from = to;
   }
   return result;

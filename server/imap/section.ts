@@ -25,16 +25,14 @@ type Content = readonly (Uint8Array | Span)[];
 
 /**
  * The content of a section; null (NIL) when the message has no such part. An empty list is an empty string.
- * `read`: the header of the whole message, where the caller has it. Throws StorageError when a header that must be filtered
- * cannot be read.
+ * Throws StorageError when a header that must be filtered cannot be read.
  */
 export function sectionParts(
   store: Readers,
   row: MessageRow | KnownRow,
   section: Section,
-  read: Uint8Array | null = null,
 ): Content | null {
-  if (section.part.length === 0) return wholeMessage(store, row, section, read);
+  if (section.part.length === 0) return wholeMessage(store, row, section);
   const part = findPart(partsOf(row.imap), section.part);
   if (part === null) return null;
   const { message } = part;
@@ -63,7 +61,6 @@ function wholeMessage(
   store: Readers,
   row: MessageRow | KnownRow,
   section: Section,
-  read: Uint8Array | null,
 ): Content | null {
   const { length } = row.blob;
   switch (section.text) {
@@ -76,7 +73,7 @@ function wholeMessage(
       return [{ start: row.headerOctets, end: length }];
     case "HEADER.FIELDS":
     case "HEADER.FIELDS.NOT": {
-      const block = read ?? headerBlock(store, row);
+      const block = headerBlock(store, row);
       return [headerFields(block, section.fields, { not: section.text === "HEADER.FIELDS.NOT" })];
     }
     default:

@@ -1,0 +1,41 @@
+/** Chosen header fields in memory: what was put is there, within a number of octets, and who reads too much for it does not empty it. */
+import assert from "node:assert/strict";
+import { encode } from "../../bytes/decode.ts";
+import { FieldBlocks, REST_MS } from "../../server/imap/field_blocks.ts";
+
+Deno.test("blocks come back by mailbox, fields and UID", () => {
+  const kept = new FieldBlocks({ now: () => 0 });
+  const uids = Array.from({ length: 3_000 }, (_, at) => 1 + at * 7);
+  const block = (key: string, uid: number) => encode(`${key}${uid}${"x".repeat(uid % 300)}\r\n\r\n`);
+  for (const uid of uids) for (const key of ["1 A ", "1 B ", "2 A "]) kept.put(key, uid, block(key, uid));
+  for (const uid of uids) {
+    for (const key of ["1 A ", "1 B ", "2 A "]) assert.deepEqual(kept.get(key, uid), block(key, uid));
+  }
+  assert.equal(kept.get("1 A ", 2), null);
+  assert.equal(kept.get("3 A ", 1), null);
+});
+
+Deno.test("the page that rested longest makes room, and none that was just used", () => {
+  let now = 0;
+  const kept = new FieldBlocks({ now: () => now, maxOctets: 20_000 });
+  const block = new Uint8Array(1_000).fill(1);
+  const fill = (key: string) => {
+    for (let uid = 0; uid < 5; uid++) kept.put(key, uid, block);
+  };
+  fill("a");
+  now += 10;
+  fill("b");
+  fill("c");
+  assert.notEqual(kept.get("a", 4), null);
+  assert.notEqual(kept.get("b", 4), null);
+  assert.equal(kept.get("c", 0), null, "nothing has rested");
+  now += REST_MS;
+  assert.notEqual(kept.get("a", 0), null);
+  now += 1;
+  fill("c");
+  assert.notEqual(kept.get("c", 4), null);
+  assert.equal(kept.get("b", 0), null);
+  assert.notEqual(kept.get("a", 0), null);
+  kept.put("c", 9, new Uint8Array(100_000));
+  assert.equal(kept.get("c", 9), null, "too long");
+});
