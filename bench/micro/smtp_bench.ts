@@ -6,7 +6,8 @@ import { parseCommand } from "../../protocols/smtp/command.ts";
 import { DataReader } from "../../protocols/smtp/data_reader.ts";
 import { LineEndChecker, LineEndConverter } from "../../protocols/smtp/line_ends.ts";
 import { RECIPIENT_OK, reply, SENDER_OK } from "../../protocols/smtp/reply.ts";
-import { type SmtpEvent, SmtpSession } from "../../protocols/smtp/session.ts";
+import type { SmtpEvent } from "../../protocols/smtp/event.ts";
+import { SmtpSession } from "../../protocols/smtp/session.ts";
 import { DEFAULT_LIMITS } from "../../server/config/config.ts";
 
 const COMMANDS = [

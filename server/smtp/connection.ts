@@ -26,7 +26,9 @@ import {
   TOO_MANY_LOGINS,
   XCLIENT_REFUSED,
 } from "../../protocols/smtp/reply.ts";
-import { type LimitName, type SmtpEvent, SmtpSession } from "../../protocols/smtp/session.ts";
+import type { SmtpEvent } from "../../protocols/smtp/event.ts";
+import { SmtpSession } from "../../protocols/smtp/session.ts";
+import type { LimitName } from "../../protocols/smtp/session_options.ts";
 import { type Account, StorageError } from "../../storage/store.ts";
 import { busyBuffers, idleBuffers } from "../buffers.ts";
 import type { Deadline } from "../deadline.ts";

@@ -1,5 +1,5 @@
 /** Metrics of SMTP and submission. Labels are verbs, reply classes and names of limits: closed sets. */
-import type { LimitName } from "../../protocols/smtp/session.ts";
+import type { LimitName } from "../../protocols/smtp/session_options.ts";
 import { counter, gauge } from "../../telemetry/metrics.ts";
 
 const commands = counter("veredus_smtp_commands_total", "SMTP commands by verb and class of the reply", [

@@ -1,6 +1,6 @@
 /** What SMTP connections are given: services of the thread, and settings that may differ between listeners. */
 import type { Reception } from "../../delivery/reception.ts";
-import type { SmtpLimits } from "../../protocols/smtp/session.ts";
+import type { SmtpLimits } from "../../protocols/smtp/session_options.ts";
 import { DEFAULT_LIMITS } from "../config/config.ts";
 import type { Deadlines } from "../deadline.ts";
 import type { Login, SessionMechanismsOf } from "../login.ts";

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { encodeLatin1 } from "../../bytes/decode.ts";
-import type { SmtpSessionOptions } from "../../protocols/smtp/session.ts";
+import type { SmtpSessionOptions } from "../../protocols/smtp/session_options.ts";
 import { cutsOf, fuzz, mutate, pieces, type Random } from "./fuzzing.ts";
 import { playSmtp } from "./smtp_fuzz.ts";
 

@@ -10,7 +10,8 @@ import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { Out } from "../../bytes/out.ts";
 import { SessionMechanisms, SMTP_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
 import { RECIPIENT_OK, reply, SENDER_OK } from "../../protocols/smtp/reply.ts";
-import { SmtpSession, type SmtpSessionOptions } from "../../protocols/smtp/session.ts";
+import { SmtpSession } from "../../protocols/smtp/session.ts";
+import type { SmtpSessionOptions } from "../../protocols/smtp/session_options.ts";
 import { cutsOf, fuzz, mutate, pieces, type Random } from "./fuzzing.ts";
 
 const SEEDS = [

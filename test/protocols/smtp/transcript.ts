@@ -18,13 +18,13 @@ import {
   reply,
   SENDER_OK,
 } from "../../../protocols/smtp/reply.ts";
+import type { SmtpEvent } from "../../../protocols/smtp/event.ts";
+import { SmtpSession } from "../../../protocols/smtp/session.ts";
 import {
   NO_OFFERS,
-  type SmtpEvent,
   type SmtpLimits,
-  SmtpSession,
   type SmtpSessionOptions,
-} from "../../../protocols/smtp/session.ts";
+} from "../../../protocols/smtp/session_options.ts";
 
 export interface Transcript {
   readonly options: Partial<SmtpSessionOptions>;
