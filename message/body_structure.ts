@@ -10,40 +10,66 @@ export const STRUCTURE_FIELDS: readonly string[] = [
   ...["content-md5", "content-disposition", "content-language", "content-location"],
 ];
 
-/** `extensible` writes BODYSTRUCTURE, otherwise BODY. */
-export function bodyStructure(part: MimePart, extensible: boolean): string {
-  return part.type === "MULTIPART" ? multipart(part, extensible) : single(part, extensible);
+/** Both forms: BODY, and BODYSTRUCTURE with its extension data. */
+export interface Structure {
+  readonly body: string;
+  readonly bodyStructure: string;
 }
 
-function multipart(part: MimePart, extensible: boolean): string {
-  const children = part.children.length > 0
-    ? part.children.map((child) => bodyStructure(child, extensible)).join("")
-    // The grammar wants at least one part: an empty text stands for a multipart without any.
-    : `("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0${extensible ? " NIL NIL NIL NIL" : ""})`;
-  if (!extensible) return `(${children} ${quoted(part.subtype.toUpperCase())})`;
-  return `(${children} ${quoted(part.subtype.toUpperCase())} ${parameters(part.contentType.parameters)} ${
-    disposition(part)
-  } ` +
-    `${language(part)} ${nstring(part.fields.get("content-location"))})`;
+/** The grammar wants at least one part: an empty text stands for a multipart without any. */
+const NO_PARTS = `"TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0`;
+
+export function structureOf(part: MimePart): Structure {
+  return part.type === "MULTIPART" ? multipart(part) : single(part);
 }
 
-function single(part: MimePart, extensible: boolean): string {
-  const { fields } = part;
-  const encoding = (fields.get("content-transfer-encoding") ?? "").replace(/\(.*?\)/g, "").trim();
-  let text =
-    `(${quoted(part.type)} ${quoted(part.subtype.toUpperCase())} ${
-      parameters(part.contentType.parameters)
-    } ` +
-    `${nstring(fields.get("content-id"))} ${nstring(fields.get("content-description"))} ` +
-    `${quoted(encoding === "" ? "7BIT" : encoding.toUpperCase())} ${part.bodyEnd - part.bodyStart}`;
-  if (part.message !== null) {
-    text += ` ${envelope(part.message.fields)} ${bodyStructure(part.message, extensible)} ${part.lines}`;
-  } else if (part.type === "TEXT") text += ` ${part.lines}`;
-  if (extensible) {
-    text += ` ${nstring(fields.get("content-md5"))} ${disposition(part)} ${language(part)} ` +
-      nstring(fields.get("content-location"));
+function multipart(part: MimePart): Structure {
+  let body = "";
+  let bodyStructure = "";
+  for (const child of part.children) {
+    const structure = structureOf(child);
+    body += structure.body;
+    bodyStructure += structure.bodyStructure;
   }
-  return `${text})`;
+  if (part.children.length === 0) {
+    body = `(${NO_PARTS})`;
+    bodyStructure = `(${NO_PARTS} NIL NIL NIL NIL)`;
+  }
+  const subtype = quoted(part.subtype.toUpperCase());
+  return {
+    body: `(${body} ${subtype})`,
+    bodyStructure: `(${bodyStructure} ${subtype} ${parameters(part.contentType.parameters)} ${
+      disposition(part)
+    } ${language(part)} ${nstring(part.fields.get("content-location"))})`,
+  };
+}
+
+function single(part: MimePart): Structure {
+  const { fields } = part;
+  const start = `(${quoted(part.type)} ${quoted(part.subtype.toUpperCase())} ${
+    parameters(part.contentType.parameters)
+  } ${nstring(fields.get("content-id"))} ${nstring(fields.get("content-description"))} ${
+    quoted(encodingOf(part))
+  } ${part.bodyEnd - part.bodyStart}`;
+  const extension = ` ${nstring(fields.get("content-md5"))} ${disposition(part)} ${language(part)} ${
+    nstring(fields.get("content-location"))
+  })`;
+  if (part.message !== null) {
+    const message = structureOf(part.message);
+    const before = `${start} ${envelope(part.message.fields)} `;
+    return {
+      body: `${before}${message.body} ${part.lines})`,
+      bodyStructure: `${before}${message.bodyStructure} ${part.lines}${extension}`,
+    };
+  }
+  const basic = part.type === "TEXT" ? `${start} ${part.lines}` : start;
+  return { body: `${basic})`, bodyStructure: basic + extension };
+}
+
+function encodingOf(part: MimePart): string {
+  const value = part.fields.get("content-transfer-encoding");
+  const encoding = value?.replace(/\(.*?\)/g, "").trim() ?? "";
+  return encoding === "" ? "7BIT" : encoding.toUpperCase();
 }
 
 function parameters(list: readonly (readonly [string, string])[]): string {
@@ -61,8 +87,8 @@ function disposition(part: MimePart): string {
 }
 
 function language(part: MimePart): string {
-  const tags = (part.fields.get("content-language") ?? "").split(",").map((tag) => tag.trim()).filter((tag) =>
-    tag !== ""
-  );
+  const value = part.fields.get("content-language");
+  if (value === undefined) return "NIL";
+  const tags = value.split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");
   return tags.length === 0 ? "NIL" : tags.length === 1 ? quoted(tags[0]!) : `(${tags.map(quoted).join(" ")})`;
 }

@@ -22,7 +22,7 @@ const DATE_TIME =
 
 /** Null when the text is no date. Two-digit years: 00 to 49 are 20xx, the rest 19xx (4.3). */
 export function parseDate(text: string): number | null {
-  const match = DATE_TIME.exec(text.replace(/\([^()]*\)/g, " ").trim());
+  const match = DATE_TIME.exec((text.includes("(") ? text.replace(/\([^()]*\)/g, " ") : text).trim());
   if (match === null) return null;
   const [, day, month = "", yearText = "", hour, minute, second = "0", zone = "+0000"] = match;
   const monthIndex = MONTHS.indexOf(month.toLowerCase());

@@ -2,13 +2,21 @@
  * Everything a delivery must know of a message, gathered while its octets pass by: structure in IMAP's form, preview,
  * the header facts for searching, threading and loop detection. Bounded memory whatever the size.
  */
-import { decodeText } from "./content.ts";
+import { decodeTextOf } from "./content.ts";
 import { STRUCTURE_FIELDS } from "./body_structure.ts";
 import { parseDate } from "./date.ts";
 import { decodeHeaderText, decodeRaw } from "./encoded_word.ts";
 import { ENVELOPE_FIELDS } from "./envelope.ts";
 import { type FieldSpan, fieldValue } from "./header.ts";
-import { DEFAULT_MIME_LIMITS, type MimeLimits, MimeParser, type MimePart, pick } from "./mime_parser.ts";
+import {
+  charsetOf,
+  DEFAULT_MIME_LIMITS,
+  type Fields,
+  type MimeLimits,
+  MimeParser,
+  type MimePart,
+  pick,
+} from "./mime_parser.ts";
 import { packImap } from "./packed.ts";
 import { preview } from "./preview.ts";
 
@@ -17,6 +25,8 @@ const WANTED: ReadonlySet<string> = new Set([...ENVELOPE_FIELDS, ...STRUCTURE_FI
 const MAX_REFERENCES = 100;
 const MAX_DELIVERED_TO = 200;
 const MAX_TEXT = 1_000;
+const MESSAGE_ID = /<[^<>\s]{1,900}>/g;
+const NO_IDS: readonly string[] = [];
 
 export interface MessageFacts {
   readonly sizeOctets: number;
@@ -46,9 +56,9 @@ export class FactsBuilder {
   #receivedCount = 0;
   #deliveredTo: string[] = [];
 
-  constructor(limits: Partial<MimeLimits> = {}) {
+  constructor(limits: Partial<MimeLimits> | null = null) {
     this.#parser = new MimeParser(
-      { ...DEFAULT_MIME_LIMITS, ...limits },
+      limits === null ? DEFAULT_MIME_LIMITS : { ...DEFAULT_MIME_LIMITS, ...limits },
       (block, spans, root) => {
         if (root) this.#root(block, spans);
         return pick(block, spans, WANTED);
@@ -72,10 +82,7 @@ export class FactsBuilder {
       subject: shorten(decodeHeaderText(fields.get("subject") ?? "")),
       from: shorten(decodeHeaderText(fields.get("from") ?? "")),
       messageId: messageIds(fields.get("message-id"))[0] ?? null,
-      references: [
-        ...new Set([...messageIds(fields.get("references")), ...messageIds(fields.get("in-reply-to"))]),
-      ]
-        .slice(-MAX_REFERENCES),
+      references: referencesOf(fields),
       sentAtMs: date === undefined ? null : parseDate(date),
       longestLineOctets: this.#parser.longestLineOctets,
       receivedCount: this.#receivedCount,
@@ -95,17 +102,23 @@ export class FactsBuilder {
   #preview(): string {
     const part: MimePart | null = this.#parser.previewPart;
     if (part === null) return "";
-    const charset = part.contentType.parameters.find(([name]) => name.toLowerCase() === "charset")?.[1] ?? "";
     const encoding = part.fields.get("content-transfer-encoding") ?? "";
     return preview(
-      decodeText(this.#parser.preview, { encoding, charset }),
+      decodeTextOf(this.#parser.preview, { encoding, charset: charsetOf(part) }),
       part.subtype.toLowerCase() === "html",
     );
   }
 }
 
-function messageIds(value: string | undefined): string[] {
-  return value === undefined ? [] : [...value.matchAll(/<[^<>\s]{1,900}>/g)].map(([id]) => decodeRaw(id));
+function referencesOf(fields: Fields): readonly string[] {
+  const references = fields.get("references");
+  const inReplyTo = fields.get("in-reply-to");
+  if (references === undefined && inReplyTo === undefined) return NO_IDS;
+  return [...new Set([...messageIds(references), ...messageIds(inReplyTo)])].slice(-MAX_REFERENCES);
+}
+
+function messageIds(value: string | undefined): readonly string[] {
+  return value?.match(MESSAGE_ID)?.map(decodeRaw) ?? NO_IDS;
 }
 
 function shorten(text: string): string {

@@ -47,6 +47,11 @@ export interface MimePart {
   message: MimePart | null;
 }
 
+/** The charset parameter as it is written, "" without one. */
+export function charsetOf({ contentType }: MimePart): string {
+  return contentType.parameters.find(([name]) => name.toLowerCase() === "charset")?.[1] ?? "";
+}
+
 /** Header fields that the structures need, unfolded, first occurrence. */
 export type Fields = ReadonlyMap<string, string>;
 
@@ -98,8 +103,7 @@ export class MimeParser {
   #parts = 0;
   /** Set while the part that begins now is a child of a multipart/digest. */
   #pendingMessageOf: MimePart | null = null;
-  #preview: Uint8Array = NO_OCTETS;
-  #previewed = 0;
+  #preview = "";
 
   constructor(limits: MimeLimits, onHeader: HeaderListener) {
     this.#limits = limits;
@@ -146,12 +150,12 @@ export class MimeParser {
   #plainLines(bytes: Uint8Array, at: number): number {
     const inHeader = this.#inHeader;
     const boundaries = this.#active > 0;
-    const previews = !inHeader && this.#previewed < this.#limits.previewOctets &&
+    const previews = !inHeader && this.#preview.length < this.#limits.previewOctets &&
       this.previewPart === this.#stack[this.#stack.length - 1]?.part;
     const room = inHeader
       ? this.#limits.headerOctets - this.#headerLength
       : previews
-      ? this.#limits.previewOctets - this.#previewed + LINE_START_OCTETS
+      ? this.#limits.previewOctets - this.#preview.length + LINE_START_OCTETS
       : PIECE_OCTETS;
     const end = Math.min(bytes.length, at + Math.min(room, PIECE_OCTETS));
     // Looking for a character in a string costs a quarter of looking for an octet in an array.
@@ -174,7 +178,7 @@ export class MimeParser {
     }
     if (lines === 0) return at;
     if (inHeader) this.#appendHeader(bytes, at, from);
-    else if (previews) this.#previewMore(bytes, at, from);
+    else if (previews) this.#previewMore(text.slice(0, from - at));
     this.longestLineOctets = longest;
     this.#lastEol = eol;
     this.#lines += lines;
@@ -216,9 +220,9 @@ export class MimeParser {
     }
   }
 
-  /** The first octets of each line of the first text part, up to the limit. */
-  get preview(): Uint8Array {
-    return this.#preview.subarray(0, this.#previewed);
+  /** The first octets of each line of the first text part, up to the limit, a character for each. */
+  get preview(): string {
+    return this.#preview;
   }
 
   /** One line at `#offset`: `length` octets with its line end, of which `[start, end)` are at hand. */
@@ -242,20 +246,17 @@ export class MimeParser {
       }
       this.#appendHeader(bytes, start, end);
     } else if (
-      this.#previewed < this.#limits.previewOctets &&
+      this.#preview.length < this.#limits.previewOctets &&
       this.previewPart === this.#stack[this.#stack.length - 1]?.part
     ) {
-      this.#previewMore(bytes, start, Math.min(end, start + LINE_START_OCTETS));
+      this.#previewMore(latin1(bytes, start, Math.min(end, start + LINE_START_OCTETS)));
     }
     if (eol > 0) this.#lines++;
     this.#lastEol = eol;
   }
 
-  #previewMore(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#preview.length === 0) this.#preview = new Uint8Array(this.#limits.previewOctets);
-    const take = Math.min(end - start, this.#preview.length - this.#previewed);
-    this.#preview.set(bytes.subarray(start, start + take), this.#previewed);
-    this.#previewed += take;
+  #previewMore(text: string): void {
+    this.#preview += text.slice(0, this.#limits.previewOctets - this.#preview.length);
   }
 
   #appendHeader(bytes: Uint8Array, start: number, end: number): void {

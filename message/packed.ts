@@ -2,16 +2,17 @@
  * What IMAP asks of a message again and again, computed once at delivery and kept in one column: ENVELOPE,
  * BODYSTRUCTURE and BODY as they go over the wire, and the offsets of the parts.
  *
- * Layout: u8 version, three u32 lengths (big-endian), the three texts, then the part table as JSON (empty for a message
- * of one part, whose body begins behind its header). Offsets count from the first shared octet.
+ * Layout: u8 version, three u32 lengths (big-endian), the three texts, then the part table as JSON. Offsets count from
+ * the first shared octet.
  */
 import { encodeLatin1, latin1 } from "../bytes/decode.ts";
-import { bodyStructure } from "./body_structure.ts";
+import { structureOf } from "./body_structure.ts";
 import { envelope } from "./envelope.ts";
-import type { MimePart } from "./mime_parser.ts";
+import { charsetOf, type MimePart } from "./mime_parser.ts";
 
 const VERSION = 1;
 const HEAD = 13;
+const EMPTY_HEAD = " ".repeat(HEAD);
 
 /** A part as BODY[...] needs it. */
 export interface PartSpan {
@@ -31,13 +32,21 @@ export interface PartSpan {
 type Row = [number, number, number, string, string, string, Row[], Row | null];
 
 export function packImap(root: MimePart): Uint8Array {
-  const texts = [envelope(root.fields), bodyStructure(root, true), bodyStructure(root, false)];
-  const table = JSON.stringify(toRow(root));
-  const packed = encodeLatin1(`${" ".repeat(HEAD)}${texts.join("")}${table}`);
-  const view = new DataView(packed.buffer);
+  const { body, bodyStructure } = structureOf(root);
+  const first = envelope(root.fields);
+  const packed = encodeLatin1(EMPTY_HEAD + first + bodyStructure + body + JSON.stringify(toRow(root)));
   packed[0] = VERSION;
-  texts.forEach((text, i) => view.setUint32(1 + i * 4, text.length));
+  putLength(packed, 1, first.length);
+  putLength(packed, 5, bodyStructure.length);
+  putLength(packed, 9, body.length);
   return packed;
+}
+
+function putLength(packed: Uint8Array, at: number, length: number): void {
+  packed[at] = length >>> 24;
+  packed[at + 1] = length >>> 16;
+  packed[at + 2] = length >>> 8;
+  packed[at + 3] = length;
 }
 
 export function envelopeOf(packed: Uint8Array): Uint8Array {
@@ -71,14 +80,13 @@ function text(packed: Uint8Array, index: number): Uint8Array {
 }
 
 function toRow(part: MimePart): Row {
-  const charset = part.contentType.parameters.find(([name]) => name.toLowerCase() === "charset")?.[1] ?? "";
   return [
     part.headerStart,
     part.headerEnd,
     part.bodyEnd,
     `${part.type}/${part.subtype.toUpperCase()}`,
     ascii(part.fields.get("content-transfer-encoding") ?? "").toUpperCase(),
-    ascii(charset),
+    ascii(charsetOf(part)),
     part.children.map(toRow),
     part.message === null ? null : toRow(part.message),
   ];
@@ -86,7 +94,7 @@ function toRow(part: MimePart): Row {
 
 /** The table is kept as one octet a character. */
 function ascii(value: string): string {
-  return value.replace(/[^\x20-\x7e]/g, "?").slice(0, 100).trim();
+  return value === "" ? "" : value.replace(/[^\x20-\x7e]/g, "?").slice(0, 100).trim();
 }
 
 function fromRow(row: Row): PartSpan {

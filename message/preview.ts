@@ -4,7 +4,7 @@ export const PREVIEW_CHARACTERS = 200;
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
 
 /** What a text that is neither quotes nor white space fills the preview with. */
-const USUALLY_ENOUGH = 2 * PREVIEW_CHARACTERS;
+const USUALLY_ENOUGH = 1.25 * PREVIEW_CHARACTERS;
 
 export function preview(text: string, html: boolean): string {
   if (html) return shortened(folded(withoutMarkup(text)));
