@@ -10,8 +10,8 @@ export interface TraceEvent {
   readonly client?: string;
   readonly helo?: string;
   readonly service?: string;
-  readonly login?: string;
-  readonly tls?: string;
+  readonly login?: string | undefined;
+  readonly tls?: string | undefined;
   /** "" is the null path. */
   readonly from?: string;
   readonly to?: readonly string[];
@@ -21,13 +21,15 @@ export interface TraceEvent {
   readonly mailboxes?: number;
   readonly queued?: number;
   readonly ms?: number;
-  readonly disposition?: string;
-  readonly checks?: readonly {
-    readonly check: string;
-    readonly stage: string;
-    readonly action: string;
-    readonly reason: string;
-  }[];
+  readonly disposition?: string | undefined;
+  readonly checks?:
+    | readonly {
+      readonly check: string;
+      readonly stage: string;
+      readonly action: string;
+      readonly reason: string;
+    }[]
+    | undefined;
   /** Ours to the client, or the remote's (and our words) at an attempt. */
   readonly reply?: string;
   readonly outcome?: string;

@@ -8,7 +8,7 @@
  * {@linkcode MAX_BACKLOG_OCTETS} behind; after that lines are dropped and counted, because a mail server must not
  * stop for its log. Hot path: `bench/micro/log_bench.ts`.
  */
-import { configureSync, type LogLevel, type LogRecord } from "@logtape/logtape";
+import { compareLogLevel, configureSync, type LogLevel, type LogRecord } from "@logtape/logtape";
 
 export type { LogLevel } from "@logtape/logtape";
 
@@ -79,16 +79,34 @@ export function flushLogs(): void {
   buffer?.flush();
 }
 
+/**
+ * Info lines of an area that every message costs: what `getLogger(["veredus", area]).info` would write, for a quarter of
+ * the price.
+ */
+export function infoLines(
+  area: LogArea,
+): (rawMessage: string, properties: Record<string, unknown>) => void {
+  const category = ["veredus", area];
+  return (rawMessage, properties) => {
+    if (buffer === null || compareLogLevel(levelOf(area), "info") > 0) return;
+    sink({ category, level: "info", rawMessage, message: [], timestamp: Date.now(), properties });
+  };
+}
+
+function levelOf(area: LogArea): LogLevel {
+  return settings.areas[area] ?? settings.level;
+}
+
+function sink(record: LogRecord): void {
+  const line = settings.format === "json" ? jsonLine(record) : textLine(record);
+  buffer?.add(line, record.level === "error" || record.level === "fatal");
+}
+
 function apply(): void {
-  const target = buffer;
-  if (target === null) return;
-  const format = settings.format === "json" ? jsonLine : textLine;
+  if (buffer === null) return;
   configureSync({
     reset: true,
-    sinks: {
-      lines: (record: LogRecord) =>
-        target.add(format(record), record.level === "error" || record.level === "fatal"),
-    },
+    sinks: { lines: sink },
     loggers: [
       { category: ["logtape", "meta"], sinks: [], parentSinks: "override" },
       { category: ["veredus"], sinks: ["lines"], lowestLevel: settings.level },
@@ -96,7 +114,7 @@ function apply(): void {
         category: ["veredus", area],
         sinks: ["lines"],
         parentSinks: "override" as const,
-        lowestLevel: settings.areas[area] ?? settings.level,
+        lowestLevel: levelOf(area),
       })),
     ],
   });
@@ -289,21 +307,24 @@ export function textLine(record: LogRecord): string {
 
 /** One JSON object; the properties stand beside `time`, `level`, `area` and `message`. */
 export function jsonLine(record: LogRecord): string {
-  const line: Record<string, unknown> = {
-    time: timeOf(record.timestamp),
-    level: record.level,
-    area: areaOf(record),
-    message: render(record, templateOf(rawOf(record))),
-  };
-  const { properties } = record;
+  const message = JSON.stringify(render(record, templateOf(rawOf(record))));
+  const { timestamp, level, properties } = record;
+  const head = `{"time":"${timeOf(timestamp)}","level":"${level}","area":"${
+    areaOf(record)
+  }","message":${message}`;
   let simple = true;
+  let renamed: Record<string, unknown> | null = null;
   for (const name in properties) {
     const value = properties[name];
     if (typeof value === "object" || typeof value === "bigint") simple = false;
-    line[RESERVED.has(name) ? `_${name}` : name] = value;
+    if (RESERVED.has(name)) renamed = {};
   }
-  // One call for all of it is twice as fast as one for each value; a replacer is what costs.
-  return (simple ? JSON.stringify(line) : JSON.stringify(line, errorsAsText)) + "\n";
+  if (renamed !== null) {
+    for (const name in properties) renamed[RESERVED.has(name) ? `_${name}` : name] = properties[name];
+  }
+  // One call for all of them, as they were given, is three times as fast as one for each; a replacer is what costs.
+  const rest = JSON.stringify(renamed ?? properties, simple ? undefined : errorsAsText);
+  return rest === "{}" ? `${head}}\n` : `${head},${rest.slice(1)}\n`;
 }
 
 const RESERVED: ReadonlySet<string> = new Set(["time", "level", "area", "message"]);

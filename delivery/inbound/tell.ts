@@ -1,34 +1,34 @@
 /** What the operator gets to know of a message on its way in: events of its trace, and the one line in the log. */
-import { getLogger } from "@logtape/logtape";
+import type { Decision } from "../../filter/verdict.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
+import { infoLines } from "../../telemetry/log.ts";
 import { countMessage, type MessageOutcome, observeAccepted } from "../reception_metrics.ts";
 import type { TraceEvent } from "../tracer.ts";
 import type { Mail } from "./mail.ts";
 
-const log = getLogger(["veredus", "delivery"]);
+const tellLog = infoLines("delivery");
+const NO_DECISIONS: readonly Decision[] = [];
 
 /** An event of its life, with what is known of its client and its checks. */
-export function traced(
-  mail: Mail,
-  { event, ...facts }: Partial<TraceEvent> & Pick<TraceEvent, "event">,
-): void {
+export function traced(mail: Mail, facts: Partial<TraceEvent> & Pick<TraceEvent, "event">): void {
   const { tracer, clock } = mail.setting.options;
+  if (tracer === undefined) return;
   const { sessionId, address, heloName, service, account, tls } = mail.client;
-  const { decisions = [] } = mail.screen ?? {};
-  tracer?.note({
+  const decisions = mail.screen?.decisions ?? NO_DECISIONS;
+  // What is undefined is left out of the line: an object of one shape is made and written in a fraction of the time.
+  tracer.note({
     at: clock(),
     trace: mail.traceId,
-    event,
     session: sessionId,
     client: address,
     helo: heloName,
     service,
-    ...(account !== null && { login: account.address }),
-    ...(tls !== null && { tls: tls.protocol ?? "yes" }),
+    login: account?.address,
+    tls: tls === null ? undefined : tls.protocol ?? "yes",
     from: mail.envelope.sender,
-    ...(decisions.length > 0 && {
-      checks: decisions.map(({ check, stage, action, reason }) => ({ check, stage, action, reason })),
-    }),
+    checks: decisions.length === 0
+      ? undefined
+      : decisions.map(({ check, stage, action, reason }) => ({ check, stage, action, reason })),
     ...facts,
   });
 }
@@ -57,6 +57,7 @@ export function tellAnswer(mail: Mail, answer: Reply): void {
   countMessage(outcome, client.service);
   if (outcome === "accepted") observeAccepted(tookMs);
   const disposition = screen?.disposition ?? "deliver";
+  const ms = Math.round(tookMs);
   if (mail.setting.options.tracer !== undefined) {
     traced(mail, {
       event: outcome,
@@ -65,12 +66,12 @@ export function tellAnswer(mail: Mail, answer: Reply): void {
       size,
       mailboxes: filing.mailboxes,
       queued: filing.remote,
-      ms: Math.round(tookMs),
-      ...(disposition !== "deliver" && { disposition }),
+      ms,
+      disposition: disposition === "deliver" ? undefined : disposition,
       reply: textOf(answer),
     });
   }
-  log.info("message {outcome}", {
+  tellLog("message {outcome}", {
     outcome,
     trace,
     session: client.sessionId,
@@ -79,9 +80,9 @@ export function tellAnswer(mail: Mail, answer: Reply): void {
     size,
     mailboxes: filing.mailboxes,
     queued: filing.remote,
-    ms: Math.round(tookMs),
-    ...(disposition !== "deliver" && { disposition }),
-    ...(outcome !== "accepted" && { reply: textOf(answer) }),
+    ms,
+    disposition: disposition === "deliver" ? undefined : disposition,
+    reply: outcome === "accepted" ? undefined : textOf(answer),
   });
 }
 

@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import {
   configureLogs,
   flushLogs,
+  infoLines,
   LineBuffer,
   type LogSettings,
   LogWriter,
@@ -119,4 +120,21 @@ Deno.test("a stream that does not take lines costs bounded memory, and the order
   await new Promise((resolve) => setTimeout(resolve, 0));
   writer.flushSync();
   assert.equal(text, "first\nsecond\nfourth\nlast\n");
+});
+
+Deno.test("lines of a hot path are those of the logger, at the level of their area", () => {
+  const log = capture();
+  const facts = { message: "mine", session: "s1", none: undefined, list: [1], what: 'a"b' };
+  const tell = infoLines("smtp");
+  getLogger(["veredus", "smtp"]).info("{what} came", facts);
+  tell("{what} came", facts);
+  const [logged, told] = log.lines().map((line) => ({ ...JSON.parse(line), time: "" }));
+  assert.deepEqual(told, logged);
+  assert.equal(told.message, 'a"b came');
+  assert.equal(told._message, "mine");
+  setLogLevel("smtp", "warning");
+  tell("{what} came", facts);
+  setLogLevel("smtp", "debug");
+  tell("again", {});
+  assert.deepEqual(log.lines().map((line) => JSON.parse(line).message), ["again"]);
 });
