@@ -6,6 +6,8 @@ const PIECE_OCTETS = 64 * 1024;
 /** Longer ones are on their own. */
 const MOST_OCTETS = 8 * 1024;
 
+const encoder = new TextEncoder();
+
 let piece = new Uint8Array(0);
 let used = 0;
 
@@ -17,4 +19,13 @@ export function shortLived(octets: number): Uint8Array<ArrayBuffer> {
     used = 0;
   }
   return piece.subarray(used, used += octets);
+}
+
+/** A text as UTF-8 in such memory. */
+export function shortLivedText(text: string): Uint8Array<ArrayBuffer> {
+  const most = text.length * 3;
+  const room = shortLived(most);
+  const { written } = encoder.encodeInto(text, room);
+  if (most <= MOST_OCTETS) used -= most - written; // the last piece that was given: its rest is for the next
+  return room.subarray(0, written);
 }

@@ -5,6 +5,7 @@
  * recipient, so that nobody learns of the others. The client's port is not part of the grammar and stays in the log.
  * Lines fold at 78 octets where a clause ends. What a peer said of itself goes in cleaned: it cannot end the field.
  */
+import { shortLivedText } from "../bytes/arena.ts";
 import { encode } from "../bytes/decode.ts";
 import { formatDate } from "../message/date.ts";
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
@@ -25,8 +26,9 @@ export interface ReceivedFacts {
   readonly receivedAt: number;
 }
 
+/** Of bytes/arena.ts. */
 export function receivedField(facts: ReceivedFacts): Uint8Array<ArrayBuffer> {
-  return encode(receivedText(facts));
+  return shortLivedText(receivedText(facts));
 }
 
 function receivedText({ client, hostname, traceId, smtputf8, recipient, receivedAt }: ReceivedFacts): string {

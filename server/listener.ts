@@ -11,7 +11,7 @@
  * `full`, because the runtime's own begins with the first octet.
  */
 import { getLogger } from "@logtape/logtape";
-import { counter, gauge } from "../telemetry/metrics.ts";
+import { counter, type Level, level } from "../telemetry/metrics.ts";
 import { onAddress } from "./bind.ts";
 import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
@@ -37,7 +37,7 @@ const badHeaders = counter(
   "veredus_proxy_headers_refused_total",
   "Connections of proxies without a proper header",
 );
-const open = gauge("veredus_connections", "Connections open now", { labelNames: ["protocol"] });
+const open = level("veredus_connections", "Connections open now", ["protocol"]);
 const handshakeFailures = counter("veredus_tls_handshake_failures_total", "TLS handshakes that failed", [
   "protocol",
 ]);
@@ -75,6 +75,7 @@ export class Listener {
   #connections: Set<Deno.Conn>;
   #idle: (() => void) | null;
   readonly #acceptedCount: { inc(): void };
+  readonly #open: Level;
 
   constructor(config: ListenerConfig, parts: ListenerParts) {
     this.config = config;
@@ -86,6 +87,7 @@ export class Listener {
     this.#connections = new Set();
     this.#idle = null;
     this.#acceptedCount = accepted.labels({ protocol: config.protocol });
+    this.#open = open({ protocol: config.protocol });
   }
 
   /** Binds and accepts from now on. Throws when an address cannot be bound; what was opened before stays so. */
@@ -241,7 +243,7 @@ export class Listener {
       return;
     }
     this.#acceptedCount.inc();
-    open.inc({ protocol });
+    this.#open.inc();
     this.#connections.add(connection);
     this.#serve(connection, peer).catch((error) => {
       log.error("{protocol} connection from {address} ended by a fault of ours: {error}", {
@@ -253,7 +255,7 @@ export class Listener {
       closeQuietly(connection);
       this.#connections.delete(connection);
       this.#parts.limits.release(address);
-      open.dec({ protocol });
+      this.#open.dec();
       if (this.#connections.size === 0) this.#idle?.();
     });
   }

@@ -2,23 +2,21 @@
 import { reply, SHUTTING_DOWN } from "../protocols/smtp/reply.ts";
 import { Connection, type SmtpSessionInfo } from "./smtp/connection.ts";
 import { sessions } from "./smtp/metrics.ts";
-import { DEFAULT_SMTP_OPTIONS, type SmtpOptions, type SmtpServices } from "./smtp/options.ts";
+import type { SmtpOptions, SmtpServices } from "./smtp/options.ts";
 import type { Transport } from "./transport.ts";
 
 /** Serves the connections of one thread. */
 export class SmtpServer {
   #services: SmtpServices;
-  #options: SmtpOptions;
   #connections = new Set<Connection>();
 
-  constructor(services: SmtpServices, options: SmtpOptions = DEFAULT_SMTP_OPTIONS) {
+  constructor(services: SmtpServices) {
     this.#services = services;
-    this.#options = options;
   }
 
-  /** Runs one connection to its end; never rejects. `options` may differ per listener. */
-  async serve(transport: Transport, options: Partial<SmtpOptions> = {}): Promise<void> {
-    const connection = new Connection(transport, this.#services, { ...this.#options, ...options });
+  /** Runs one connection to its end; never rejects. */
+  async serve(transport: Transport, options: SmtpOptions): Promise<void> {
+    const connection = new Connection(transport, this.#services, options);
     this.#connections.add(connection);
     sessions.inc();
     try {

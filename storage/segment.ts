@@ -12,6 +12,7 @@
  * header holds the sealed length once nothing more will be appended (0 before).
  */
 import { crc32 } from "node:zlib";
+import { shortLivedText } from "../bytes/arena.ts";
 import { encode } from "../bytes/decode.ts";
 import type { SalvageFacts } from "./store.ts";
 
@@ -52,8 +53,9 @@ export interface RecordHeader {
   readonly salvageCrc: number;
 }
 
+/** Of bytes/arena.ts. */
 export function encodeSalvage(facts: SalvageFacts): Uint8Array<ArrayBuffer> {
-  return encode(JSON.stringify(facts));
+  return shortLivedText(JSON.stringify(facts));
 }
 
 export function writeRecordHeader(into: Uint8Array, at: number, header: RecordHeader): void {

@@ -86,6 +86,40 @@ export function gauge<L extends string>(
   });
 }
 
+/** What is there now, counted up and down; see {@linkcode level}. */
+export class Level {
+  value = 0;
+
+  inc(): void {
+    this.value++;
+  }
+
+  dec(): void {
+    this.value--;
+  }
+}
+
+/** A gauge that is the sum of levels: one is made, once, for each label set by whoever counts. */
+export function level<L extends string = never>(
+  name: string,
+  help: string,
+  labelNames: L[] = [],
+): (labels: Prom.LabelValues<L>) => Level {
+  const levels: { readonly labels: Prom.LabelValues<L>; readonly level: Level }[] = [];
+  gauge(name, help, {
+    labelNames,
+    collect: (gauge) => {
+      gauge.reset();
+      for (const { labels, level } of levels) gauge.inc(labels, level.value);
+    },
+  });
+  return (labels) => {
+    const level = new Level();
+    levels.push({ labels, level });
+    return level;
+  };
+}
+
 export function histogram<L extends string>(
   name: string,
   help: string,

@@ -8,9 +8,11 @@ import { DataReader } from "./data_reader.ts";
 import { LineEndChecker, LineEndConverter } from "./line_ends.ts";
 import { BARE_LINE_END, type Reply, TOO_BIG } from "./reply.ts";
 
+const NOTHING = new Uint8Array(0);
+
 export class MessageData {
   /** What the last call found, which may be empty; valid until the next one. */
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = NOTHING;
   start = 0;
   end = 0;
   /** Octets handed out, and those of the span that went over the limit. */

@@ -5,7 +5,7 @@ import { greetingDelayMs } from "../filter_chains.ts";
 import { DEFAULT_IMAP_OPTIONS, type ImapOptions } from "../imap/options.ts";
 import { DEFAULT_MANAGESIEVE_OPTIONS, type ManageSieveServerOptions } from "../managesieve.ts";
 import { DEFAULT_POP3_OPTIONS, type Pop3Options } from "../pop3.ts";
-import type { SmtpOptions } from "../smtp/options.ts";
+import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../smtp/options.ts";
 import type { PartSettings } from "../threads/messages.ts";
 import type { PeerFacts } from "../transport.ts";
 
@@ -14,6 +14,7 @@ export class SessionOptions {
   readonly #local: boolean;
   readonly #trusted: Blocks;
   readonly #xclients: Blocks;
+  readonly #smtp = new Map<ListenerConfig, SmtpOptions>();
 
   constructor({ config, local }: PartSettings) {
     this.#config = config;
@@ -37,23 +38,35 @@ export class SessionOptions {
     };
   }
 
-  smtp(listener: ListenerConfig, peer: PeerFacts): Partial<SmtpOptions> {
+  smtp(listener: ListenerConfig, peer: PeerFacts): SmtpOptions {
+    let common = this.#smtp.get(listener);
+    if (common === undefined) this.#smtp.set(listener, common = this.#smtpOf(listener));
+    const { address } = peer;
+    return {
+      ...common,
+      xclient: common.xclient && this.#xclients.includes(address),
+      trusted: this.#trusted.includes(address),
+      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
+    };
+  }
+
+  /** What holds for every peer; `xclient` is whether the listener has it at all. */
+  #smtpOf(listener: ListenerConfig): SmtpOptions {
     const { limits, smtp, filter } = this.#config;
     const { protocol } = listener;
     const lmtp = protocol === "lmtp";
     const submission = !lmtp && protocol !== "smtp";
     return {
+      ...DEFAULT_SMTP_OPTIONS,
       service: lmtp ? "lmtp" : submission ? "submission" : "mx",
       holdSeconds: submission ? Math.floor(smtp.maxHoldMs / 1_000) : 0,
       greetingDelayMs: greetingDelayMs(filter),
       tarpitMs: filter.tarpitMs,
       etrn: protocol === "smtp" && smtp.etrn,
-      xclient: !submission && this.#xclients.includes(peer.address),
+      xclient: !submission,
       trusts: (address) => this.#trusted.includes(address),
       auth: listener.auth,
-      plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
       bareLineEnds: lmtp ? "convert" : listener.bareNewlines,
-      trusted: this.#trusted.includes(peer.address),
       limits,
       timeouts: {
         commandMs: limits.commandTimeoutMs,

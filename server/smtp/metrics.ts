@@ -1,6 +1,6 @@
 /** Metrics of SMTP and submission. Labels are verbs, reply classes and names of limits: closed sets. */
 import type { LimitName } from "../../protocols/smtp/session_options.ts";
-import { counter, gauge } from "../../telemetry/metrics.ts";
+import { counter, level } from "../../telemetry/metrics.ts";
 
 const commands = counter("veredus_smtp_commands_total", "SMTP commands by verb and class of the reply", [
   "verb",
@@ -8,7 +8,7 @@ const commands = counter("veredus_smtp_commands_total", "SMTP commands by verb a
 ]);
 const limits = counter("veredus_smtp_limits_total", "Limits hit by SMTP clients", ["limit"]);
 export const messageOctets = counter("veredus_smtp_message_octets_total", "Octets of accepted messages");
-export const sessions = gauge("veredus_smtp_sessions", "SMTP sessions open now");
+export const sessions = level("veredus_smtp_sessions", "SMTP sessions open now")({});
 export const faults = counter("veredus_smtp_faults_total", "SMTP sessions ended by a fault of the server");
 
 type Child = { inc(): void };

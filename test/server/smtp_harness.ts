@@ -177,6 +177,7 @@ export class SmtpHarness {
   readonly server: SmtpServer;
   now = 1_000_000;
   #deadlines: Deadlines;
+  #options: SmtpOptions;
   #ids = 0;
   #clients: SmtpTestClient[] = [];
 
@@ -190,13 +191,14 @@ export class SmtpHarness {
       hostName: "mx.example.test",
       now: () => this.now,
       newId: () => `s${++this.#ids}`,
-    }, { ...DEFAULT_SMTP_OPTIONS, ...options });
+    });
+    this.#options = { ...DEFAULT_SMTP_OPTIONS, ...options };
   }
 
   /** A connection whose greeting is read. */
   async connect(options: Partial<SmtpOptions> = {}, memory: MemoryOptions = {}): Promise<SmtpTestClient> {
     const [mine, theirs] = memoryTransports({ canStartTls: true, ...memory });
-    const client = new SmtpTestClient(theirs, this.server.serve(mine, options));
+    const client = new SmtpTestClient(theirs, this.server.serve(mine, { ...this.#options, ...options }));
     this.#clients.push(client);
     const [greeting] = await client.reply();
     if (greeting !== "220 mx.example.test ESMTP") throw new Error(`greeting: ${greeting}`);

@@ -1,6 +1,6 @@
 /** Children of counters count by themselves and are added up when somebody looks. */
 import assert from "node:assert/strict";
-import { counter } from "../../telemetry/metrics.ts";
+import { counter, level, metricsAsJson } from "../../telemetry/metrics.ts";
 
 Deno.test("what children and the counter itself counted is one figure", async () => {
   const made = counter("veredus_test_children_total", "Of this test", ["kind"]);
@@ -17,4 +17,20 @@ Deno.test("what children and the counter itself counted is one figure", async ()
   first.inc();
   assert.deepEqual(await values(), [["a", 8], ["b", 1]]);
   assert.deepEqual(await values(), [["a", 8], ["b", 1]]);
+});
+
+Deno.test("levels of one label set are one figure, that goes up and down", async () => {
+  const made = level("veredus_test_levels", "Of this test", ["kind"]);
+  const first = made({ kind: "a" }), again = made({ kind: "a" }), other = made({ kind: "b" });
+  const values = async () => {
+    const { values } = (await metricsAsJson()).find(({ name }) => name === "veredus_test_levels")!;
+    return values.map(({ labels, value }) => [labels.kind, value]).sort();
+  };
+  first.inc();
+  again.inc();
+  other.inc();
+  assert.deepEqual(await values(), [["a", 2], ["b", 1]]);
+  first.dec();
+  other.dec();
+  assert.deepEqual(await values(), [["a", 1], ["b", 0]]);
 });
