@@ -231,7 +231,8 @@ function learnRow(knowledge: Knowledge, { accountId, spam, ham, tokens }: Journa
 }
 
 /** The same for a message wherever it is stored: by its Message-ID, date, author and subject. */
-function keyOf(mail: Mail): string {
+/** What a message is known by, so that it counts once. */
+export function keyOf(mail: Mail): string {
   const text = [mail.first("message-id"), mail.first("date"), mail.from.address, mail.subject].join("\n");
   const bare = mail.has("message-id") || mail.has("date") ? text : `${text}\n${mail.text.slice(0, 10_000)}`;
   return [0x301, 0x302, 0x303].map((kind) => hashOf(bare, kind).toString(16).padStart(8, "0")).join("");

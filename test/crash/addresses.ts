@@ -11,6 +11,8 @@ export const OUTSIDER = "away@outside.test";
 /** Has a filter script: no duplicates, a copy to AWAY, an answer to each sender. */
 export const CAROL = "carol@example.test";
 export const AWAY = "away@elsewhere.test";
+/** Teaches the spam filter. */
+export const DAVE = "dave@example.test";
 /** Mail from there is set aside, and let go a moment later. */
 export const HELD_DOMAIN = "held.test";
 export const PASSWORD = "secret";

@@ -6,7 +6,7 @@
  *
  * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
  * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in
- * folders of their own and in one that another account shares (imap_worker.ts); submissions. What leaves goes by the queue
+ * folders of their own and in one that another account shares (imap_worker.ts); lessons of the spam filter (pupil.ts); submissions. What leaves goes by the queue
  * to a counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
  * dead server's data.
  */
@@ -19,11 +19,23 @@ import { ImapClient } from "../lib/imap_client.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { type ServerOptions, ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
-import { ALICE, BOB, CAROL, EVERYONE, HELD_DOMAIN, LMTP_PORT, MIXED, PASSWORD, TEAM } from "./addresses.ts";
+import {
+  ALICE,
+  BOB,
+  CAROL,
+  DAVE,
+  EVERYONE,
+  HELD_DOMAIN,
+  LMTP_PORT,
+  MIXED,
+  PASSWORD,
+  TEAM,
+} from "./addresses.ts";
 import { GrowingCounters } from "./counters.ts";
 import { ImapWorker } from "./imap_worker.ts";
 import { GROUP_MARK, HELD_MARK, Inbox } from "./inbox.ts";
 import { messageOf } from "./messages.ts";
+import { Pupil } from "./pupil.ts";
 import { Random } from "./random.ts";
 import { answerTo, Sink } from "./sink.ts";
 
@@ -67,6 +79,7 @@ class CrashRun {
   readonly sink = new Sink();
   readonly dataDir = Deno.makeTempDirSync({ prefix: "veredus-crash-" });
   readonly imapWorkers: ImapWorker[];
+  readonly pupil: Pupil;
   readonly submitted = new Set<string>();
   kills = 0;
   /** When each process was killed, by its number. */
@@ -83,6 +96,7 @@ class CrashRun {
 
   constructor(seed: number) {
     this.random = new Random(seed);
+    this.pupil = new Pupil({ login: DAVE, dataDir: this.dataDir, random: this.random });
     this.imapWorkers = ["w1", "w2", "w3", `Other Users/${ALICE}/${SHARED}`].map((root) =>
       new ImapWorker(root, this.random)
     );
@@ -133,6 +147,7 @@ class CrashRun {
       ...this.imapWorkers.map(async (worker) =>
         worker.run(await ImapClient.connect(server.port(143), { login: BOB, password: PASSWORD }))
       ),
+      this.pupil.run(server),
     ].map((task) =>
       task.catch((error: Error) => {
         if (!dead && error.name !== "WireClosed") this.findings.push(`before the kill: ${error.message}`);
@@ -305,6 +320,7 @@ interface Totals {
   kills: number;
   delivered: number;
   operations: number;
+  lessons: number;
   submissions: number;
   twice: number;
   findings: number;
@@ -326,6 +342,7 @@ async function runKills(kills: number, seed: number, totals: Totals): Promise<vo
       try {
         await run.checkDeliveries(server);
         await run.checkFolders(server);
+        await run.pupil.check(run.findings);
       } catch (error) {
         run.findings.push(`while it was checked: ${error}`, server.output.slice(-MAX_OUTPUT));
       }
@@ -344,6 +361,7 @@ async function runKills(kills: number, seed: number, totals: Totals): Promise<vo
   totals.kills += run.kills;
   totals.delivered += run.delivered;
   totals.operations += run.imapWorkers.reduce((sum, worker) => sum + worker.operations, 0);
+  totals.lessons += run.pupil.lessons;
   totals.submissions += run.submitted.size;
   totals.twice += [...run.sink.received.values()].reduce((sum, times) => sum + times.length - 1, 0);
   totals.findings += run.findings.length;
@@ -353,13 +371,21 @@ const kills = Number(values.kills);
 const seed = Number(values.seed);
 console.log(`crash run: ${kills} kills, seed ${seed}`);
 const begin = Date.now();
-const totals: Totals = { kills: 0, delivered: 0, operations: 0, submissions: 0, twice: 0, findings: 0 };
+const totals: Totals = {
+  kills: 0,
+  delivered: 0,
+  operations: 0,
+  lessons: 0,
+  submissions: 0,
+  twice: 0,
+  findings: 0,
+};
 while (totals.kills < kills && totals.findings === 0) {
   await runKills(Math.min(FRESH_AFTER, kills - totals.kills), seed + totals.kills, totals);
 }
 console.log(
   `${totals.kills} kills in ${Math.round((Date.now() - begin) / 1000)} s: ${totals.delivered} deliveries, ` +
-    `${totals.operations} IMAP changes, ${totals.submissions} submissions acknowledged; ${totals.twice} sent on twice ` +
+    `${totals.operations} IMAP changes, ${totals.lessons} lessons, ${totals.submissions} submissions acknowledged; ${totals.twice} sent on twice ` +
     `(${Math.round(totals.twice * 1_000 / totals.kills)} per 1,000 kills); ${totals.findings} findings`,
 );
 const failed = totals.findings > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 /**
  * The server of the crash run: `veredus start` with LMTP beside it, an alias to two mailboxes, one to a mailbox and to the
- * outside, a group, an account with a filter script, and a check that sets mail aside, which is let go by and by. Takes the
+ * outside, a group, an account with a filter script, one that teaches the spam filter, and a check that sets mail aside, which is let go by and by. Takes the
  * arguments of `veredus start` that the run gives.
  */
 import { parseArgs } from "node:util";
@@ -16,7 +16,7 @@ import { runForeground } from "../../server/process/foreground.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
 import { openReaderConnection } from "../../storage/database.ts";
 import type { WriterPort } from "../../storage/writer.ts";
-import { AWAY, CAROL, EVERYONE, HELD_DOMAIN, LMTP_PORT, MIXED, OUTSIDER, TEAM } from "./addresses.ts";
+import { AWAY, CAROL, DAVE, EVERYONE, HELD_DOMAIN, LMTP_PORT, MIXED, OUTSIDER, TEAM } from "./addresses.ts";
 
 const { values } = parseArgs({
   args: Deno.args.slice(1),
@@ -53,6 +53,8 @@ async function prepare(writer: WriterPort): Promise<void> {
   if (!result.ok) throw new Error(`aliases and groups: ${result.fault} ${result.detail}`);
   const carol = await writer.submit({ kind: "put-account", account: { address: CAROL, passwordHash } });
   if (!carol.ok || carol.kind !== "account") throw new Error("the account with a script");
+  const dave = await writer.submit({ kind: "put-account", account: { address: DAVE, passwordHash } });
+  if (!dave.ok) throw new Error("the account that teaches");
   const script = { scope: "user", owner: String(carol.accountId), name: "main" } as const;
   for (
     const op of [{ kind: "put-script", ...script, content: SCRIPT }, {
