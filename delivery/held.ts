@@ -64,7 +64,9 @@ async function byScripts(
     const at = post.clock();
     const given = {
       ...{ filing, spool, message: facts.finish(), traceId: message.traceId, sender: message.sender },
-      ...{ senderProven: false, junk: false, client: { address: "", name: "" }, front: "" },
+      // What the quarantine let go may be of anybody; a login held its mail back itself.
+      ...{ senderProven: message.accountId !== null, later: true, junk: false },
+      ...{ client: { address: "", name: "" }, front: "" },
     };
     const filed = await fileByScripts({ post, hostname, frontOf: NO_FRONT }, given, {
       ...{ traceId: message.traceId, sender: message.sender, accountId: null },

@@ -45,9 +45,10 @@ async function judgeStranger(
     proven: authentication !== undefined && provesAuthor(findings, authentication),
     decisions: screen?.decisions ?? [],
   });
-  const { trace, heldFor, refusal } = mail.spam;
+  const { trace, heldFor, heldFront, refusal } = mail.spam;
   if (trace.length > 0) tracedCheck(mail, `spam: ${trace.join("; ")}`);
   mail.spamHeld = heldFor;
+  mail.front = heldFront + mail.front;
   return refusal;
 }
 

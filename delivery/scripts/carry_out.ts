@@ -100,9 +100,12 @@ export class ScriptDelivery {
     }
     const others = filing.mailboxes + filing.remote + this.#sentOn.length + this.#edited.length;
     const [first] = this.#rejections;
-    if (others === 0 && this.#rejections.length === this.#runs.length) return first!.reason;
+    const { later, sender, senderProven } = this.#given;
+    const unproven = sender === "" || !senderProven;
+    const all = others === 0 && this.#rejections.length === this.#runs.length;
+    if (all && !(later === true && unproven)) return first!.reason;
     // Who cannot be told gets no notice that strangers may have asked for: the message is kept aside (RFC 5429 2.1.2).
-    if (this.#given.sender === "" || !this.#given.senderProven) {
+    if (unproven) {
       for (const { run } of this.#rejections.splice(0)) await this.#toJunk(run.copy);
     }
     return null;

@@ -24,6 +24,8 @@ export interface ScriptedMessage {
   readonly client: { readonly address: string; readonly name: string };
   /** Header lines that copies get in front. */
   readonly front: string;
+  /** It comes from the quarantine or was held: there is no session in which a refusal would be heard. Left out: there is one. */
+  readonly later?: boolean;
   /** LMTP: a recipient may be told in the session; left out: all or none are. */
   readonly refuseOne?: RefuseOne;
 }

@@ -84,6 +84,8 @@ export interface SpamOutcome {
   readonly refusal: Reply | null;
   /** Why it waits for the operator; "" it does not. */
   readonly heldFor: string;
+  /** Header lines that say so in a message that waits, where copies have no lines of their own yet. */
+  readonly heldFront: string;
   /** By account, for scripts. */
   readonly verdicts: ReadonlyMap<number, ScriptVerdict>;
   /** One line for each recipient, for the trace. */
@@ -95,7 +97,13 @@ export interface ScriptVerdict {
   readonly percent: number;
 }
 
-export const NOT_JUDGED: SpamOutcome = { refusal: null, heldFor: "", verdicts: new Map(), trace: [] };
+export const NOT_JUDGED: SpamOutcome = {
+  refusal: null,
+  heldFor: "",
+  heldFront: "",
+  verdicts: new Map(),
+  trace: [],
+};
 
 export async function judgeSpam(parts: SpamParts, given: Judged): Promise<SpamOutcome> {
   const { store, config } = parts;
@@ -157,11 +165,12 @@ async function carriedOut(
     scripts.set(account.id, { junk: unwanted, percent: percentOf(score.points, rules) });
     verdicts.inc({ action: refused ? "refuse" : held ? "quarantine" : unwanted ? "junk" : action });
   }
-  if (refused) return { refusal: REFUSED, heldFor: "", verdicts: scripts, trace };
+  if (refused) return { ...NOT_JUDGED, refusal: REFUSED, verdicts: scripts, trace };
   filing.front((accountId) => fronts.get(accountId) ?? "");
   if (junk.size > 0) await filing.toJunk(store, junk);
-  const [first] = trace;
-  return { refusal: null, heldFor: held ? `spam: ${first}` : "", verdicts: scripts, trace };
+  const given = { ...NOT_JUDGED, verdicts: scripts, trace };
+  if (!held) return given;
+  return { ...given, heldFor: `spam: ${trace[0]}`, heldFront: spamFields(found[0]!.verdict) };
 }
 
 function unjudged({ config }: SpamParts, { filing }: Judged): SpamOutcome {
