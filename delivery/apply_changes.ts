@@ -1,6 +1,6 @@
 /**
  * Writes a message anew with what checks want: their verdict in front, header fields added, changed or removed, perhaps
- * another body.
+ * another body, or other parts in the place of some.
  *
  * Only messages that a check has something to say about come here. The header is held in memory (up to
  * {@linkcode MAX_HEADER_OCTETS}; a larger one only gets the verdict), the body streams. Fields keep their octets unless
@@ -42,8 +42,15 @@ export async function applyChanges(from: Spool, to: Spool, plan: ChangePlan): Pr
     const block = (await from.read(ownOctets, headerOctets)).slice();
     for (const field of changedHeader(block, changes)) await write(field);
   }
-  if (changes.body === null) await copy(from, { start: headerOctets, end: from.octets }, write);
-  else for (const piece of changes.body) await write(piece);
+  if (changes.body === null || changes.replaced.length > 0) {
+    let at = headerOctets;
+    for (const { start, end, octets } of changes.replaced) {
+      await copy(from, { start: at, end: ownOctets + start }, write);
+      await write(octets);
+      at = ownOctets + end;
+    }
+    await copy(from, { start: at, end: from.octets }, write);
+  } else for (const piece of changes.body) await write(piece);
   return facts.finish();
 }
 

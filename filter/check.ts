@@ -45,6 +45,8 @@ export interface CheckFacts {
   readonly findings: MessageFindings | null;
   /** Who sent it; at the stage `message`, where that was asked. */
   readonly sent: SenderFindings | null;
+  /** All of it goes to mailboxes here; known at the stage `message`. */
+  readonly staysHere: boolean;
 }
 
 export interface Check {

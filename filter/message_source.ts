@@ -19,6 +19,20 @@ export type EnvelopeChange =
   | { readonly kind: "sender" | "add-recipient"; readonly address: string; readonly parameters: string }
   | { readonly kind: "remove-recipient"; readonly address: string };
 
+/** Octets of the body that others take the place of; offsets as in MessageSource. */
+export interface Replacement {
+  readonly start: number;
+  readonly end: number;
+  readonly octets: Uint8Array;
+}
+
+/** Why a message is changed so that its original must be kept. */
+export interface KeptOriginal {
+  readonly reason: string;
+  /** Only the operator may let it go. */
+  readonly dangerous: boolean;
+}
+
 /** Changes of each sort that one message may get, so that a reply of any length stays bounded. */
 const MAX_CHANGES = 500;
 
@@ -27,10 +41,13 @@ export class MessageChanges {
   readonly envelope: EnvelopeChange[] = [];
   /** A new body in pieces; null leaves it. */
   body: Uint8Array[] | null = null;
+  /** In order, without overlap; where there are some, `body` does not count. */
+  replaced: readonly Replacement[] = [];
+  original: KeptOriginal | null = null;
 
   /** Header or body. */
   get some(): boolean {
-    return this.header.length > 0 || this.body !== null;
+    return this.header.length > 0 || this.body !== null || this.replaced.length > 0;
   }
 
   /** False when there are too many already. */

@@ -6,7 +6,6 @@
  * transaction when the message itself is to be checked, because that has one answer for all: the others wait for
  * their own (452). Logins and trusted networks pass the checks of strangers; those that say `logins` see them too.
  */
-import type { SenderFindings } from "../mailauth/sender_check.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import type { Chain } from "./chain.ts";
 import type { CheckFacts, ClientView } from "./check.ts";
@@ -26,6 +25,10 @@ export const SEND_APART: Reply = reply(452, "4.5.3", "Send this recipient a mess
 function reply(code: number, enhanced: string, text: string): Reply {
   return { code, enhanced, text };
 }
+
+/** What is known of a message besides its octets. */
+export type KnownOfMessage = Pick<CheckFacts, "sent" | "staysHere">;
+const NOTHING_KNOWN: KnownOfMessage = { sent: null, staysHere: false };
 
 /** What becomes of a message that was not refused. */
 export type Disposition = "deliver" | "quarantine" | "discard";
@@ -89,7 +92,8 @@ export class SessionScreen {
   #facts(stage: Stage, client: ClientView): CheckFacts {
     return {
       ...{ stage, client, notes: this.notes, traceId: "", sender: null, recipient: "" },
-      ...{ recipients: [], message: null, changes: null, findings: null, sent: null },
+      ...{ recipients: [], message: null, changes: null, findings: null },
+      ...{ sent: null, staysHere: false },
     };
   }
 }
@@ -153,10 +157,10 @@ export class MailScreen {
     return this.#decided(this.#chain.run(this.#stage("data", "", null)));
   }
 
-  /** The message is there; `sent`: who sent it, null where nobody asked. */
-  message(source: MessageSource, sent: SenderFindings | null): Reply | null | Promise<Reply | null> {
+  /** The message is there. */
+  message(source: MessageSource, known: KnownOfMessage): Reply | null | Promise<Reply | null> {
     if (this.#passes || !this.#chain.has("message")) return null;
-    return this.#decided(this.#chain.run(this.#stage("message", "", source, sent)));
+    return this.#decided(this.#chain.run(this.#stage("message", "", source, known)));
   }
 
   /** Recipients are postmaster or abuse only, or a check has taken the message. */
@@ -258,11 +262,12 @@ export class MailScreen {
     stage: Stage,
     recipient: string,
     message: MessageSource | null,
-    sent: SenderFindings | null = null,
+    { sent, staysHere }: KnownOfMessage = NOTHING_KNOWN,
   ): CheckFacts {
     const { client, notes, traceId, sender } = this.#facts;
     return {
-      ...{ stage, client, notes, traceId, sender, recipient, recipients: this.#recipients, message, sent },
+      ...{ stage, client, notes, traceId, sender, recipient, recipients: this.#recipients, message },
+      ...{ sent, staysHere },
       changes: message === null ? null : this.changes,
       findings: message === null ? null : this.findings,
     };

@@ -12,10 +12,14 @@ export function askChecks(mail: Mail): Promise<Reply | null> | null {
 }
 
 async function asked(mail: Mail, screen: MailScreen): Promise<Reply | null> {
-  const pending = screen.message(sourceOf(mail.content), mail.findings);
+  const pending = screen.message(sourceOf(mail.content), {
+    sent: mail.findings,
+    staysHere: mail.envelope.filing.remote === 0,
+  });
   const refusal = pending instanceof Promise ? await pending : pending;
   if (refusal !== null) return refusal;
   if (screen.disposition === "discard") return mail.accepted();
+  if (screen.changes.original !== null && screen.disposition === "deliver") mail.content.keepOriginal();
   await mark(mail.content, screen);
   const { envelope } = screen.changes;
   return envelope.length === 0 ? null : await changeEnvelope(mail, envelope);

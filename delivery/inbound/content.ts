@@ -35,6 +35,12 @@ export interface Opening {
   readonly seeksEightBit: boolean;
 }
 
+/** A message in the spool and what describes it. */
+export interface StoredMessage {
+  readonly spool: Spool;
+  readonly message: MessageFacts;
+}
+
 export class Content {
   readonly #options: ContentOptions;
   /** Octets of the message as the client sent them. */
@@ -48,6 +54,7 @@ export class Content {
   #spool: Spool | null;
   #builder: FactsBuilder | null;
   #message: MessageFacts | null;
+  #original: StoredMessage | null;
   /** Why the rest of the message is read and forgotten. */
   #refusal: Reply | null;
 
@@ -62,6 +69,7 @@ export class Content {
     this.#spool = null;
     this.#builder = null;
     this.#message = null;
+    this.#original = null;
     this.#refusal = null;
   }
 
@@ -118,6 +126,16 @@ export class Content {
     return null;
   }
 
+  /** As it is now it is kept beside what it is rewritten to. */
+  keepOriginal(): void {
+    this.#original ??= { spool: this.spool, message: this.message };
+  }
+
+  /** Null where it is not kept. */
+  get original(): StoredMessage | null {
+    return this.#original;
+  }
+
   /** Writes the message anew; `message` then describes what was written. Null or a word: it stays as it is. */
   async rewrite<T extends string | null>(
     write: (from: Spool, to: Spool) => Promise<MessageFacts | T>,
@@ -132,7 +150,7 @@ export class Content {
       }
       this.#spool = to;
       this.#message = written;
-      from.discard();
+      if (from !== this.#original?.spool) from.discard();
       return written;
     } catch (error) {
       to.discard();
@@ -150,6 +168,8 @@ export class Content {
     this.senderCheck?.discard();
     this.#spool?.discard();
     this.#spool = null;
+    this.#original?.spool.discard();
+    this.#original = null;
   }
 
   /** Octets that go into the store, ours and the client's. */

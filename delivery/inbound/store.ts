@@ -16,6 +16,7 @@ import { possibleReport, takeReport } from "../report_intake.ts";
 import { fileByScripts, hasScripts, provesSender, rejection } from "../scripts/file.ts";
 import { refuseRecipients } from "../scripts/refuse_one.ts";
 import { besideOf, mayAskForSuccess } from "./beside.ts";
+import { originalOperation } from "./keep_original.ts";
 import type { Mail } from "./mail.ts";
 import { redirectFront } from "./sign.ts";
 import { tracedCheck, tracedRefusal } from "./tell.ts";
@@ -38,11 +39,13 @@ export async function store(mail: Mail): Promise<Reply> {
   const { spool, message } = content;
   const report = await possibleReport(spool, message, findings);
   const facts = filingFacts(mail, { at, tls });
+  // Before scripts move the copies.
+  const original = await originalOperation(mail, at);
   const scripted = hasScripts(store, envelope.filing) ? await fileScripted(mail, facts) : null;
   if (scripted !== null && "code" in scripted) return scripted;
   const result = scripted === null
-    ? await envelope.filing.store({ store, spool }, message, facts)
-    : await store.write(scripted);
+    ? await envelope.filing.store({ store, spool }, message, withBeside(facts, original))
+    : await store.write(original === null ? scripted : { kind: "batch", ops: [scripted, original] });
   if (!result.ok) {
     const { fault, detail } = result;
     log.error("the writer refused a message: {fault}: {detail}", { trace: traceId, fault, detail });
@@ -54,6 +57,18 @@ export async function store(mail: Mail): Promise<Reply> {
     takeReport(store, { octets: report, sender, now: at }); // nobody waits for it; it does not reject
   }
   return mail.accepted();
+}
+
+/** One more operation in the same transaction; null is none. */
+function withBeside(facts: FilingFacts, more: WriteOp | null): FilingFacts {
+  if (more === null) return facts;
+  return {
+    ...facts,
+    beside: async (blob) => {
+      const other = await facts.beside?.(blob) ?? null;
+      return other === null ? more : { kind: "batch", ops: [other, more] };
+    },
+  };
 }
 
 function filingFacts(

@@ -2,27 +2,31 @@
  * Policy on what a message carries, by what it is and not by what it is called: programs are refused in the session;
  * scripts, names that hide what they are, macros and what is encrypted are marked; each kind by its own setting.
  *
- * What passes a limit is not seen: that is a finding of its own. Mail of relays that are ours is never refused.
+ * What passes a limit is not seen: that is a finding of its own. Mail of relays that are ours is never refused. `strip` takes
+ * attachments out and keeps the original (content/strip.ts); where that cannot be, programs are refused and others marked.
  */
 import type { Check } from "../check.ts";
 import { inspectMessage } from "../content/attachments.ts";
 import { Budget, type ContentLimits, type Finding, type FindingKind } from "../content/inspect.ts";
+import { strip } from "../content/strip.ts";
 import { counter } from "../../telemetry/metrics.ts";
 import { type Action, CONTINUE, oneLine, type Verdict } from "../verdict.ts";
 
-export type ContentAction = Extract<Action, "continue" | "tag" | "quarantine" | "reject">;
+export type ContentAction = Extract<Action, "continue" | "tag" | "quarantine" | "reject"> | "strip";
+type Actions = Readonly<Record<FindingKind, ContentAction>>;
 
 export interface ContentOptions {
   readonly name: string;
-  readonly actions: Readonly<Record<FindingKind, ContentAction>>;
+  readonly actions: Actions;
   readonly limits: ContentLimits;
   /** A relay or backup MX of ours. */
   readonly isRelay: (address: string) => boolean;
 }
 
 const findings = counter("veredus_content_findings_total", "What was found in attachments", ["kind"]);
+const stripped = counter("veredus_content_stripped_total", "Attachments taken out of messages");
 /** The strictest first. */
-const STRICT: readonly ContentAction[] = ["reject", "quarantine", "tag"];
+const STRICT = ["reject", "quarantine", "tag"] as const;
 const MAX_NAMED = 3;
 /** How sure each kind is to be a virus (RFC 5235 3.). */
 const LEVELS: Readonly<Record<FindingKind, "suspicious" | "likely" | null>> = {
@@ -38,23 +42,60 @@ export function content({ name, actions, limits, isRelay }: ContentOptions): Che
   return {
     name,
     stages: ["message"],
-    async run({ message, client, findings: known }) {
+    async run({ message, client, findings: known, changes, staysHere }) {
       if (message === null) return CONTINUE;
       const budget = new Budget(limits);
-      await inspectMessage(message, budget);
+      const attachments = await inspectMessage(message, budget);
       for (const { kind } of budget.findings) {
         findings.inc({ kind });
         const level = LEVELS[kind];
         if (level !== null) known?.virus(level);
       }
-      return verdictOf(budget.findings, { actions, relayed: isRelay(client.address) });
+      const unwanted = attachments.filter(({ kinds }) =>
+        [...kinds].some((kind) => actions[kind] === "strip")
+      );
+      const may = staysHere && client.login === null && changes !== null;
+      const verdict = verdictOf(budget.findings, {
+        actions: withoutStrip(actions, {
+          // What belongs to no attachment cannot be taken out.
+          kept: new Set(
+            budget.findings.filter(({ kind }) =>
+              !may || !unwanted.some(({ kinds }) => kinds.has(kind)) ||
+              unwanted.some(({ kinds, sealed }) => sealed && kinds.has(kind))
+            ).map(({ kind }) => kind),
+          ),
+        }),
+        relayed: isRelay(client.address),
+      });
+      const open = unwanted.filter(({ sealed }) => !sealed);
+      if (!may || open.length === 0 || verdict.action !== "tag") return verdict;
+      if (!strip(open, changes, { reason: verdict.reason, dangerous: verdict.dangerous === true })) {
+        return { ...verdict, reason: `${verdict.reason}; too many to take out` };
+      }
+      stripped.inc(open.length);
+      return {
+        ...verdict,
+        reason: `${verdict.reason}; ${open.length} taken out, the original is in quarantine`,
+      };
     },
   };
 }
 
+/** What is done where nothing is taken out; `kept`: kinds of which something stays in the message. */
+function withoutStrip(actions: Actions, { kept }: { readonly kept: ReadonlySet<FindingKind> }): Settled {
+  return Object.fromEntries(
+    Object.entries(actions).map(([kind, action]) => [
+      kind,
+      action !== "strip" ? action : kind === "executable" && kept.has(kind) ? "reject" : "tag",
+    ]),
+  ) as Settled;
+}
+
+type Settled = Readonly<Record<FindingKind, Exclude<ContentAction, "strip">>>;
+
 function verdictOf(
   found: readonly Finding[],
-  { actions, relayed }: { readonly actions: ContentOptions["actions"]; readonly relayed: boolean },
+  { actions, relayed }: { readonly actions: Settled; readonly relayed: boolean },
 ): Verdict {
   const wanted = STRICT.find((one) => found.some(({ kind }) => actions[kind] === one));
   if (wanted === undefined) return CONTINUE;

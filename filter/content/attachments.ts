@@ -9,7 +9,7 @@ import { decodeTransferEncoding } from "../../message/content.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../../message/mime_parser.ts";
 import { parameter, parseParameterized } from "../../message/parameter.ts";
 import type { MessageSource } from "../message_source.ts";
-import { type Budget, inspectHead, inspectName, inspectWhole } from "./inspect.ts";
+import { type Budget, type FindingKind, inspectHead, inspectName, inspectWhole } from "./inspect.ts";
 import { HEAD_OCTETS } from "./true_type.ts";
 
 const READ_OCTETS = 256 * 1024;
@@ -23,17 +23,46 @@ const WANTED: ReadonlySet<string> = new Set([
 /** Octets of a header that are looked at, as the parser does. */
 const MAX_HEADER = DEFAULT_MIME_LIMITS.headerOctets;
 
-/** Looks at all of them; what is found is in the budget. Rejects when the message cannot be read. */
-export async function inspectMessage(message: MessageSource, budget: Budget): Promise<void> {
-  if (message.headerOctets > MAX_HEADER) budget.found("not-seen", "header", "larger than is looked at");
-  for (const leaf of await leavesOf(message)) {
-    if (!budget.file()) return budget.found("not-seen", "message", "too many parts");
-    await inspectLeaf(message, leaf, budget);
-  }
+/** A leaf of the message and what was found in it. Offsets count from the first octet of the message. */
+export interface Attachment {
+  /** "" where it has none. */
+  readonly name: string;
+  readonly headerStart: number;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+  /** It is the message itself: its header is that of the message. */
+  readonly whole: boolean;
+  /** It is encrypted, or signed together with what is around it: no octet of it may change. */
+  readonly sealed: boolean;
+  readonly kinds: ReadonlySet<FindingKind>;
 }
 
-async function inspectLeaf(message: MessageSource, leaf: MimePart, budget: Budget): Promise<void> {
-  const name = nameOf(leaf);
+/**
+ * Looks at all of them; what is found is in the budget. Those that something was found in, in their order. Rejects when the
+ * message cannot be read.
+ */
+export async function inspectMessage(message: MessageSource, budget: Budget): Promise<Attachment[]> {
+  if (message.headerOctets > MAX_HEADER) budget.found("not-seen", "header", "larger than is looked at");
+  const found: Attachment[] = [];
+  for (const { part, whole, sealed } of await leavesOf(message)) {
+    if (!budget.file()) {
+      budget.found("not-seen", "message", "too many parts");
+      break;
+    }
+    const kinds = budget.kinds = new Set<FindingKind>();
+    const { headerStart, bodyStart, bodyEnd } = part;
+    const name = nameOf(part);
+    await inspectLeaf(message, { part, name }, budget);
+    if (kinds.size > 0) found.push({ name, headerStart, bodyStart, bodyEnd, whole, sealed, kinds });
+  }
+  return found;
+}
+
+async function inspectLeaf(
+  message: MessageSource,
+  { part: leaf, name }: { readonly part: MimePart; readonly name: string },
+  budget: Budget,
+): Promise<void> {
   const path = name === "" ? "part without a name" : name;
   if (name !== "") inspectName(name, path, budget);
   const rawOctets = leaf.bodyEnd - leaf.bodyStart;
@@ -50,27 +79,42 @@ async function inspectLeaf(message: MessageSource, leaf: MimePart, budget: Budge
   await inspectWhole(octets, { path, depth: 0 }, budget);
 }
 
-async function leavesOf(message: MessageSource): Promise<MimePart[]> {
+interface Leaf {
+  readonly part: MimePart;
+  readonly whole: boolean;
+  readonly sealed: boolean;
+}
+
+async function leavesOf(message: MessageSource): Promise<Leaf[]> {
   const parser = new MimeParser(DEFAULT_MIME_LIMITS, (block, spans) => pick(block, spans, WANTED));
   const header = await message.read(0, Math.min(message.headerOctets, MAX_HEADER));
   parser.push(header, 0, header.length);
   if (!MAY_HAVE_PARTS.test(latin1(header))) {
     const root = parser.finish();
-    return [{ ...root, bodyStart: message.headerOctets, bodyEnd: message.octets }];
+    const part = { ...root, bodyStart: message.headerOctets, bodyEnd: message.octets };
+    return [{ part, whole: true, sealed: isSealed(root) }];
   }
   for (let at = header.length; at < message.octets; at += READ_OCTETS) {
     const octets = await message.read(at, READ_OCTETS);
     parser.push(octets, 0, octets.length);
   }
-  const leaves: MimePart[] = [];
-  collect(parser.finish(), leaves);
+  const leaves: Leaf[] = [];
+  collect({ part: parser.finish(), whole: true, sealed: false }, leaves);
   return leaves;
 }
 
-function collect(part: MimePart, leaves: MimePart[]): void {
-  if (part.message !== null) collect(part.message, leaves);
-  else if (part.children.length === 0) leaves.push(part);
-  else for (const child of part.children) collect(child, leaves);
+function collect({ part, whole, sealed: around }: Leaf, leaves: Leaf[]): void {
+  const sealed = around || isSealed(part);
+  if (part.message !== null) collect({ part: part.message, whole: false, sealed }, leaves);
+  else if (part.children.length === 0) leaves.push({ part, whole, sealed });
+  else for (const child of part.children) collect({ part: child, whole: false, sealed }, leaves);
+}
+
+/** PGP/MIME and S/MIME (RFC 1847, RFC 8551). */
+function isSealed({ type, subtype }: MimePart): boolean {
+  return type === "MULTIPART"
+    ? /^(signed|encrypted)$/i.test(subtype)
+    : type === "APPLICATION" && /^(x-)?pkcs7-mime$/i.test(subtype);
 }
 
 /** "" where it has none. */

@@ -43,6 +43,8 @@ const RAR4_MAIN_FLAGS = 10, RAR4_ENCRYPTED = 0x80;
 export class Budget {
   readonly limits: ContentLimits;
   readonly findings: Finding[] = [];
+  /** What was found in the attachment that is looked at now. */
+  kinds: Set<FindingKind> = new Set();
   #octets: number;
   #files: number;
 
@@ -70,6 +72,7 @@ export class Budget {
   }
 
   found(kind: FindingKind, path: string, what: string): void {
+    this.kinds.add(kind);
     if (this.findings.length >= MAX_FINDINGS) return;
     if (this.findings.some((one) => one.kind === kind && one.path === path)) return;
     this.findings.push({ kind, path, what });

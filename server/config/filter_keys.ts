@@ -54,11 +54,11 @@ const CHECK_DEFAULTS: Readonly<Record<CheckKind, Pick<CheckConfig, "action" | "s
 const LOGINS_TOO: ReadonlySet<CheckKind> = new Set(["content", "clamd", "icap"]);
 const SCANNERS: ReadonlySet<CheckKind> = new Set(["clamd", "icap", "rspamd", "spamd"]);
 const NO_STRINGS: string[] = [];
-const CONTENT_ACTIONS: ReadonlySet<string> = new Set(["tag", "quarantine", "reject"]);
+const CONTENT_ACTIONS: ReadonlySet<string> = new Set(["tag", "quarantine", "reject", "strip"]);
 const finding = (kind: FindingKind, doc: string) =>
   about(
-    z.enum(["continue", "tag", "quarantine", "reject"]).default(DEFAULT_CHECK.findings[kind]),
-    `content: ${doc}: continue, tag, quarantine or reject`,
+    z.enum(["continue", "tag", "quarantine", "reject", "strip"]).default(DEFAULT_CHECK.findings[kind]),
+    `content: ${doc}: continue, tag, quarantine, reject or strip`,
   );
 const names = (doc: string, sample: string[]) =>
   about(z.array(z.string().min(1)).default(NO_STRINGS), doc, sample);
@@ -71,9 +71,10 @@ const check = z.strictObject({
     "in the log and in headers; left out: what it is",
   ),
   action: about(
-    z.enum(["accept", "reject", "defer", "discard", "quarantine", "tag"]).optional(),
-    "what happens when it finds something: accept, reject, defer, discard, quarantine or tag. Left out: reject for\n" +
-      "null-mx, list, clamd, icap and content (its programs), defer for greylist, rate and sending, tag for the others",
+    z.enum(["accept", "reject", "defer", "discard", "quarantine", "tag", "strip"]).optional(),
+    "what happens when it finds something: accept, reject, defer, discard, quarantine or tag; content also strip, which\n" +
+      "takes attachments out and keeps the original in quarantine. Left out: reject for null-mx, list, clamd, icap and\n" +
+      "content (its programs), defer for greylist, rate and sending, tag for the others",
     "reject",
   ),
   stages: about(
@@ -198,7 +199,10 @@ const check = z.strictObject({
     issue("on_failure", "continue or defer: a scanner that is dead refuses no mail");
   }
   if (kind === "content" && value.action !== undefined && !CONTENT_ACTIONS.has(value.action)) {
-    issue("action", "quarantine, reject or tag");
+    issue("action", "quarantine, reject, strip or tag");
+  }
+  if (kind !== "content" && value.action === "strip") {
+    issue("action", "accept, reject, defer, discard, quarantine or tag; strip is for content alone");
   }
   if (kind === "script" && !/\.[jt]s$/.test(at)) issue("at", "the path of a .ts or .js file");
   if (kind === "dnsbl" && value.zones.length === 0) issue("zones", "dnsbl needs a list at least");
@@ -226,7 +230,9 @@ const check = z.strictObject({
 }).transform((value): CheckConfig => ({
   check: value.check,
   name: value.name === "" ? value.check : value.name,
-  action: value.action ?? CHECK_DEFAULTS[value.check].action,
+  action: value.action === undefined || value.action === "strip"
+    ? CHECK_DEFAULTS[value.check].action
+    : value.action,
   stages: value.stages !== undefined && ["list", "rate", "greylist", "http", "script"].includes(value.check)
     ? value.stages
     : CHECK_DEFAULTS[value.check].stages,

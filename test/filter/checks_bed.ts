@@ -32,6 +32,16 @@ export interface BedOptions {
   readonly relays?: readonly string[];
 }
 
+export interface Letter {
+  readonly to?: string[];
+  readonly from?: string;
+  readonly client?: Partial<ClientFacts>;
+  /** Lines in front. */
+  readonly header?: string;
+  /** One character an octet; from s@remote.example. */
+  readonly message?: string;
+}
+
 /** Answers to RCPT and to the message that was taken. */
 export const TAKEN = ["250 2.1.5", "250 2.6.0"];
 
@@ -102,9 +112,10 @@ export class Bed {
 
   /** Answers to RCPT, and to the message when one was taken. */
   async send(
-    letter: { to?: string[]; from?: string; client?: Partial<ClientFacts>; header?: string } = {},
+    letter: Letter = {},
   ): Promise<string[]> {
-    const { to = ["alice@example.test"], from = "s@remote.example", client = {}, header = "" } = letter;
+    const { to = ["alice@example.test"], from = "s@remote.example", client = {} } = letter;
+    const { header = "", message = MESSAGE } = letter;
     const transaction = this.reception.mail({ ...STRANGER, screen: this.reception.screen(), ...client }, {
       reversePath: from === "" ? null : pathOf(from),
       parameters: {
@@ -121,7 +132,7 @@ export class Bed {
     }
     assert.equal(await transaction.begin(), null);
     const octets = octetsOf(
-      header + MESSAGE.replace("s@remote.example", client.account == null ? from : "bob@example.test"),
+      header + message.replace("s@remote.example", client.account == null ? from : "bob@example.test"),
     );
     await transaction.write(octets, 0, octets.length);
     answers.push(await transaction.finish());

@@ -208,7 +208,14 @@ Deno.test("each kind has its own action; relays of ours are never refused; virus
     const findings = new MessageFindings();
     const verdict = await check.run({
       ...{ stage: "message", client: CLIENT, traceId: "t", sender: "a@b", recipient: "", recipients: [] },
-      ...{ message: sourceOf(message), notes: new Map(), changes: null, findings, sent: null },
+      ...{
+        message: sourceOf(message),
+        notes: new Map(),
+        changes: null,
+        findings,
+        sent: null,
+        staysHere: true,
+      },
     });
     return { ...verdict, level: findings.virusLevel };
   };

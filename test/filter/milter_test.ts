@@ -102,6 +102,7 @@ function facts(stage: Stage, into = changes): CheckFacts {
     changes: into,
     findings: null,
     sent: null,
+    staysHere: true,
   };
 }
 

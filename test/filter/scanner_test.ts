@@ -30,6 +30,7 @@ function facts(findings = new MessageFindings(), message = MESSAGE): CheckFacts 
       changes: null,
       findings,
       sent: null,
+      staysHere: true,
     },
   };
 }

@@ -189,7 +189,7 @@ Deno.test("scanners and content: what their keys may be, and what they are by th
       "check: clamd, at: 'h:1', on_failure: reject",
       /continue or defer: a scanner that is dead refuses no mail/,
     ],
-    ["check: content, action: accept", /checks\[0\]\.action: .*quarantine, reject or tag/],
+    ["check: content, action: accept", /checks\[0\]\.action: .*quarantine, reject, strip or tag/],
     ["check: content, macros: discard", /must be one of continue, tag, quarantine, reject/],
     ["check: content, inflated: 5 GB", /a size from 1 MB to 1 GB/],
   ];
