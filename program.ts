@@ -13,6 +13,7 @@ import { later } from "./server/later.ts";
 
 const VERSION = denoJson.version;
 const DEFAULT_CONFIG_FILE = "/etc/veredus/veredus.yaml";
+const DEFAULT_DATA = "./veredus-data";
 /** Commands of this file; all others, and help, are administration. */
 const OWN = new Set(["start", "serve", "service", "config", "policy-file", "version", "--version"]);
 
@@ -25,6 +26,7 @@ const hooks: Hooks = {
 const context: CliContext = {
   version: VERSION,
   defaultConfigFile: DEFAULT_CONFIG_FILE,
+  defaultData: DEFAULT_DATA,
   dataOf: async (file) =>
     (await later<typeof import("./server/config/load.ts")>(
       new URL("./server/config/load.ts", import.meta.url),
@@ -47,7 +49,7 @@ const program = new Command("veredus")
 
 program.command("start")
   .description("run a server to try on this machine: loopback only, nothing leaves it")
-  .option("--data <DIR>", "data folder", "./veredus-data")
+  .option("--data <DIR>", "data folder", DEFAULT_DATA)
   .option("--port-offset <N>", "added to every standard port", "1000")
   .option("--password <TEXT>", "password of the local accounts (made and printed at the first start)")
   .option("--relay <HOST:PORT>", "next hop for mail to other domains (default: captured here)")

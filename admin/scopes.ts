@@ -31,8 +31,3 @@ export function permits(held: readonly string[], wanted: Scope): boolean {
   if (held.includes("admin") || held.includes(wanted)) return true;
   return wanted.endsWith(":read") && held.includes(wanted.replace(/read$/, "write"));
 }
-
-/** A word of the set that is not ours, or null. */
-export function unknownScope(scopes: readonly string[]): string | null {
-  return scopes.find((scope) => !(SCOPES as readonly string[]).includes(scope)) ?? null;
-}

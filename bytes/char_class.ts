@@ -77,8 +77,3 @@ export const LIST_CHAR = charClass(ATOM_CHAR, "%", "*", "]");
 export const TAG_CHAR = without(ASTRING_CHAR, "+");
 /** Octets allowed bare in an IMAP quoted string: TEXT-CHAR without quoted-specials. */
 export const QUOTED_CHAR = without(charClass("\x01\x7f"), '\r\n"\\');
-
-/** ftext (RFC 5322 3.6.8): the octets of a header field name. */
-export const FTEXT = charClass("!9", ";~");
-/** token (RFC 2045 5.1): CHAR without SPACE, CTLs and tspecials. */
-export const MIME_TOKEN = without(charClass("!~"), '()<>@,;:\\"/[]?=');

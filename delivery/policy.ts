@@ -57,8 +57,3 @@ export function mailRefusal(
   }
   return null;
 }
-
-/** The refusal of RCPT for a domain that is `destination`; null goes on to the recipient itself. */
-export function relayRefusal(client: ClientFacts, destination: Destination): Reply | null {
-  return destination === "foreign" && !mayRelay(client) ? RELAYING_DENIED : null;
-}

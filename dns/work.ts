@@ -20,13 +20,6 @@ export interface WorkLimits {
 
 export const WORK_LIMITS: WorkLimits = { queries: 120, serverNames: 24, validations: 64, hashRounds: 4_000 };
 
-/** One step, for whoever asked to see them (`veredus dns query --trace`). */
-export interface TraceStep {
-  /** Milliseconds since the question began. */
-  readonly atMs: number;
-  readonly text: string;
-}
-
 export class Work {
   /** Clock milliseconds at which the question ends. */
   readonly end: number;

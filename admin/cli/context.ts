@@ -5,6 +5,8 @@ export interface CliContext {
   readonly version: string;
   /** Says which server is meant where nothing else does, when it is there. */
   readonly defaultConfigFile: string;
+  /** The data folder of `start`, where neither says anything. */
+  readonly defaultData: string;
   /** The data folder that a configuration file names; throws with its faults. */
   dataOf(configFile: string): Promise<string>;
   /** Starts this command again as another user. */

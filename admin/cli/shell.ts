@@ -11,8 +11,6 @@ import type { DataFolder } from "../../storage/data_folder.ts";
 import { type CliContext, CliFailure } from "./context.ts";
 import { fields } from "./output.ts";
 
-export const DEFAULT_DATA = "./veredus-data";
-
 export interface CommonOptions {
   readonly data?: string;
   readonly config?: string;
@@ -92,7 +90,7 @@ export async function dataOf(options: CommonOptions, context: CliContext): Promi
   try {
     Deno.statSync(context.defaultConfigFile);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return resolve(DEFAULT_DATA);
+    if (error instanceof Deno.errors.NotFound) return resolve(context.defaultData);
     throw error;
   }
   return await context.dataOf(context.defaultConfigFile);

@@ -15,10 +15,6 @@ export interface Score {
   readonly marks: readonly string[];
 }
 
-/** From here on a message is marked; from here on it goes to Junk. Both can be set. */
-export const DEFAULT_MARK_AT = 3;
-export const DEFAULT_JUNK_AT = 5;
-
 /** Points by name in place of those of the signal; 0 switches it off. Of the learner: a factor. */
 export type SignalWeights = Readonly<Record<string, number>>;
 

@@ -89,7 +89,6 @@ export const BINARY_OUTSIDE_PARTS = fixed(
 );
 export const NOT_IN_TRANSACTION = fixed(503, "5.5.1", "Not allowed in a transaction");
 export const XCLIENT_REFUSED = fixed(501, "5.5.4", "Attributes not understood");
-export const NOT_SMTP = fixed(554, "5.5.1", "This is a mail server");
 export const BARE_LINE_END = fixed(554, "5.6.0", "Message contains bare CR or LF");
 export const NO_VALID_RECIPIENTS = fixed(554, "5.5.1", "No valid recipients");
 export const NO_CHUNK_SIZE = fixed(421, "4.5.2", "Chunk size not understood, closing connection");

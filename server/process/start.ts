@@ -13,14 +13,7 @@ import {
 } from "../config/config.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import { later } from "../later.ts";
-import {
-  DEFAULT_PORT_OFFSET,
-  LOCAL_ACCOUNTS,
-  localConfig,
-  newPassword,
-  OUTSIDE,
-  prepareLocal,
-} from "../local_mode.ts";
+import { LOCAL_ACCOUNTS, localConfig, newPassword, OUTSIDE, prepareLocal } from "../local_mode.ts";
 import type { Server } from "../run.ts";
 import { complain, type Hooks, runForeground } from "./foreground.ts";
 
@@ -35,15 +28,6 @@ export interface StartArguments {
   readonly tls: string;
   readonly logLevel: string;
 }
-
-export const START_DEFAULTS = {
-  data: "./veredus-data",
-  portOffset: String(DEFAULT_PORT_OFFSET),
-  threads: "auto",
-  address: "127.0.0.1",
-  tls: "compact",
-  logLevel: "info",
-} as const;
 
 /** The highest port that is moved is that of ManageSieve: with the offset it must stay a port. */
 const MAX_OFFSET = 65_535 - STANDARD_PORTS.managesieve;

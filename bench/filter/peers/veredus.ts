@@ -4,12 +4,13 @@ import { Knowledge } from "../../../filter/spam/learner/knowledge.ts";
 import { tokensOf } from "../../../filter/spam/learner/tokens.ts";
 import { Mail } from "../../../filter/spam/mail.ts";
 import { commonHits, personalHits } from "../../../filter/spam/hits.ts";
-import { DEFAULT_JUNK_AT, scoreOf } from "../../../filter/spam/score.ts";
+import { scoreOf } from "../../../filter/spam/score.ts";
+import { DEFAULT_SPAM } from "../../../server/config/config.ts";
 import { type Contestant, type Scored, type Step, STEPS } from "../contest.ts";
 
 export const VEREDUS: Contestant = {
   name: "Veredus",
-  threshold: DEFAULT_JUNK_AT,
+  threshold: DEFAULT_SPAM.rules.server.junk!,
   run(splits) {
     const results = new Map<Step, Scored[]>(STEPS.map((step) => [step, []]));
     for (const { train, test } of splits) {
