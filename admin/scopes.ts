@@ -4,7 +4,7 @@
  * A token can only make tokens that may do no more than itself.
  */
 
-export const AREAS = [
+const AREAS = [
   "accounts",
   "aliases",
   "dns",

@@ -6,7 +6,7 @@
  */
 import { dirname, join } from "node:path";
 
-export const MAX_SOCKET_PATH = 107;
+const MAX_SOCKET_PATH = 107;
 
 export interface SocketPath {
   readonly path: string;

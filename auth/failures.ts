@@ -22,7 +22,7 @@ export interface RepeatMemory {
 }
 
 /** One failure is forgotten in this time. */
-export const DEFAULT_LEAK_MS = 60_000;
+const DEFAULT_LEAK_MS = 60_000;
 const MAX_ADDRESSES = 10_000;
 
 export class MemoryFailures implements FailureCounter {

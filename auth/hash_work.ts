@@ -15,7 +15,7 @@ export interface HashLimits {
   readonly waiting: number;
 }
 
-export const DEFAULT_HASH_LIMITS: HashLimits = { concurrent: 2, waiting: 64 };
+const DEFAULT_HASH_LIMITS: HashLimits = { concurrent: 2, waiting: 64 };
 
 /** Too many hashes wait already. */
 export class HashBusy extends Error {

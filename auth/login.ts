@@ -61,7 +61,7 @@ export interface AuthLimits {
   readonly repeatedFailureMs: number;
 }
 
-export const DEFAULT_AUTH_LIMITS: AuthLimits = {
+const DEFAULT_AUTH_LIMITS: AuthLimits = {
   maxFailures: 10,
   firstDelayMs: 250,
   maxDelayMs: 8_000,

@@ -20,10 +20,10 @@ export interface ScryptParameters {
 
 /** 32 MiB and about 100 ms of one core. */
 export const DEFAULT_SCRYPT: ScryptParameters = { ln: 15, r: 8, p: 1 };
-export const MAX_SCRYPT_OCTETS = 256 * 1024 * 1024;
-export const MAX_ARGON2_KIB = 256 * 1024;
-export const MAX_ARGON2_PASSES = 32;
-export const MAX_BCRYPT_COST = 16;
+const MAX_SCRYPT_OCTETS = 256 * 1024 * 1024;
+const MAX_ARGON2_KIB = 256 * 1024;
+const MAX_ARGON2_PASSES = 32;
+const MAX_BCRYPT_COST = 16;
 const SALT_OCTETS = 16;
 const KEY_OCTETS = 32;
 

@@ -13,7 +13,7 @@ import { accountOfLogin } from "./login_name.ts";
 import { opaqueString } from "./password_hash.ts";
 
 /** RFC 7677 4 asks for 4,096 at least. */
-export const SCRAM_ITERATIONS = 10_000;
+const SCRAM_ITERATIONS = 10_000;
 const SALT_OCTETS = 16;
 const derive = promisify(pbkdf2);
 /** A verifier like any other, of zeros. */

@@ -111,7 +111,7 @@ function argumentsOf(mode: string, port: number, options: LoadOptions): string[]
   ];
 }
 
-export function parseFigures(text: string): Figures {
+function parseFigures(text: string): Figures {
   const pairs = text.trim().split(/\s+/).map((pair) => pair.split("="));
   return Object.fromEntries(
     pairs.filter((pair) => pair.length === 2).map(([key, value]) => [key, Number(value)]),

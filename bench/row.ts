@@ -24,7 +24,7 @@ export interface Row {
   readonly chart?: Chart;
 }
 
-export function ratioOf(row: Row): number | null {
+function ratioOf(row: Row): number | null {
   return row.peer === null || row.peer === 0 ? null : row.ours / row.peer;
 }
 
@@ -42,7 +42,7 @@ export function number(value: number): string {
   return value.toFixed(value >= 10 ? 1 : 2);
 }
 
-export function budgetText(budget: Budget | null, unit: string): string {
+function budgetText(budget: Budget | null, unit: string): string {
   if (budget === null) return "";
   if (budget.kind === "below") return `< ${number(budget.most).replace(/\.0+$/, "")} ${unit}`;
   if (budget.kind === "least") return `>= ${number(budget.least).replace(/\.0+$/, "")} ${unit}`;

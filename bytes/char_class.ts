@@ -41,19 +41,15 @@ export function skipClass(bytes: Uint8Array, span: { start: number; end: number 
   return i;
 }
 
-/** CTL: %x00-1F / %x7F (RFC 5234 B.1). */
-export const CTL = charClass("\x00\x1f", "\x7f");
-/** VCHAR: %x21-7E (RFC 5234 B.1). */
-export const VCHAR = charClass("!~");
 /** UTF8-non-ascii, as single octets: %x80-FF. Well-formedness is checked where the value is decoded. */
 export const NON_ASCII = charClass("\x80\xff");
 /** DIGIT (RFC 5234 B.1). */
 export const DIGIT = charClass("09");
 /** ALPHA (RFC 5234 B.1). */
-export const ALPHA = charClass("az", "AZ");
+const ALPHA = charClass("az", "AZ");
 
 /** atext (RFC 5322 3.2.3). */
-export const ATEXT = charClass(ALPHA, DIGIT, ..."!#$%&'*+-/=?^_`{|}~");
+const ATEXT = charClass(ALPHA, DIGIT, ..."!#$%&'*+-/=?^_`{|}~");
 /** atext with UTF-8 (RFC 6532 3.2). */
 export const ATEXT_UTF8 = charClass(ATEXT, NON_ASCII);
 /** qtextSMTP (RFC 5321 4.1.2): what stands in a Quoted-string without a backslash. */

@@ -63,7 +63,7 @@ export interface SenderVerdict {
 export const DMARC_REFUSED = reply(550, "5.7.1", "The domain in From asks to refuse this message (DMARC)");
 export const DNS_TROUBLE = reply(451, "4.7.24", "The sender could not be checked now, try again later");
 /** A message is put off for DNS trouble no longer. */
-export const MAX_DEFERRAL_MS = 3_600_000;
+const MAX_DEFERRAL_MS = 3_600_000;
 
 /** Null where the client is one whose mail is not checked: a login, a trusted network, local delivery. */
 export function startCheck(

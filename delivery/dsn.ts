@@ -20,7 +20,7 @@ import { getLogger } from "@logtape/logtape";
 const log = getLogger(["veredus", "queue"]);
 
 /** A message up to this size is returned whole when asked for. */
-export const MAX_RETURNED_OCTETS = 64 * 1024;
+const MAX_RETURNED_OCTETS = 64 * 1024;
 const MAX_RETURNED_HEADER = 32 * 1024;
 /** Octets of a line of text (RFC 5321 4.5.3.1.6), less some for its prefix. */
 const MAX_LINE = 900;
@@ -52,7 +52,7 @@ export interface DsnFacts {
 }
 
 /** The notice as octets with CRLF line ends. */
-export function composeDsn(facts: DsnFacts): Uint8Array {
+function composeDsn(facts: DsnFacts): Uint8Array {
   const { notice, hostname, now, id, full, text } = facts;
   const { message, kind } = notice;
   const returned = cleanLines(facts.returned);

@@ -11,7 +11,7 @@ import { AUTH_REQUIRED, DISK_FULL, type Reply, reply, TOO_BIG } from "../protoco
 import type { ClientFacts } from "./reception.ts";
 import { ownsPath, type SenderDirectory } from "./sender.ts";
 
-export const NOT_YOUR_ADDRESS = reply(550, "5.7.1", "The sender address does not belong to this login");
+const NOT_YOUR_ADDRESS = reply(550, "5.7.1", "The sender address does not belong to this login");
 export const RELAYING_DENIED = reply(550, "5.7.1", "Relaying denied");
 export const UNKNOWN_RECIPIENT = reply(550, "5.1.1", "No such recipient here");
 export const BAD_DESTINATION = reply(550, "5.1.2", "The recipient's domain is no domain name");

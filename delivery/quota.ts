@@ -27,7 +27,7 @@ export interface QuotaState {
 }
 
 /** Hard limits of an account; 0 is none. */
-export function limitsOf(
+function limitsOf(
   account: Account,
   domain: DomainRow | null,
 ): { readonly octets: number; readonly messages: number } {

@@ -39,9 +39,9 @@ import { isSrs, srsReverse } from "./srs.ts";
 import { folderOf, subaddressBases } from "./subaddress.ts";
 
 /** Addresses one recipient may become. */
-export const MAX_ALIAS_TARGETS = 1_000;
+const MAX_ALIAS_TARGETS = 1_000;
 /** Aliases naming aliases. */
-export const MAX_ALIAS_DEPTH = 10;
+const MAX_ALIAS_DEPTH = 10;
 
 const log = getLogger(["veredus", "delivery"]);
 

@@ -17,7 +17,7 @@ import type { DkimKeyRow, Store } from "../storage/store.ts";
 const keys = new WeakMap<DkimKeyRow, SigningKey>();
 
 /** RSA first. */
-export function signingKeys({ directory }: Pick<Store, "directory">, domain: string): SigningKey[] {
+function signingKeys({ directory }: Pick<Store, "directory">, domain: string): SigningKey[] {
   const rows = directory.dkimKeys(domain).filter(({ state }) => state === "signing");
   return (["rsa", "ed25519"] as const).flatMap((kind) => {
     const row = rows.findLast((one) => one.kind === kind);

@@ -24,22 +24,22 @@ import { ownsAddress, type SenderDirectory } from "./sender.ts";
 export const MAX_HEADER_OCTETS = DEFAULT_MIME_LIMITS.headerOctets;
 const FIELD_NAME = /^[\x21-\x39\x3b-\x7e]+$/;
 
-export const HEADER_TOO_LARGE = reply(552, "5.3.4", `Message header exceeds ${MAX_HEADER_OCTETS} octets`);
-export const NOT_A_FIELD = reply(554, "5.6.0", "Message header has a line that is no header field");
-export const ONE_FROM = reply(554, "5.6.0", "Message header must have exactly one From field");
-export const ONE_SENDER = reply(554, "5.6.0", "Message header must have at most one Sender field");
-export const FROM_UNREADABLE = reply(
+const HEADER_TOO_LARGE = reply(552, "5.3.4", `Message header exceeds ${MAX_HEADER_OCTETS} octets`);
+const NOT_A_FIELD = reply(554, "5.6.0", "Message header has a line that is no header field");
+const ONE_FROM = reply(554, "5.6.0", "Message header must have exactly one From field");
+const ONE_SENDER = reply(554, "5.6.0", "Message header must have at most one Sender field");
+const FROM_UNREADABLE = reply(
   554,
   "5.6.0",
   "Message header has a From field without a readable address",
 );
-export const SENDER_UNREADABLE = reply(
+const SENDER_UNREADABLE = reply(
   554,
   "5.6.0",
   "Message header has a Sender field that is no single address",
 );
-export const FROM_NOT_YOURS = reply(550, "5.7.1", "The From address does not belong to this login");
-export const SENDER_NOT_YOURS = reply(550, "5.7.1", "The Sender address does not belong to this login");
+const FROM_NOT_YOURS = reply(550, "5.7.1", "The From address does not belong to this login");
+const SENDER_NOT_YOURS = reply(550, "5.7.1", "The Sender address does not belong to this login");
 
 export interface SubmissionFacts {
   readonly account: Account;
@@ -142,7 +142,7 @@ export class SubmissionHeader {
 }
 
 /** Why this header cannot be submitted by the login; null when it can. */
-export function headerRefusal(
+function headerRefusal(
   block: Uint8Array,
   spans: readonly FieldSpan[],
   facts: SubmissionFacts,
@@ -164,7 +164,7 @@ export function headerRefusal(
 }
 
 /** The header with what is missing in front and without Bcc; `block` itself when nothing is to be done. */
-export function mendedHeader(
+function mendedHeader(
   block: Uint8Array<ArrayBuffer>,
   spans: readonly FieldSpan[],
   facts: SubmissionFacts,

@@ -60,7 +60,7 @@ function tlsComment({ tls }: ClientFacts): string {
 }
 
 /** RFC 5321 4.1.3. */
-export function addressLiteral(address: string): string {
+function addressLiteral(address: string): string {
   return address.includes(":") ? `[IPv6:${address}]` : `[${address}]`;
 }
 

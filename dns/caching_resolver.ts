@@ -39,17 +39,17 @@ const log = getLogger(["veredus", "dns"]);
 /** The look-ups of one delivery agree even when a zone says 0. */
 export const MIN_TTL_SECONDS = 1;
 export const MAX_TTL_SECONDS = 86_400;
-export const MAX_NEGATIVE_TTL_SECONDS = 3_600;
+const MAX_NEGATIVE_TTL_SECONDS = 3_600;
 export const FAILURE_TTL_SECONDS = 5;
 /** Aliases from the name to its records; long chains are mistakes. */
 export const MAX_LINKS = 10;
 /** A look-up may take this many time-outs of one server. */
-export const DEADLINE_TIMEOUTS = 3;
+const DEADLINE_TIMEOUTS = 3;
 /** For how long an answer is better than none once its time is over (RFC 8767 5.2). */
 export const STALE_MS = 86_400_000;
 /** RFC 8767 5: a fresh answer that takes longer is not waited for. */
-export const STALE_AFTER_MS = 1_800;
-export const STALE_TTL_SECONDS = 30;
+const STALE_AFTER_MS = 1_800;
+const STALE_TTL_SECONDS = 30;
 const DEFAULT_CACHE_OCTETS = 64 * 1024 * 1024;
 
 export interface CachingResolverOptions {

@@ -23,7 +23,7 @@ import type { StreamPool } from "./stream_pool.ts";
 /** After this long a server may have been replaced by one that can. */
 export const TRAIT_MS = 3_600_000;
 /** Foreign datagrams on one socket before TCP is used: somebody is guessing. */
-export const MAX_FOREIGN = 16;
+const MAX_FOREIGN = 16;
 /** Queries in one exchange: EDNS, without cookie, without EDNS, TCP, lower case and two to spare. */
 const MAX_STEPS = 7;
 /** More than we announce, for servers that do not read it. */

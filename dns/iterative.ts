@@ -33,11 +33,11 @@ import {
 } from "./upstream.ts";
 import type { Work } from "./work.ts";
 
-export const LAME_MS = 900_000;
-export const MAX_REFERRALS = 30;
-export const MAX_DEPTH = 5;
+const LAME_MS = 900_000;
+const MAX_REFERRALS = 30;
+const MAX_DEPTH = 5;
 export const MAX_SERVERS = 13;
-export const MAX_NAMES_AT_ONCE = 3;
+const MAX_NAMES_AT_ONCE = 3;
 /** RFC 9156 2.3: so many names are shortened for one question, and the first so many by a single label. */
 const MAX_MINIMISED = 10, ONE_LABEL_STEPS = 4;
 /** When no server of the root has answered. */

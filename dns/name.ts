@@ -7,7 +7,7 @@
  */
 import { BACKSLASH, DOT, isDigit, lower } from "../bytes/ascii.ts";
 
-export const MAX_LABEL_OCTETS = 63;
+const MAX_LABEL_OCTETS = 63;
 export const MAX_NAME_OCTETS = 255;
 
 /** The text of one octet inside a label. */

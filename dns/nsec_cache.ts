@@ -7,8 +7,8 @@
 import { type Denial, type Nsec, nsecDenies } from "./dnssec/nsec.ts";
 import { compareNames, parentName } from "./name.ts";
 
-export const MAX_ZONES = 500;
-export const MAX_GAPS = 2_000;
+const MAX_ZONES = 500;
+const MAX_GAPS = 2_000;
 
 interface Gap extends Nsec {
   readonly expires: number;

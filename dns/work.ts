@@ -18,7 +18,7 @@ export interface WorkLimits {
   readonly hashRounds: number;
 }
 
-export const WORK_LIMITS: WorkLimits = { queries: 120, serverNames: 24, validations: 64, hashRounds: 4_000 };
+const WORK_LIMITS: WorkLimits = { queries: 120, serverNames: 24, validations: 64, hashRounds: 4_000 };
 
 export class Work {
   /** Clock milliseconds at which the question ends. */

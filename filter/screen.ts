@@ -20,7 +20,7 @@ const MAX_DECISIONS = 100;
 
 export const REFUSED: Reply = reply(550, "5.7.1", "Refused by policy");
 export const PUT_OFF: Reply = reply(451, "4.7.1", "Try again later");
-export const SEND_APART: Reply = reply(452, "4.5.3", "Send this recipient a message of its own");
+const SEND_APART: Reply = reply(452, "4.5.3", "Send this recipient a message of its own");
 
 function reply(code: number, enhanced: string, text: string): Reply {
   return { code, enhanced, text };
@@ -283,5 +283,5 @@ export function verdictField(decisions: readonly Decision[], disposition: Dispos
   return `${VERDICT_HEADER}: ${disposition};\r\n\t${parts.slice(0, MAX_SHOWN).join(";\r\n\t")}\r\n`;
 }
 
-export const VERDICT_HEADER = "X-Veredus-Verdict";
+const VERDICT_HEADER = "X-Veredus-Verdict";
 const MAX_SHOWN = 20;

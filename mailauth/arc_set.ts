@@ -11,8 +11,8 @@ import { base64Value, colonList, parseTagList } from "./tag_list.ts";
 
 export const MAX_INSTANCES = 50;
 
-export const SEAL = "arc-seal";
-export const MESSAGE_SIGNATURE = "arc-message-signature";
+const SEAL = "arc-seal";
+const MESSAGE_SIGNATURE = "arc-message-signature";
 export const RESULTS = "arc-authentication-results";
 
 export type ChainStatus = "none" | "pass" | "fail";
@@ -96,7 +96,7 @@ function instanceOf(name: string, value: string): number | null {
 }
 
 /** RFC 8617 4.1.3. */
-export function parseSeal(value: string): ArcSeal | string {
+function parseSeal(value: string): ArcSeal | string {
   const tags = parseTagList(value);
   if (tags === null) return "no list of tags";
   if (tags.has("h") || tags.has("bh")) return "it must not name fields";
@@ -107,7 +107,7 @@ export function parseSeal(value: string): ArcSeal | string {
 }
 
 /** RFC 8617 4.1.2. */
-export function parseMessageSignature(value: string): Omit<ArcMessageSignature, "status"> | string {
+function parseMessageSignature(value: string): Omit<ArcMessageSignature, "status"> | string {
   const tags = parseTagList(value);
   if (tags === null) return "no list of tags";
   const common = signatureOf(tags);

@@ -10,7 +10,7 @@ import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { base64Value, colonList, parseTagList } from "./tag_list.ts";
 
 /** Smaller RSA keys verify nothing (RFC 8301 3.2). */
-export const MIN_RSA_BITS = 1_024;
+const MIN_RSA_BITS = 1_024;
 const MAX_RSA_BITS = 16_384;
 
 export interface DkimKey {

@@ -57,7 +57,7 @@ export interface DmarcOptions {
 }
 
 /** Addresses of one From field; what has more is no letter. */
-export const MAX_AUTHOR_DOMAINS = 5;
+const MAX_AUTHOR_DOMAINS = 5;
 const SEVERITY: readonly DmarcResultName[] = ["none", "pass", "permerror", "temperror", "fail"];
 const POLICIES: readonly DmarcPolicy[] = ["none", "quarantine", "reject"];
 

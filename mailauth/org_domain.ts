@@ -11,7 +11,7 @@ import { txtTexts } from "../dns/txt.ts";
 import { type DmarcRecord, isDmarcRecord, parseDmarcRecord } from "./dmarc_record.ts";
 
 /** RFC 9989 4.10. */
-export const MAX_QUERIES = 8;
+const MAX_QUERIES = 8;
 
 /** DNS did not answer: nothing is known about the domain. */
 export class DmarcTempError extends Error {

@@ -38,7 +38,7 @@ export interface SpfInput {
 }
 
 export const MAX_LOOKUPS = 10;
-export const MAX_VOID = 2;
+const MAX_VOID = 2;
 const MAX_NAMES = 10;
 const MAX_EXPLANATION = 400;
 

@@ -33,7 +33,7 @@ export interface SpfRecord {
   readonly explanation: string | null;
 }
 
-export const MAX_TERMS = 500;
+const MAX_TERMS = 500;
 const QUALIFIERS: Readonly<Record<string, Qualifier>> = {
   "+": "pass",
   "-": "fail",

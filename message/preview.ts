@@ -1,6 +1,6 @@
 /** A short text of what a message says, for lists (RFC 8970 4): white space folded, markup and quotes left out. */
 
-export const PREVIEW_CHARACTERS = 200;
+const PREVIEW_CHARACTERS = 200;
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
 
 /** What a text that is neither quotes nor white space fills the preview with. */

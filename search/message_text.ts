@@ -22,7 +22,7 @@ import { wordsOf } from "./words.ts";
 export const TEXT_VERSION = 2;
 export const MAX_PART_OCTETS = 4 * 1024 * 1024;
 /** Octets of all parts of one message. */
-export const MAX_TEXT_OCTETS = 16 * 1024 * 1024;
+const MAX_TEXT_OCTETS = 16 * 1024 * 1024;
 const SYNC_OCTETS = 64 * 1024;
 
 /** Fields whose words a fuzzy search of TEXT looks at; the others are for machines. */

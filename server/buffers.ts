@@ -14,7 +14,7 @@ export const WAITING_OCTETS = 512;
 /** Octets of a pooled buffer. */
 export const BUSY_OCTETS = 65_536;
 /** Spare buffers a pool holds on to. */
-export const KEPT_BUFFERS = 64;
+const KEPT_BUFFERS = 64;
 /** Buffers lent at one time by {@linkcode BufferPool.borrow}: 16 MB a thread. */
 export const LENT_BUFFERS = 256;
 

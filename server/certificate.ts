@@ -24,7 +24,7 @@ export class CertificateError extends Error {
 }
 
 /** Days a self-signed certificate is valid. */
-export const SELF_SIGNED_DAYS = 3_650;
+const SELF_SIGNED_DAYS = 3_650;
 
 /** Reads a pair of PEM files. Throws {@linkcode CertificateError}. */
 export function loadCertificate(certificateFile: string, keyFile: string): Certificate {

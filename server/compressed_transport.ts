@@ -14,8 +14,8 @@ const READ_OCTETS = 2_048;
 const WINDOW_BITS = 13;
 const MEMORY_LEVEL = 5;
 /** What may come out however little came in: a whole message of the usual limit. */
-export const FREE_OCTETS = 64 * 1024 * 1024;
-export const MAX_RATIO = 100;
+const FREE_OCTETS = 64 * 1024 * 1024;
+const MAX_RATIO = 100;
 
 const started = counter(
   "veredus_compressed_connections_total",

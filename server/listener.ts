@@ -308,7 +308,7 @@ function keepAlive(connection: Deno.TcpConn): void {
 }
 
 /** What a client over the limit hears (RFC 5321 3.8, RFC 3501 7.1.5, RFC 3206). */
-export function busyLine(protocol: Protocol, hostname: string): string {
+function busyLine(protocol: Protocol, hostname: string): string {
   switch (protocol) {
     case "smtp":
     case "submission":

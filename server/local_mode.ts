@@ -20,11 +20,10 @@ import {
   STANDARD_PORTS,
 } from "./config/config.ts";
 
-export const LOCAL_DOMAIN = "example.test";
+const LOCAL_DOMAIN = "example.test";
 export const LOCAL_ACCOUNTS = ["alice", "bob"].map((name) => `${name}@${LOCAL_DOMAIN}`);
 /** Receives mail to other domains unless a relay is named. */
 export const OUTSIDE = `outside@${LOCAL_DOMAIN}`;
-export const DEFAULT_PORT_OFFSET = 1_000;
 
 export interface LocalOptions {
   /** Absolute. */

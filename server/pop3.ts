@@ -43,7 +43,7 @@ export interface Pop3Timeouts extends IoTimeouts {
   readonly lockMs: number;
 }
 
-export const DEFAULT_POP3_TIMEOUTS: Pop3Timeouts = {
+const DEFAULT_POP3_TIMEOUTS: Pop3Timeouts = {
   beforeLoginMs: 3 * 60_000,
   idleMs: 10 * 60_000,
   stallMs: 5 * 60_000,

@@ -7,7 +7,7 @@ import { ProxyHeaderReader } from "../protocols/proxy/header.ts";
 import { peerFacts, plainAddress } from "./deno_transport.ts";
 import type { PeerFacts } from "./transport.ts";
 
-export const HEADER_TIMEOUT_MS = 5_000;
+const HEADER_TIMEOUT_MS = 5_000;
 
 /** Whom the connection is for; null when no proper header came in time. */
 export async function proxiedPeer(conn: Deno.Conn, cut: () => void): Promise<PeerFacts | null> {

@@ -54,7 +54,7 @@ export function matcherOf(call: Call, keys: readonly Text[]): Matcher {
   return equals(keys, comparator);
 }
 
-export function comparatorOf(call: Call): Comparator {
+function comparatorOf(call: Call): Comparator {
   const named = tagText(call, "comparator");
   if (named === null) return ASCII_CASEMAP;
   const name = constantAt(call, named);

@@ -15,7 +15,7 @@ import { withoutMarkup } from "../message/preview.ts";
 import { parameter, type ParameterizedValue } from "../message/parameter.ts";
 
 export const MAX_FIELDS = 10_000;
-export const MAX_PARTS = 1_000;
+const MAX_PARTS = 1_000;
 /** Octets of one part that are decoded and searched. */
 export const MAX_PART_OCTETS = 1024 * 1024;
 

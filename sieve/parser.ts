@@ -17,7 +17,7 @@ export interface ParserLimits {
   readonly stringsInList: number;
 }
 
-export const DEFAULT_PARSER_LIMITS: ParserLimits = {
+const DEFAULT_PARSER_LIMITS: ParserLimits = {
   octets: 256 * 1024,
   nesting: 32,
   nodes: 10_000,

@@ -17,9 +17,9 @@ import { DEFAULT_RUN_LIMITS, Run, type RunLimits, ScriptError, type Step } from 
 import type { Node } from "./syntax.ts";
 
 /** Scripts including scripts. */
-export const MAX_INCLUDE_DEPTH = 10;
+const MAX_INCLUDE_DEPTH = 10;
 /** Includes of one program, all together. */
-export const MAX_INCLUDES = 20;
+const MAX_INCLUDES = 20;
 
 export interface CompileOptions {
   /** As it is told in faults. */

@@ -49,7 +49,7 @@ export interface CompactionOptions {
   readonly everyMs: number;
 }
 
-export const DEFAULT_COMPACTION_OPTIONS: CompactionOptions = {
+const DEFAULT_COMPACTION_OPTIONS: CompactionOptions = {
   minLiveShare: 0.5,
   graceMs: 2 * 3_600_000,
   settledMs: 10 * 60_000,

@@ -22,7 +22,7 @@ import {
 import { type SegmentWriter, storageError } from "./segment_writer.ts";
 import { type SalvageFacts, type Spool, StorageError } from "./store.ts";
 
-export const MEMORY_OCTETS = 256 * 1024;
+const MEMORY_OCTETS = 256 * 1024;
 const PIECE_OCTETS = 1024 * 1024;
 const AHEAD_OCTETS = 8 * 1024 * 1024;
 const START_OCTETS = 8 * 1024;

@@ -15,9 +15,9 @@ export type { LogLevel } from "@logtape/logtape";
 /** Milliseconds a line may wait for company. */
 export const FLUSH_MS = 50;
 /** UTF-16 units collected before they are handed on regardless of time. */
-export const FLUSH_OCTETS = 65_536;
+const FLUSH_OCTETS = 65_536;
 /** What a slow stream may owe before lines are dropped. */
-export const MAX_BACKLOG_OCTETS = 8 * 1024 * 1024;
+const MAX_BACKLOG_OCTETS = 8 * 1024 * 1024;
 
 /** Areas whose level can be set; a logger of another area follows the common level. */
 export const LOG_AREAS = [

@@ -26,7 +26,7 @@ export interface AdminEnv {
   Variables: { principal: Principal };
 }
 
-export const TOKEN_PREFIX = "vrd_";
+const TOKEN_PREFIX = "vrd_";
 export const MAX_TOKEN_FAILURES = 10;
 const OWNER: Principal = { name: "owner", scopes: ["admin"] };
 

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { Buffer } from "node:buffer";
 import { invalid } from "./problem.ts";
 
-export const DEFAULT_PAGE = 100;
+const DEFAULT_PAGE = 100;
 /** One row more is read to see whether there is a next page, and storage reads 1,000 at most. */
 export const MAX_PAGE = 500;
 const MAX_CURSOR = 1_024;

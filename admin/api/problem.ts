@@ -31,7 +31,7 @@ export interface ProblemField {
   readonly message: string;
 }
 
-export const problemSchema = z.object({
+const problemSchema = z.object({
   title: z.string(),
   status: z.int(),
   detail: z.string(),

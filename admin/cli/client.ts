@@ -60,7 +60,7 @@ export async function openClient(place: Place, context: CliContext): Promise<Adm
   }
 }
 
-export function checkFolder(folder: DataFolder, place: Place): void {
+function checkFolder(folder: DataFolder, place: Place): void {
   try {
     Deno.statSync(folder.lock);
   } catch (error) {

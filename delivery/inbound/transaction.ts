@@ -26,7 +26,7 @@ import { store } from "./store.ts";
 import { tellAnswer } from "./tell.ts";
 
 /** Received fields of a message that has been going round (RFC 5321 6.3). */
-export const MAX_RECEIVED = 100;
+const MAX_RECEIVED = 100;
 
 const log = getLogger(["veredus", "delivery"]);
 

@@ -8,7 +8,7 @@ import type { MessageSource } from "../outbound_connection.ts";
 type Blobs = Pick<Store, "blobs">;
 
 /** Up to this size a message is read at once, without another thread. */
-export const MAX_SYNC_READ = 64 * 1024;
+const MAX_SYNC_READ = 64 * 1024;
 // deno-lint-ignore no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
 

@@ -170,7 +170,7 @@ export class StsPolicies {
 }
 
 /** Null for what an older program wrote in another way. */
-export function knownOf({ note, firstAt, expiresAt }: PolicyRow): KnownPolicy | null {
+function knownOf({ note, firstAt, expiresAt }: PolicyRow): KnownPolicy | null {
   const { id, mode, mx } = JSON.parse(note) as Partial<KnownPolicy>;
   if (id === undefined || mode === undefined || mx === undefined) return null;
   return { id, mode, mx, maxAgeMs: expiresAt - firstAt, fetchedAt: firstAt };

@@ -33,7 +33,7 @@ const lost = counter(
 );
 
 /** How long a domain is expected to go on with TLS, milliseconds. */
-export const LEARNED_MS = 30 * 86_400_000;
+const LEARNED_MS = 30 * 86_400_000;
 /** What was seen is written at most so often for one domain. */
 const LEARN_EVERY_MS = 86_400_000;
 const MAX_REMEMBERED = 10_000;

@@ -184,7 +184,7 @@ function unjudged({ config }: SpamParts, { filing }: Judged): SpamOutcome {
 }
 
 /** What is known besides the octets. */
-export function circumstances(
+function circumstances(
   { client, sender, findings, proven, decisions }: Pick<
     Judged,
     "client" | "sender" | "findings" | "proven" | "decisions"

@@ -16,7 +16,7 @@ export interface SpamRules {
   readonly refuse: number | null;
 }
 
-export const SPAM_ACTIONS = ["deliver", "mark", "junk", "quarantine", "refuse"] as const;
+const SPAM_ACTIONS = ["deliver", "mark", "junk", "quarantine", "refuse"] as const;
 export type SpamAction = (typeof SPAM_ACTIONS)[number];
 
 export const SPAM_ENTRY = "/private/vendor/veredus/spam";

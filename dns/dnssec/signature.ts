@@ -15,7 +15,7 @@ import { WireWriter } from "../wire.ts";
 import type { Work } from "../work.ts";
 import { type DnssecCrypto, isSupportedAlgorithm } from "./crypto.ts";
 
-export const MAX_TAG_COLLISIONS = 3;
+const MAX_TAG_COLLISIONS = 3;
 export const MAX_FAILURES = 4;
 
 /** RFC 4034 2.1.1, RFC 5011 3. */

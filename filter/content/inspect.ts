@@ -11,7 +11,7 @@ import { tarEntries } from "./tar_entries.ts";
 import { HEAD_OCTETS, isClosed, isContainer, isExecutable, trueType } from "./true_type.ts";
 import { zipEntries } from "./zip_directory.ts";
 
-export const FINDING_KINDS = [
+const FINDING_KINDS = [
   "executable",
   "script",
   "disguised",

@@ -23,7 +23,7 @@ export interface CapabilityFacts {
   readonly hidden: ReadonlySet<string>;
 }
 
-export const BEFORE_LOGIN = "IMAP4rev1 IMAP4rev2 SASL-IR ENABLE ID IDLE";
+const BEFORE_LOGIN = "IMAP4rev1 IMAP4rev2 SASL-IR ENABLE ID IDLE";
 /** What every account has; the session adds what depends on settings. */
 export const AFTER_LOGIN =
   "IMAP4rev1 IMAP4rev2 SASL-IR ENABLE ID IDLE UIDPLUS MOVE NAMESPACE UNSELECT CHILDREN SPECIAL-USE STATUS=SIZE CONDSTORE " +

@@ -26,7 +26,7 @@ const ASTRING_OCTET = charClass(ASTRING_CHAR, NON_ASCII);
 const LIST_OCTET = charClass(LIST_CHAR, NON_ASCII);
 
 /** Keywords and flags longer than this are refused. */
-export const MAX_FLAG_OCTETS = 100;
+const MAX_FLAG_OCTETS = 100;
 export const MAX_FLAGS = 64;
 
 /** A cursor over one command that also remembers a mailbox name which is no name: that is NO, not BAD. */

@@ -2,7 +2,7 @@
 import { LPAREN, SP } from "../../bytes/ascii.ts";
 import { atom, type CommandCursor, list, mailbox } from "./lexer.ts";
 
-export const MAX_FILTERS = 100;
+const MAX_FILTERS = 100;
 const MAX_NAMES = 1_000;
 
 export type MailboxFilter =

@@ -9,7 +9,7 @@
  */
 import { joinRanges, LARGEST, type Ranges, type SequenceSet } from "./sequence_set.ts";
 
-export const MAX_PENDING_FLAGS = 10_000;
+const MAX_PENDING_FLAGS = 10_000;
 
 /** What the view asks of the mailbox index; UIDs ascend with positions. */
 export interface UidIndex {

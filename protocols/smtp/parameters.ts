@@ -44,9 +44,9 @@ export const NO_MAIL_PARAMETERS: MailParameters = {
 export const NO_RCPT_PARAMETERS: RcptParameters = { notify: "", originalRecipient: "" };
 
 /** RFC 3461 4.4. */
-export const MAX_ENVELOPE_ID = 100;
+const MAX_ENVELOPE_ID = 100;
 /** RFC 3461 4.2. */
-export const MAX_ORIGINAL_RECIPIENT = 500;
+const MAX_ORIGINAL_RECIPIENT = 500;
 
 const KEYWORD = charClass(LET_DIG, "-");
 const VALUE = charClass(ESMTP_VALUE, NON_ASCII);

@@ -130,7 +130,7 @@ function quotedString(cursor: Cursor): string {
 }
 
 /** Domain or address-literal, also the argument of EHLO. */
-export function domainOrLiteral(cursor: Cursor): string {
+function domainOrLiteral(cursor: Cursor): string {
   const start = cursor.at;
   if (cursor.take(LBRACKET)) {
     cursor.run(DCONTENT, "an address literal");

@@ -157,7 +157,7 @@ export function nearest(word: string, known: readonly string[]): string | null {
 }
 
 /** Optimal string alignment: insertions, deletions, changes and swapped neighbours. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   const width = b.length + 1;
   const cell = new Uint16Array((a.length + 1) * width);
   for (let i = 0; i <= a.length; i++) cell[i * width] = i;

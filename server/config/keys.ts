@@ -50,7 +50,7 @@ export function text(allowed: string, pattern: RegExp) {
 export const domain = text("a domain name, as in example.org", /^[^\s@:/\\]+\.?$/);
 export const path = text("a path", /^[^\0]+$/);
 export const port = whole(0, 0, 65_535).removeDefault();
-export const networkText = "a network, as in 192.0.2.0/24 or 2001:db8::/32";
+const networkText = "a network, as in 192.0.2.0/24 or 2001:db8::/32";
 export const network = z.string({ error: networkText }).refine((value) => {
   const [address = "", bits, more] = value.split("/");
   const family = isIP(address);

@@ -37,7 +37,7 @@ export interface ImapTimeouts {
   readonly stillHereMs: number;
 }
 
-export const DEFAULT_IMAP_TIMEOUTS: ImapTimeouts = {
+const DEFAULT_IMAP_TIMEOUTS: ImapTimeouts = {
   beforeLoginMs: 3 * 60_000,
   idleMs: 35 * 60_000,
   stallMs: 5 * 60_000,
@@ -50,7 +50,7 @@ export interface SharingOptions {
   readonly namespaces: Namespaces;
 }
 
-export const NO_SHARING: SharingOptions = { scope: "off", namespaces: NO_NAMESPACES };
+const NO_SHARING: SharingOptions = { scope: "off", namespaces: NO_NAMESPACES };
 
 export interface ImapOptions {
   /** Where scripts are managed, as in `sieve://mail.example.org` (RFC 6785 2.1); "" is nowhere. */

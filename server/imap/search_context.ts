@@ -18,8 +18,8 @@ import { findMessages, resolveSearchSet } from "./search.ts";
 import type { SearchRequest } from "./search_result.ts";
 import { sortHits } from "./sort.ts";
 
-export const MAX_CONTEXTS = 16;
-export const MAX_SORTED = 10_000;
+const MAX_CONTEXTS = 16;
+const MAX_SORTED = 10_000;
 /** Changed messages that are remembered one by one; with more, all are judged again. */
 const MAX_DIRTY = 10_000;
 

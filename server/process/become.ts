@@ -18,7 +18,7 @@ export interface UserIds {
 }
 
 /** Asks the system (passwd, LDAP, whatever it has). Throws {@linkcode CannotBecome}. */
-export function idsOf(user: string): UserIds {
+function idsOf(user: string): UserIds {
   const uid = ask("-u", user), gid = ask("-g", user);
   if (uid === 0) throw new CannotBecome(`the user ${user} is root, which the server must not be`);
   return { uid, gid };
@@ -34,7 +34,7 @@ function ask(option: "-u" | "-g", user: string): number {
 }
 
 /** The command line that starts `command` under the user. */
-export function setprivCommand(
+function setprivCommand(
   user: string,
   ids: UserIds,
   options: { command: readonly string[]; bindLowPorts: boolean },

@@ -12,7 +12,7 @@ import { EXIT, type ExitCode } from "../exit_codes.ts";
 
 /** For a configuration that is not written yet. */
 const DEFAULT_DATA = "/var/lib/veredus";
-export const DEFAULT_USER = "veredus";
+const DEFAULT_USER = "veredus";
 /** Longer than any drain takes by itself: what happens on top of it. */
 const STOP_MARGIN_SECONDS = 15;
 
@@ -23,7 +23,7 @@ export interface UnitOptions {
   readonly command: readonly string[];
 }
 
-export function serviceUnit({ config, file, command }: UnitOptions): string {
+function serviceUnit({ config, file, command }: UnitOptions): string {
   const user = config.user === "" ? DEFAULT_USER : config.user;
   const data = resolve(config.data);
   const start = [...command, "serve", "--config", resolve(file)].map(quoted).join(" ");

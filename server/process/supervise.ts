@@ -9,7 +9,7 @@ import { EXIT } from "../exit_codes.ts";
 import { ownCommand } from "./own_command.ts";
 
 export const FIRST_WAIT_MS = 500;
-export const MAX_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 /** A server that ran this long starts with the short wait again. */
 const SETTLED_MS = 60_000;
 const PARENT_CHECK_MS = 1_000;

@@ -14,7 +14,7 @@ import type {
 } from "./messages.ts";
 
 /** Milliseconds until a request that nobody answers is given up; a drain has its own limit on top. */
-export const ANSWER_TIMEOUT_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 
 /** A thread ended, or said that it cannot go on. */
 export class ThreadDied extends Error {

@@ -146,7 +146,7 @@ function isRet(text: string): boolean {
 }
 
 /** The one address of a text, without its name; null when it is not exactly one. */
-export function singleAddress(text: string): string | null {
+function singleAddress(text: string): string | null {
   const items = parseAddressList(text);
   const [only] = items;
   if (items.length !== 1 || only?.kind !== "mailbox" || only.localPart === "" || only.domain === "") {

@@ -25,7 +25,7 @@ const MODIFIERS: readonly (readonly [string, (text: string) => string])[] = [
   ["length", (text) => String([...text].length)],
 ];
 
-export const MODIFIER_TAGS: TagSpecs = {
+const MODIFIER_TAGS: TagSpecs = {
   lower: { group: "40" },
   upper: { group: "40" },
   lowerfirst: { group: "30" },

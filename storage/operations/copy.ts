@@ -160,7 +160,7 @@ function keptFlags(
 }
 
 /** Ascending UIDs as ranges. */
-export function toRanges(uids: readonly number[]): UidRanges {
+function toRanges(uids: readonly number[]): UidRanges {
   const ranges: [number, number][] = [];
   for (const uid of uids) {
     const last = ranges.at(-1);

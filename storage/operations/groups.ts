@@ -7,7 +7,7 @@ import { DONE, type OperationContext, refuse } from "./context.ts";
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 
 /** Members of one group. */
-export const MAX_MEMBERS = 100_000;
+const MAX_MEMBERS = 100_000;
 
 export function putGroup(context: OperationContext, { group }: Op<"put-group">): WriteResult {
   const { address, displayName, posting, owners } = group;

@@ -5,7 +5,7 @@ import { DONE, type OperationContext, refuse } from "./context.ts";
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 
 /** Different rows of one policy domain in one day; a flood of forged mail must not fill the disk. */
-export const MAX_OBSERVED_ROWS = 10_000;
+const MAX_OBSERVED_ROWS = 10_000;
 /** Reports removed by one operation. */
 const REMOVED_AT_ONCE = 500;
 

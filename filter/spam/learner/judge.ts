@@ -18,7 +18,7 @@ export interface Judgement {
   readonly tokens: number;
 }
 
-export const MIN_TEACHERS = 3;
+const MIN_TEACHERS = 3;
 /** Chosen from training halves of the comparison by bench/filter/choose.ts. */
 export interface JudgeConstants {
   /** Messages of the rarer kind at which half of the trust is there. */
@@ -33,7 +33,7 @@ export interface JudgeConstants {
   readonly strongest: number;
 }
 
-export const JUDGE_CONSTANTS: JudgeConstants = {
+const JUDGE_CONSTANTS: JudgeConstants = {
   halfTrust: 10,
   points: 2.6,
   strength: 0.2,

@@ -11,7 +11,7 @@ export interface KnowledgeLimits {
 
 export const KNOWLEDGE_LIMITS: KnowledgeLimits = { tokens: 256 * 1024 };
 /** Of octets: layout and meaning of tokens. Other versions are learnt anew. */
-export const KNOWLEDGE_VERSION = 1;
+const KNOWLEDGE_VERSION = 1;
 const HEAD = 24;
 const ROW = 12;
 const MAGIC = 0x56_53_4b_31;

@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 import { astring, type CommandCursor, mailbox } from "../lexer.ts";
 import { parseRightsChange } from "../rights.ts";
 
-export const MAX_IDENTIFIER = 512;
+const MAX_IDENTIFIER = 512;
 
 export function parseMailboxAcl(name: "GETACL" | "MYRIGHTS"): (cursor: CommandCursor) => Command {
   return (cursor) => {

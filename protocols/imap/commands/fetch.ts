@@ -15,9 +15,9 @@ import { astringOctets, type CommandCursor, list, modSequence } from "../lexer.t
 import { parsePartialRange, type PartialRange } from "../partial_range.ts";
 import { MAX_NUMBER, sequenceSet } from "../sequence_set.ts";
 
-export const MAX_ITEMS = 100;
+const MAX_ITEMS = 100;
 export const MAX_FIELDS = 500;
-export const MAX_PART_DEPTH = 100;
+const MAX_PART_DEPTH = 100;
 
 const NAME = charClass("az", "AZ", "09", ".");
 const NO_FIELDS: ReadonlySet<string> = new Set();

@@ -12,7 +12,7 @@ import { utf8 } from "../../../bytes/decode.ts";
 import { metadataEntries } from "./metadata.ts";
 import { statusItems } from "./status.ts";
 
-export const MAX_PATTERN = 1_024;
+const MAX_PATTERN = 1_024;
 const MAX_PATTERNS = 64;
 
 export function parseList(cursor: CommandCursor): Command {

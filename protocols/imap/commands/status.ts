@@ -2,7 +2,7 @@
 import type { Command } from "../command.ts";
 import { atom, type CommandCursor, list, mailbox } from "../lexer.ts";
 
-export const STATUS_ITEMS = [
+const STATUS_ITEMS = [
   "MESSAGES",
   "RECENT",
   "UIDNEXT",
