@@ -1,6 +1,6 @@
 /**
- * The life of DKIM keys: made in pairs (RSA-2048 and Ed25519), waiting until DNS shows their record, signing, retired while
- * mail they signed is on its way, revoked with an empty p=.
+ * The life of DKIM keys: made in pairs (RSA-2048 and Ed25519), waiting until all servers of the zone show their record,
+ * signing, retired while mail they signed is on its way, revoked with an empty p=. New ones are made by schedule.
  *
  * A retired key's record stays for the queue's lifetime, the time to live of the record, and two days
  * ({@linkcode retirementMs}).
@@ -8,6 +8,7 @@
 import { generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { getLogger } from "@logtape/logtape";
+import type { ServerTexts } from "../dns/authoritative.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { txtTexts } from "../dns/txt.ts";
 import type { DkimKeyInput } from "../storage/ops.ts";
@@ -68,20 +69,28 @@ export function retirementMs(queueLifetimeMs: number): number {
   return queueLifetimeMs + RECORD_TTL_MS + 2 * DAY_MS;
 }
 
+export interface KeyUpkeep {
+  readonly store: Store;
+  readonly resolver: Resolver;
+  /** What each server of the zone says, past caches; none where none could be asked. */
+  readonly atServers: (name: string) => Promise<readonly ServerTexts[]>;
+  readonly now: number;
+  readonly queueLifetimeMs: number;
+  /** Keys that have signed for so long get successors; 0 never. */
+  readonly rotateAfterMs: number;
+  /** There are records to publish. */
+  readonly made: (domain: string, keys: readonly DkimKeyInput[]) => void;
+}
+
 /** Moves keys on whose time has come; call it now and then. Trouble of DNS leaves them as they are. */
-export async function advanceKeys(
-  { store, resolver, now, queueLifetimeMs }: {
-    readonly store: Store;
-    readonly resolver: Resolver;
-    readonly now: number;
-    readonly queueLifetimeMs: number;
-  },
-): Promise<void> {
+export async function advanceKeys(upkeep: KeyUpkeep): Promise<void> {
+  const { store, now, queueLifetimeMs } = upkeep;
   for (let after = "";;) {
     const domains = store.directory.domains({ after, limit: DOMAINS_AT_ONCE });
     for (const { name } of domains) {
+      await makeSuccessors(upkeep, name);
       for (const key of store.directory.dkimKeys(name)) {
-        if (key.state === "waiting" && await isPublished(resolver, key)) await startSigning(store, key);
+        if (key.state === "waiting" && await isPublished(upkeep, key)) await startSigning(store, key);
         if (key.state === "retired" && key.changedAt + retirementMs(queueLifetimeMs) <= now) {
           await setState(store, key, "revoked");
         }
@@ -112,10 +121,37 @@ async function setState(store: Store, key: DkimKeyRow, state: DkimKeyRow["state"
     });}
 }
 
-async function isPublished(resolver: Resolver, key: DkimKeyRow): Promise<boolean> {
+/** A pair that waits, where the keys that sign have done so for long and none waits already. */
+async function makeSuccessors({ store, now, rotateAfterMs, made }: KeyUpkeep, domain: string): Promise<void> {
+  if (rotateAfterMs === 0) return;
+  const known = store.directory.dkimKeys(domain);
+  const signing = known.filter(({ state }) => state === "signing");
+  if (signing.length === 0 || known.some(({ state }) => state === "waiting")) return;
+  if (signing.some(({ changedAt }) => now - changedAt < rotateAfterMs)) return;
+  const keys = await newKeyPair(domain, { known, now, state: "waiting" });
+  const result = await store.write({
+    kind: "batch",
+    ops: keys.map((key) => ({ kind: "put-dkim-key" as const, key })),
+  });
+  if (!result.ok) {
+    log.warn("{domain} has got no new DKIM keys: {detail}", { domain, detail: result.detail });
+    return;
+  }
+  log.info("{domain} has new DKIM keys, whose records are to be published", { domain });
+  made(domain, keys);
+}
+
+/** At all servers of the zone that answer; where none can be asked, as the resolver sees it. */
+async function isPublished({ resolver, atServers }: KeyUpkeep, key: DkimKeyRow): Promise<boolean> {
+  const name = keyName(key);
+  const bare = (text: string) => text.replace(/\s+/g, "");
+  const shows = (texts: readonly string[]) => texts.length === 1 && bare(texts[0]!) === bare(keyRecord(key));
   try {
-    const texts = txtTexts(await resolver.resolve(keyName(key), "TXT"));
-    return texts.length === 1 && texts[0]!.replace(/\s+/g, "") === keyRecord(key).replace(/\s+/g, "");
+    if (!shows(txtTexts(await resolver.resolve(name, "TXT")))) return false;
+    const missing = (await atServers(name)).filter(({ texts }) => !shows(texts)).map(({ server }) => server);
+    if (missing.length === 0) return true;
+    log.info("the DKIM key {name} waits: not shown by {servers}", { name, servers: missing.join(", ") });
+    return false;
   } catch (error) {
     if (error instanceof ResolveError) return false;
     throw error;

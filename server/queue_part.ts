@@ -6,6 +6,7 @@
 import { getLogger } from "@logtape/logtape";
 import { fileHeld } from "../delivery/held.ts";
 import { advanceKeys } from "../delivery/dkim_keys.ts";
+import { keysNotice } from "../delivery/keys_notice.ts";
 import { noticeOperation } from "../delivery/dsn.ts";
 import { GroupAgent } from "../delivery/group.ts";
 import { watchQueue } from "../delivery/queue_metrics.ts";
@@ -35,7 +36,7 @@ import { outboundParts, ownAddresses } from "./outbound_parts.ts";
 import { denoConnector } from "./outgoing.ts";
 import { webhookPost } from "./webhook_post.ts";
 import { stsFetch, tlsReportPost } from "./mail_web.ts";
-import { createResolver, type ThreadResolver } from "./resolver.ts";
+import { askServers, createResolver, type ThreadResolver } from "./resolver.ts";
 import { traceLog } from "./trace.ts";
 import type { TraceLog } from "../storage/trace_log.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
@@ -141,7 +142,16 @@ export class QueuePart implements ThreadPart {
     this.#upkeep = setInterval(() => {
       upkeep(
         "DKIM keys",
-        advanceKeys({ store, resolver, now: Date.now(), queueLifetimeMs: queue.lifetimeMs }),
+        advanceKeys({
+          ...{ store, resolver, now: Date.now(), queueLifetimeMs: queue.lifetimeMs },
+          atServers: (name) => askServers(resolver, config.resolver, name),
+          rotateAfterMs: config.dkim.rotateMs,
+          made: (domain, keys) => {
+            const to = { hostname: config.hostname, administrator: config.filter.administrator };
+            tellOnce(post, keysNotice(to, { domain, keys }), `dkim ${domain}`)
+              .catch((error) => log.error("the administrator was not told of new keys: {error}", { error }));
+          },
+        }),
       );
       upkeep(
         "the quarantine",

@@ -7,6 +7,7 @@
  * thread, and all of them begin with it; a file that cannot be read or written costs a warning, not the resolver.
  */
 import { getLogger } from "@logtape/logtape";
+import { type ServerTexts, textsAtServers } from "../dns/authoritative.ts";
 import { CachingResolver } from "../dns/caching_resolver.ts";
 import { parseDs, ROOT_ANCHORS, TrustAnchors } from "../dns/dnssec/anchors.ts";
 import { Validator } from "../dns/dnssec/validator.ts";
@@ -15,7 +16,7 @@ import { canonicalAddress } from "../dns/ip_address.ts";
 import { IterativeSource } from "../dns/iterative.ts";
 import type { ServerAddress } from "../dns/network.ts";
 import { parseResolvConf } from "../dns/resolv_conf.ts";
-import { ResolveError } from "../dns/resolver.ts";
+import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { ROOT_HINTS } from "../dns/root_hints.ts";
 import { SharedTable } from "../dns/shared_table.ts";
 import { StreamPool } from "../dns/stream_pool.ts";
@@ -126,6 +127,17 @@ export function createResolver(config: ResolverConfig, options: ResolverOptions 
       refresh,
     },
   );
+}
+
+/** TXT records as each server of their zone has them, past caches. */
+export function askServers(
+  resolver: Resolver,
+  { timeoutMs }: Pick<ResolverConfig, "timeoutMs">,
+  name: string,
+): Promise<ServerTexts[]> {
+  const random = cryptoRandomBelow();
+  const parts = { network: denoNetwork(random), timing: DENO_TIMING, random };
+  return textsAtServers({ ...parts, resolver, timeoutMs }, name);
 }
 
 /** The built-in ones and what was seen since; or the operator's own. */

@@ -355,6 +355,11 @@ export interface SenderChecksConfig {
   readonly reports: boolean;
 }
 
+export interface DkimConfig {
+  /** Keys that have signed for so long get successors; 0 never. */
+  readonly rotateMs: number;
+}
+
 export interface SearchConfig {
   /** Full-text indexes are kept. */
   readonly index: boolean;
@@ -400,6 +405,7 @@ export interface Config {
   readonly filter: FilterConfig;
   readonly quarantine: QuarantineConfig;
   readonly senderChecks: SenderChecksConfig;
+  readonly dkim: DkimConfig;
   readonly bans: BansConfig;
   readonly search: SearchConfig;
   readonly trace: TraceConfig;
@@ -551,6 +557,8 @@ export const DEFAULT_FILTER: FilterConfig = {
   spam: DEFAULT_SPAM,
 };
 
+export const DEFAULT_DKIM: DkimConfig = { rotateMs: 365 * DAY };
+
 export const DEFAULT_QUARANTINE: QuarantineConfig = { keepMs: 30 * DAY, digest: true, url: "" };
 
 export const DEFAULT_SENDER_CHECKS: SenderChecksConfig = {
@@ -606,6 +614,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   resolver: DEFAULT_RESOLVER,
   filter: DEFAULT_FILTER,
   quarantine: DEFAULT_QUARANTINE,
+  dkim: DEFAULT_DKIM,
   senderChecks: DEFAULT_SENDER_CHECKS,
   bans: DEFAULT_BANS,
   search: DEFAULT_SEARCH,

@@ -12,9 +12,11 @@ import {
   CHECKS,
   DEFAULT_BANS,
   DEFAULT_CHECK,
+  DEFAULT_DKIM,
   DEFAULT_FILTER,
   DEFAULT_QUARANTINE,
   DEFAULT_SENDER_CHECKS,
+  type DkimConfig,
   type FilterConfig,
   type QuarantineConfig,
   type SenderChecksConfig,
@@ -388,6 +390,14 @@ export const senderChecks = z.strictObject({
   timeoutMs: value.timeout,
   reports: value.reports,
 }));
+
+export const dkim = z.strictObject({
+  rotate: about(
+    duration(DEFAULT_DKIM.rotateMs, "0s", "3650d"),
+    "keys that have signed for so long get successors, which sign once all servers of the domain show their records;\n" +
+      "the administrator is told what to publish. 0s: only `veredus dkim rotate` makes new ones",
+  ),
+}).transform((value): DkimConfig => ({ rotateMs: value.rotate }));
 
 export const bans = z.strictObject({
   enabled: about(

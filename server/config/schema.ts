@@ -33,7 +33,7 @@ import {
   STANDARD_PORTS,
   type TraceConfig,
 } from "./config.ts";
-import { bans, filter, quarantine, senderChecks } from "./filter_keys.ts";
+import { bans, dkim, filter, quarantine, senderChecks } from "./filter_keys.ts";
 import { about, domain, duration, lower, network, path, port, size, text, whole } from "./keys.ts";
 import { identity, outboundTls, publishedSts, queue, relayRule, resolver, webhook } from "./outbound_keys.ts";
 
@@ -450,6 +450,7 @@ export const configSchema = z.strictObject({
   filter: about(filter.prefault({}), "checks of incoming mail"),
   quarantine: about(quarantine.prefault({}), "mail that checks have set aside"),
   sender_checks: about(senderChecks.prefault({}), "who sent a message: reverse DNS, SPF, DKIM, ARC, DMARC"),
+  dkim: about(dkim.prefault({}), "keys that sign what leaves (`veredus dkim`)"),
   bans: about(bans.prefault({}), "addresses that misbehave are shut out of every protocol for a while"),
   search: about(search.prefault({}), "searches in the text of messages"),
   trace: about(trace.prefault({}), "what `veredus trace` knows"),
@@ -485,6 +486,7 @@ export const configSchema = z.strictObject({
   filter: value.filter,
   quarantine: value.quarantine,
   senderChecks: value.sender_checks,
+  dkim: value.dkim,
   bans: value.bans,
   search: value.search,
   trace: value.trace,

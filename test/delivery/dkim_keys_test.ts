@@ -1,6 +1,8 @@
 /** DKIM keys from their making to an empty p=, and the records of a domain. */
 import assert from "node:assert/strict";
 import { advanceKeys, keyName, keyRecord, newKeyPair, retirementMs } from "../../delivery/dkim_keys.ts";
+import { keysNotice } from "../../delivery/keys_notice.ts";
+import type { ServerTexts } from "../../dns/authoritative.ts";
 import { checkRecord, type RecordKind, wantedRecords } from "../../delivery/domain_records.ts";
 import { parseKey } from "../../mailauth/dkim_key.ts";
 import { MockResolver, txt } from "../lib/mock_resolver.ts";
@@ -26,7 +28,14 @@ Deno.test("a new key signs once DNS shows its record; the old one retires, and i
         resolver.entries.set(`${keyName(key)} TXT`, [txt(keyRecord(key))]);
       }
     };
-    const advance = (now = Date.now()) => advanceKeys({ store, resolver, now, queueLifetimeMs: 5 * DAY_MS });
+    const shown: ServerTexts[] = [];
+    const made: string[] = [];
+    const advance = (now = Date.now(), rotateAfterMs = 0) =>
+      advanceKeys({
+        ...{ store, resolver, now, queueLifetimeMs: 5 * DAY_MS, rotateAfterMs },
+        atServers: () => Promise.resolve(shown),
+        made: (domain, keys) => made.push(`${domain} ${keys.map(({ selector }) => selector).join(" ")}`),
+      });
     const first = await add();
     await advance();
     assert.deepEqual(states(), ["20261124-ed25519 waiting", "20261124-rsa waiting"]);
@@ -58,8 +67,36 @@ Deno.test("a new key signs once DNS shows its record; the old one retires, and i
     resolver.entries.set(`${keyName(second[1]!)} TXT`, "timeout");
     await advance();
     assert.ok(states().includes("20261124-2-ed25519 waiting"));
+    // The resolver sees it, a server of the zone does not yet.
+    publish([second[1]!]);
+    shown.push({ server: "ns1.test", texts: [keyRecord(second[1]!)] }, { server: "ns2.test", texts: [] });
+    await advance();
+    assert.ok(states().includes("20261124-2-ed25519 waiting"));
+    shown[1] = { server: "ns2.test", texts: [keyRecord(second[1]!)] };
+    await advance();
+    assert.ok(states().includes("20261124-2-ed25519 signing"));
+    // By schedule: once both have signed for long, one pair at a time.
+    const since = Math.max(...store.directory.dkimKeys("example.test").map(({ changedAt }) => changedAt));
+    await advance(since + 99 * DAY_MS, 100 * DAY_MS);
+    assert.deepEqual(made, []);
+    await advance(since + 100 * DAY_MS, 100 * DAY_MS);
+    await advance(since + 101 * DAY_MS, 100 * DAY_MS);
+    assert.equal(made.length, 1);
+    assert.match(made[0]!, /^example\.test \d{8}(-\d)?-rsa \d{8}(-\d)?-ed25519$/);
+    assert.equal(states().filter((one) => one.endsWith(" waiting")).length, 2);
+    assert.equal(states().filter((one) => one.endsWith(" signing")).length, 2);
   } finally {
     await test.close();
+  }
+});
+
+Deno.test("the administrator is told which records to publish", async () => {
+  const keys = await newKeyPair("a.test", { known: [], now: 0, state: "waiting" });
+  const mail = keysNotice({ hostname: "mx.test", administrator: "" }, { domain: "a.test", keys, now: 0 });
+  assert.deepEqual(mail.recipients, ["postmaster@mx.test"]);
+  const text = new TextDecoder().decode(mail.octets).replaceAll(/=\r\n/g, "").replaceAll("=3D", "=");
+  for (const key of keys) {
+    assert.ok(text.includes(keyName({ ...key })) && text.includes(key.publicKey.slice(0, 40)));
   }
 });
 
