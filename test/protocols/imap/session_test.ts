@@ -1,24 +1,5 @@
-/** Transcripts of whole sessions, whole, octet by octet and at every two-way split. */
-import assert from "node:assert/strict";
-import { parseTranscript, replay } from "./transcript.ts";
+/** Transcripts of whole sessions, at every cut. */
+import { testTranscripts } from "../../lib/transcript.ts";
+import { parse, replay } from "./transcript.ts";
 
-const ROOT = new URL("../../transcripts/imap/", import.meta.url);
-
-for (const folder of [...Deno.readDirSync(ROOT)].map((entry) => entry.name).sort()) {
-  for (const { name } of [...Deno.readDirSync(new URL(`${folder}/`, ROOT))]) {
-    Deno.test(`imap transcript ${folder}/${name}`, () => {
-      const text = Deno.readTextFileSync(new URL(`${folder}/${name}`, ROOT));
-      const transcript = parseTranscript(text);
-      const cuts = new Map<string, (segment: Uint8Array) => Uint8Array[]>();
-      cuts.set("whole", (segment) => [segment]);
-      cuts.set("octet by octet", (segment) => [...segment].map((octet) => new Uint8Array([octet])));
-      const longest = Math.max(...transcript.segments.map((segment) => segment.length));
-      for (let at = 1; at < longest; at++) {
-        cuts.set(`split at ${at}`, (segment) => [segment.subarray(0, at), segment.subarray(at)]);
-      }
-      for (const [cutName, cut] of cuts) {
-        assert.deepEqual(replay(transcript, cut), transcript.expected, `${name}, ${cutName}`);
-      }
-    });
-  }
-}
+testTranscripts("imap", { parse, replay });

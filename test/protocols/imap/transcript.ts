@@ -1,29 +1,26 @@
 /**
- * Replays IMAP transcripts against the pure session.
+ * Replays IMAP transcripts (test/lib/transcript.ts) against the pure session.
  *
- * `C:` a line of the client, `S:` a line of the server, `?` an event the session raised, `!` the answer the test
- * gives to the last event that asks for one, `#` text, `@` an option of the session, `= TLS` the handshake and `= DEFLATE` the begin of compression: what
- * the client sent before it is dropped. `%AFTER%` stands for the capabilities behind the login. `C:` lines are octets (UTF-8) and end in CRLF; `C|` is the same without CRLF.
+ * `= DEFLATE` is the begin of compression; `%AFTER%` stands for the capabilities behind the login. Answers go to the last
+ * event that asks for one.
  */
-import { encode, utf8 } from "../../../bytes/decode.ts";
+import { utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import { AFTER_LOGIN } from "../../../protocols/imap/capability.ts";
-import { MAILBOX_MECHANISMS, SessionMechanisms } from "../../../protocols/sasl/mechanisms.ts";
 import { LARGEST } from "../../../protocols/imap/sequence_set.ts";
 import type { ImapEvent } from "../../../protocols/imap/event.ts";
 import type { Reply } from "../../../protocols/imap/reply.ts";
 import { ImapSession } from "../../../protocols/imap/session.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionOptions } from "../../../protocols/imap/session_options.ts";
 import type { SaslExchange, SaslStep } from "../../../protocols/sasl/exchange.ts";
-
-export interface Transcript {
-  readonly options: Partial<SessionOptions>;
-  /** What the client sends; the next one follows a handshake. */
-  readonly segments: readonly Uint8Array[];
-  readonly answers: readonly string[];
-  /** `S:` and `?` lines in order. */
-  readonly expected: readonly string[];
-}
+import {
+  type Cut,
+  feedSegments,
+  linesOf,
+  parseTranscript,
+  type Transcript,
+  WITH_BEARER,
+} from "../../lib/transcript.ts";
 
 /** One exchange: an empty challenge unless there is a first response, then `authzid NUL user NUL password`. */
 export class PlainExchange implements SaslExchange {
@@ -39,14 +36,8 @@ export class PlainExchange implements SaslExchange {
 
 const SMALL = { lineOctets: 120, literalOctets: 40, commandOctets: 200, discardOctets: 300 };
 
-const BEARER = new SessionMechanisms(MAILBOX_MECHANISMS, {
-  scram: () => null,
-  bearer: () => true,
-  certificate: () => false,
-});
-
 const OPTIONS: ReadonlyMap<string, Partial<SessionOptions>> = new Map<string, Partial<SessionOptions>>([
-  ["bearer", { mechanisms: BEARER }],
+  ["bearer", { mechanisms: WITH_BEARER }],
   ["tls-required", { plainLoginAllowed: false }],
   ["no-starttls", { startTlsAvailable: false }],
   ["sharing", { namespaces: { otherUsers: "Other Users", shared: "" } }],
@@ -58,33 +49,16 @@ const OPTIONS: ReadonlyMap<string, Partial<SessionOptions>> = new Map<string, Pa
   ["three-errors", { limits: { ...DEFAULT_SESSION_LIMITS, errors: 3 } }],
 ]);
 
-export function parseTranscript(text: string): Transcript {
-  let options: Partial<SessionOptions> = {};
-  const segments: string[] = [""];
-  const answers: string[] = [];
-  const expected: string[] = [];
-  for (const line of text.split("\n")) {
-    const rest = line.slice(3);
-    if (line === "" || line.startsWith("#")) continue;
-    else if (line.startsWith("C:")) segments[segments.length - 1] += rest + "\r\n";
-    else if (line.startsWith("C|")) segments[segments.length - 1] += rest;
-    else if (line.startsWith("S:")) expected.push(line.replace("%AFTER%", AFTER_LOGIN));
-    else if (line.startsWith("?")) expected.push(line);
-    else if (line.startsWith("!")) answers.push(line.slice(2));
-    else if (line === "= TLS" || line === "= DEFLATE") segments.push("");
-    else if (line.startsWith("@ ")) {
-      options = { ...options, ...(OPTIONS.get(line.slice(2)) ?? unknown(line)) };
-    } else unknown(line);
-  }
-  return { options, segments: segments.map(encode), answers, expected };
+export function parse(text: string): Transcript<SessionOptions> {
+  return parseTranscript(text, {
+    options: OPTIONS,
+    voids: ["= TLS", "= DEFLATE"],
+    expand: (line) => line.replace("%AFTER%", AFTER_LOGIN),
+  });
 }
 
-function unknown(line: string): never {
-  throw new Error(`a transcript has no line "${line}"`);
-}
-
-/** Runs the session; `cut` splits each segment into the chunks it arrives in. Returns its `S:` and `?` lines. */
-export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uint8Array[]): string[] {
+/** Runs the session and returns its `S:` and `?` lines. */
+export function replay(transcript: Transcript<SessionOptions>, cut: Cut): { readonly lines: string[] } {
   const out = new Out();
   const session = new ImapSession({
     out,
@@ -99,28 +73,10 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
     ...transcript.options,
   });
   const log: string[] = [];
-  const answers = [...transcript.answers];
+  const answers = transcript.answers.map(({ text }) => text);
   let message = "";
-  const drain = () => {
-    const text = utf8(out.take());
-    if (text !== "") {
-      log.push(...text.replace(/\r\n$/, "").split("\r\n").map((line) => `S: ${line}`.trimEnd()));
-    }
-  };
-  session.greet();
-  for (const segment of transcript.segments) {
-    let chunks = cut(segment);
-    for (let i = 0; i <= chunks.length; i++) {
-      if (i > 0) {
-        // A buffer of its own that is overwritten afterwards: the session may not keep what it borrowed.
-        const borrowed = chunks[i - 1]!.slice();
-        session.feed(borrowed);
-        chunks = run() ? chunks : chunks.slice(0, i);
-        borrowed.fill(0x58);
-      } else run();
-    }
-  }
-  return log;
+  feedSegments(session, transcript.segments, { cut, run });
+  return { lines: log };
 
   /** False when the rest of the segment is void. */
   function run(): boolean {
@@ -130,7 +86,7 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
         message += utf8(event.bytes.slice(event.start, event.end));
         continue;
       }
-      drain();
+      log.push(...linesOf(out));
       if (event.kind === "need-input") return true;
       if (event.kind === "append") message = "";
       if (event.kind === "append-end" || event.kind === "append-void") {

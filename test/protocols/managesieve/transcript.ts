@@ -1,12 +1,10 @@
 /**
- * Replays ManageSieve transcripts against the pure session.
+ * Replays ManageSieve transcripts (test/lib/transcript.ts) against the pure session.
  *
- * `C:` a line of the client, `C|` the same without CRLF, `S:` a line of the server, `?` an event the session raised,
- * `!` the answer the test gives to it, `#` text, `@` an option of the session, `= TLS` the handshake: what the client
- * sent before it is dropped. Answers: `! LOGGED-IN owner`, `! OK words`, `! REFUSE [CODE] words`, `! LISTED a b*` (the
- * active one with a star), `! SCRIPT text`, `! END words`.
+ * Answers: `! LOGGED-IN owner`, `! OK words`, `! REFUSE [CODE] words`, `! LISTED a b*` (the active one with a star),
+ * `! SCRIPT text`, `! END words`.
  */
-import { encode, utf8 } from "../../../bytes/decode.ts";
+import { utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import {
   DEFAULT_MANAGESIEVE_LIMITS,
@@ -15,21 +13,15 @@ import {
   ManageSieveSession,
   type ResponseCode,
 } from "../../../protocols/managesieve/session.ts";
-import { MAILBOX_MECHANISMS, SessionMechanisms } from "../../../protocols/sasl/mechanisms.ts";
-
-export interface Transcript {
-  readonly options: Partial<ManageSieveOptions>;
-  readonly segments: readonly Uint8Array[];
-  /** "always": logins are good and commands succeed. */
-  readonly answers: readonly string[] | "always";
-  readonly expected: readonly string[];
-}
-
-const BEARER = new SessionMechanisms(MAILBOX_MECHANISMS, {
-  scram: () => null,
-  bearer: () => true,
-  certificate: () => false,
-});
+import { MAILBOX_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
+import {
+  type Cut,
+  feedSegments,
+  linesOf,
+  parseTranscript,
+  type Transcript,
+  WITH_BEARER,
+} from "../../lib/transcript.ts";
 
 const OPTIONS: ReadonlyMap<string, Partial<ManageSieveOptions>> = new Map<
   string,
@@ -37,7 +29,7 @@ const OPTIONS: ReadonlyMap<string, Partial<ManageSieveOptions>> = new Map<
 >([
   ["tls-required", { plainLoginAllowed: false }],
   ["no-starttls", { startTlsAvailable: false }],
-  ["bearer", { mechanisms: BEARER }],
+  ["bearer", { mechanisms: WITH_BEARER }],
   [
     "small",
     {
@@ -51,31 +43,16 @@ const OPTIONS: ReadonlyMap<string, Partial<ManageSieveOptions>> = new Map<
   ["three-commands", { limits: { ...DEFAULT_MANAGESIEVE_LIMITS, commandsBeforeLogin: 3 } }],
 ]);
 
-export function parseTranscript(text: string): Transcript {
-  let options: Partial<ManageSieveOptions> = {};
-  const segments: string[] = [""];
-  const answers: string[] = [];
-  const expected: string[] = [];
-  for (const line of text.split("\n")) {
-    if (line === "" || line.startsWith("#")) continue;
-    else if (line.startsWith("C:")) segments[segments.length - 1] += line.slice(3) + "\r\n";
-    else if (line.startsWith("C|")) segments[segments.length - 1] += line.slice(3);
-    else if (line.startsWith("S:") || line.startsWith("?")) expected.push(line);
-    else if (line.startsWith("!")) answers.push(line.slice(2));
-    else if (line === "= TLS") segments.push("");
-    else if (line.startsWith("@ ")) {
-      options = { ...options, ...(OPTIONS.get(line.slice(2)) ?? unknown(line)) };
-    } else unknown(line);
-  }
-  return { options, segments: segments.map(encode), answers, expected };
+export function parse(text: string): Transcript<ManageSieveOptions> {
+  return parseTranscript(text, { options: OPTIONS });
 }
 
-function unknown(line: string): never {
-  throw new Error(`a transcript has no line "${line}"`);
-}
-
-/** Runs the session; `cut` splits each segment into the chunks it arrives in. Returns its `S:` and `?` lines. */
-export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uint8Array[]): string[] {
+/** Runs the session and returns its `S:` and `?` lines. `agree`: every login is good and every command succeeds. */
+export function replay(
+  transcript: Pick<Transcript<ManageSieveOptions>, "options" | "segments" | "answers">,
+  cut: Cut,
+  { agree = false } = {},
+): { readonly lines: string[] } {
   const out = new Out();
   const session = new ManageSieveSession({
     out,
@@ -92,28 +69,16 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
     ...transcript.options,
   });
   const log: string[] = [];
-  const answers = transcript.answers === "always" ? [] : [...transcript.answers];
-  session.greet();
-  for (const segment of transcript.segments) {
-    let chunks = cut(segment);
-    for (let i = 0; i <= chunks.length; i++) {
-      if (i > 0) {
-        // A buffer of its own that is overwritten afterwards: the session may not keep what it borrowed.
-        const borrowed = chunks[i - 1]!.slice();
-        session.feed(borrowed);
-        chunks = run() ? chunks : chunks.slice(0, i);
-        borrowed.fill(0x58);
-      } else run();
-    }
-  }
+  const answers = transcript.answers.map(({ text }) => text);
+  feedSegments(session, transcript.segments, { cut, run });
   if (answers.length > 0) throw new Error(`answers left: ${answers.join("; ")} after\n${log.join("\n")}`);
-  return log;
+  return { lines: log };
 
   /** False when the rest of the segment is void. */
   function run(): boolean {
     for (;;) {
       const event = session.next();
-      tell();
+      log.push(...linesOf(out));
       if (event.kind === "need-input") return true;
       log.push(describe(event));
       switch (event.kind) {
@@ -127,18 +92,10 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
           break;
         default:
           answer(
-            transcript.answers === "always"
-              ? event.kind === "credentials" ? "LOGGED-IN alice" : "OK"
-              : answers.shift(),
+            agree ? event.kind === "credentials" ? "LOGGED-IN alice" : "OK" : answers.shift(),
           );
       }
     }
-  }
-
-  function tell(): void {
-    const text = utf8(out.take());
-    if (text === "") return;
-    log.push(...text.replace(/\r\n$/, "").split("\r\n").map((line) => `S: ${line}`.trimEnd()));
   }
 
   function answer(text: string | undefined): void {

@@ -1,12 +1,9 @@
 /**
- * Replays POP3 transcripts against the pure session.
+ * Replays POP3 transcripts (test/lib/transcript.ts) against the pure session.
  *
- * `C:` a line of the client, `C|` the same without CRLF, `S:` a line of the server, `?` an event the session raised,
- * `!` the answer the test gives to it, `#` text, `@` an option of the session, `= TLS` the handshake: what the client
- * sent before it is dropped. Answers: `! LOGGED-IN 120 80` (sizes of the messages, UIDs from 11 on), `! SENT words`
- * (the response to RETR or TOP), `! UPDATED`, `! REFUSE [CODE] words`, `! END words`.
+ * Answers: `! LOGGED-IN 120 80` (sizes of the messages, UIDs from 11 on), `! SENT words` (the response to RETR or TOP),
+ * `! UPDATED`, `! REFUSE [CODE] words`, `! END words`.
  */
-import { encode, utf8 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import { Maildrop } from "../../../protocols/pop3/maildrop.ts";
 import {
@@ -16,60 +13,34 @@ import {
   type Pop3SessionOptions,
   type ResponseCode,
 } from "../../../protocols/pop3/session.ts";
-import { MAILBOX_MECHANISMS, SessionMechanisms } from "../../../protocols/sasl/mechanisms.ts";
-
-export interface Transcript {
-  readonly options: Partial<Pop3SessionOptions>;
-  /** What the client sends; the next one follows a handshake. */
-  readonly segments: readonly Uint8Array[];
-  readonly answers: readonly string[];
-  /** `S:` and `?` lines in order. */
-  readonly expected: readonly string[];
-}
-
-const BEARER = new SessionMechanisms(MAILBOX_MECHANISMS, {
-  scram: () => null,
-  bearer: () => true,
-  certificate: () => false,
-});
+import { MAILBOX_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
+import {
+  type Cut,
+  feedSegments,
+  linesOf,
+  parseTranscript,
+  type Transcript,
+  WITH_BEARER,
+} from "../../lib/transcript.ts";
 
 const OPTIONS: ReadonlyMap<string, Partial<Pop3SessionOptions>> = new Map<
   string,
   Partial<Pop3SessionOptions>
 >([
   ["tls-required", { plainLoginAllowed: false }],
-  ["bearer", { mechanisms: BEARER }],
+  ["bearer", { mechanisms: WITH_BEARER }],
   ["no-starttls", { startTlsAvailable: false }],
   ["short-lines", { limits: { ...DEFAULT_POP3_LIMITS, lineOctets: 80, lineOctetsAfterLogin: 20 } }],
   ["three-errors", { limits: { ...DEFAULT_POP3_LIMITS, errors: 3 } }],
   ["three-commands", { limits: { ...DEFAULT_POP3_LIMITS, commandsBeforeLogin: 3 } }],
 ]);
 
-export function parseTranscript(text: string): Transcript {
-  let options: Partial<Pop3SessionOptions> = {};
-  const segments: string[] = [""];
-  const answers: string[] = [];
-  const expected: string[] = [];
-  for (const line of text.split("\n")) {
-    if (line === "" || line.startsWith("#")) continue;
-    else if (line.startsWith("C:")) segments[segments.length - 1] += line.slice(3) + "\r\n";
-    else if (line.startsWith("C|")) segments[segments.length - 1] += line.slice(3);
-    else if (line.startsWith("S:") || line.startsWith("?")) expected.push(line);
-    else if (line.startsWith("!")) answers.push(line.slice(2));
-    else if (line === "= TLS") segments.push("");
-    else if (line.startsWith("@ ")) {
-      options = { ...options, ...(OPTIONS.get(line.slice(2)) ?? unknown(line)) };
-    } else unknown(line);
-  }
-  return { options, segments: segments.map(encode), answers, expected };
+export function parse(text: string): Transcript<Pop3SessionOptions> {
+  return parseTranscript(text, { options: OPTIONS });
 }
 
-function unknown(line: string): never {
-  throw new Error(`a transcript has no line "${line}"`);
-}
-
-/** Runs the session; `cut` splits each segment into the chunks it arrives in. Returns its `S:` and `?` lines. */
-export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uint8Array[]): string[] {
+/** Runs the session and returns its `S:` and `?` lines. */
+export function replay(transcript: Transcript<Pop3SessionOptions>, cut: Cut): { readonly lines: string[] } {
   const out = new Out();
   const session = new Pop3Session({
     out,
@@ -83,32 +54,17 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
     ...transcript.options,
   });
   const log: string[] = [];
-  const answers = [...transcript.answers];
+  const answers = transcript.answers.map(({ text }) => text);
   let maildrop = new Maildrop(0);
-  session.greet();
-  for (const segment of transcript.segments) {
-    let chunks = cut(segment);
-    for (let i = 0; i <= chunks.length; i++) {
-      if (i > 0) {
-        // A buffer of its own that is overwritten afterwards: the session may not keep what it borrowed.
-        const borrowed = chunks[i - 1]!.slice();
-        session.feed(borrowed);
-        chunks = run() ? chunks : chunks.slice(0, i);
-        borrowed.fill(0x58);
-      } else run();
-    }
-  }
-  assertAllUsed(answers, log);
-  return log;
+  feedSegments(session, transcript.segments, { cut, run });
+  if (answers.length > 0) throw new Error(`answers left: ${answers.join("; ")} after\n${log.join("\n")}`);
+  return { lines: log };
 
   /** False when the rest of the segment is void. */
   function run(): boolean {
     for (;;) {
       const event = session.next();
-      const text = utf8(out.take());
-      if (text !== "") {
-        log.push(...text.replace(/\r\n$/, "").split("\r\n").map((line) => `S: ${line}`.trimEnd()));
-      }
+      log.push(...linesOf(out));
       if (event.kind === "need-input") return true;
       if (event.kind === "drain") continue;
       log.push(describe(event, maildrop));
@@ -143,10 +99,6 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
         return session.refuse((code ?? "") as ResponseCode, words!);
     }
   }
-}
-
-function assertAllUsed(answers: readonly string[], log: readonly string[]): void {
-  if (answers.length > 0) throw new Error(`answers left: ${answers.join("; ")} after\n${log.join("\n")}`);
 }
 
 /** An event as one line. */

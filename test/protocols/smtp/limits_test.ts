@@ -1,6 +1,7 @@
 /** Each limit that is hit is told by its name, once, with the reply that says so. */
 import assert from "node:assert/strict";
-import { parseTranscript, replay } from "./transcript.ts";
+import { WHOLE } from "../../lib/transcript.ts";
+import { parse, replay } from "./transcript.ts";
 
 const START = "C: EHLO a.example\n";
 const MAIL = "C: MAIL FROM:<>\n";
@@ -19,7 +20,7 @@ const CASES: [limit: string, reply: string, text: string][] = [
 
 for (const [limit, reply, text] of CASES) {
   Deno.test(`limit ${limit}: ${reply.trim()}`, () => {
-    const { observed } = replay(parseTranscript(text), (segment) => [segment]);
+    const { observed } = replay(parse(text), WHOLE);
     assert.deepEqual(observed.filter((entry) => /^[a-z]/.test(entry)), [limit]);
     assert.ok(observed.includes(reply), observed.join(", "));
   });

@@ -1,12 +1,7 @@
 /**
- * Replays SMTP transcripts against the pure session.
- *
- * `C:` a line of the client, `S:` a line of the server, `?` an event the session raised, `!` the answer the test gives to
- * the event above it (else the event is accepted), `#` text, `@` an option of the session, `= TLS` the handshake: what
- * the client sent before it is dropped. `C:` lines are UTF-8 and end in CRLF; `C~` has escapes (`\r`, `\n`, `\0`,
- * `\xff`, `\\`, and `\{a*2048}` for repetition) and ends in nothing of its own.
+ * Replays SMTP transcripts (test/lib/transcript.ts) against the pure session. An event without an answer is accepted.
  */
-import { encode, encodeLatin1, latin1, utf8 } from "../../../bytes/decode.ts";
+import { latin1 } from "../../../bytes/decode.ts";
 import { Out } from "../../../bytes/out.ts";
 import { SessionMechanisms, SMTP_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
 import { formatPath } from "../../../protocols/smtp/path.ts";
@@ -26,15 +21,7 @@ import {
   type SmtpSessionOptions,
 } from "../../../protocols/smtp/session_options.ts";
 
-export interface Transcript {
-  readonly options: Partial<SmtpSessionOptions>;
-  /** What the client sends; the next one follows a handshake. */
-  readonly segments: readonly Uint8Array[];
-  /** By the number of the event. */
-  readonly answers: ReadonlyMap<number, string>;
-  /** `S:` and `?` lines in order. */
-  readonly expected: readonly string[];
-}
+import { type Cut, feedSegments, linesOf, parseTranscript, type Transcript } from "../../lib/transcript.ts";
 
 export const TEST_LIMITS: SmtpLimits = {
   commandLineOctets: 2_048,
@@ -80,53 +67,8 @@ const OPTIONS: ReadonlyMap<string, Partial<SmtpSessionOptions>> = new Map<
 
 export const STORED = reply(250, "2.0.0", "Stored");
 
-export function parseTranscript(text: string): Transcript {
-  let options: Partial<SmtpSessionOptions> = {};
-  const segments: Uint8Array[][] = [[]];
-  const answers = new Map<number, string>();
-  const expected: string[] = [];
-  let events = 0;
-  for (const line of text.split("\n")) {
-    const rest = line.slice(3);
-    if (line === "" || line.startsWith("#")) continue;
-    else if (line.startsWith("C:")) segments.at(-1)!.push(encode(rest + "\r\n"));
-    else if (line.startsWith("C~")) segments.at(-1)!.push(escaped(rest));
-    else if (line.startsWith("S:")) expected.push(line);
-    else if (line.startsWith("?")) {
-      expected.push(line);
-      events++;
-    } else if (line.startsWith("!")) answers.set(events - 1, line.slice(2));
-    else if (line === "= TLS") segments.push([]);
-    else if (line.startsWith("@ ")) {
-      options = { ...options, ...(OPTIONS.get(line.slice(2)) ?? unknown(line)) };
-    } else unknown(line);
-  }
-  return { options, segments: segments.map(join), answers, expected };
-}
-
-function unknown(line: string): never {
-  throw new Error(`a transcript has no line "${line}"`);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { r: "\r", n: "\n", 0: "\0", "\\": "\\" };
-
-export function escaped(text: string): Uint8Array {
-  return encodeLatin1(
-    text.replace(/\\(?:\{(.+?)\*(\d+)\}|x([0-9a-f]{2})|([rn0\\]))/g, (_all, word, times, hex, letter) => {
-      if (word !== undefined) return word.repeat(Number(times));
-      return hex !== undefined ? String.fromCharCode(parseInt(hex, 16)) : ESCAPES[letter]!;
-    }),
-  );
+export function parse(text: string): Transcript<SmtpSessionOptions> {
+  return parseTranscript(text, { options: OPTIONS });
 }
 
 export interface Replayed {
@@ -135,8 +77,7 @@ export interface Replayed {
   readonly observed: string[];
 }
 
-/** Runs the session; `cut` splits each segment into the chunks it arrives in. */
-export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uint8Array[]): Replayed {
+export function replay(transcript: Transcript<SmtpSessionOptions>, cut: Cut): Replayed {
   const out = new Out();
   const lines: string[] = [];
   const observed: string[] = [];
@@ -156,20 +97,10 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
     },
     ...transcript.options,
   });
+  const answers = new Map(transcript.answers.map(({ event, text }) => [event, text]));
   let message = "";
   let events = 0;
-  session.greet();
-  for (const segment of transcript.segments) {
-    if (!run()) break;
-    for (const chunk of cut(segment)) {
-      // A buffer of its own that is overwritten afterwards: the session may not keep what it borrowed.
-      const borrowed = chunk.slice();
-      session.feed(borrowed);
-      const alive = run();
-      borrowed.fill(0x58);
-      if (!alive) break;
-    }
-  }
+  feedSegments(session, transcript.segments, { cut, run });
   return { lines, observed };
 
   /** False when the rest of the segment is void. */
@@ -180,12 +111,11 @@ export function replay(transcript: Transcript, cut: (segment: Uint8Array) => Uin
         message += latin1(event.bytes, event.start, event.end);
         continue;
       }
-      const text = utf8(out.take());
-      if (text !== "") lines.push(...text.slice(0, -2).split("\r\n").map((line) => `S: ${line}`));
+      lines.push(...linesOf(out));
       if (event.kind === "need-input") return true;
       lines.push(describe(event, message));
       if (event.kind === "message" || event.kind === "discard") message = "";
-      answer(event, transcript.answers.get(events++));
+      answer(event, answers.get(events++));
       if (event.kind === "close") return false;
       if (event.kind === "starttls") {
         session.dropInput();
