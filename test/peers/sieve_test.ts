@@ -24,6 +24,7 @@ mail_uid = nobody
 mail_gid = nogroup
 first_valid_uid = 1
 recipient_delimiter = +
+mail_attribute_dict = file:${folder}/attributes
 plugin {
   sieve_extensions = +vacation-seconds +editheader +spamtest +spamtestplus +virustest +mboxmetadata +servermetadata +special-use
   sieve_editheader_protected = X-Protected
@@ -134,6 +135,14 @@ const SCRIPTS: readonly string[] = [
   'require ["fileinto", "duplicate"]; if duplicate { fileinto "again"; }',
   'require ["fileinto", "include", "variables"]; global "a"; set "a" "x"; fileinto "${global.a}"; return;',
   'if header :contains ["subject", "from"] ["hello", "remote"] { discard; } # end',
+  // Extensions that are hidden there unless they are switched on.
+  'require ["vacation", "vacation-seconds"]; vacation :seconds 3600 "gone";',
+  'require ["fileinto", "spamtest", "relational", "comparator-i;ascii-numeric"]; if spamtest :value "eq" :comparator "i;ascii-numeric" "0" { fileinto "untested"; }',
+  'require ["fileinto", "spamtestplus", "relational", "comparator-i;ascii-numeric"]; if spamtest :percent :value "ge" :comparator "i;ascii-numeric" "1" { fileinto "spam"; }',
+  'require ["fileinto", "virustest", "relational", "comparator-i;ascii-numeric"]; if virustest :value "ge" :comparator "i;ascii-numeric" "1" { fileinto "tested"; } else { fileinto "untested"; }',
+  'require ["fileinto", "special-use"]; if specialuse_exists "\\\\Junk" { fileinto "A"; } else { fileinto "B"; }',
+  'require ["fileinto", "mboxmetadata"]; if metadataexists "INBOX" "/private/comment" { fileinto "A"; } else { fileinto "B"; }',
+  'require ["fileinto", "servermetadata"]; if servermetadataexists "/shared/comment" { fileinto "A"; } else { fileinto "B"; }',
   // Not taken: both must say so.
   "blub;",
   'fileinto "x";',
