@@ -1,8 +1,9 @@
 /**
  * `deno run -A bench/queue.ts [--only NAME]... [--messages 20000] [--dir DIR] [--no-peer]`: the queue on its way out.
  *
- * - `send-1`, `send-50`, `send-500`: an accepted queue to 50 domains whose server is so many milliseconds away, 20
- *   connections each, from the first connection to the last message, beside Postfix at its best;
+ * - `send-1`, `send-50`, `send-500`: an accepted queue to 50 domains whose server is so many milliseconds away and offers
+ *   PIPELINING and CHUNKING, 20 connections each, from the first connection to the last message, beside Postfix at its best;
+ * - `data-500`: the same where it does not offer CHUNKING;
  * - `open`: the time until a queue of 1,000,000 recipients has its first connection, and how much memory it takes;
  * - `dead`: what 500,000 recipients of a destination that nobody can reach cost the others.
  *
@@ -27,7 +28,12 @@ const { values: args } = parseArgs({
   },
 });
 const DOMAINS = 50;
-const DELAYS = [1, 50, 500];
+const SENDING = [
+  { figure: "send-1", delay: 1, chunking: 1 },
+  { figure: "send-50", delay: 50, chunking: 1 },
+  { figure: "send-500", delay: 500, chunking: 1 },
+  { figure: "data-500", delay: 500, chunking: 0 },
+];
 const BASE = 24_000, SINK = 24_999, PEER = 25_100;
 const PATIENCE_MS = 300_000;
 const SERVER = fileURLToPath(new URL("queue/server.ts", import.meta.url));
@@ -54,8 +60,8 @@ async function filled(filling: QueueFilling): Promise<string> {
 }
 
 /** Runs the server on the data until the sink has so many. */
-async function sendAll(data: string, count: number, delay: number): Promise<Sent> {
-  const sink = await startSink(count, delay);
+async function sendAll(data: string, count: number, delay: number, chunking = 0): Promise<Sent> {
+  const sink = await startSink(count, delay, chunking);
   const begin = Date.now();
   const child = new Deno.Command("sh", {
     args: [
@@ -78,11 +84,11 @@ async function sendAll(data: string, count: number, delay: number): Promise<Sent
   }
 }
 
-function startSink(msgs: number, delay: number): Promise<RunningLoad> {
-  return generator.start("sink", SINK, { sources: 1, msgs, delay });
+function startSink(msgs: number, delay: number, chunking: number): Promise<RunningLoad> {
+  return generator.start("sink", SINK, { sources: 1, msgs, delay, chunking });
 }
 
-async function peer(count: number, delay: number): Promise<number> {
+async function peer(count: number, delay: number, chunking: number): Promise<number> {
   const dir = `${folder}/postfix-${delay}`;
   const run = async (...words: string[]) => {
     const { success, stderr } = await new Deno.Command(PEER_SCRIPT, { args: [dir, ...words], stdin: "null" })
@@ -98,7 +104,7 @@ async function peer(count: number, delay: number): Promise<number> {
       });
     }
     const all = Math.floor(count / DOMAINS) * DOMAINS;
-    const sink = await startSink(all, delay);
+    const sink = await startSink(all, delay, chunking);
     try {
       await run("send");
       const line = await sink.line(PATIENCE_MS);
@@ -122,19 +128,21 @@ function print(row: Row): void {
 const generator = LoadGenerator.compile(folder);
 try {
   console.log(describe(machineFacts(folder, !args["no-peer"])));
-  for (const delay of DELAYS) {
-    const figure = `send-${delay}`;
+  for (const { figure, delay, chunking } of SENDING) {
     if (!wanted(figure)) continue;
     const { seconds } = await sendAll(
       await filled({ messages, recipientsEach: 1, domainOf }),
       messages,
       delay,
+      chunking,
     );
-    const theirs = args["no-peer"] ? null : await peer(messages, delay);
+    const theirs = args["no-peer"] ? null : await peer(messages, delay, chunking);
     print({
       ...{
         figure,
-        what: `an accepted queue of ${messages} to ${DOMAINS} domains, ${delay} ms away`,
+        what: `an accepted queue of ${messages} to ${DOMAINS} domains, ${delay} ms away${
+          chunking ? "" : ", without CHUNKING"
+        }`,
         unit: "/s",
       },
       ...{ ours: messages / seconds, peer: theirs, budget: { kind: "ratio", least: 5 }, note: "" },

@@ -8,7 +8,7 @@
  * others; an alias can name them only.
  */
 import type { DueRecipient, QueuedMessage } from "../storage/store.ts";
-import type { MessageSource } from "./outbound_connection.ts";
+import type { MessageSource } from "./outgoing_message.ts";
 import type { Verdict } from "./settle.ts";
 
 export type AgentKind = "group" | "command" | "hook" | "local";

@@ -5,13 +5,13 @@
  * and the look at the certificate. Which host it leads to is found in `delivery/outbound.ts`.
  */
 import { getLogger } from "@logtape/logtape";
-import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
+import { HIGH_WATER_OCTETS } from "../bytes/out.ts";
 import type { Stage, TransactionResult } from "../protocols/smtp/client_result.ts";
 import type { ClientSession } from "../protocols/smtp/client_session.ts";
 import type { ClientTransaction } from "../protocols/smtp/client_transaction.ts";
-import { DotStuffer } from "../protocols/smtp/dot_stuff.ts";
 import { replyText } from "../protocols/smtp/reply_parser.ts";
 import type { OutgoingConnection, Timers } from "./connector.ts";
+import { inMemory, type MessageSource, type Outgoing, writeChunks, writeData } from "./outgoing_message.ts";
 import { certificateProblem, type TlsProblem } from "./security/certificate_check.ts";
 import type { TlsPlan } from "./security/transport_security.ts";
 
@@ -73,14 +73,7 @@ export interface HopFailure {
   readonly refused?: string | undefined;
 }
 
-/** The octets of a message; the whole is read at once only when small. */
-export interface MessageSource {
-  readonly octets: number;
-  read(start: number, end: number): Uint8Array | Promise<Uint8Array>;
-}
-
 const READ_OCTETS = 4_096;
-const PIECE_OCTETS = 64 * 1024;
 
 /** Why there is no connection to go on with. */
 export interface StartFailure {
@@ -100,10 +93,17 @@ export interface StartParts {
   readonly password: string;
 }
 
+/** A peer so far away, milliseconds, is sent several messages at a time. */
+const FAR_MS = 20;
+/** The longest message that others are sent behind. */
+const LONGEST_WHOLE_OCTETS = 64 * 1024;
+
 /** An open session with a host, ready for messages. */
 export class OutboundConnection {
   /** Messages sent over it. */
   messages: number;
+  /** So many messages may be without an answer (RFC 3030 4.2), where it is `far`; 1: one, and the envelope of the next. */
+  ahead: number;
   readonly host: string;
   /** What is wrong with the certificate, where that is only told of. */
   tlsProblem: TlsProblem | null;
@@ -112,11 +112,17 @@ export class OutboundConnection {
   #io: ConnectionIo;
   #buffer: Uint8Array;
   #closed: boolean;
-  /** The envelope of this one was sent behind the message before. */
-  #begun: ClientTransaction | null;
+  /** Sent behind the message before, in this order, and asked for by none yet. */
+  #begun: Outgoing[];
+  /** What was to follow but could not; nothing is asked for before it is sent. */
+  #stuck: ClientTransaction | null;
+  /** How many may be behind the first: one more for each that gets through. */
+  #window: number;
+  #roundTripMs: number;
 
   private constructor(connection: OutgoingConnection, parts: StartParts) {
     this.messages = 0;
+    this.ahead = 1;
     this.tlsProblem = null;
     this.host = parts.host;
     this.#connection = connection;
@@ -124,7 +130,10 @@ export class OutboundConnection {
     this.#io = parts.io;
     this.#buffer = new Uint8Array(READ_OCTETS);
     this.#closed = false;
-    this.#begun = null;
+    this.#begun = [];
+    this.#stuck = null;
+    this.#window = 1;
+    this.#roundTripMs = 0;
   }
 
   /** From the greeting until it is ready for mail. */
@@ -153,9 +162,12 @@ export class OutboundConnection {
       switch (event.kind) {
         case "ready":
           return opened;
-        case "need-input":
+        case "need-input": {
+          const askedAt = parts.io.timers.now();
           await opened.#exchange(event.stage);
+          if (event.stage === "hello") opened.#roundTripMs = parts.io.timers.now() - askedAt;
           break;
+        }
         case "starttls": {
           try {
             opened.#connection = await opened.#connection.startTls({ serverName: plan.serverName });
@@ -231,25 +243,45 @@ export class OutboundConnection {
     return this.#session.offersDsn;
   }
 
-  /** False when no further message can go over it; one whose envelope is sent already is still to be asked for. */
+  /** False when no further message can go over it; those that were sent behind others are still to be asked for. */
   get usable(): boolean {
-    return this.#begun !== null || (!this.#closed && this.#session.ready);
+    return this.#begun.length > 0 || (!this.#closed && this.#session.ready);
+  }
+
+  get open(): boolean {
+    return !this.#closed;
+  }
+
+  /** It is so far away that it pays to have several messages under way, and the peer can be given them. */
+  get far(): boolean {
+    return this.#roundTripMs >= FAR_MS && this.#session.offersWhole;
   }
 
   /**
    * Sends one message. Rejects only when the message cannot be read; the connection is closed then. `following` is asked
-   * for the next one when the message is written: where it can go behind it, `send` of that same transaction goes on with
-   * it. What it gives has to be sent next in any case.
+   * for the next ones when the message is written: where they can go behind it, `send` of those same ones goes on with
+   * them. What it gives has to be sent next, in that order, in any case.
    */
-  async send(
-    transaction: ClientTransaction,
-    source: MessageSource,
-    following: () => ClientTransaction | null = () => null,
-  ): Promise<TransactionResult> {
+  async send(message: Outgoing, following: () => Outgoing | null = () => null): Promise<TransactionResult> {
     const session = this.#session;
     let result: TransactionResult | null = null;
-    if (this.#begun !== transaction) session.send(transaction);
-    this.#begun = null;
+    let writing = message;
+    let more = this.#stuck === null || this.#stuck === message.transaction;
+    if (more) this.#stuck = null;
+    const goOn = async () => {
+      if (!more || !session.takesBehind || session.underWay > this.#window) return;
+      const next = following();
+      if (next === null) return void (more = false);
+      const whole = this.#isWhole(next);
+      const ready = whole ? await inMemory(next) : next;
+      more = ready !== null && session.sendBehind(next.transaction, { whole });
+      if (more) this.#begun.push(writing = ready!);
+      else this.#stuck = next.transaction;
+    };
+    if (this.#begun[0]?.transaction === message.transaction) {
+      this.#begun.shift();
+      await goOn();
+    } else session.send(message.transaction, { whole: this.#isWhole(message) });
     for (;;) {
       const event = session.next();
       switch (event.kind) {
@@ -257,15 +289,14 @@ export class OutboundConnection {
           await this.#exchange(event.stage);
           break;
         case "data": {
-          const written = event.by === "DATA" ? await this.#data(source) : await this.#chunks(source);
-          const next = written && !session.emptyData ? following() : null;
-          if (next !== null && session.sendBehind(next)) this.#begun = next;
+          if (await this.#write(writing.source, event.by)) await goOn();
           break;
         }
         case "result":
           result = event.result;
           this.messages++;
-          if (this.#begun !== null) return result;
+          this.#learn(result);
+          if (this.#begun.length > 0) return result;
           break;
         case "ready":
           if (result === null) throw new Error("the session is ready without a result");
@@ -282,6 +313,19 @@ export class OutboundConnection {
         default:
           event satisfies never;
       }
+    }
+  }
+
+  /** The first message on a connection goes by itself: who refuses it is not sent more in vain. */
+  #isWhole({ source, transaction: { probe = false } }: Outgoing): boolean {
+    return this.ahead > 1 && this.messages > 0 && !probe && source.octets <= LONGEST_WHOLE_OCTETS;
+  }
+
+  #learn({ recipients }: TransactionResult): void {
+    if (recipients.some(({ outcome }) => outcome === "delivered")) {
+      this.#window = Math.max(1, Math.min(this.ahead - 1, this.#window + 1));
+    } else if (recipients.some(({ outcome, stage }) => outcome === "temporary" && stage !== "rcpt")) {
+      this.#window = 1;
     }
   }
 
@@ -316,41 +360,13 @@ export class OutboundConnection {
     }
   }
 
-  /** False when the connection was lost on the way. */
-  async #data(source: MessageSource): Promise<boolean> {
-    const { out } = this.#session;
-    const stuffer = new DotStuffer(out);
-    const octets = this.#session.emptyData ? 0 : source.octets;
-    for (let at = 0; at < octets; at += PIECE_OCTETS) {
-      stuffer.push(await this.#piece(source, at));
-      if (!await this.#flushWhenFull()) return false;
-    }
-    stuffer.finish();
-    this.#session.dataSent();
-    return true;
-  }
-
-  /** RFC 3030: a chunk for each piece, and an empty last one that ends a line where the message did not. */
-  async #chunks(source: MessageSource): Promise<boolean> {
-    const piece = new Out();
-    const lines = new DotStuffer(piece, { dots: false });
-    for (let at = 0; at < source.octets; at += PIECE_OCTETS) {
-      lines.push(await this.#piece(source, at));
-      const last = at + PIECE_OCTETS >= source.octets;
-      if (last) lines.finish();
-      this.#session.chunk(piece.take(), last);
-      if (!await this.#flushWhenFull()) return false;
-    }
-    if (source.octets === 0) this.#session.chunk(new Uint8Array(0), true);
-    this.#session.dataSent();
-    return true;
-  }
-
-  async #piece(source: MessageSource, at: number): Promise<Uint8Array> {
+  /** False when the connection was lost on the way. Without its end the peer throws away what it has of a message. */
+  async #write(source: MessageSource, by: "DATA" | "BDAT"): Promise<boolean> {
+    const flush = () => this.#flushWhenFull();
     try {
-      return await source.read(at, Math.min(source.octets, at + PIECE_OCTETS));
+      return await (by === "DATA" ? writeData : writeChunks)(this.#session, source, flush);
     } catch (error) {
-      this.close(); // without the end the peer throws away what it has
+      this.close();
       throw error;
     }
   }

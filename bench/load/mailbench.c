@@ -106,7 +106,7 @@ static void set(const char *key, const char *value) {
     {"conns", &opt.conns}, {"size", &opt.size}, {"users", &opt.users}, {"first", &opt.first},
     {"mailbox", &opt.mailbox}, {"keep", &opt.keep}, {"pipe", &opt.pipe}, {"sources", &opt.sources},
     {"count", &opt.count_port}, {"tls", &opt.tls}, {"starttls", &opt.starttls}, {"rcpts", &opt.rcpts},
-    {"delay", &opt.delay}};
+    {"delay", &opt.delay}, {"chunking", &opt.chunking}};
   static const struct { const char *key; char *text; size_t cap; } texts[] = {
     {"domain", opt.domain, sizeof opt.domain}, {"from", opt.from, sizeof opt.from},
     {"to", opt.to_domain, sizeof opt.to_domain}, {"pass", opt.pass, sizeof opt.pass}, {"op", opt.op, sizeof opt.op},

@@ -19,6 +19,7 @@ struct options {
   int starttls;     /* smtp: TLS by STARTTLS on every connection, never resumed */
   int rcpts;        /* smtp: recipients of each message, the users one after the other */
   int delay;        /* sink: milliseconds */
+  int chunking;     /* sink: it offers CHUNKING */
   double secs;
   /* word: smtp: the first of the text; imap: the one that op=searchtext looks for */
   char domain[128], from[128], to_domain[128], pass[64], op[32], word[64], prefix[32], dir[512], auth[160];

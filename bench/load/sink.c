@@ -1,11 +1,14 @@
 /* A next hop that takes every message and forgets it; measures from the first connection to the last message. With a delay it
-   is as far away as that: the answer to the greeting, to each group of commands and to the end of data comes so much later. */
+   is as far away as that: the greeting and each reply leave so much later than what they answer came, however many are under
+   way. Offers CHUNKING where asked to. */
 #include "mailbench.h"
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,43 +25,81 @@ static void took_one(void) {
   pthread_mutex_unlock(&lock);
 }
 
-static void wait_a_little(void) {
-  if (opt.delay > 0) usleep(opt.delay * 1000);
+/* Replies on their way, oldest first. */
+struct line { double due; char text[120]; int length, message; };
+#define MOST_LINES 1024
+struct away { struct line lines[MOST_LINES]; int first, count; };
+
+static void answer(struct away *away, const char *text, int message) {
+  if (away->count == MOST_LINES) { fprintf(stderr, "mailbench: sink: too many replies under way\n"); exit(2); }
+  struct line *line = &away->lines[(away->first + away->count++) % MOST_LINES];
+  line->due = now() + opt.delay / 1000.0;
+  line->length = snprintf(line->text, sizeof line->text, "%s", text);
+  line->message = message;
+}
+
+/* Sends what is due, in one write; 0, or -1 when the peer is gone. */
+static int send_due(struct conn *c, struct away *away) {
+  char out[16384];
+  int length = 0, messages = 0;
+  double at = now();
+  while (away->count > 0 && away->lines[away->first].due <= at && length + 120 < (int)sizeof out) {
+    struct line *line = &away->lines[away->first];
+    memcpy(out + length, line->text, line->length);
+    length += line->length;
+    messages += line->message;
+    away->first = (away->first + 1) % MOST_LINES;
+    away->count--;
+  }
+  while (messages-- > 0) took_one();
+  return length > 0 ? conn_put(c, out, length) : 0;
+}
+
+/* Octets are there, or everything before them was sent; -1 when the peer is gone. */
+static int until_octets(struct conn *c, struct away *away) {
+  for (;;) {
+    struct pollfd poll_fd = {.fd = c->fd, .events = POLLIN};
+    if (send_due(c, away)) return -1;
+    if (c->start < c->end) return 0;
+    double wait = away->count > 0 ? (away->lines[away->first].due - now()) * 1000 : -1;
+    if (poll(&poll_fd, 1, away->count > 0 ? (wait > 0 ? (int)wait + 1 : 0) : -1) > 0) return 0;
+  }
 }
 
 static int is(const char *line, const char *verb) { return !strncasecmp(line, verb, 4); }
 
 static void *serve(void *argument) {
   struct conn *c = argument;
+  struct away *away = calloc(1, sizeof *away);
   char *line;
-  int n, in_data = 0, fresh = 1;
-  wait_a_little();
-  conn_put(c, "220 sink.test ESMTP\r\n", 21);
-  for (;;) {
-    fresh = c->start == c->end;
-    if (!(line = conn_line(c, &n))) break;
-    if (!in_data && fresh) wait_a_little();
+  int n, in_data = 0;
+  answer(away, "220 sink.test ESMTP\r\n", 0);
+  while (until_octets(c, away) == 0 && (line = conn_line(c, &n))) {
     if (in_data) {
       if (n != 3 || *line != '.') continue;
-      wait_a_little();
       in_data = 0;
-      took_one();
-      conn_put(c, "250 2.0.0 taken\r\n", 17);
+      answer(away, "250 2.0.0 taken\r\n", 1);
     } else if (is(line, "EHLO")) {
-      conn_put(c, "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000\r\n", 65);
+      answer(away, opt.chunking ? "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-CHUNKING\r\n250 SIZE 100000000\r\n"
+                                : "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000\r\n", 0);
+    } else if (is(line, "BDAT")) {
+      int last = strcasestr(line, "LAST") != NULL;
+      if (conn_skip(c, atol(line + 5))) break;
+      answer(away, last ? "250 2.0.0 taken\r\n" : "250 2.0.0 more\r\n", last);
     } else if (is(line, "DATA")) {
       in_data = 1;
-      conn_put(c, "354 go on\r\n", 11);
+      answer(away, "354 go on\r\n", 0);
     } else if (is(line, "QUIT")) {
       conn_put(c, "221 2.0.0 bye\r\n", 15);
       break;
     } else {
-      conn_put(c, "250 2.0.0 ok\r\n", 14);
+      answer(away, "250 2.0.0 ok\r\n", 0);
     }
   }
   conn_close(c);
   free(c->buf);
   free(c);
+  free(away);
   return NULL;
 }
 

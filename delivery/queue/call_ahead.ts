@@ -16,10 +16,18 @@ export function callAhead(parts: OutboundParts): CallAhead {
     const opened = await openConnection(route, parts, { need: "", identity: parts.identityOf("") });
     if (!(opened instanceof OutboundConnection)) return null;
     try {
-      const { recipients: [result] } = await opened.send({
+      const transaction = {
         ...{ sender: "", recipients: [{ address, notify: "", originalRecipient: "" }], probe: true },
-        ...{ sizeOctets: 0, eightBit: false, smtputf8: false, ret: "", envelopeId: "", requireTls: false },
-      }, NOTHING);
+        ...{
+          sizeOctets: 0,
+          eightBit: false,
+          smtputf8: false,
+          ret: "" as const,
+          envelopeId: "",
+          requireTls: false,
+        },
+      };
+      const { recipients: [result] } = await opened.send({ transaction, source: NOTHING });
       if (result!.outcome === "delivered") return true;
       return result!.outcome === "permanent" && result!.stage === "rcpt" && result!.reply !== null
         ? false

@@ -7,12 +7,12 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { RecipientResult } from "../../protocols/smtp/client_result.ts";
-import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import { replyText } from "../../protocols/smtp/reply_parser.ts";
 import type { DueRecipient, DueRow, QueuedMessage, Store } from "../../storage/store.ts";
 import { type AgentRoute, type Agents, agentVerdict } from "../agents.ts";
 import { openConnection, type OutboundParts } from "../outbound.ts";
 import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";
+import type { Outgoing } from "../outgoing_message.ts";
 import * as metrics from "../queue_metrics.ts";
 import { type Route, routeName } from "../routes.ts";
 import type { Verdict } from "../settle.ts";
@@ -41,6 +41,8 @@ export interface Results {
 export interface ConnectionOptions {
   /** How long a connection waits for the next message. */
   readonly idleMs: number;
+  /** Messages without an answer on a connection to a far peer; left out: 1. */
+  readonly messagesAhead?: number;
   /** Left out: `send`. */
   readonly eightBit?: EightBitRule;
 }
@@ -72,6 +74,8 @@ export class QueueConnection {
   #doing: string;
   /** Null until it is open, and with an agent. */
   #outbound: OutboundConnection | null;
+  /** Jobs that were taken to go behind the one that is sent, in this order. */
+  #ahead: Job[];
 
   constructor(
     destination: Destination,
@@ -85,6 +89,7 @@ export class QueueConnection {
     this.since = this.#now();
     this.#doing = `connecting to ${destination.key}`;
     this.#outbound = null;
+    this.#ahead = [];
   }
 
   get doing(): string {
@@ -120,8 +125,9 @@ export class QueueConnection {
     try {
       for (let job: Job | null = first; job !== null;) {
         this.#doing = `sending ${job.message.traceId} to ${destination.key}`;
-        const next = await this.#send(opened, job);
-        if (next !== null) job = next;
+        await this.#send(opened, job);
+        const next = this.#ahead.shift();
+        if (next !== undefined) job = next;
         else if (!opened.usable || this.#neighbours.crowded(destination)) break;
         else job = await this.#nextJob();
       }
@@ -239,45 +245,39 @@ export class QueueConnection {
     }
   }
 
-  /**
-   * Sends a job, in several transactions where the peer takes only some of the recipients at once. Returns the job whose
-   * envelope went behind it and that has to be sent next.
-   */
-  async #send(connection: OutboundConnection, job: Job): Promise<Job | null> {
+  /** Sends a job, in several transactions where the peer takes only some of the recipients at once. */
+  async #send(connection: OutboundConnection, job: Job): Promise<void> {
     const destination = this.#destination;
-    const { store, options: { eightBit: rule = "send" } } = this.#parts;
+    const { store, options: { eightBit: rule = "send", messagesAhead = 1 } } = this.#parts;
     const { message } = job;
     let left = job.recipients;
-    let next: Job | null = null;
-    const following = (): ClientTransaction | null => {
-      if (destination.listed > 0 || this.#neighbours.crowded(destination)) return null;
-      next = this.#destinations.take(destination);
-      if (next === null || isRuled(next.message, connection, rule)) return null;
-      next.transaction = transactionOf(store, next.message, next.recipients);
-      return next.transaction;
-    };
+    if (!connection.usable) return this.#destinations.putBack(destination, job);
+    const following = () => this.#following(connection);
+    connection.ahead = connection.far && destination.whole ? messagesAhead : 1;
     while (left.length > 0) {
       const startedAt = this.#now();
       let results: readonly RecipientResult[];
       try {
         const transaction = job.transaction ?? transactionOf(store, message, left);
         job.transaction = null;
-        const source = sourceOf(store, message);
+        const outgoing = { transaction, source: sourceOf(store, message) };
         const result = isRuled(message, connection, rule)
-          ? await sendByRule(connection, transaction, { rule, store, source })
-          : await connection.send(transaction, source, following);
+          ? await sendByRule(connection, outgoing, { rule, store })
+          : await connection.send(outgoing, following);
+        // What broke off with messages behind one another is not sent so again.
+        if (connection.ahead > 1 && !connection.open) destination.whole = false;
         if (result.untouched && connection.messages > 1 && !job.again) {
           job.again = true;
           job.recipients = left;
           this.#destinations.putBack(destination, job);
-          return next;
+          return;
         }
         results = result.recipients;
       } catch (error) {
         log.error("{traceId} cannot be sent: {error}", { traceId: message.traceId, error });
         connection.close();
         this.#settle(message, left.map((recipient) => ({ recipient, verdict: LOCAL_ERROR })), startedAt);
-        return next;
+        return;
       }
       metrics.attemptSeconds.observe((this.#now() - startedAt) / 1_000);
       const done: { recipient: DueRecipient; verdict: Verdict }[] = [];
@@ -290,13 +290,29 @@ export class QueueConnection {
       this.#learn(results, done);
       this.#settle(message, done, startedAt);
       left = again;
-      if (left.length > 0 && (next !== null || !connection.usable)) {
+      if (left.length > 0 && (this.#ahead.length > 0 || !connection.usable)) {
         job.recipients = left;
         this.#destinations.putBack(destination, job);
         break;
       }
     }
-    return next;
+  }
+
+  /** What goes behind the message that is sent; the second and later ones only of mail that the others cannot take now. */
+  #following(connection: OutboundConnection): Outgoing | null {
+    const destination = this.#destination;
+    const { store, options: { eightBit: rule = "send" } } = this.#parts;
+    if (destination.listed > 0 || this.#neighbours.crowded(destination)) return null;
+    const last = this.#ahead.at(-1);
+    // The last was taken, but could not go behind the one before it.
+    if (last !== undefined && last.transaction === null) return null;
+    if (last !== undefined && destination.jobs.length < destination.connections) return null;
+    const next = this.#destinations.take(destination);
+    if (next === null) return null;
+    this.#ahead.push(next);
+    if (isRuled(next.message, connection, rule)) return null;
+    next.transaction = transactionOf(store, next.message, next.recipients);
+    return { transaction: next.transaction, source: sourceOf(store, next.message) };
   }
 
   #settle(message: QueuedMessage, results: Results["results"], startedAt: number): void {

@@ -6,10 +6,10 @@
  * not ASCII, and parts under multipart/signed, cannot be converted and go as they are.
  */
 import { ours, type TransactionResult } from "../../protocols/smtp/client_result.ts";
-import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import type { QueuedMessage, Store } from "../../storage/store.ts";
 import { reencodeSevenBit } from "../long_lines.ts";
-import type { MessageSource, OutboundConnection } from "../outbound_connection.ts";
+import type { OutboundConnection } from "../outbound_connection.ts";
+import type { MessageSource, Outgoing } from "../outgoing_message.ts";
 
 export type EightBitRule = "send" | "convert" | "refuse";
 
@@ -27,24 +27,20 @@ export function isRuled(
 /** Sends a message that {@linkcode isRuled}. */
 export async function sendByRule(
   connection: OutboundConnection,
-  transaction: ClientTransaction,
-  { rule, store, source }: {
-    readonly rule: EightBitRule;
-    readonly store: Pick<Store, "spool">;
-    readonly source: MessageSource;
-  },
+  { transaction, source }: Outgoing,
+  { rule, store }: { readonly rule: EightBitRule; readonly store: Pick<Store, "spool"> },
 ): Promise<TransactionResult> {
   if (rule === "refuse") {
     const text = "the message is 8-bit, and the next server does not offer 8BITMIME";
     return { recipients: transaction.recipients.map(() => ours("5.6.3", text, "mail")), untouched: false };
   }
   const converted = await sevenBit(store, source);
-  if (converted === null) return await connection.send(transaction, source);
+  if (converted === null) return await connection.send({ transaction, source });
   try {
-    return await connection.send(
-      { ...transaction, eightBit: false, sizeOctets: converted.octets },
-      converted,
-    );
+    return await connection.send({
+      transaction: { ...transaction, eightBit: false, sizeOctets: converted.octets },
+      source: converted,
+    });
   } finally {
     converted.discard();
   }

@@ -41,6 +41,8 @@ export interface Destination {
   listed: number;
   /** Failed connections since the last that was opened. */
   failures: number;
+  /** It follows messages that are sent behind one another by BDAT, as far as is known. */
+  whole: boolean;
   /** Of the route's quota: when messages were begun in the running period. */
   period: { begin: number; messages: number };
 }
@@ -62,6 +64,7 @@ export function newDestination(
     waitsUntil: 0,
     listed: 0,
     failures: 0,
+    whole: true,
     period: { begin: 0, messages: 0 },
   };
 }

@@ -3,7 +3,7 @@ import type { ClientTransaction } from "../../protocols/smtp/client_transaction.
 import type { BlobAddress } from "../../storage/ops.ts";
 import type { DueRecipient, QueuedMessage, Store } from "../../storage/store.ts";
 import { normalizeDomain } from "../../storage/address_form.ts";
-import type { MessageSource } from "../outbound_connection.ts";
+import type { MessageSource } from "../outgoing_message.ts";
 
 type Blobs = Pick<Store, "blobs">;
 

@@ -27,6 +27,8 @@ export interface Manner {
   readonly mode: "smtp" | "lmtp";
   /** Messages go by BDAT. */
   readonly chunking: boolean;
+  /** By BDAT, and without waiting for what the peer says to the envelope. */
+  readonly whole: boolean;
 }
 
 /** What a reply brought. */
@@ -43,9 +45,9 @@ export type Progress =
     readonly peer: "idle" | "transaction" | "nonsense";
   };
 
-/** A command whose reply is still to come. */
+/** What was sent and has no reply yet; `END` is the end of the message, `BDAT` a chunk before the last. */
 type Pending =
-  | { readonly verb: "RSET" | "MAIL" | "DATA" }
+  | { readonly verb: "RSET" | "MAIL" | "DATA" | "BDAT" | "END" }
   | { readonly verb: "RCPT"; readonly at: number };
 
 const STAGES: Readonly<Record<Pending["verb"], Stage>> = {
@@ -53,9 +55,18 @@ const STAGES: Readonly<Record<Pending["verb"], Stage>> = {
   MAIL: "mail",
   RCPT: "rcpt",
   DATA: "data-command",
+  BDAT: "data-end",
+  END: "data-end",
 };
 const MORE: Progress = { kind: "more" };
 const WRITE_DATA: Progress = { kind: "data" };
+/** Replies that cannot be those to BDAT or to the RSET behind it: the peer took the message for commands. */
+const OUT_OF_STEP: Progress = {
+  kind: "end",
+  rest: ours("4.5.0", "the peer does not follow messages by BDAT", "data-end"),
+  peer: "nonsense",
+};
+const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502, 504]);
 
 export class RunningTransaction {
   readonly #transaction: ClientTransaction;
@@ -71,9 +82,9 @@ export class RunningTransaction {
   #answered: number;
   #empty: boolean;
   #rcptsSent: number;
-  /** BDAT: chunks before the last whose replies are still to come, and the first refusal of one. */
-  #chunks: number;
+  /** BDAT: the first refusal of a chunk before the last. */
   #chunkRefused: RecipientResult | null;
+  #complete: boolean;
 
   constructor(transaction: ClientTransaction, manner: Manner) {
     this.#transaction = transaction;
@@ -86,8 +97,8 @@ export class RunningTransaction {
     this.#answered = 0;
     this.#empty = false;
     this.#rcptsSent = 0;
-    this.#chunks = 0;
     this.#chunkRefused = null;
+    this.#complete = false;
   }
 
   /** The message has an end that nobody gets: no recipient was accepted, but the peer asked for data. */
@@ -95,12 +106,17 @@ export class RunningTransaction {
     return this.#empty;
   }
 
-  /** Of its envelope: whose reply comes next. */
+  /** All of it was sent, to the end of the message. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** What the next reply is about. */
   get stage(): Stage {
     return STAGES[this.#pending[0]?.verb ?? "MAIL"];
   }
 
-  /** MAIL, and with PIPELINING all that follows it; RSET before it where the last transaction is still open. */
+  /** MAIL, and with PIPELINING all that follows it; RSET before it where the last transaction may be open still. */
   begin({ reset }: { readonly reset: boolean }): void {
     if (reset) this.#command("RSET", { verb: "RSET" });
     if (!reset || this.#manner.extensions.pipelining) this.#envelope();
@@ -127,11 +143,12 @@ export class RunningTransaction {
   }
 
   /** The reply to the oldest command that has none. */
-  envelopeReply(reply: RemoteReply): Progress {
+  reply(reply: RemoteReply): Progress {
     const pending = this.#pending.shift()!;
     switch (pending.verb) {
       case "RSET":
-        // Whatever it says, MAIL shows whether the peer is in its senses.
+        if (this.#manner.whole && !positive(reply)) return OUT_OF_STEP;
+        // Else, whatever it says, MAIL shows whether the peer is in its senses.
         if (!this.#manner.extensions.pipelining) this.#envelope();
         return MORE;
       case "MAIL":
@@ -143,6 +160,11 @@ export class RunningTransaction {
         break;
       case "DATA":
         return this.#dataCommandReply(reply);
+      case "BDAT":
+        if (!positive(reply)) this.#chunkRefused ??= theirs(reply, "data-end");
+        return MORE;
+      case "END":
+        return this.#endReply(reply);
       default:
         pending satisfies never;
     }
@@ -183,18 +205,22 @@ export class RunningTransaction {
     const { out } = this.#manner;
     out.text(`BDAT ${octets.length}${last ? " LAST" : ""}\r\n`);
     out.octets(octets);
-    if (!last) this.#chunks++;
+    if (!last) this.#pending.push({ verb: "BDAT" });
   }
 
-  /** A reply behind the data, or to a chunk of it. */
-  dataReply(reply: RemoteReply): Progress {
+  /** The message and its end were written. */
+  dataSent(): void {
+    this.#complete = true;
+    const replies = this.#manner.mode === "lmtp" && !this.#empty ? this.#accepted.length : 1;
+    for (let n = 0; n < replies; n++) this.#pending.push({ verb: "END" });
+  }
+
+  #endReply(reply: RemoteReply): Progress {
     const result = this.#chunkRefused ?? theirs(reply, "data-end");
-    if (this.#chunks > 0) {
-      this.#chunks--;
-      if (!positive(reply)) this.#chunkRefused ??= result;
-      return MORE;
-    }
-    if (this.#empty) return inTransaction(this.#refused ?? result);
+    if (this.#refused !== null) return inTransaction(this.#refused);
+    // Refused where nobody was to get it, as it should be.
+    if (this.#empty || this.#accepted.length === 0) return inTransaction(result);
+    if (this.#manner.whole && UNKNOWN_COMMAND.has(reply.code)) return OUT_OF_STEP;
     if (this.#manner.mode === "lmtp") {
       this.#results[this.#accepted[this.#answered++]!] = result;
       if (this.#answered < this.#accepted.length) return MORE;

@@ -9,7 +9,9 @@
  * said nothing (421, a fault, a lost connection). Octets read in clear are dropped when TLS starts.
  *
  * RFC 2920 3.1: the end of a message may be followed at once by the next MAIL. `sendBehind` does that, so that a message costs
- * one round trip less; its result comes behind that of the message before.
+ * one round trip less; its result comes behind that of the message before. A transaction that is sent `whole` has its
+ * message by BDAT behind its envelope (RFC 3030 4.2), so that any number of them can be under way; RSET stands between them, so
+ * that none depends on what became of the one before, and its reply shows that the peer is still in step.
  *
  * All states and transitions of the dialogue are here. 8-bit messages go as they are to peers without 8BITMIME unless the driver has
  * converted them; an address or header that needs SMTPUTF8 is not sent to peers without.
@@ -71,11 +73,15 @@ type State =
   | "auth"
   | "deriving"
   | "ready"
-  | "envelope"
-  | "data"
-  | "data-end"
+  | "transaction"
   | "quit"
   | "closed";
+
+/** How a transaction is sent. */
+export interface SendOptions {
+  /** Its message goes by BDAT right behind its envelope; needs `offersWhole`. Left out: it does not. */
+  readonly whole?: boolean;
+}
 
 export class ClientSession {
   readonly out: Out;
@@ -86,9 +92,11 @@ export class ClientSession {
   #tlsActive: boolean;
   #authenticated: boolean;
   #login: ClientLogin | null;
-  #running: RunningTransaction | null;
-  /** Its commands were sent behind the end of the running one (`sendBehind`). */
-  #behind: RunningTransaction | null;
+  /** Those under way: the peer answers the first; the others were sent behind it (`sendBehind`). */
+  #running: RunningTransaction[];
+  /** Its message is to be written now. */
+  #writing: RunningTransaction | null;
+  #writingBy: "DATA" | "BDAT";
   /** The last transaction left the peer in one: RSET comes before the next. */
   #needReset: boolean;
   #events: ClientEvent[];
@@ -104,8 +112,9 @@ export class ClientSession {
     this.#tlsActive = options.tlsActive;
     this.#authenticated = false;
     this.#login = null;
-    this.#running = null;
-    this.#behind = null;
+    this.#running = [];
+    this.#writing = null;
+    this.#writingBy = "DATA";
     this.#needReset = false;
     this.#events = [];
     this.#work = null;
@@ -128,6 +137,11 @@ export class ClientSession {
     return this.#extensions.dsn;
   }
 
+  /** Messages can be sent `whole`. */
+  get offersWhole(): boolean {
+    return this.#extensions.pipelining && this.#extensions.chunking && this.#options.mode === "smtp";
+  }
+
   /** Octets of the peer, borrowed until the next "need-input". */
   feed(bytes: Uint8Array): void {
     this.#parser.feed(bytes);
@@ -141,7 +155,7 @@ export class ClientSession {
       if (this.#state === "ready") return { kind: "ready" };
       if (this.#state === "handshake") return { kind: "starttls" };
       if (this.#state === "deriving") return { kind: "derive-key", ...this.#work! };
-      if (this.#state === "data") return { kind: "data", by: this.#chunking ? "BDAT" : "DATA" };
+      if (this.#writing !== null) return { kind: "data", by: this.#writingBy };
       const step = this.#parser.next();
       if (step.kind === "need-input") return { kind: "need-input", stage: this.#stage() };
       if (step.kind === "fault") this.#broken(ours("4.5.0", `the peer sent ${step.text}`, this.#stage()));
@@ -165,7 +179,7 @@ export class ClientSession {
   }
 
   /** Starts a transaction; only when ready. Its end is a "result". */
-  send(transaction: ClientTransaction): void {
+  send(transaction: ClientTransaction, options: SendOptions = {}): void {
     const obstacle = obstacleOf(transaction, this.#extensions, this.#tlsActive);
     if (obstacle !== null) {
       const recipients = transaction.recipients.map(() => obstacle);
@@ -173,40 +187,50 @@ export class ClientSession {
       this.#events.push({ kind: "result", result: { recipients, untouched: false } });
       return;
     }
-    this.#state = "envelope";
-    this.#running = this.#begin(transaction, this.#needReset);
+    this.#state = "transaction";
+    this.#begin(transaction, this.#needReset, options);
   }
 
   /**
-   * Sends the envelope of the next message behind the end of this one, after `dataSent`; its transaction runs when the
-   * result of this one is there. False where that cannot be: `send` it when ready.
+   * Sends the next transaction behind the end of the last one, after its `dataSent`; its result comes behind that of the
+   * one before. False where that cannot be: `send` it when ready.
    */
-  sendBehind(transaction: ClientTransaction): boolean {
-    const running = this.#running;
-    if (this.#state !== "data-end" || running === null || running.empty || this.#behind !== null) {
-      return false;
-    }
-    if (!this.#extensions.pipelining || this.#chunking || this.#options.mode === "lmtp") return false;
+  sendBehind(transaction: ClientTransaction, options: SendOptions = {}): boolean {
+    if (!this.takesBehind || (this.#chunking && options.whole !== true)) return false;
     if (obstacleOf(transaction, this.#extensions, this.#tlsActive) !== null) return false;
-    this.#behind = this.#begin(transaction, false);
+    this.#begin(transaction, options.whole === true, options);
     return true;
   }
 
-  #begin(transaction: ClientTransaction, reset: boolean): RunningTransaction {
+  /** The last transaction is such that another can go behind it. */
+  get takesBehind(): boolean {
+    const last = this.#running.at(-1);
+    return last !== undefined && last.complete && !last.empty && this.#extensions.pipelining &&
+      this.#options.mode === "smtp";
+  }
+
+  #begin(transaction: ClientTransaction, reset: boolean, { whole = false }: SendOptions): void {
     const begun = new RunningTransaction(transaction, {
       out: this.out,
       extensions: this.#extensions,
       mode: this.#options.mode,
-      chunking: this.#chunking,
+      chunking: whole || this.#chunking,
+      whole,
     });
     this.#needReset = true;
+    this.#running.push(begun);
     begun.begin({ reset });
-    return begun;
+    if (whole) this.#write(begun, "BDAT");
   }
 
-  /** A transaction runs: of `send`, or of `sendBehind` after the result of the one before. */
-  get busy(): boolean {
-    return this.#running !== null;
+  #write(transaction: RunningTransaction, by: "DATA" | "BDAT"): void {
+    this.#writing = transaction;
+    this.#writingBy = by;
+  }
+
+  /** Transactions without a result. */
+  get underWay(): number {
+    return this.#running.length;
   }
 
   get #chunking(): boolean {
@@ -215,17 +239,18 @@ export class ClientSession {
 
   /** BDAT: a part of the message as it goes on the wire. */
   chunk(octets: Uint8Array, last: boolean): void {
-    this.#running!.chunk(octets, last);
+    this.#writing!.chunk(octets, last);
   }
 
   /** The message and its end were written. */
   dataSent(): void {
-    this.#state = "data-end";
+    this.#writing?.dataSent();
+    this.#writing = null;
   }
 
   /** True for the message of a "data" event that has no accepted recipient: write nothing but the end. */
   get emptyData(): boolean {
-    return this.#running?.empty ?? false;
+    return this.#writing?.empty ?? false;
   }
 
   quit(): void {
@@ -244,7 +269,6 @@ export class ClientSession {
       case "starttls":
       case "auth":
       case "quit":
-      case "data-end":
         return this.#state;
       case "ehlo":
       case "helo":
@@ -253,12 +277,10 @@ export class ClientSession {
         return "starttls";
       case "deriving":
         return "auth";
-      case "data":
-        return "data-end";
-      case "envelope":
+      case "transaction":
       case "ready":
       case "closed":
-        return this.#running?.stage ?? "mail";
+        return this.#running[0]?.stage ?? "mail";
       default: {
         const never: never = this.#state;
         return never;
@@ -281,17 +303,14 @@ export class ClientSession {
         return this.#starttlsReply(reply);
       case "auth":
         return this.#authReply(reply);
-      case "envelope":
-        return this.#progress(this.#running!.envelopeReply(reply));
-      case "data-end":
-        return this.#progress(this.#running!.dataReply(reply));
+      case "transaction":
+        return this.#progress(this.#running[0]!.reply(reply));
       case "quit":
         this.#state = "closed";
         return;
       case "handshake":
       case "deriving":
       case "ready":
-      case "data":
       case "closed":
         return; // `next` asks for no reply in these
       default:
@@ -382,31 +401,32 @@ export class ClientSession {
       case "more":
         return;
       case "data":
-        this.#state = "data";
+        this.#write(this.#running[0]!, this.#chunking ? "BDAT" : "DATA");
         return;
       case "end":
-        if (step.peer === "idle") this.#needReset = this.#behind !== null;
+        if (step.peer === "idle") this.#needReset = this.#running.length > 1;
         this.#end(step.rest);
-        if (step.peer === "nonsense") this.#abandon();
+        if (step.peer !== "nonsense") return;
+        this.out.text("QUIT\r\n");
+        this.#broken(step.rest);
         return;
       default:
         step satisfies never;
     }
   }
 
-  /** The transaction is over, and one whose envelope was sent already runs: recipients without a result get `rest`. */
+  /** The first transaction is over, the next may run already: recipients without a result get `rest`. */
   #end(rest: RecipientResult): void {
-    this.#events.push({ kind: "result", result: this.#running!.result(rest) });
-    this.#running = this.#behind;
-    this.#behind = null;
-    this.#state = this.#running === null ? "ready" : "envelope";
+    this.#events.push({ kind: "result", result: this.#running.shift()!.result(rest) });
+    if (this.#running.length === 0) this.#state = "ready";
   }
 
   /** The connection is of no use any more; who has no reply yet gets this. */
   #broken(failure: RecipientResult): void {
     if (this.#state === "closed") return;
-    if (this.#running !== null) {
-      while (this.#running !== null) this.#end({ ...failure, outcome: "temporary" });
+    this.#writing = null;
+    if (this.#running.length > 0) {
+      while (this.#running.length > 0) this.#end({ ...failure, outcome: "temporary" });
     } else if (this.#state !== "ready" && this.#state !== "quit") {
       this.#events.push({ kind: "unusable", failure: { ...failure, outcome: "temporary" } });
     }

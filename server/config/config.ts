@@ -114,6 +114,8 @@ export interface QueueConfig {
   readonly connections: number;
   readonly connectionsPerDestination: number;
   readonly recipientsPerTransaction: number;
+  /** Messages without an answer on one connection to a far server, by BDAT; 1 is one after the other. */
+  readonly messagesAhead: number;
   readonly family: FamilyChoice;
   /** How long a recipient that is no more is not written to again; 0 writes again. */
   readonly suppressMs: number;
@@ -470,6 +472,7 @@ export const DEFAULT_QUEUE: QueueConfig = {
   connections: 200,
   connectionsPerDestination: 20,
   recipientsPerTransaction: 100,
+  messagesAhead: 16,
   family: "any",
   suppressMs: 0,
   eightBit: "send",

@@ -43,6 +43,10 @@ export const queue = z.strictObject({
     whole(DEFAULT_QUEUE.recipientsPerTransaction, 1, 1_000),
     "recipients sent in one transaction (RFC 5321: 100 must be taken)",
   ),
+  messages_ahead: about(
+    whole(DEFAULT_QUEUE.messagesAhead, 1, 64),
+    "messages under way at a time on a connection to a far server that offers CHUNKING and PIPELINING; 1: one after the other",
+  ),
   address_family: about(
     z.enum(["any", "ipv6-first", "ipv4-first", "ipv6", "ipv4"]).default(DEFAULT_QUEUE.family),
     "any: IPv6 first, unless it has not been reachable lately; the last two use nothing else",
@@ -65,6 +69,7 @@ export const queue = z.strictObject({
   connections: value.connections,
   connectionsPerDestination: value.connections_per_destination,
   recipientsPerTransaction: value.recipients_per_transaction,
+  messagesAhead: value.messages_ahead,
   family: value.address_family,
   suppressMs: value.suppress,
   eightBit: value.eight_bit,

@@ -15,6 +15,7 @@ const SEEDS = [
   "220 mx\r\n250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n220 go\r\n250 mx\r\n334 VXNlcm5hbWU6\r\n235 ok\r\n",
   "220 mx\r\n250-mx\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 a\r\n550 5.2.2 b\r\n",
   "220 mx\r\n250-mx\r\n250-CHUNKING\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n250 one\r\n250 two\r\n452 4.3.1 full\r\n503 no\r\n",
+  "220 mx\r\n250-mx\r\n250-CHUNKING\r\n250 PIPELINING\r\n250 m\r\n250 r\r\n250 c\r\n250 l\r\n250 rset\r\n250 m\r\n550 r\r\n503 c\r\n503 l\r\n250 rset\r\n250 m\r\n250 r\r\n250 c\r\n250 l\r\n",
   "220 mx\r\n250 AUTH SCRAM-SHA-256 PLAIN\r\n334 cj1ueHksczFBPT0saT00\r\n334 dj1BQUFB\r\n235 ok\r\n504 no\r\n235 ok\r\n",
 ];
 const COMMAND =
@@ -43,9 +44,11 @@ export function checkReplies(input: Uint8Array): void {
     limits: { lineOctets: 100, lines: 10 },
   });
   let at = 0;
-  /** Recipients of the transactions without a result, and whether the message of the first was written. */
-  const expected: number[] = [];
-  let dataSent = false;
+  /** Transactions without a result: their recipients, and whether the message was written. */
+  const expected: { readonly recipients: number; written: boolean }[] = [];
+  const expect = ({ recipients }: { readonly recipients: readonly unknown[] }) =>
+    expected.push({ recipients: recipients.length, written: false });
+  const whole = () => ({ whole: session.offersWhole && oneIn(2) });
   const transaction = () => {
     const count = 1 + random.below(3);
     return {
@@ -83,11 +86,10 @@ export function checkReplies(input: Uint8Array): void {
           session.quit();
           break;
         }
-        dataSent = false;
         {
           const sent = transaction();
-          expected.push(sent.recipients.length);
-          session.send(sent);
+          expect(sent);
+          session.send(sent, whole());
         }
         break;
       case "data": {
@@ -96,22 +98,23 @@ export function checkReplies(input: Uint8Array): void {
           session.chunk(encodeLatin1("x\r\n"), true);
         } else session.out.text(".\r\n");
         session.dataSent();
-        dataSent = true;
+        expected.find(({ written }) => !written)!.written = true;
         const next = transaction();
-        if (oneIn(2) && session.sendBehind(next)) expected.push(next.recipients.length);
+        if (!oneIn(3) && session.sendBehind(next, whole())) expect(next);
         break;
       }
       case "derive-key":
         session.derived(new Uint8Array(32));
         break;
-      case "result":
-        assert.equal(event.result.recipients.length, expected.shift());
+      case "result": {
+        const { recipients, written } = expected.shift()!;
+        assert.equal(event.result.recipients.length, recipients);
         for (const { outcome, reply } of event.result.recipients) {
           if (outcome !== "delivered") continue;
-          assert.ok(dataSent && reply !== null && reply.code >= 200 && reply.code < 300);
+          assert.ok(written && reply !== null && reply.code >= 200 && reply.code < 300);
         }
-        dataSent = false;
         break;
+      }
       case "starttls":
         session.tlsStarted();
         break;

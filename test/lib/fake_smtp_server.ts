@@ -14,6 +14,8 @@ export interface FakeServerOptions {
   readonly hostname?: string;
   readonly port?: number;
   readonly lmtp?: boolean;
+  /** Does not know BDAT whatever it offers: takes each line of the chunk for a command. */
+  readonly withoutBdat?: boolean;
   /** Path of a Unix socket in place of host and port. */
   readonly unix?: string;
 }
@@ -171,9 +173,17 @@ export class FakeSmtpServer {
           break;
         }
         case "BDAT": {
+          if (this.#options.withoutBdat) {
+            said = await answer(line, "500 5.5.2 what");
+            break;
+          }
           const [, size = "", last] = line.split(" ");
           chunks += await lines.octets(Number(size)) ?? "";
-          said = await answer(line, "250 2.0.0 taken");
+          said = await answer(
+            line,
+            session.recipients.length > 0 ? "250 2.0.0 taken" : "503 5.5.1 RCPT first",
+          );
+          if (!said?.startsWith("250")) chunks = "";
           if (last === undefined || !said?.startsWith("250")) break;
           session.messages++;
           this.messages.push({ sender, recipients: [...session.recipients], data: chunks });
@@ -185,7 +195,7 @@ export class FakeSmtpServer {
           await answer(line, "221 2.0.0 bye");
           return;
         default:
-          said = await answer(line, "250 2.0.0 ok");
+          said = await answer(line, /^(RSET|NOOP|VRFY)\b/i.test(line) ? "250 2.0.0 ok" : "500 5.5.2 what");
       }
       if (said === null) return;
     }

@@ -3,7 +3,7 @@
  * `!` what the driver does. Options stand in a line `@ key=value ...` on top.
  *
  * `! send <sender> <recipient>... [size=N] [8bit] [utf8]` starts a transaction, `! data` stands for the message,
- * `! behind ...` the same behind a message, `! chunk <octets> [last]` for a part of it by BDAT, `! tls` for the handshake,
+ * `! behind ...` the same behind a message, `whole` with its message by BDAT at once, `! chunk <octets> [last]` for a part of it by BDAT, `! tls` for the handshake,
  * `! salted` for the hash of the password, `! quit` for the end, `S: (lost)` for a lost connection. The file is replayed whole, octet
  * by octet, and at every two-way split of what the server says; the outcome must be the same.
  */
@@ -131,9 +131,10 @@ function act(session: ClientSession, action: string): void {
   if (action === "salted") return session.derived(SALTED);
   const [verb, ...words] = action.split(" ");
   if (verb === "chunk") return session.chunk(encodeLatin1(words[0]!), words[1] === "last");
-  if (verb === "behind") return assert.ok(session.sendBehind(transactionOf(words)));
+  const options = { whole: words.includes("whole") };
+  if (verb === "behind") return assert.ok(session.sendBehind(transactionOf(words), options));
   assert.equal(verb, "send");
-  session.send(transactionOf(words));
+  session.send(transactionOf(words), options);
 }
 
 function transactionOf(words: readonly string[]): ClientTransaction {
