@@ -14,6 +14,10 @@ const LOAD = "SELECT json_group_array(uid), json_group_array(flags), json_group_
   "WHERE mailbox_id = ? AND uid > ? ORDER BY uid LIMIT ?)";
 const MAX_LISTED = 10_000;
 const MAX_CACHED = 10_000;
+/** Messages in indexes that nobody has open any more and that are kept for who comes next: 13 to 17 octets each. */
+const MAX_RESTING = 100_000;
+/** What an index costs without messages, counted as so many. */
+const BARE = 50;
 
 interface OpenIndex {
   readonly index: SharedMailboxIndex;
@@ -26,6 +30,9 @@ export class SqlMailboxes implements Mailboxes {
   #access: Pick<Access, "seen">;
   #inboxes = new Map<number, number | null>();
   #open = new Map<number, OpenIndex>();
+  /** Of those the ones without users, in order of their last release, and the messages in them. */
+  #resting = new Map<number, number>();
+  #restingMessages = 0;
 
   constructor(statements: Statements, access: Pick<Access, "seen">) {
     this.#statements = statements;
@@ -100,11 +107,11 @@ export class SqlMailboxes implements Mailboxes {
       open = { index, loaded: index.load(this.#statements.rows(LOAD), mailbox.messages), users: 0 };
       this.#open.set(mailboxId, open);
     }
-    open.users++;
+    if (open.users++ === 0) this.#wake(mailboxId);
     try {
       await open.loaded;
     } catch (error) {
-      this.#release(mailboxId);
+      if (--open.users <= 0) this.#open.delete(mailboxId);
       throw error;
     }
     return open.index;
@@ -124,10 +131,14 @@ export class SqlMailboxes implements Mailboxes {
       case "expunged":
       case "seen":
         this.#open.get(change.mailboxId)?.index.apply(change);
+        if (change.kind === "added" && this.#resting.has(change.mailboxId)) this.#rest(change.mailboxId);
         break;
       case "mailboxes":
         this.#inboxes.delete(change.accountId);
-        for (const id of change.deleted) this.#open.get(id)?.index.apply(change);
+        for (const id of change.deleted) {
+          this.#open.get(id)?.index.apply(change);
+          if (this.#resting.has(id)) this.#forget(id);
+        }
         break;
       case "directory":
         this.#inboxes.clear();
@@ -144,7 +155,36 @@ export class SqlMailboxes implements Mailboxes {
 
   #release(mailboxId: number): void {
     const open = this.#open.get(mailboxId);
-    if (open !== undefined && --open.users <= 0) this.#open.delete(mailboxId);
+    if (open !== undefined && --open.users <= 0) this.#rest(mailboxId);
+  }
+
+  /** Clients come again soon: the index stays and hears of changes, until others need its room. */
+  #rest(mailboxId: number): void {
+    this.#wake(mailboxId);
+    const index = this.#open.get(mailboxId)?.index;
+    const messages = (index?.count ?? 0) + BARE;
+    if (index?.exists !== true || messages > MAX_RESTING) {
+      this.#open.delete(mailboxId);
+      return;
+    }
+    this.#resting.set(mailboxId, messages);
+    this.#restingMessages += messages;
+    for (const oldest of this.#resting.keys()) {
+      if (this.#restingMessages <= MAX_RESTING) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #wake(mailboxId: number): void {
+    const messages = this.#resting.get(mailboxId);
+    if (messages === undefined) return;
+    this.#resting.delete(mailboxId);
+    this.#restingMessages -= messages;
+  }
+
+  #forget(mailboxId: number): void {
+    this.#wake(mailboxId);
+    this.#open.delete(mailboxId);
   }
 }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Change, FlagState } from "../../storage/changes.ts";
 import { SharedMailboxIndex } from "../../storage/mailbox_index.ts";
+import { SqlMailboxes } from "../../storage/mailboxes.ts";
 import { Random } from "../crash/random.ts";
 import { TestStore } from "../lib/test_store.ts";
 
@@ -85,6 +86,52 @@ Deno.test("what is loaded from rows is what the rows say, keywords included", as
   assert.deepEqual([0, 1, 2, 3, 4].map((i) => index.keywordsAt(i)), ["", "a", "a b", "", "a"]);
   index.release();
   await t.close();
+});
+
+Deno.test("an index that nobody has open any more hears of changes, and goes with its mailbox or for others", async () => {
+  const t = await TestStore.open();
+  const { mailboxes } = t.store;
+  const inbox = t.mailboxId("alice", "INBOX");
+  await t.deliver("Subject: x\r\n\r\n", [inbox]);
+  const first = (await mailboxes.open(inbox))!;
+  first.release();
+  await t.deliver("Subject: x\r\n\r\n", [inbox], { keywords: "a" });
+  const again = (await mailboxes.open(inbox))!;
+  assert.equal(again, first);
+  assert.deepEqual([again.count, again.keywordsAt(1), again.uidNext], [2, "a", 3]);
+  again.release();
+
+  const accountId = t.accountId("alice");
+  await t.ok({ kind: "create-mailbox", accountId, name: "Other", specialUse: null });
+  const other = t.mailboxId("alice", "Other");
+  (await mailboxes.open(other))!.release();
+  await t.ok({ kind: "delete-mailbox", accountId, name: "Other" });
+  assert.equal(await mailboxes.open(other), null);
+  await t.close();
+});
+
+Deno.test("of indexes that nobody has open the one released longest ago makes room", async () => {
+  const count = 60_000;
+  const statements = {
+    rows: (sql: string) => ({
+      get(id: number, after: number, limit: number) {
+        if (!sql.includes("json_group_array(uid)")) {
+          return [id, 1, "x", 1, count + 1, 1, count, 0, 0, 0, 1, null, 1];
+        }
+        const uids = Array.from({ length: Math.min(limit, count - after) }, (_, i) => after + i + 1);
+        return [uids, uids.map(() => 1), uids, {}].map((column) => JSON.stringify(column));
+      },
+    }),
+  };
+  const mailboxes = new SqlMailboxes(statements as never, { seen: () => [] } as never);
+  const one = (await mailboxes.open(1))!;
+  one.release();
+  assert.equal(await mailboxes.open(1), one);
+  one.release();
+  const two = (await mailboxes.open(2))!;
+  two.release();
+  assert.equal(await mailboxes.open(2), two, "the last one stays");
+  assert.notEqual(await mailboxes.open(1), one);
 });
 
 Deno.test("a million messages, each with a keyword, take under 40 octets each", async () => {
