@@ -3,7 +3,7 @@
  * (authentication.ts decides). What was found goes in front of the message; what others claimed in our name goes out.
  */
 import { getLogger } from "@logtape/logtape";
-import { resultsField, resultsValue } from "../../mailauth/authentication_results.ts";
+import { resultsField } from "../../mailauth/authentication_results.ts";
 import { methodResults } from "../../mailauth/findings_text.ts";
 import type { SenderCheck, SenderFindings } from "../../mailauth/sender_check.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
@@ -17,8 +17,6 @@ import {
   startCheck,
 } from "../authentication.ts";
 import { dmarcObservation } from "../dmarc_observation.ts";
-import { bodyDigest } from "../front_fields.ts";
-import { sealFront } from "../signing.ts";
 import type { Mail } from "./mail.ts";
 import { tracedCheck } from "./tell.ts";
 
@@ -78,33 +76,14 @@ function observe(
   if (found !== null) observations.add(found.policyDomain, found.seen);
 }
 
-/** Copies here get the results in front of each; what leaves has them inside, sealed where we forward it. */
+/** The results go in front, last of all (sign.ts): checks may still change the message, and a seal covers what leaves. */
 async function writeFindings(mail: Mail, findings: SenderFindings): Promise<void> {
-  const { envelope: { sender, filing }, content, setting: { options: { hostname } } } = mail;
-  const results = methodResults(findings, { sender });
-  const field = resultsField(hostname, results);
-  const local = filing.remote === 0;
-  if (local) {
-    mail.front = field;
-    if (findings.forged.length === 0) return;
-  }
+  const { envelope: { sender }, content, setting: { options: { hostname } } } = mail;
+  mail.front = resultsField(hostname, methodResults(findings, { sender }));
+  if (findings.forged.length === 0) return;
   const own = content.ownOctets;
-  const removed = findings.forged.map(({ start, end }) => ({ start: own + start, end: own + end }));
-  const front = local
-    ? ""
-    : await seal(mail, { arc: findings.arc, results: resultsValue(hostname, results) }) + field;
-  content.ownOctets += front.length;
-  await content.putInFront(front, removed);
-}
-
-/** ARC for what goes on to others from here; "" where it does not, or nothing can seal it. */
-async function seal(
-  { envelope, content: { spool, message: { headerOctets } }, setting: { options: { store, clock } } }: Mail,
-  { arc, results }: Pick<SenderFindings, "arc"> & { readonly results: string },
-): Promise<string> {
-  const domains = envelope.filing.forwardingDomains();
-  if (arc === null || domains.length === 0) return "";
-  const header = await spool.read(0, headerOctets);
-  const bodyHash = await bodyDigest(spool, headerOctets);
-  return await sealFront(store, { domains, header, bodyHash, chain: arc, results, now: clock() });
+  await content.putInFront(
+    "",
+    findings.forged.map(({ start, end }) => ({ start: own + start, end: own + end })),
+  );
 }

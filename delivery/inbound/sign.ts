@@ -1,6 +1,7 @@
 /** Our names under what leaves: DKIM signatures of mail that is ours to sign, ARC seals of what scripts redirect. */
 import { resultsValue } from "../../mailauth/authentication_results.ts";
 import { methodResults } from "../../mailauth/findings_text.ts";
+import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { MessageFacts } from "../../message/facts.ts";
 import type { Spool } from "../../storage/store.ts";
 import { bodyDigest, hasEightBitFrom } from "../front_fields.ts";
@@ -13,7 +14,28 @@ import type { Mail } from "./mail.ts";
  * has to (RFC 6376 5.3); what a trusted network sends is signed as it came.
  */
 export function sign(mail: Mail): Promise<null> | null {
-  return mail.mayRelay && mail.envelope.filing.remote > 0 ? signed(mail) : null;
+  if (mail.envelope.filing.remote === 0) return null;
+  if (mail.mayRelay) return signed(mail);
+  return mail.findings === null ? null : handedOn(mail, mail.findings);
+}
+
+/** Mail of strangers that goes on to others: what was found goes inside, sealed (ARC) where it is we who send it on. */
+async function handedOn(mail: Mail, findings: SenderFindings): Promise<null> {
+  const { arc } = findings;
+  const { content, envelope: { sender, filing }, setting: { options: { store, clock, hostname } } } = mail;
+  const domains = filing.forwardingDomains();
+  let seal = "";
+  if (arc !== null && domains.length > 0) {
+    const { spool, message: { headerOctets } } = content;
+    const header = await spool.read(0, headerOctets);
+    const bodyHash = await bodyDigest(spool, headerOctets);
+    const results = resultsValue(hostname, methodResults(findings, { sender }));
+    seal = await sealFront(store, { domains, header, bodyHash, chain: arc, results, now: clock() });
+  }
+  const front = seal + mail.front;
+  mail.front = "";
+  if (front !== "") await content.putInFront(front);
+  return null;
 }
 
 async function signed({ content, setting: { options: { store, clock } } }: Mail): Promise<null> {

@@ -10,6 +10,9 @@ import {
 import type { InboundOptions } from "../../delivery/inbound/setting.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import { Blocks } from "../../filter/address_block.ts";
+import { Chain } from "../../filter/chain.ts";
+import type { Check } from "../../filter/check.ts";
+import { SessionScreen } from "../../filter/screen.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
 import { ArcVerifier } from "../../mailauth/arc.ts";
@@ -211,6 +214,42 @@ Deno.test("known lists and trusted sealers are spared, others who seal are not",
       assert.equal(data?.code, code);
     });
   }
+});
+
+Deno.test("what is handed on is sealed behind all changes that checks want", async () => {
+  const changer: Check = {
+    ...{ name: "changer", stages: ["message"] },
+    run({ changes }) {
+      changes!.add({ kind: "change", name: "Subject", index: 1, value: "changed" });
+      changes!.body = [octetsOf("Another body\r\n")];
+      return { action: "tag", reason: "changed" };
+    },
+  };
+  const chain = new Chain([changer]);
+  const arc = { "s._domainkey.example.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)] };
+  await withBed({ ...NAMED, ...arc }, {}, async (bed) => {
+    await bed.ok({ kind: "put-alias", address: "fwd@example.test", targets: ["far@away.test"] }, {
+      kind: "put-dkim-key",
+      key: {
+        ...{ domain: "example.test", selector: "s", kind: "rsa", publicKey: PUBLIC, state: "signing" },
+        privateKey: RSA.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+      },
+    });
+    const client = { ...STRANGER, screen: new SessionScreen({ strangers: chain, logins: chain }) };
+    const message = letter("a@good.test", "Authentication-Results: mx.example.test; dmarc=pass\r\n");
+    await bed.send({ client, from: "a@good.test", to: ["fwd@example.test", "bob@example.test"], message });
+    for (const text of [bed.queuedOctets(bed.queued()[0]!), bed.stored("bob")[0]!]) {
+      assert.match(text, /^ARC-Seal: i=1; /m);
+      assert.equal(text.match(/^Authentication-Results: mx\.example\.test/gm)?.length, 1);
+      assert.match(text, /^subject: changed\r$/im);
+      const octets = octetsOf(text.slice(text.indexOf("ARC-Seal:")));
+      const bodyAt = text.indexOf("\r\n\r\n") + 4 - text.indexOf("ARC-Seal:");
+      const verifier = new ArcVerifier(octets.subarray(0, bodyAt - 2));
+      verifier.write(octets, bodyAt, octets.length);
+      const chain = await verifier.finish(new MockResolver({ ...NAMED, ...arc }));
+      assert.equal(chain.result, "pass", chain.text);
+    }
+  });
 });
 
 Deno.test("an author is proven by SPF or DKIM of its domain, with a policy or without, or by sealers that are believed", async () => {
