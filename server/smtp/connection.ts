@@ -83,8 +83,8 @@ export class Connection {
   #reversePath: Path | null = null;
   #buffer = idleBuffers.take();
   #busy: Uint8Array | null = null;
-  /** The last read of this message brought so little that the next needs no large buffer. */
-  #trickling = false;
+  /** Reads in a row of this message that brought little. */
+  #drops = 0;
   #failures = 0;
   #limitsTold: Set<LimitName> | null = null;
   #stopReply: Reply | null = null;
@@ -477,7 +477,7 @@ export class Connection {
     }
     this.#phase = "work";
     if (count === null) return false;
-    if (streaming) this.#trickling = this.#trickling ? count < this.#buffer.length : count < TRICKLE_OCTETS;
+    if (streaming) this.#drops = count < TRICKLE_OCTETS ? this.#drops + 1 : 0;
     session.feed(buffer.subarray(0, count));
     return true;
   }
@@ -501,8 +501,8 @@ export class Connection {
 
   /** A large one while a message streams in, the session's own otherwise, and while it comes in drops. */
   #readBuffer(): Uint8Array {
-    if (!this.session.streaming) this.#trickling = false;
-    else if (!this.#trickling) {
+    if (!this.session.streaming) this.#drops = 0;
+    else if (this.#drops <= SOME_DROPS) {
       this.#busy ??= busyBuffers.borrow();
       if (this.#busy !== null) return this.#busy;
     }
@@ -578,8 +578,9 @@ export class Connection {
   }
 }
 
-/** A read that brings less does not deserve 64 kB for the next. */
+/** A read that brings less is a drop. After more than one in a row (a header line often comes alone) 64 kB are for others. */
 const TRICKLE_OCTETS = 512;
+const SOME_DROPS = 1;
 
 /** Milliseconds for the last reply to be taken. */
 const LAST_WORD_MS = 10_000;
