@@ -69,11 +69,20 @@ export function endOfField(bytes: Uint8Array, at: number, end: number): number {
 
 /** A field's value, unfolded and trimmed, one character per octet; NUL and stray line ends become spaces. */
 export function fieldValue(bytes: Uint8Array, field: FieldSpan): string {
-  let { value: start, end } = field;
+  const text = latin1(bytes, field.value, field.end);
+  return valueText(text, 0, text.length);
+}
+
+/** The same from a text with a character for each octet, of which `[start, end)` is the value. */
+export function valueText(text: string, start: number, end: number): string {
   // Without its own line end a value of one line needs no unfolding.
-  while (end > start && (bytes[end - 1] === LF || bytes[end - 1] === CR)) end--;
-  while (start < end && isWsp(bytes[start]!)) start++;
-  return unfold(latin1(bytes, start, end));
+  while (end > start && isLineEnd(text.charCodeAt(end - 1))) end--;
+  while (start < end && isWsp(text.charCodeAt(start))) start++;
+  return unfold(text.slice(start, end));
+}
+
+function isLineEnd(code: number): boolean {
+  return code === LF || code === CR;
 }
 
 export function unfold(text: string): string {

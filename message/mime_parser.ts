@@ -8,7 +8,7 @@
  */
 import { CR, HYPHEN, LF, SP, TAB } from "../bytes/ascii.ts";
 import { encodeLatin1, latin1 } from "../bytes/decode.ts";
-import { type FieldSpan, fieldValue, scanFields } from "./header.ts";
+import { type FieldSpan, scanFields, valueText } from "./header.ts";
 import { parameter, type ParameterizedValue, parseParameterized } from "./parameter.ts";
 
 export interface MimeLimits {
@@ -406,8 +406,9 @@ export function pick(
   wanted: ReadonlySet<string>,
 ): Map<string, string> {
   const fields = new Map<string, string>();
-  for (const span of spans) {
-    if (wanted.has(span.name) && !fields.has(span.name)) fields.set(span.name, fieldValue(block, span));
+  const text = latin1(block);
+  for (const { name, value, end } of spans) {
+    if (wanted.has(name) && !fields.has(name)) fields.set(name, valueText(text, value, end));
   }
   return fields;
 }
