@@ -78,6 +78,8 @@ type DeliverOp = Extract<WriteOp, { kind: "deliver" }>;
 export class Filing {
   /** By mailbox; those that wait for a folder to be made, by its name too. */
   #copies = new Map<number | string, Copy>();
+  /** Some copy waits for a folder, or has. */
+  #newFolders = false;
   /** By address, or by destination where that is an agent. */
   #remote = new Map<string, QueueRecipient>();
   /** What leaves by an alias, by the domain that forwards it. Made when it is needed. */
@@ -191,7 +193,9 @@ export class Filing {
         this.#queueLocal(target.deliveredTo, request);
         continue;
       }
-      const key = target.newFolder === "" ? target.mailboxId : `${target.mailboxId}/${target.newFolder}`;
+      const inFolder = target.newFolder !== "";
+      if (inFolder) this.#newFolders = true;
+      const key = inFolder ? `${target.mailboxId}/${target.newFolder}` : target.mailboxId;
       const copy = this.#copies.get(key);
       if (copy === undefined) {
         this.#copies.set(key, { target, deliveredTo: [target.deliveredTo] });
@@ -255,9 +259,9 @@ export class Filing {
     message: MessageFacts,
     facts: FilingFacts,
   ): Promise<WriteResult> {
-    await this.makeFolders(store);
+    if (this.#newFolders) await this.makeFolders(store);
     const operation = await this.operation(spool, message, facts);
-    const beside = await facts.beside?.(operation.content.blob) ?? null;
+    const beside = facts.beside === undefined ? null : await facts.beside(operation.content.blob);
     if (beside === null) return await store.write(operation);
     const result = await store.write({ kind: "batch", ops: [operation, beside] });
     return result.ok && result.kind === "batch" ? result.results[0]! : result;
@@ -289,7 +293,7 @@ export class Filing {
   async operation(spool: Spool, message: MessageFacts, facts: FilingFacts): Promise<DeliverOp> {
     const { traceId, sender, at } = facts;
     const copies = [...this.#copies.values()];
-    const blob = await spool.store({
+    const stored = spool.store({
       accounts: copies.map(({ target }) => target.account),
       mailbox: copies.length > 0 ? "INBOX" : "",
       internalDate: at,
@@ -297,6 +301,7 @@ export class Filing {
       sender,
       recipients: this.addresses(),
     });
+    const blob = stored instanceof Promise ? await stored : stored;
     return {
       kind: "deliver",
       content: {

@@ -28,13 +28,13 @@ const TYPES =
 const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
 
 /** The octets of the message where it may be a report; null where it is none. Call it before they are stored. */
-export async function possibleReport(
+export function possibleReport(
   spool: Spool,
   { subject }: MessageFacts,
   findings: SenderFindings | null,
-): Promise<Uint8Array | null> {
+): Promise<Uint8Array> | null {
   if (findings?.dmarc?.result !== "pass" || !SUBJECT.test(subject)) return null;
-  return spool.octets > MAX_MESSAGE_OCTETS ? null : await spool.read(0, spool.octets);
+  return spool.octets > MAX_MESSAGE_OCTETS ? null : spool.read(0, spool.octets);
 }
 
 /** Keeps the report in the message, if there is one. Never rejects. */

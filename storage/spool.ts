@@ -94,7 +94,7 @@ export class SegmentSpool implements Spool {
     return result;
   }
 
-  async store(salvage: SalvageFacts): Promise<BlobAddress> {
+  store(salvage: SalvageFacts): BlobAddress | Promise<BlobAddress> {
     if (this.#state !== "open") throw new Error(`a spool that is ${this.#state} cannot be stored`);
     this.#state = "stored";
     const salvageOctets = encodeSalvage(salvage);
@@ -103,6 +103,10 @@ export class SegmentSpool implements Spool {
       this.#release();
       return blob;
     }
+    return this.#storeLarge(salvageOctets);
+  }
+
+  async #storeLarge(salvageOctets: Uint8Array): Promise<BlobAddress> {
     try {
       await this.#writing;
       await this.#flush();

@@ -66,10 +66,10 @@ export interface Spool {
    */
   read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
   /**
-   * Puts the octets where the address says. They are durable when a {@linkcode Store.write} of this store that points at
-   * them has been done. Rejects with StorageError.
+   * Puts the octets where the address says, small ones at once. They are durable when a {@linkcode Store.write} of this
+   * store that points at them has been done. Throws or rejects with StorageError.
    */
-  store(salvage: SalvageFacts): Promise<BlobAddress>;
+  store(salvage: SalvageFacts): BlobAddress | Promise<BlobAddress>;
   /** Forgets the octets. Safe at any time, also after `store` failed. */
   discard(): void;
 }

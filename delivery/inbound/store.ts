@@ -30,14 +30,16 @@ const MAX_SEARCHED_HEADER = 64 * 1024;
 export async function store(mail: Mail): Promise<Reply> {
   const { traceId, envelope, content, findings, setting: { options: { store, clock } } } = mail;
   const at = clock();
-  const tls = await tlsNeed(mail);
+  const need = tlsNeed(mail);
+  const tls = need instanceof Promise ? await need : need;
   if (envelope.filing.forwards) await freshKeys(store, at);
   if (!mayAskForSuccess(mail)) {
     envelope.reports = [];
     envelope.filing.withoutSuccess();
   }
   const { spool, message } = content;
-  const report = await possibleReport(spool, message, findings);
+  const reading = possibleReport(spool, message, findings);
+  const report = reading === null ? null : await reading;
   const facts = filingFacts(mail, { at, tls });
   // Before scripts move the copies.
   const original = await originalOperation(mail, at);
@@ -100,11 +102,14 @@ function filingFacts(
 }
 
 /** RFC 8689: REQUIRETLS goes before the field, which only matters to mail that leaves. */
-async function tlsNeed({ envelope, content: { spool, message: { headerOctets } } }: Mail): Promise<QueueTls> {
+function tlsNeed(
+  { envelope, content: { spool, message: { headerOctets } } }: Mail,
+): QueueTls | Promise<QueueTls> {
   if (envelope.parameters.requireTls) return "require";
   if (envelope.filing.remote === 0) return "";
-  const header = await spool.read(0, Math.min(headerOctets, MAX_SEARCHED_HEADER));
-  return TLS_REQUIRED_NO.test(latin1(header)) ? "optional" : "";
+  return spool.read(0, Math.min(headerOctets, MAX_SEARCHED_HEADER)).then((header) =>
+    TLS_REQUIRED_NO.test(latin1(header)) ? "optional" : ""
+  );
 }
 
 /** The operation that files a message whose recipients have scripts, or the answer where there is nothing to file. */
