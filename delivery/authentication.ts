@@ -135,7 +135,10 @@ function decided(
   if (config.onDnsTrouble === "defer" && isTemporary(findings) && mayDefer()) {
     return { action: "defer", reason: "DNS did not answer" };
   }
-  if (dmarc === null || dmarc.result !== "fail" || dmarc.policy === "none") return DELIVER;
+  if (dmarc === null || dmarc.result !== "fail" || dmarc.policy === "none") {
+    const open = openMethods(findings);
+    return open === "" ? DELIVER : { action: "deliver", reason: `not known in time or for DNS: ${open}` };
+  }
   const spared = sparedBy(findings, config);
   if (spared !== null) return { action: "deliver", reason: spared };
   const reason = `DMARC failed for ${dmarc.authorDomain}, which asks for ${dmarc.policy}`;
@@ -145,6 +148,14 @@ function decided(
   if (config.refuse === "always") return { action: "refuse", reason };
   const agreed = agreeing(findings);
   return agreed === null ? { action: "junk", reason } : { action: "refuse", reason: `${reason}; ${agreed}` };
+}
+
+/** What could not be found out for now. */
+function openMethods({ iprev, spf, dkim, arc, dmarc }: SenderFindings): string {
+  const results = { iprev, spf, arc, dmarc };
+  const open = Object.entries(results).filter(([, one]) => one?.result === "temperror").map(([name]) => name);
+  if (dkim?.some(({ result }) => result === "temperror")) open.push("dkim");
+  return open.join(", ");
 }
 
 /** Whether a pass may be hidden by trouble of DNS. What is known for certain is not put off. */

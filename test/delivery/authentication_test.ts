@@ -9,6 +9,7 @@ import {
 } from "../../delivery/authentication.ts";
 import type { InboundOptions } from "../../delivery/inbound/setting.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
+import type { TraceEvent } from "../../delivery/tracer.ts";
 import { Blocks } from "../../filter/address_block.ts";
 import { Chain } from "../../filter/chain.ts";
 import type { Check } from "../../filter/check.ts";
@@ -335,6 +336,8 @@ Deno.test("trouble of DNS is deferred by setting, for an hour, and then delivere
 
 Deno.test("a resolver that never answers delays a message by the deadline and no more", async () => {
   const silent = { resolve: () => new Promise<never>(() => {}) };
+  const traced: TraceEvent[] = [];
+  const tracer = { note: (event: TraceEvent) => void traced.push(event) };
   await withBed({}, { timeoutMs: 50, refuse: "always" }, async (bed) => {
     const began = performance.now();
     const { data } = await send(bed, "x@strict.test", await signed(letter("x@strict.test"), GOOD));
@@ -344,7 +347,11 @@ Deno.test("a resolver that never answers delays a message by the deadline and no
     for (const method of ["iprev", "spf", "dkim", "dmarc"]) {
       assert.match(stored, new RegExp(`${method}=temperror`));
     }
-  }, { resolver: silent });
+    assert.deepEqual(traced.map(({ event, reply }) => [event, reply?.replace(/trace\d+/, "ID")]), [
+      ["checked", "deliver: not known in time or for DNS: iprev, spf, dmarc, dkim"],
+      ["accepted", "250 2.6.0 ID Message accepted"],
+    ]);
+  }, { resolver: silent, tracer });
 });
 
 Deno.test("mail through a relay of ours: whom it had it from is judged, and it is never refused for that", async () => {

@@ -5,6 +5,7 @@ import type { AuthenticationConfig } from "../../delivery/authentication.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { HeldMail } from "../../delivery/spam/outgoing.ts";
 import { actionOf, formatRules, parseRules, percentOf, SPAM_ENTRY } from "../../delivery/spam/rules.ts";
+import type { TraceEvent } from "../../delivery/tracer.ts";
 import { Blocks } from "../../filter/address_block.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
@@ -86,6 +87,30 @@ Deno.test("points decide: delivered, marked, Junk; the header says why in any ca
       );
     });
   }
+});
+
+Deno.test("what was not looked at is said in the message and in the trace", async () => {
+  const mark = "only the first 256 kB of the header were looked at";
+  const traced: TraceEvent[] = [];
+  const assess = ({ recipients }: AssessRequest): Promise<Assessment> =>
+    Promise.resolve({
+      scores: recipients.map(({ accountId }) => ({ accountId, score: scoreOf([], [mark]) })),
+      linkDomains: [],
+    });
+  await using bed = await ReceptionBed.open({ authentication: AUTHENTICATION, spam: SPAM }, {}, {
+    resolver: new MockResolver({}),
+    tracer: { note: (event) => void traced.push(event) },
+    spam: { filter: { assess }, linkHits: () => Promise.resolve([]), notify: () => {} },
+  });
+  await bed.send({ to: ["alice@example.test"], message: LETTER });
+  assert.match(
+    bed.stored("alice")[0]!.replace(/\r\n\t/g, " "),
+    new RegExp(`^X-Spam-Reason: .*${mark}\r$`, "m"),
+  );
+  assert.deepEqual(
+    traced.find(({ event }) => event === "checked")?.reply,
+    `spam: alice@example.test: 0.0 deliver, ${mark}`,
+  );
 });
 
 Deno.test("each recipient has rules of its own, of the user, the domain, the server", async () => {
