@@ -41,6 +41,8 @@ const PEER_SCRIPT = fileURLToPath(new URL("peers/postfix_queue.sh", import.meta.
 
 const messages = Number(args.messages);
 const folder = args.dir ?? Deno.makeTempDirSync({ prefix: "veredus-bench-queue-" });
+// Postfix works as users of its own.
+Deno.chmodSync(folder, 0o755);
 const wanted = (name: string) => args.only.length === 0 || args.only.includes(name);
 const domainOf = (recipient: number) => `d${recipient % DOMAINS}.test`;
 

@@ -48,6 +48,8 @@ export interface FilingFacts {
   readonly ret?: "" | "FULL" | "HDRS";
   /** RFC 8689; left out: "". */
   readonly tls?: QueueTls;
+  /** RFC 6710; left out: 0. */
+  readonly priority?: number;
   /** RFC 4865: first attempt; left out: at once. */
   readonly notBefore?: number;
   /** Everything goes into the quarantine; left out: it does not. */
@@ -357,6 +359,7 @@ function queueEntry(
     envelopeId = "",
     ret = "",
     tls = "",
+    priority = 0,
     notBefore,
     quarantine,
   }: FilingFacts,
@@ -369,6 +372,7 @@ function queueEntry(
     envelopeId,
     ret,
     tls,
+    priority,
     ...(notBefore !== undefined && { notBefore }),
     ...(quarantine !== undefined && { quarantine }),
     eightBit,

@@ -24,6 +24,8 @@ export interface ReceivedFacts {
   /** The only recipient, or null when there are several. */
   readonly recipient: Path | null;
   readonly receivedAt: number;
+  /** RFC 6710; left out or null where none was asked for. */
+  readonly priority?: number | null;
 }
 
 /** Of bytes/arena.ts. */
@@ -31,11 +33,15 @@ export function receivedField(facts: ReceivedFacts): Uint8Array<ArrayBuffer> {
   return shortLivedText(receivedText(facts));
 }
 
-function receivedText({ client, hostname, traceId, smtputf8, recipient, receivedAt }: ReceivedFacts): string {
+function receivedText(
+  { client, hostname, traceId, smtputf8, recipient, receivedAt, priority = null }: ReceivedFacts,
+): string {
   const peer = addressLiteral(client.address);
   const from = `Received: from ${heloText(client.heloName)} (${peer})`;
   const by = `by ${hostname} with ${protocolName(client, smtputf8)}${tlsComment(client)}`;
-  const id = `id ${traceId}${recipient === null ? "" : ` for <${formatPath(recipient)}>`};`;
+  const id = `id ${traceId}${recipient === null ? "" : ` for <${formatPath(recipient)}>`}${
+    priority === null ? "" : ` PRIORITY ${priority}`
+  };`;
   return `${join(join(join(from, by), id), formatDate(receivedAt))}\r\n`;
 }
 

@@ -79,11 +79,11 @@ function filingFacts(
 ): FilingFacts {
   const { traceId, envelope, content, client, screen, front, heldFor } = mail;
   const { config, resolver, options: { store } } = mail.setting;
-  const { sender, smtputf8, holdUntil, parameters: { envelopeId, ret } } = envelope;
+  const { sender, smtputf8, holdUntil, parameters: { envelopeId, ret, priority } } = envelope;
   const lifetimeMs = sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
   const beside = besideOf(mail, { message: content.message, at, tls });
   return {
-    ...{ traceId, sender, smtputf8, envelopeId, ret, tls, at, front },
+    ...{ traceId, sender, smtputf8, envelopeId, ret, tls, at, front, priority: priority ?? 0 },
     accountId: client.account?.id ?? null,
     eightBit: content.eightBit,
     expiresAt: (holdUntil ?? at) + lifetimeMs,

@@ -67,7 +67,7 @@ export class InboundTransaction implements Transaction {
 
   #begun(): null {
     const mail = this.#mail;
-    const { traceId, client, envelope: { recipients, smtputf8, filing }, content } = mail;
+    const { traceId, client, envelope: { recipients, smtputf8, filing, parameters }, content } = mail;
     const { hostname, clock, store: { directory } } = mail.setting.options;
     const { account } = client;
     mail.beganMs = performance.now();
@@ -79,6 +79,7 @@ export class InboundTransaction implements Transaction {
         smtputf8,
         recipient: recipients.length === 1 ? recipients[0]!.path : null,
         receivedAt: clock(),
+        priority: parameters.priority,
       }),
       gate: account === null ? null : new SubmissionHeader({
         account,

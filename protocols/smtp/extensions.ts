@@ -10,7 +10,7 @@ export interface SessionState {
 
 export function ehloReply(options: SmtpSessionOptions, { tlsActive, loggedIn }: SessionState): string {
   const { hostName, limits, startTlsAvailable, plainLoginAllowed } = options;
-  const { futureRelease, etrn, xclient } = options.offers ?? NO_OFFERS;
+  const { futureRelease, maxPriority, etrn, xclient } = options.offers ?? NO_OFFERS;
   const mechanisms = loggedIn || !(tlsActive || plainLoginAllowed)
     ? ""
     : [...options.mechanisms.keys()].join(" ");
@@ -27,6 +27,7 @@ export function ehloReply(options: SmtpSessionOptions, { tlsActive, loggedIn }: 
     (tlsActive ? "250-REQUIRETLS\r\n" : "") + // RFC 8689 2: only under TLS
     (mechanisms === "" ? "" : `250-AUTH ${mechanisms}\r\n`) + // RFC 4954
     (futureRelease === null ? "" : futureReleaseLine(futureRelease)) +
+    (maxPriority === null ? "" : "250-MT-PRIORITY\r\n") + // RFC 6710
     (etrn ? "250-ETRN\r\n" : "") + // RFC 1985
     (xclient ? "250-XCLIENT ADDR PORT PROTO HELO\r\n" : "") +
     `250 LIMITS RCPTMAX=${limits.recipients}\r\n`; // RFC 9422

@@ -2,7 +2,7 @@
  * Parameters of MAIL and RCPT: ` KEYWORD[=value]` behind the path (RFC 5321 4.1.2).
  *
  * MAIL: SIZE (RFC 1870), BODY (RFC 6152, BINARYMIME of RFC 3030), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461),
- * REQUIRETLS (RFC 8689), HOLDFOR and HOLDUNTIL (RFC 4865), AUTH (RFC 4954 5, read and ignored). RCPT: NOTIFY and ORCPT
+ * REQUIRETLS (RFC 8689), HOLDFOR and HOLDUNTIL (RFC 4865), MT-PRIORITY (RFC 6710), AUTH (RFC 4954 5, read and ignored). RCPT: NOTIFY and ORCPT
  * (RFC 3461). Anything else is 555, twice the same is 501. Which of them are offered is for the session to say. Limits:
  * {@linkcode MAX_ENVELOPE_ID}, {@linkcode MAX_ORIGINAL_RECIPIENT}.
  */
@@ -23,6 +23,8 @@ export interface MailParameters {
   readonly requireTls: boolean;
   /** When it may be sent on at the earliest (RFC 4865); null at once. */
   readonly hold: { readonly forSeconds: number } | { readonly untilMs: number } | null;
+  /** RFC 6710, -9 to 9; null without. */
+  readonly priority: number | null;
 }
 
 export interface RcptParameters {
@@ -40,6 +42,7 @@ export const NO_MAIL_PARAMETERS: MailParameters = {
   envelopeId: "",
   requireTls: false,
   hold: null,
+  priority: null,
 };
 export const NO_RCPT_PARAMETERS: RcptParameters = { notify: "", originalRecipient: "" };
 
@@ -67,7 +70,10 @@ const ONCE: Readonly<Record<string, number>> = {
   REQUIRETLS: 32,
   HOLDFOR: 64,
   HOLDUNTIL: 64,
+  "MT-PRIORITY": 128,
 };
+/** RFC 6710 6. */
+const PRIORITY = /^(?:0|-?[1-9])$/;
 
 export function mailParameters(cursor: Cursor): MailParameters | { readonly refused: Reply } {
   if (onlySpaces(cursor)) return NO_MAIL_PARAMETERS;
@@ -122,6 +128,10 @@ export function mailParameters(cursor: Cursor): MailParameters | { readonly refu
         found.hold = { untilMs };
         break;
       }
+      case "MT-PRIORITY":
+        if (value === null || !PRIORITY.test(value)) return { refused: SYNTAX };
+        found.priority = Number(value);
+        break;
       case "AUTH":
         if (value === null) return { refused: UNKNOWN_PARAMETER };
         break;

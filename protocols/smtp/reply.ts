@@ -43,6 +43,10 @@ function clean(text: string): string {
 }
 
 export const SENDER_OK = fixed(250, "2.1.0", "Sender OK");
+/** RFC 6710 4.1: the number comes first. */
+export function loweredTo(priority: number): Reply {
+  return { code: 250, enhanced: "2.3.6", text: `${priority} is the new priority of the message` };
+}
 export const RECIPIENT_OK = fixed(250, "2.1.5", "Recipient OK");
 export const RESET_OK = fixed(250, "2.0.0", "Reset");
 export const NOOP_OK = fixed(250, "2.0.0", "OK");

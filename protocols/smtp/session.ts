@@ -77,6 +77,8 @@ export class SmtpSession {
   #challenged = false;
   #commands = 0;
   #errors = 0;
+  /** The priority that MAIL was given in place of the one it asked for; null where that was granted. */
+  #lowered: number | null = null;
   #closing = false;
   #verbs: string[] = [];
 
@@ -166,6 +168,7 @@ export class SmtpSession {
     switch (waiting) {
       case "mail":
         if (reply.code < 300) this.#transaction.mailAccepted();
+        if (reply.code === 250 && this.#lowered !== null) return void this.#reply(R.loweredTo(this.#lowered));
         break;
       case "rcpt":
         this.#transaction.rcptAnswered(reply.code < 300);
@@ -358,12 +361,23 @@ export class SmtpSession {
     }
     const objection = this.#transaction.mail(parameters) ?? this.#notOffered(parameters);
     if (objection !== null) return this.#refuse(objection);
-    return this.#ask("mail", { kind: "mail", reversePath, parameters });
+    const granted = this.#granted(parameters);
+    this.#lowered = granted === parameters ? null : granted.priority;
+    return this.#ask("mail", { kind: "mail", reversePath, parameters: granted });
+  }
+
+  /** RFC 6710 4.1: who asks for a higher priority than it may have gets the highest that it may. */
+  #granted(parameters: MailParameters): MailParameters {
+    const { priority } = parameters;
+    const { maxPriority } = this.#offers;
+    if (priority === null || maxPriority === null || priority <= maxPriority) return parameters;
+    return { ...parameters, priority: maxPriority };
   }
 
   /** Parameters of extensions that this session has not been offered. */
-  #notOffered({ requireTls, hold }: MailParameters): Reply | null {
+  #notOffered({ requireTls, hold, priority }: MailParameters): Reply | null {
     if (requireTls && !this.tlsActive) return R.UNKNOWN_PARAMETER;
+    if (priority !== null && this.#offers.maxPriority === null) return R.UNKNOWN_PARAMETER;
     if (hold === null) return null;
     const { futureRelease } = this.#offers;
     if (futureRelease === null) return R.UNKNOWN_PARAMETER;

@@ -41,13 +41,15 @@ export interface SmtpSessionOptions {
 export interface Offers {
   /** FUTURERELEASE (RFC 4865): seconds that mail may be held, and the time in milliseconds. */
   readonly futureRelease: { readonly maxSeconds: number; readonly now: () => number } | null;
+  /** MT-PRIORITY (RFC 6710): the highest that is given to whoever asks; null does not offer it. */
+  readonly maxPriority: number | null;
   /** ETRN (RFC 1985). */
   readonly etrn: boolean;
   /** The client may say for whom it speaks. */
   readonly xclient: boolean;
 }
 
-export const NO_OFFERS: Offers = { futureRelease: null, etrn: false, xclient: false };
+export const NO_OFFERS: Offers = { futureRelease: null, maxPriority: null, etrn: false, xclient: false };
 
 export interface SessionObserver {
   replied(verb: string, code: number): void;

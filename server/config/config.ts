@@ -230,6 +230,8 @@ export interface SmtpConfig {
   readonly etrn: boolean;
   /** FUTURERELEASE: how long submitted mail may be held; 0 does not offer it. */
   readonly maxHoldMs: number;
+  /** MT-PRIORITY: the highest that logins and trusted clients are given; null does not offer it. */
+  readonly maxPriority: number | null;
 }
 
 /** Where bearer tokens of logins are checked (OAUTHBEARER, XOAUTH2). */
@@ -453,7 +455,13 @@ export const DEFAULT_LIMITS: LimitsConfig = {
   minFreeOctets: 64 * MB,
 };
 
-export const DEFAULT_SMTP: SmtpConfig = { vrfy: "nobody", expn: "nobody", etrn: true, maxHoldMs: 30 * DAY };
+export const DEFAULT_SMTP: SmtpConfig = {
+  vrfy: "nobody",
+  expn: "nobody",
+  etrn: true,
+  maxHoldMs: 30 * DAY,
+  maxPriority: 4,
+};
 
 export const DEFAULT_IMAP: ImapConfig = {
   sharing: "domain",

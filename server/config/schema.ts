@@ -202,11 +202,16 @@ const smtp = z.strictObject({
     duration(DEFAULT_SMTP.maxHoldMs, "0s", "365d"),
     "submission: how long mail may be held back for its sender (FUTURERELEASE); 0s does not offer it",
   ),
+  max_priority: about(
+    whole(DEFAULT_SMTP.maxPriority!, -1, 9),
+    "the highest priority (MT-PRIORITY) of mail from logins and trusted networks; -1 does not offer it",
+  ),
 }).transform((value): SmtpConfig => ({
   vrfy: value.vrfy,
   expn: value.expn,
   etrn: value.etrn,
   maxHoldMs: value.max_hold,
+  maxPriority: value.max_priority < 0 ? null : value.max_priority,
 }));
 
 const namespaceName = text(

@@ -60,6 +60,7 @@ export class SessionOptions {
       ...DEFAULT_SMTP_OPTIONS,
       service: lmtp ? "lmtp" : submission ? "submission" : "mx",
       holdSeconds: submission ? Math.floor(smtp.maxHoldMs / 1_000) : 0,
+      maxPriority: smtp.maxPriority,
       greetingDelayMs: greetingDelayMs(filter),
       tarpitMs: filter.tarpitMs,
       etrn: protocol === "smtp" && smtp.etrn,

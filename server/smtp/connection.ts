@@ -119,6 +119,7 @@ export class Connection {
         futureRelease: options.holdSeconds === 0
           ? null
           : { maxSeconds: options.holdSeconds, now: services.now },
+        maxPriority: submission || options.trusted ? options.maxPriority : null,
         etrn: options.etrn,
         xclient: options.xclient,
       },

@@ -41,6 +41,8 @@ export interface SmtpOptions {
   readonly trusted: boolean;
   /** FUTURERELEASE: seconds that mail may be held; 0 does not offer it. */
   readonly holdSeconds: number;
+  /** MT-PRIORITY: the highest that logins and trusted clients are given; null does not offer it. */
+  readonly maxPriority: number | null;
   /** Pause before the greeting in which who speaks gives himself away; of strangers in clear. */
   readonly greetingDelayMs: number;
   /** Wait before a stranger's recipient is refused. */
@@ -62,6 +64,7 @@ export const DEFAULT_SMTP_OPTIONS: SmtpOptions = {
   bareLineEnds: "refuse",
   trusted: false,
   holdSeconds: 0,
+  maxPriority: null,
   greetingDelayMs: 0,
   tarpitMs: 0,
   etrn: false,

@@ -274,6 +274,7 @@ Deno.test("LMTP: a reply for each recipient that was accepted", async () => {
         envelopeId: "",
         requireTls: false,
         hold: null,
+        priority: null,
       },
     },
   });

@@ -33,6 +33,7 @@ async function send(
       envelopeId: "",
       requireTls: false,
       hold: null,
+      priority: null,
     },
   });
   if (isReply(transaction)) return `${transaction.code} ${transaction.enhanced}`;

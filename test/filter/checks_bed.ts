@@ -120,7 +120,7 @@ export class Bed {
       reversePath: from === "" ? null : pathOf(from),
       parameters: {
         ...{ size: null, body: "7BIT", smtputf8: false, ret: "", envelopeId: "" },
-        ...{ hold: null, requireTls: false },
+        ...{ hold: null, priority: null, requireTls: false },
       },
     });
     if (isReply(transaction)) return [line(transaction)];

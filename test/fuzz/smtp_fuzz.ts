@@ -104,7 +104,7 @@ export function playSmtp(
     mechanisms: ALL_MECHANISMS,
     plainLoginAllowed: true,
     limits: LIMITS,
-    offers: { etrn: true, xclient: true, futureRelease: { maxSeconds: 60, now: () => 0 } },
+    offers: { maxPriority: 4, etrn: true, xclient: true, futureRelease: { maxSeconds: 60, now: () => 0 } },
     observer: { replied: () => {}, limited: () => {} },
     ...options,
   });

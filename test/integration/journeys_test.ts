@@ -223,6 +223,37 @@ inBothShapes("FUTURERELEASE: mail for here and for others waits for its second",
   assert.ok(Date.now() - began >= 2_000);
 });
 
+inBothShapes(
+  "MT-PRIORITY of a login: up to the limit, in Received, and to the next hop; strangers have none",
+  async (start) => {
+    await using next = new FakeSmtpServer({ extensions: ["PIPELINING", "MT-PRIORITY"] });
+    await using server = await start({ config: configured(next) });
+    const client = await server.submission();
+    await send(client, {
+      from: ALICE,
+      to: "fred@far.test",
+      subject: "soon",
+      mailParameters: " MT-PRIORITY=9",
+    });
+    await send(client, {
+      from: ALICE,
+      to: "fred@far.test",
+      subject: "late",
+      mailParameters: " MT-PRIORITY=-2",
+    });
+    await client.quit();
+    await until("the next hop", () => next.messages.length === 2 || null);
+    const mails = next.commands.filter((command) => command.startsWith("MAIL")).sort();
+    assert.match(mails[0]!, / MT-PRIORITY=-2/);
+    assert.match(mails[1]!, / MT-PRIORITY=4/);
+    const soon = next.messages.find(({ data }) => data.includes("Subject: soon"));
+    assert.match(soon!.data, /^Received: [^;]* PRIORITY 4;/m);
+    const stranger = await server.smtp();
+    await stranger.command("MAIL FROM:<x@remote.test> MT-PRIORITY=1", 555);
+    await stranger.quit();
+  },
+);
+
 inBothShapes("a login that sends too much is put off, and the administrator is told once", async (start) => {
   await using next = new FakeSmtpServer();
   await using server = await start({

@@ -62,6 +62,7 @@ const OPTIONS: ReadonlyMap<string, Partial<SmtpSessionOptions>> = new Map<
   ["lmtp", { service: "lmtp", bareLineEnds: "convert" }],
   ["etrn", { offers: { ...NO_OFFERS, etrn: true } }],
   ["xclient", { offers: { ...NO_OFFERS, xclient: true } }],
+  ["priority", { offers: { ...NO_OFFERS, maxPriority: 4 } }],
   ["hold", { offers: { ...NO_OFFERS, futureRelease: { maxSeconds: 86_400, now: () => 1_000_000_000_000 } } }],
 ]);
 
@@ -154,11 +155,12 @@ function describe(event: SmtpEvent, message: string): string {
     case "helo":
       return `? ${event.verb} ${event.name}`;
     case "mail": {
-      const { size, body, smtputf8, ret, envelopeId, requireTls, hold } = event.parameters;
+      const { size, body, smtputf8, ret, envelopeId, requireTls, hold, priority } = event.parameters;
       return `? MAIL <${formatPath(event.reversePath)}>` + (size === null ? "" : ` SIZE=${size}`) +
         (body === "7BIT" ? "" : ` BODY=${body}`) + (smtputf8 ? " SMTPUTF8" : "") +
         (ret === "" ? "" : ` RET=${ret}`) + (envelopeId === "" ? "" : ` ENVID=${envelopeId}`) +
-        (requireTls ? " REQUIRETLS" : "") + (hold === null ? "" : ` hold ${JSON.stringify(hold)}`);
+        (requireTls ? " REQUIRETLS" : "") + (hold === null ? "" : ` hold ${JSON.stringify(hold)}`) +
+        (priority === null ? "" : ` priority ${priority}`);
     }
     case "rcpt": {
       const { notify, originalRecipient } = event.parameters;
