@@ -245,29 +245,38 @@ export class Listener {
     this.#acceptedCount.inc();
     this.#open.inc();
     this.#connections.add(connection);
-    this.#serve(connection, peer).catch((error) => {
+    this.#run(connection, peer);
+  }
+
+  async #run(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
+    const { address } = peer;
+    try {
+      await this.#serve(connection, peer);
+    } catch (error) {
+      const { protocol } = this.config;
       log.error("{protocol} connection from {address} ended by a fault of ours: {error}", {
         protocol,
         address,
         error,
       });
-    }).finally(() => {
-      closeQuietly(connection);
-      this.#connections.delete(connection);
-      this.#parts.limits.release(address);
-      this.#open.dec();
-      if (this.#connections.size === 0) this.#idle?.();
-    });
+    }
+    closeQuietly(connection);
+    this.#connections.delete(connection);
+    this.#parts.limits.release(address);
+    this.#open.dec();
+    if (this.#connections.size === 0) this.#idle?.();
   }
 
-  async #serve(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
+  #serve(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
     const { serve, tls } = this.#parts;
-    if (this.#compact) return await serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
+    if (this.#compact) return serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
     if (!this.#inherits) keepAlive(connection as Deno.TcpConn);
-    if (!isImplicitTls(this.config.protocol)) {
-      const transport = DenoTransport.plain(connection, tls, { noDelay: this.#inherits, peer });
-      return await serve(transport, this.config);
-    }
+    if (isImplicitTls(this.config.protocol)) return this.#serveTls(connection, peer);
+    return serve(DenoTransport.plain(connection, tls, { noDelay: this.#inherits, peer }), this.config);
+  }
+
+  async #serveTls(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
+    const { serve, tls } = this.#parts;
     let transport: Transport;
     try {
       (connection as Deno.TcpConn).setNoDelay(true);

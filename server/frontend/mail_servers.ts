@@ -68,24 +68,25 @@ export class MailServers {
   }
 
   /** Serves one connection to its end; never rejects. */
-  async serve(transport: Transport, listener: ListenerConfig, options: SessionOptions): Promise<void> {
+  serve(transport: Transport, listener: ListenerConfig, options: SessionOptions): Promise<void> {
     const { peer } = transport;
     switch (listener.protocol) {
       case "smtp":
       case "submission":
       case "submissions":
       case "lmtp":
-        return await this.#smtp.serve(transport, options.smtp(listener, peer));
+        return this.#smtp.serve(transport, options.smtp(listener, peer));
       case "imap":
       case "imaps":
-        return await this.#imap.serve(transport, options.imap(listener, peer));
+        return this.#imap.serve(transport, options.imap(listener, peer));
       case "pop3":
       case "pop3s":
-        return await this.#pop3.serve(transport, options.pop3(listener, peer));
+        return this.#pop3.serve(transport, options.pop3(listener, peer));
       case "managesieve":
-        return await this.#manageSieve.serve(transport, options.manageSieve(listener, peer));
+        return this.#manageSieve.serve(transport, options.manageSieve(listener, peer));
       default:
         transport.close();
+        return Promise.resolve();
     }
   }
 

@@ -176,9 +176,21 @@ export class Connection {
     for (;;) {
       const event = session.next();
       switch (event.kind) {
-        case "need-input":
-          if (!await this.#read()) return;
+        case "need-input": {
+          this.#awaitPeer();
+          if (this.#out.pending > 0) await this.#flush();
+          if (this.#endsInstead()) break;
+          const { streaming } = session;
+          const buffer = this.#readBuffer();
+          this.#phase = "read"; // until it is done: a fault in it is the peer's
+          const count = await (this.#early ?? this.#transport.read(buffer));
+          this.#phase = "work";
+          if (count === null) return;
+          this.#early = null;
+          if (streaming) this.#drops = count < TRICKLE_OCTETS ? this.#drops + 1 : 0;
+          session.feed(buffer.subarray(0, count));
           break;
+        }
         case "helo":
           this.#discard(null);
           this.#facts = null;
@@ -454,33 +466,11 @@ export class Connection {
     this.session.tlsStarted();
   }
 
-  /** Flushes and reads; false when the connection is over. */
-  async #read(): Promise<boolean> {
+  /** Nothing more is read: the session is over, or ends now. */
+  #endsInstead(): boolean {
     const { session } = this;
-    this.#awaitPeer();
-    if (this.#out.pending > 0) await this.#flush();
-    if (this.#stopReply !== null && !session.receiving) {
-      session.end(this.#stopReply);
-      return true;
-    }
-    if (session.ended) return true;
-    const { streaming } = session;
-    const buffer = this.#readBuffer();
-    let count: number | null;
-    this.#phase = "read";
-    try {
-      const early = this.#early;
-      this.#early = null;
-      count = await (early ?? this.#transport.read(buffer));
-    } catch (error) {
-      if (this.#stopReply === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
-      count = null;
-    }
-    this.#phase = "work";
-    if (count === null) return false;
-    if (streaming) this.#drops = count < TRICKLE_OCTETS ? this.#drops + 1 : 0;
-    session.feed(buffer.subarray(0, count));
-    return true;
+    if (this.#stopReply !== null && !session.receiving) session.end(this.#stopReply);
+    return session.ended;
   }
 
   /** Sets the deadline for the peer's next step. A command that comes octet by octet does not move it. */
@@ -567,7 +557,7 @@ export class Connection {
   }
 
   async #failed(error: unknown): Promise<void> {
-    if (error instanceof PeerGone) {
+    if (error instanceof PeerGone || this.#phase === "read") {
       this.log.debug("connection lost", { error });
       return;
     }
