@@ -59,7 +59,7 @@ async function copy(
   { start, end }: { start: number; end: number },
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<void> {
-  const buffer = new Uint8Array(PIECE_OCTETS);
+  const buffer = new Uint8Array(Math.min(PIECE_OCTETS, end - start));
   for (let at = start; at < end; at += PIECE_OCTETS) {
     await write(await from.read(at, Math.min(at + PIECE_OCTETS, end), buffer));
   }

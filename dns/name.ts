@@ -50,8 +50,12 @@ export function nameLabels(text: string): number[][] | null {
   return labels.length === 0 ? null : labels;
 }
 
+/** What most names are: of the one form already, as {@linkcode canonicalName} would leave them. */
+const PLAIN = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
+
 /** A name as it comes from a user or a peer in the one form used here; null when it is none. */
 export function canonicalName(text: string): string | null {
+  if (text.length <= MAX_NAME_OCTETS - 2 && PLAIN.test(text)) return text;
   const labels = nameLabels(text);
   if (labels === null) return null;
   if (labels.length === 0) return ".";

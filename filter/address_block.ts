@@ -48,7 +48,7 @@ export class Blocks {
 /** Octets of the address in the order of a reversed name (RFC 5782 2.1, 2.4); null where it is no address. */
 export function reversedLabels(address: string): string | null {
   const four = parseIpv4(address);
-  if (four !== null) return [...four].reverse().join(".");
+  if (four !== null) return `${four[3]}.${four[2]}.${four[1]}.${four[0]}`;
   const six = parseIpv6(address);
   if (six === null) return null;
   const digits = [...six].map((octet) => octet.toString(16).padStart(2, "0")).join("");

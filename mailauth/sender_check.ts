@@ -103,7 +103,9 @@ export class SenderCheck {
     let from = start;
     if (this.#state === "header") {
       const before = this.#length;
-      this.#keep(bytes, start, end);
+      // Of a header that ends here nothing of the body is kept.
+      const whole = before === 0 ? endOfHeader(bytes.subarray(start, end), 0, end - start) : -1;
+      this.#keep(bytes, start, whole < 0 ? end : start + whole);
       const bodyAt = endOfHeader(this.#held, Math.max(0, before - 3), this.#length);
       if (bodyAt < 0) {
         if (this.#length >= MAX_HEADER_OCTETS) this.#state = "too-large";

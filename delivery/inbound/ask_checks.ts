@@ -20,7 +20,7 @@ async function asked(mail: Mail, screen: MailScreen): Promise<Reply | null> {
   if (refusal !== null) return refusal;
   if (screen.disposition === "discard") return mail.accepted();
   if (screen.changes.original !== null && screen.disposition === "deliver") mail.content.keepOriginal();
-  await mark(mail.content, screen);
+  await mark(mail, screen);
   const { envelope } = screen.changes;
   return envelope.length === 0 ? null : await changeEnvelope(mail, envelope);
 }
@@ -34,11 +34,15 @@ function sourceOf({ spool, ownOctets: own, message: { headerOctets } }: Content)
   };
 }
 
-/** What checks found goes in front, what they want changed is changed. */
-async function mark(content: Content, { decisions, disposition, changes }: MailScreen): Promise<void> {
-  const front = verdictField(decisions, disposition);
-  if (front === null && !changes.some) return;
+/** What checks found goes in front: of each copy here, inside what leaves; what they want changed is changed. */
+async function mark(mail: Mail, { decisions, disposition, changes }: MailScreen): Promise<void> {
+  const { content, envelope: { filing } } = mail;
+  const front = verdictField(decisions, disposition) ?? "";
+  const inside = filing.remote > 0;
+  if (!inside) mail.front += front;
+  if (!changes.some && (front === "" || !inside)) return;
   const { ownOctets, message: { headerOctets } } = content;
-  const plan = { front: front ?? "", changes, ownOctets, headerOctets };
+  const plan = { front: inside ? front : "", changes, ownOctets, headerOctets };
   await content.rewrite((from, to) => applyChanges(from, to, plan));
+  content.ownOctets += plan.front.length;
 }

@@ -161,6 +161,7 @@ export class Content {
   /** Header lines in front, and fields taken out: in order, without overlap. */
   async putInFront(front: string, removed: readonly Span[] = []): Promise<void> {
     await this.rewrite((from, to) => writeWithFields({ from, to }, { front, removed }));
+    this.ownOctets += front.length;
   }
 
   /** Safe at any time and more than once. */

@@ -36,9 +36,19 @@ export function providerOf(domain: string): string | null {
   return PROVIDERS.get(domain) ?? null;
 }
 
+/** Answers kept: each message asks some ten times, mostly for the same few names. */
+const MAX_KNOWN = 1_000;
+const known = new Map<string, string>();
+
 /** The registered domain, or the name itself where the list of suffixes knows none. */
 export function registered(name: string): string {
-  return getDomain(name) ?? name;
+  let answer = known.get(name);
+  if (answer === undefined) {
+    answer = getDomain(name) ?? name;
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(name, answer);
+  }
+  return answer;
 }
 
 /** Both are below one registered domain. */

@@ -45,16 +45,33 @@ export class Runs {
   }
 
   /** False where the characters do not stand in the text one behind the other. */
-  mayHold(characters: string): boolean {
-    let key = 0;
-    for (let i = 0; i < characters.length; i++) {
-      const wanted = classOf(characters.charCodeAt(i));
-      if ((this.#classes & 1 << wanted) === 0) return false;
-      key = (key << CLASS_BITS | wanted) & RUN_MASK;
-      if (i >= 2 && (this.#runs[key >>> 5]! & 1 << (key & 31)) === 0) return false;
+  mayHold({ classes, runs }: Needle): boolean {
+    if ((this.#classes & classes) !== classes) return false;
+    for (let i = 0; i < runs.length; i++) {
+      const key = runs[i]!;
+      if ((this.#runs[key >>> 5]! & 1 << (key & 31)) === 0) return false;
     }
     return true;
   }
+}
+
+/** Characters that are looked for, folded as a text is. */
+interface Needle {
+  readonly classes: number;
+  readonly runs: readonly number[];
+}
+
+function needleOf(characters: string): Needle {
+  const runs: number[] = [];
+  let classes = 0;
+  let key = 0;
+  for (let i = 0; i < characters.length; i++) {
+    const found = classOf(characters.charCodeAt(i));
+    classes |= 1 << found;
+    key = (key << CLASS_BITS | found) & RUN_MASK;
+    if (i >= 2) runs.push(key);
+  }
+  return { classes, runs };
 }
 
 /** A text with its runs, made when a pattern first asks. */
@@ -86,16 +103,23 @@ export class Phrases {
   }
 }
 
-/** What must stand in a match: plain characters, one of several, or all of them; all of none is unknown. */
-type Wanted = string | { readonly any: readonly Wanted[] } | { readonly all: readonly Wanted[] };
+/** What must stand in a match: one of several sequences, each of needles and of what groups want. */
+type Wanted = readonly Sequence[];
 
-const UNKNOWN: Wanted = { all: [] };
+interface Sequence {
+  readonly needles: readonly Needle[];
+  readonly groups: readonly Wanted[];
+}
 
 function mayStand(wanted: Wanted, runs: Runs): boolean {
-  if (typeof wanted === "string") return runs.mayHold(wanted);
-  return "any" in wanted
-    ? wanted.any.some((one) => mayStand(one, runs))
-    : wanted.all.every((one) => mayStand(one, runs));
+  for (let i = 0; i < wanted.length; i++) if (sequenceMayStand(wanted[i]!, runs)) return true;
+  return false;
+}
+
+function sequenceMayStand({ needles, groups }: Sequence, runs: Runs): boolean {
+  for (let i = 0; i < needles.length; i++) if (!runs.mayHold(needles[i]!)) return false;
+  for (let i = 0; i < groups.length; i++) if (!mayStand(groups[i]!, runs)) return false;
+  return true;
 }
 
 /** Reads the source of a pattern, as far as it says what must stand in a match. */
@@ -121,11 +145,12 @@ class Reader {
       this.#at++;
       any.push(this.#sequence());
     }
-    return { any };
+    return any;
   }
 
-  #sequence(): Wanted {
-    const all: Wanted[] = [];
+  #sequence(): Sequence {
+    const needles: Needle[] = [];
+    const groups: Wanted[] = [];
     let plain = "";
     while (this.#at < this.#source.length && !"|)".includes(this.#source[this.#at]!)) {
       const atom = this.#atom();
@@ -133,15 +158,16 @@ class Reader {
       const times = this.#times();
       if (typeof atom === "string" && times !== "none") plain += atom;
       if (typeof atom === "string" && times === "once") continue;
-      if (plain !== "") all.push(plain);
+      if (plain !== "") needles.push(needleOf(plain));
       plain = "";
-      if (typeof atom !== "string" && times !== "none" && atom !== UNKNOWN) all.push(atom);
+      if (typeof atom === "object" && times !== "none") groups.push(atom);
     }
-    if (plain !== "") all.push(plain);
-    return { all };
+    if (plain !== "") needles.push(needleOf(plain));
+    return { needles, groups };
   }
 
-  #atom(): Wanted | typeof PLACE {
+  /** A plain character, what a group wants, or what is neither. */
+  #atom(): string | Wanted | typeof PLACE | typeof UNKNOWN {
     const character = this.#source[this.#at++]!;
     switch (character) {
       case "^":
@@ -174,7 +200,7 @@ class Reader {
     return wanted;
   }
 
-  #escaped(): Wanted | typeof PLACE {
+  #escaped(): string | typeof PLACE | typeof UNKNOWN {
     const escaped = this.#source[this.#at++]!;
     if (escaped === "b" || escaped === "B") return PLACE;
     if (escaped === "u") this.#at += 4;
@@ -191,6 +217,6 @@ class Reader {
   }
 }
 
-/** Between characters. */
-const PLACE = Symbol("place");
+/** Between characters; and one of several characters. */
+const PLACE = Symbol("place"), UNKNOWN = Symbol("unknown");
 const QUANTIFIER = /^(?:[?*+]|\{(\d+)(?:,\d*)?\})\??/;

@@ -7,10 +7,13 @@ import type { HeldMail } from "../../delivery/spam/outgoing.ts";
 import { actionOf, formatRules, parseRules, percentOf, SPAM_ENTRY } from "../../delivery/spam/rules.ts";
 import type { TraceEvent } from "../../delivery/tracer.ts";
 import { Blocks } from "../../filter/address_block.ts";
+import { Chain } from "../../filter/chain.ts";
+import type { Check } from "../../filter/check.ts";
+import { SessionScreen } from "../../filter/screen.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
 import { MockResolver } from "../lib/mock_resolver.ts";
-import { line, ReceptionBed } from "./reception_bed.ts";
+import { line, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
 const AUTHENTICATION: AuthenticationConfig = {
   ...{ iprev: false, spf: false, dkim: true, arc: false, dmarc: "off", refuse: "never" },
@@ -161,6 +164,31 @@ Deno.test("it is held if every recipient's rules hold it", async () => {
       assert.deepEqual([bed.stored("alice", "Junk").length, bed.stored("bob", "Junk").length], [1, 1]);
     },
   );
+});
+
+Deno.test("the filter sees the message as the client sent it, whatever the checks put in front", async () => {
+  await withBed({ points: 0 }, async (bed, { asked }) => {
+    await bed.ok({
+      kind: "put-alias",
+      ...{ address: "away@example.test", targets: ["away@elsewhere.test"] },
+    });
+    const tags: Check = {
+      ...{ name: "tags", stages: ["message"] },
+      run: () => ({ action: "tag", reason: "the test says so" }),
+    };
+    for (const to of [["alice@example.test"], ["alice@example.test", "away@example.test"]]) {
+      const screen = new SessionScreen({ strangers: new Chain([tags]), logins: new Chain([]) });
+      const client = { ...STRANGER, screen };
+      assert.equal(line((await bed.send({ client, to, message: LETTER })).data!), "250 2.6.0");
+      assert.equal(new TextDecoder().decode(asked.pop()!.octets), LETTER);
+    }
+    for (const stored of bed.stored("alice")) {
+      assert.equal(
+        stored.match(/^X-Veredus-Verdict: deliver;\r\n\ttags=tag \(the test says so\)\r$/mg)?.length,
+        1,
+      );
+    }
+  });
 });
 
 Deno.test("without a verdict in time a message is delivered with a mark, or put off by setting", async () => {
