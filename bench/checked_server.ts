@@ -35,6 +35,7 @@ filter:
     - { check: rate, name: by-network, by: [network], limit: 10000000 }
     - { check: rate, name: by-sender, by: [sender, recipient], limit: 10000000, stages: [rcpt] }
     - { check: greylist, action: tag }
+    - { check: content }
 `;
 const code = await runForeground({
   config: parseConfig(yaml, "checked.yaml"),

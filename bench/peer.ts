@@ -18,6 +18,12 @@ export function peerMissing(): string | null {
   return null;
 }
 
+/** Postfix + Dovecot that can have their mail looked at by a milter. */
+export interface Peer extends Target {
+  /** Null ends it. */
+  filterBy(port: number | null): Promise<void>;
+}
+
 export async function startPeer(
   folder: string,
   options: {
@@ -26,7 +32,7 @@ export async function startPeer(
     /** Path of our certificate and key, without .crt and .key: both servers have the same. */
     readonly certificate: string;
   },
-): Promise<Target> {
+): Promise<Peer> {
   const { base, sink, certificate } = options;
   await script([folder, "start", String(base), String(sink), certificate]);
   const masters = (await script([folder, "pids"])).trim().split(/\s+/).map(Number);
@@ -38,6 +44,9 @@ export async function startPeer(
     imaps: base + 993,
     pop3: base + 110,
     pids: () => [...new Set(masters.flatMap(processTree))],
+    filterBy: async (port) => {
+      await script([folder, "filter", port === null ? "off" : String(port)]);
+    },
     stop: async () => {
       await script([folder, "stop"]);
     },

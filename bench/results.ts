@@ -24,8 +24,9 @@ export function writeResults(rows: readonly Row[], facts: Facts): void {
     "`veredus start` starts it: default policy, logs and metrics on.",
     "The peer is Postfix + Dovecot (`peers/postfix_dovecot.sh`) unless the line names Haraka (`peers/haraka.sh`). 20",
     'connections deliver 4 kB messages; "to the mailbox" counts until IMAP shows them all. "Every check on" is',
-    "`checked_server.ts`; the peer checks nothing there. Whole-mailbox figures count messages, the others operations. In",
-    "parentheses: processor time of the server for each.",
+    "`checked_server.ts`; the peer checks nothing there, unless the line names rspamd (`peers/rspamd.sh`: its milter, with",
+    "Redis). Whole-mailbox figures count messages, the others operations. In parentheses: processor time of the server for",
+    "each.",
     "",
     ...table(rows),
   ]);

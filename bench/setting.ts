@@ -2,6 +2,7 @@
 import { processorSeconds } from "./cpu.ts";
 import type { Figures, LoadGenerator, LoadOptions } from "./load.ts";
 import { untilIdle } from "./memory.ts";
+import type { Peer } from "./peer.ts";
 import type { Row } from "./row.ts";
 import { DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
 import type { StartOptions, Veredus } from "./veredus.ts";
@@ -66,7 +67,7 @@ export interface Setting {
   readonly generator: LoadGenerator;
   readonly effort: Effort;
   readonly ours: Veredus;
-  readonly peer: Target | null;
+  readonly peer: Peer | null;
   /** Where each server sends mail to other domains. */
   readonly sinks: { readonly ours: number; readonly peer: number };
   /** Folder on the disk that both write to. */
@@ -109,7 +110,7 @@ export async function load(
  * clients any more: what one indexes or files later is not to cost the other.
  */
 export async function inTurns(
-  setting: Pick<Setting, "effort" | "ours" | "peer">,
+  setting: Pick<Setting, "effort" | "ours"> & { readonly peer: Target | null },
   key: string,
   one: (target: Target, isPeer: boolean) => Promise<Figures>,
 ): Promise<{ ours: Figures; peer: Figures | null }> {

@@ -1,9 +1,13 @@
 /** Figures of mail that comes in by SMTP: how much of it a second. */
 import { startHaraka } from "../haraka.ts";
+import { startRspamd } from "../rspamd.ts";
 import type { Figures, LoadOptions } from "../load.ts";
 import type { Budget, Row } from "../row.ts";
 import { DELIVER, type Figure, inTurns, latencies, load, type Setting } from "../setting.ts";
-import { CROWD, CROWD_SIZE } from "../target.ts";
+import { CROWD, CROWD_SIZE, type Target } from "../target.ts";
+
+/** Messages before those that count, on a server that was started anew: names come into its cache, code is compiled. */
+const WARM = 2_000;
 
 interface Delivery {
   readonly what: string;
@@ -114,6 +118,64 @@ const checked: Figure = {
   },
 };
 
+/** The same with the peer's mail by rspamd, and how much of the rate without checks is left, each in turns in one run. */
+const filtered: Figure = {
+  name: "deliver-filtered",
+  when: "after",
+  measure: async (setting) => {
+    const { generator, more, effort, peer } = setting;
+    const names = await generator.start("dns", more, {});
+    const rspamd = peer === null ? null : await startRspamd(`${setting.folder}/rspamd`, {
+      ...{ port: more - 1, redis: more - 2, dns: more },
+    });
+    const filed = async (target: Target, msgs: number) =>
+      await load(setting, "smtp", { port: target.smtp, options: { ...DELIVER, msgs, count: target.imap } });
+    const plain: number[] = [], ours: Figures[] = [], peers: Figures[] = [];
+    try {
+      if (rspamd !== null) await peer!.filterBy(rspamd.port);
+      for (let round = 0; round < effort.rounds; round++) {
+        for (const [options, rates] of [[{}, plain], [{ checkedBy: more }, ours]] as const) {
+          const server = await setting.restart(options);
+          await filed(server, WARM);
+          const figures = await filed(server, effort.deliver.ours);
+          if (rates === plain) plain.push(figures.filed_per_s!);
+          else ours.push(figures);
+          await server.stop();
+        }
+        if (rspamd !== null) peers.push(await filed(peer!, effort.deliver.peer));
+      }
+    } finally {
+      if (rspamd !== null) await peer!.filterBy(null);
+      await rspamd?.stop();
+      await names.end();
+    }
+    const middle = <T>(all: T[], of: (one: T) => number) =>
+      all.sort((a, b) => of(a) - of(b))[Math.floor(all.length / 2)];
+    const rate = ({ filed_per_s = 0 }: Figures) => filed_per_s;
+    const figures = { ours: middle(ours, rate)!, peer: middle(peers, rate) ?? null };
+    return [
+      {
+        figure: "deliver-filtered",
+        what: "deliver 4 kB, every check on, to the mailbox; peer: with rspamd too",
+        unit: "/s",
+        ours: rate(figures.ours),
+        peer: figures.peer === null ? null : rate(figures.peer),
+        budget: { kind: "ratio", least: 4 },
+        note: latencies(figures),
+      },
+      {
+        figure: "deliver-filtered",
+        what: "the same, of the rate without checks",
+        unit: "%",
+        ours: rate(figures.ours) / middle(plain, (one) => one)! * 100,
+        peer: null,
+        budget: { kind: "least", least: 40 },
+        note: "names in the cache",
+      },
+    ];
+  },
+};
+
 /** In the order they are measured. */
 export const DELIVERIES: readonly Figure[] = [
   deliveries("deliver-new", { what: "a connection each", budget: { kind: "ratio", least: 8, aim: 10 } }),
@@ -132,4 +194,4 @@ export const DELIVERIES: readonly Figure[] = [
 ];
 
 /** On a server of their own, with another configuration. */
-export const CHECKED: readonly Figure[] = [checked];
+export const CHECKED: readonly Figure[] = [checked, filtered];

@@ -2,6 +2,7 @@
 # The peer: Debian's Postfix + Dovecot (LMTP, Maildir, fsync as shipped), loopback only, in a folder of its own.
 #
 #   postfix_dovecot.sh DIR start BASE RELAY_PORT CERTIFICATE   ports BASE+25 SMTP, +143 IMAP, +993 IMAPS, +110 POP3
+#   postfix_dovecot.sh DIR filter PORT|off            mail goes by the milter at PORT, or by none
 #   postfix_dovecot.sh DIR stop
 #   postfix_dovecot.sh DIR pids                       of everything that runs
 #
@@ -30,6 +31,12 @@ stop)
     sleep 0.1
   done
   kill -KILL $left 2>/dev/null || true
+  exit 0
+  ;;
+filter)
+  [ "$3" = off ] && milters='' || milters="inet:127.0.0.1:$3"
+  postconf -c "$dir/postfix" -e "smtpd_milters=$milters" milter_default_action=tempfail
+  postfix -c "$dir/postfix" reload </dev/null >>"$dir/start.log" 2>&1
   exit 0
   ;;
 pids) pids; exit 0 ;;

@@ -7,7 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { JournalRow, SpamLessons } from "../../storage/spam_lessons.ts";
 import { knowledgeFaults } from "./metrics.ts";
-import { judge } from "./learner/judge.ts";
+import { canJudge, judge } from "./learner/judge.ts";
 import { Knowledge, KNOWLEDGE_LIMITS, KnowledgeFault, type KnowledgeLimits } from "./learner/knowledge.ts";
 import { hashOf, MAX_TOKENS, tokensOf } from "./learner/tokens.ts";
 import { Mail } from "./mail.ts";
@@ -69,15 +69,13 @@ export class Assessor {
   assess({ octets, total, around, recipients, weights }: AssessRequest): Assessment {
     const mail = new Mail(octets, { total });
     const common = commonHits({ mail, around: around === null ? null : surrounded(around) }, weights);
-    const tokens = tokensOf(mail);
+    // Not before something was learnt that they could be compared with.
+    const tokens = once(() => tokensOf(mail));
+    const sketch = once(() => sketchOf(mail));
     const origin = around === null
       ? null
       : originOf(mail, { address: around.client.address, signers: around.signers });
-    const sketch = sketchOf(mail);
     const shared = this.#current(SHARED);
-    const marks = tokens.length >= MAX_TOKENS
-      ? [...mail.marks, `only the first ${MAX_TOKENS} words and pairs of words were compared`]
-      : mail.marks;
     const all = recipients.length === 0
       ? [{ accountId: SHARED, known: false, firstContact: null }]
       : recipients;
@@ -90,11 +88,14 @@ export class Assessor {
         reputation: reputationOf(origin!, knowledges),
         reportedCopies: reportedCopies(sketch, knowledges),
       };
-      const hits = personalHits({ mail, around: personal }, judge(tokens, knowledges), weights);
-      const broken = own?.broken === true || shared.broken
-        ? ["what was learnt is damaged and was left aside"]
-        : [];
-      return { accountId, score: scoreOf([...common, ...hits], [...marks, ...broken]) };
+      const judgement = canJudge(knowledges) ? judge(tokens(), knowledges) : null;
+      const hits = personalHits({ mail, around: personal }, judgement, weights);
+      const marks = [...mail.marks];
+      if (judgement !== null && tokens().length >= MAX_TOKENS) {
+        marks.push(`only the first ${MAX_TOKENS} words and pairs of words were compared`);
+      }
+      if (own?.broken === true || shared.broken) marks.push("what was learnt is damaged and was left aside");
+      return { accountId, score: scoreOf([...common, ...hits], marks) };
     });
     const linkDomains = new Set<string>();
     for (const { host } of mail.links) {
@@ -186,6 +187,12 @@ function surrounded(around: Circumstances) {
   return { ...around, ...NOTHING_PERSONAL };
 }
 
+/** Made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: T | null = null;
+  return () => made ??= make();
+}
+
 interface Knowledges {
   readonly own: Knowledge | null;
   readonly shared: Knowledge;
@@ -216,8 +223,9 @@ function reputationOf(origin: Origin, knowledges: Knowledges): Record<Reputation
 }
 
 /** Copies that were reported and that nobody took back: the largest number that two of the sketch agree on. */
-function reportedCopies(sketch: readonly number[], knowledges: Knowledges): number {
-  const counts = sketch.map((token) => countsOf(token, knowledges)).map(({ spam, ham }) =>
+function reportedCopies(sketch: () => readonly number[], knowledges: Knowledges): number {
+  if (knowledges.shared.tokens + (knowledges.own?.tokens ?? 0) === 0) return 0;
+  const counts = sketch().map((token) => countsOf(token, knowledges)).map(({ spam, ham }) =>
     ham > 0 ? 0 : spam
   );
   return counts.sort((a, b) => b - a)[1] ?? 0;

@@ -41,13 +41,28 @@ const JUDGE_CONSTANTS: JudgeConstants = {
   strongest: 400,
 };
 
+interface Knowledges {
+  readonly own: Knowledge | null;
+  readonly shared: Knowledge | null;
+}
+
+/** Messages of both kinds were learnt. */
+export function canJudge(knowledges: Knowledges): boolean {
+  const { spam, ham } = messagesOf(knowledges);
+  return spam >= 1 && ham >= 1;
+}
+
+function messagesOf({ own, shared }: Knowledges): { readonly spam: number; readonly ham: number } {
+  return { spam: (own?.spam ?? 0) + (shared?.spam ?? 0), ham: (own?.ham ?? 0) + (shared?.ham ?? 0) };
+}
+
+/** Null where nothing can be said. */
 export function judge(
   tokens: Uint32Array,
-  { own, shared }: { readonly own: Knowledge | null; readonly shared: Knowledge | null },
+  { own, shared }: Knowledges,
   { halfTrust, points, strength, minEvidence, strongest } = JUDGE_CONSTANTS,
 ): Judgement | null {
-  const spam = (own?.spam ?? 0) + (shared?.spam ?? 0);
-  const ham = (own?.ham ?? 0) + (shared?.ham ?? 0);
+  const { spam, ham } = messagesOf({ own, shared });
   if (spam < 1 || ham < 1) return null;
   const strong = new Float64Array(tokens.length);
   let count = 0;
