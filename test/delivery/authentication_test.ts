@@ -7,6 +7,7 @@ import {
   DNS_TROUBLE,
   provesAuthor,
 } from "../../delivery/authentication.ts";
+import { listFields } from "../../delivery/group.ts";
 import type { InboundOptions } from "../../delivery/inbound/setting.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { TraceEvent } from "../../delivery/tracer.ts";
@@ -17,12 +18,13 @@ import { SessionScreen } from "../../filter/screen.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
 import { ArcVerifier } from "../../mailauth/arc.ts";
+import { DkimVerifier } from "../../mailauth/dkim_verify.ts";
 import { BodyHash } from "../../mailauth/dkim_canonical.ts";
 import { signHeader } from "../../mailauth/dkim_sign.ts";
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { SigningKey } from "../../mailauth/sign_octets.ts";
 import { a, type MockEntry, MockResolver, txt } from "../lib/mock_resolver.ts";
-import { type Answers, line, NOW, octetsOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
+import { type Answers, line, NOW, octetsOf, ReceptionBed, STRANGER, text } from "./reception_bed.ts";
 
 const DEFAULT: AuthenticationConfig = {
   ...{ iprev: true, spf: true, dkim: true, arc: true, dmarc: "rfc9989", refuse: "agreed" },
@@ -239,17 +241,49 @@ Deno.test("what is handed on is sealed behind all changes that checks want", asy
     const client = { ...STRANGER, screen: new SessionScreen({ strangers: chain, logins: chain }) };
     const message = letter("a@good.test", "Authentication-Results: mx.example.test; dmarc=pass\r\n");
     await bed.send({ client, from: "a@good.test", to: ["fwd@example.test", "bob@example.test"], message });
-    for (const text of [bed.queuedOctets(bed.queued()[0]!), bed.stored("bob")[0]!]) {
-      assert.match(text, /^ARC-Seal: i=1; /m);
-      assert.equal(text.match(/^Authentication-Results: mx\.example\.test/gm)?.length, 1);
-      assert.match(text, /^subject: changed\r$/im);
-      const octets = octetsOf(text.slice(text.indexOf("ARC-Seal:")));
-      const bodyAt = text.indexOf("\r\n\r\n") + 4 - text.indexOf("ARC-Seal:");
+    for (const copy of [bed.queuedOctets(bed.queued()[0]!), bed.stored("bob")[0]!]) {
+      assert.match(copy, /^ARC-Seal: i=1; /m);
+      assert.equal(copy.match(/^Authentication-Results: mx\.example\.test/gm)?.length, 1);
+      assert.match(copy, /^subject: changed\r$/im);
+      const octets = octetsOf(copy.slice(copy.indexOf("ARC-Seal:")));
+      const bodyAt = copy.indexOf("\r\n\r\n") + 4 - copy.indexOf("ARC-Seal:");
       const verifier = new ArcVerifier(octets.subarray(0, bodyAt - 2));
       verifier.write(octets, bodyAt, octets.length);
       const chain = await verifier.finish(new MockResolver({ ...NAMED, ...arc }));
       assert.equal(chain.result, "pass", chain.text);
     }
+  });
+});
+
+Deno.test("posts to a group are sealed, and the group's own fields in front break neither seal nor signature", async () => {
+  const dns = { ...NAMED, "s._domainkey.example.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)] };
+  await withBed(dns, {}, async (bed) => {
+    const group = { address: "team@example.test", displayName: "", posting: "anyone", owners: [] } as const;
+    await bed.ok({ kind: "put-group", group }, {
+      ...{ kind: "change-members", group: group.address, add: ["far@away.test"], remove: [] },
+    }, {
+      kind: "put-dkim-key",
+      key: {
+        ...{ domain: "example.test", selector: "s", kind: "rsa", publicKey: PUBLIC, state: "signing" },
+        privateKey: RSA.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+      },
+    });
+    const fields = listFields(bed.test.store.directory.group(group.address)!);
+    const posted = async (from: string, client = STRANGER): Promise<Uint8Array> => {
+      await bed.send({ client, from, to: [group.address], message: letter(from) });
+      return octetsOf(fields + bed.queuedOctets(bed.queued().at(-1)!));
+    };
+    const bodyOf = (octets: Uint8Array) => text(octets).indexOf("\r\n\r\n") + 4;
+    const sealed = await posted("a@good.test");
+    const chain = new ArcVerifier(sealed.subarray(0, bodyOf(sealed) - 2));
+    chain.write(sealed, bodyOf(sealed), sealed.length);
+    assert.equal((await chain.finish(new MockResolver(dns))).result, "pass");
+    const own = await posted("bob@example.test", bed.login("bob"));
+    const signature = new DkimVerifier(own.subarray(0, bodyOf(own) - 2));
+    signature.write(own, bodyOf(own), own.length);
+    assert.deepEqual((await signature.finish(new MockResolver(dns), NOW)).map(({ result }) => result), [
+      "pass",
+    ]);
   });
 });
 
