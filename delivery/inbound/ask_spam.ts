@@ -9,9 +9,8 @@ import type { Mail } from "./mail.ts";
 import { tracedCheck } from "./tell.ts";
 
 export function askSpamFilter(mail: Mail): Promise<Reply | null> | null {
-  const { options, config } = mail.setting;
-  if (options.spam === undefined || config.spam?.enabled !== true) return null;
-  const parts: SpamParts = { ...options.spam, ...options, config: config.spam };
+  const parts = mail.setting.spam;
+  if (parts === null) return null;
   if (mail.client.account !== null) {
     const login = mail.client.account.address;
     return mail.envelope.filing.remote === 0 ? null : judgeLogin(mail, { parts, login });

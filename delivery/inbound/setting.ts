@@ -70,6 +70,8 @@ export interface Setting {
   readonly quotaNotices: QuotaNotices;
   /** For mail of our own. */
   readonly post: PostOptions;
+  /** Null: nothing is judged. */
+  readonly spam: SpamParts | null;
 }
 
 export function settingOf(options: InboundOptions, config: InboundConfig): Setting {
@@ -86,5 +88,8 @@ export function settingOf(options: InboundOptions, config: InboundConfig): Setti
     clock,
   });
   const post = { store, clock, newId, resolver, queueLifetimeMs, bounceLifetimeMs };
-  return { options, config, resolver, post, quotaNotices: new QuotaNotices(post, hostname) };
+  const spam = options.spam === undefined || config.spam?.enabled !== true
+    ? null
+    : { ...options.spam, store, hostname, clock, config: config.spam };
+  return { options, config, resolver, post, spam, quotaNotices: new QuotaNotices(post, hostname) };
 }

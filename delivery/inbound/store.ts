@@ -83,7 +83,15 @@ function filingFacts(
   const lifetimeMs = sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
   const beside = besideOf(mail, { message: content.message, at, tls });
   return {
-    ...{ traceId, sender, smtputf8, envelopeId, ret, tls, at, front, priority: priority ?? 0 },
+    traceId,
+    sender,
+    smtputf8,
+    envelopeId,
+    ret,
+    tls,
+    at,
+    front,
+    priority: priority ?? 0,
     accountId: client.account?.id ?? null,
     eightBit: content.eightBit,
     expiresAt: (holdUntil ?? at) + lifetimeMs,
