@@ -9,11 +9,7 @@ import type { Out } from "../bytes/out.ts";
 import { BUSY_OCTETS, SessionBuffer } from "./buffers.ts";
 import type { Deadline, Deadlines } from "./deadline.ts";
 import type { Transport } from "./transport.ts";
-
-/** The other side is gone: nothing to answer, nothing to report. */
-export class PeerGone extends Error {
-  override readonly name = "PeerGone";
-}
+import { PeerGone, Wire } from "./wire.ts";
 
 /** What the sessions of these protocols have in common. */
 export interface LineSession {
@@ -57,15 +53,21 @@ export class SessionIo {
   readonly #parts: SessionIoParts;
   readonly #deadline: Deadline;
   readonly #buffer: SessionBuffer;
-  #transport: Transport;
+  readonly #wire: Wire;
   #loggedIn: boolean;
   #stopText: string | null;
   #reading: boolean;
 
   constructor(session: LineSession, transport: Transport, parts: SessionIoParts) {
     this.#session = session;
-    this.#transport = transport;
     this.#parts = parts;
+    this.#wire = new Wire(transport, {
+      out: parts.out,
+      log: parts.log,
+      writes: (octets) => {
+        if (octets > BUSY_OCTETS) this.#deadline.extend(parts.timeouts.stallMs);
+      },
+    });
     this.#buffer = new SessionBuffer();
     this.#loggedIn = false;
     this.#stopText = null;
@@ -74,7 +76,7 @@ export class SessionIo {
   }
 
   get transport(): Transport {
-    return this.#transport;
+    return this.#wire.transport;
   }
 
   /** Ends the session at the next place between two commands. */
@@ -111,11 +113,16 @@ export class SessionIo {
       this.#session.greet();
       await loop();
     } catch (error) {
-      await this.#failed(error, cutInside());
+      await this.#wire.failed(error, () => {
+        this.#parts.faults.inc();
+        log.error("session failed", { error, command: this.#session.verb });
+        if (cutInside()) this.#parts.out.take();
+        else this.#session.end("The server has a fault");
+      });
     } finally {
       this.#deadline.cancel();
       this.#buffer.release();
-      this.#transport.close();
+      this.#wire.close();
       log.debug("session closed");
     }
   }
@@ -132,7 +139,7 @@ export class SessionIo {
     this.#reading = true;
     let count: number | null;
     try {
-      count = await this.#transport.read(this.#buffer.next());
+      count = await this.#wire.transport.read(this.#buffer.next());
     } catch (error) {
       if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
       count = null;
@@ -143,27 +150,12 @@ export class SessionIo {
     return true;
   }
 
-  async flush(): Promise<void> {
-    const { out, timeouts } = this.#parts;
-    if (out.pending === 0) return;
-    const bytes = out.take();
-    try {
-      if (bytes.length > BUSY_OCTETS) this.#deadline.extend(timeouts.stallMs);
-      await this.#transport.write(bytes);
-      out.give(bytes);
-    } catch (error) {
-      throw new PeerGone("writing failed", { cause: error });
-    }
+  flush(): Promise<void> {
+    return this.#wire.flush();
   }
 
   async startTls(): Promise<void> {
-    await this.flush();
-    this.#session.dropInput();
-    try {
-      this.#transport = await this.#transport.startTls();
-    } catch (error) {
-      throw new PeerGone("the TLS handshake failed", { cause: error });
-    }
+    await this.#wire.startTls(this.#session);
     this.#session.tlsStarted();
   }
 
@@ -174,27 +166,12 @@ export class SessionIo {
     this.#stopText ??= "Too long without a command";
     this.#parts.onStop?.();
     if (this.#reading && this.#parts.goodbyeAfterIdle) this.#leaveRead();
-    else this.#transport.close();
+    else this.#wire.close();
   }
 
   /** Tells a client we are only waiting for; closing ends the read. */
   #leaveRead(): void {
     if (this.#stopText !== null) this.#session.end(this.#stopText);
-    this.flush().catch((error) => this.#parts.log.debug("the end was not heard", { error })).finally(() =>
-      this.#transport.close()
-    );
-  }
-
-  async #failed(error: unknown, cutInside: boolean): Promise<void> {
-    const { log, faults } = this.#parts;
-    if (error instanceof PeerGone) {
-      log.debug("connection lost", { error });
-      return;
-    }
-    faults.inc();
-    log.error("session failed", { error, command: this.#session.verb });
-    if (cutInside) return;
-    this.#session.end("The server has a fault");
-    await this.flush().catch((late) => log.debug("the end was not heard", { error: late }));
+    this.#wire.leave();
   }
 }

@@ -16,10 +16,10 @@ import type { Credentials } from "../../protocols/sasl/exchange.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import { type Account, StorageError, type Store } from "../../storage/store.ts";
 import { BUSY_OCTETS, SessionBuffer } from "../buffers.ts";
-import { PeerGone } from "../session_io.ts";
 import { CompressedTransport } from "../compressed_transport.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Transport } from "../transport.ts";
+import { PeerGone, Wire } from "../wire.ts";
 import { Appending, beginAppend } from "./append.ts";
 import type { Change } from "../../storage/changes.ts";
 import { bad, type ImapContext, no, ok, type Selected } from "./context.ts";
@@ -64,13 +64,12 @@ export class Connection implements ImapContext {
   notifications: Notifications | null = null;
 
   #watchers: Set<Connection>;
-  #transport: Transport;
+  readonly #wire: Wire;
   #services: ImapServices;
   #options: ImapOptions;
   #since: number;
   #deadline: Deadline;
   #buffer = new SessionBuffer();
-  #writing: Promise<void> | null = null;
   #append: Appending | null = null;
   #idling: Idling | null = null;
   #failures = 0;
@@ -102,7 +101,7 @@ export class Connection implements ImapContext {
       startTlsAvailable: transport.canStartTls,
       plainLoginAllowed: options.plainLoginAllowed,
       literals: options.literals,
-      mechanisms: services.mechanisms(() => this.#transport.tls),
+      mechanisms: services.mechanisms(() => this.#wire.transport.tls),
       serverId: new Map([["name", "Veredus"]]),
       limits: options.limits,
       namespaces: options.sharing.scope === "off" ? NO_NAMESPACES : options.sharing.namespaces,
@@ -115,7 +114,13 @@ export class Connection implements ImapContext {
         if (this.account === null) services.offence?.(transport.peer.address, "protocol");
       },
     });
-    this.#transport = transport;
+    this.#wire = new Wire(transport, {
+      out: this.out,
+      log: this.log,
+      writes: (octets) => {
+        if (octets > BUSY_OCTETS) this.#deadline.extend(options.timeouts.stallMs);
+      },
+    });
     this.#services = services;
     this.#options = options;
     this.#since = services.now();
@@ -156,7 +161,7 @@ export class Connection implements ImapContext {
   }
 
   async #breathe(full: boolean): Promise<void> {
-    if (full) await this.#flush();
+    if (full) await this.#wire.flush();
     else await new Promise((resolve) => setImmediate(resolve)); // a timer would wait for a millisecond
     this.#turn = performance.now();
   }
@@ -164,7 +169,7 @@ export class Connection implements ImapContext {
   info(): ImapSessionInfo {
     return {
       id: this.id,
-      address: this.#transport.peer.address,
+      address: this.#wire.transport.peer.address,
       since: this.#since,
       tls: this.session.tlsActive,
       account: this.account?.address ?? null,
@@ -198,14 +203,18 @@ export class Connection implements ImapContext {
       this.session.greet();
       await this.#loop();
     } catch (error) {
-      await this.#failed(error);
+      await this.#wire.failed(error, () => {
+        faults.inc();
+        this.log.error("session failed", { error, command: this.session.commandName });
+        this.session.bye("The server has a fault", "SERVERBUG");
+      });
     } finally {
       this.#deadline.cancel();
       await this.#idling?.end();
       this.#dropAppend();
       this.#buffer.release();
       await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
-      this.#transport.close();
+      this.#wire.close();
       this.log.debug("session closed", { account: this.account?.address ?? null });
     }
   }
@@ -229,9 +238,9 @@ export class Connection implements ImapContext {
           await this.#startTls();
           break;
         case "compress":
-          await this.#flush();
+          await this.#wire.flush();
           session.dropInput();
-          this.#transport = new CompressedTransport(this.#transport);
+          this.#wire.transport = new CompressedTransport(this.#wire.transport);
           break;
         case "append": {
           const begun = beginAppend(this, event.append);
@@ -267,7 +276,7 @@ export class Connection implements ImapContext {
           this.#idling = new Idling(this, {
             deadlines: this.#services.deadlines,
             stillHereMs: this.#options.timeouts.stillHereMs,
-            flush: () => this.#flush(),
+            flush: () => this.#wire.flush(),
             onEnd: (error) => this.#idleEnded(error),
           });
           this.#idling.wake();
@@ -279,12 +288,12 @@ export class Connection implements ImapContext {
           this.#answer(event.done ? ok("Idle completed") : bad("Expected DONE"));
           break;
         case "close":
-          await this.#flush();
+          await this.#wire.flush();
           return;
         default:
           return event satisfies never;
       }
-      if (this.out.pending > HIGH_WATER_OCTETS) await this.#flush();
+      if (this.out.pending > HIGH_WATER_OCTETS) await this.#wire.flush();
     }
   }
 
@@ -330,7 +339,8 @@ export class Connection implements ImapContext {
   }
 
   async #login(credentials: Credentials): Promise<void> {
-    const outcome = await this.#services.login(credentials, this.#transport.peer, this.#transport.tls);
+    const { peer, tls } = this.#wire.transport;
+    const outcome = await this.#services.login(credentials, peer, tls);
     switch (outcome.kind) {
       case "ok":
         this.account = outcome.account;
@@ -369,21 +379,16 @@ export class Connection implements ImapContext {
 
   /** RFC 8437 2: compression ends behind the tagged OK; what the client sent inside it is void. */
   async #endCompression(): Promise<void> {
-    if (!(this.#transport instanceof CompressedTransport)) return;
-    await this.#flush();
+    const { transport } = this.#wire;
+    if (!(transport instanceof CompressedTransport)) return;
+    await this.#wire.flush();
     this.session.dropInput();
     this.session.compressed = false;
-    this.#transport = this.#transport.stop();
+    this.#wire.transport = transport.stop();
   }
 
   async #startTls(): Promise<void> {
-    await this.#flush();
-    this.session.dropInput();
-    try {
-      this.#transport = await this.#transport.startTls();
-    } catch (error) {
-      throw new PeerGone("the TLS handshake failed", { cause: error });
-    }
+    await this.#wire.startTls(this.session);
     this.session.tlsStarted();
   }
 
@@ -394,16 +399,16 @@ export class Connection implements ImapContext {
         this.#again = false;
         const watch = this.notifications?.selected ?? null;
         await tell(this, { expunges: watch !== null && !watch.delayed });
-        await this.#flush();
+        await this.#wire.flush();
       }
-      if (this.session.ended) this.#transport.close();
+      if (this.session.ended) this.#wire.close();
     }).catch((error) => this.#idleEnded(error)).finally(() => this.#pushing = null);
   }
 
   /** Flushes and reads; false when the connection is over. */
   async #read(): Promise<boolean> {
     const { session } = this;
-    await this.#flush();
+    await this.#wire.flush();
     if (this.#stopText !== null && (session.betweenCommands || session.idling)) {
       session.bye(this.#stopText, "UNAVAILABLE");
       return true;
@@ -418,11 +423,9 @@ export class Connection implements ImapContext {
     if (this.#again && session.betweenCommands) this.#push();
     let count: number | null;
     try {
-      count = await this.#transport.read(buffer);
+      count = await this.#wire.transport.read(buffer);
     } catch (error) {
-      if (this.#stopText === null && !session.ended) {
-        throw new PeerGone("reading failed", { cause: error });
-      }
+      if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
       count = null;
     }
     this.#reading = false;
@@ -433,41 +436,20 @@ export class Connection implements ImapContext {
     return true;
   }
 
-  async #flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
-    if (this.out.pending === 0) return;
-    this.#writing = this.#write(this.out.take());
-    await this.#writing;
-  }
-
-  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    try {
-      if (bytes.length > BUSY_OCTETS) this.#deadline.extend(this.#options.timeouts.stallMs);
-      await this.#transport.write(bytes);
-      this.out.give(bytes);
-    } catch (error) {
-      throw new PeerGone("writing failed", { cause: error });
-    } finally {
-      this.#writing = null;
-    }
-  }
-
   #expired(): void {
-    if (this.session.ended) return this.#transport.close();
+    if (this.session.ended) return this.#wire.close();
     this.#stopText ??= "Too long without a command";
     if (this.#reading && (this.session.betweenCommands || this.session.idling)) return this.#leaveRead();
     // In the middle of a command or of a write that is not taken: there is nobody to talk to.
     this.log.info("session stalled", { command: this.session.commandName });
-    this.#transport.close();
+    this.#wire.close();
   }
 
   /** Says BYE to a client we are only waiting for; closing ends the read. */
   #leaveRead(): void {
     this.#idling?.end().catch((error) => this.#idleEnded(error));
     if (this.#stopText !== null) this.session.bye(this.#stopText, "UNAVAILABLE");
-    this.#flush().catch((error) => this.log.debug("BYE was not taken", { error })).finally(() =>
-      this.#transport.close()
-    );
+    this.#wire.leave();
   }
 
   #idleEnded(error: unknown): void {
@@ -475,17 +457,6 @@ export class Connection implements ImapContext {
       faults.inc();
       this.log.error("telling changes failed", { error });
     }
-    this.#transport.close();
-  }
-
-  async #failed(error: unknown): Promise<void> {
-    if (error instanceof PeerGone) {
-      this.log.debug("connection lost", { error });
-      return;
-    }
-    faults.inc();
-    this.log.error("session failed", { error, command: this.session.commandName });
-    this.session.bye("The server has a fault", "SERVERBUG");
-    await this.#flush().catch((late) => this.log.debug("BYE was not taken", { error: late }));
+    this.#wire.close();
   }
 }

@@ -34,6 +34,7 @@ import { busyBuffers, idleBuffers } from "../buffers.ts";
 import type { Deadline } from "../deadline.ts";
 import { countCommand, countLimit, faults, messageOctets } from "./metrics.ts";
 import type { PeerFacts, Transport } from "../transport.ts";
+import { PeerGone } from "../wire.ts";
 import { clientOf } from "../xclient.ts";
 import type { SmtpOptions, SmtpServices } from "./options.ts";
 
@@ -51,11 +52,6 @@ export interface SmtpSessionInfo {
 
 const log = getLogger(["veredus", "smtp"]);
 const NO_MECHANISMS: SaslMechanisms = new Map();
-
-/** The other side is gone: nothing to answer, nothing to report. */
-class PeerGone extends Error {
-  override readonly name = "PeerGone";
-}
 
 export class Connection {
   readonly id: string;
