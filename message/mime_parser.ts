@@ -69,6 +69,8 @@ interface OpenPart {
 const HEADER_OCTETS = 4096;
 /** Looked through at once. */
 const PIECE_OCTETS = 16 * 1024;
+/** Of a header, whose end is near: what is taken behind it is taken once more. */
+const HEADER_PIECE_OCTETS = 1024;
 const NO_OCTETS = new Uint8Array(0);
 /** Header buffers of finished messages for the next ones: allocating them anew is what garbage collection costs most. */
 const spare: Uint8Array<ArrayBuffer>[] = [];
@@ -153,7 +155,7 @@ export class MimeParser {
     const previews = !inHeader && this.#preview.length < this.#limits.previewOctets &&
       this.previewPart === this.#stack[this.#stack.length - 1]?.part;
     const room = inHeader
-      ? this.#limits.headerOctets - this.#headerLength
+      ? Math.min(this.#limits.headerOctets - this.#headerLength, HEADER_PIECE_OCTETS)
       : previews
       ? this.#limits.previewOctets - this.#preview.length + LINE_START_OCTETS
       : PIECE_OCTETS;
