@@ -72,14 +72,19 @@ async function sendAll(data: string, count: number, delay: number, chunking = 0)
     ],
     stdin: "null",
   }).spawn();
+  let ended = false;
   try {
-    const line = await sink.line(PATIENCE_MS);
+    const line = await Promise.race([sink.line(PATIENCE_MS), child.status.then(() => "ended" as const)]);
+    if (line === "ended") {
+      ended = true;
+      throw new Error(`the server ended:\n${Deno.readTextFileSync(`${folder}/server.log`).slice(-2_000)}`);
+    }
     if (line === null) throw new Error(`not all of ${count} messages came within ${PATIENCE_MS} ms`);
     const resident = residentOctets(processTree(child.pid));
     const at = line["at"]! - line["secs"]!;
     return { seconds: line["secs"]!, openedAfter: at - begin / 1_000, residentOctets: resident };
   } finally {
-    child.kill("SIGKILL");
+    if (!ended) child.kill("SIGKILL");
     await child.status;
     await sink.end();
     Deno.removeSync(data, { recursive: true });
