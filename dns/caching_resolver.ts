@@ -66,6 +66,13 @@ export interface CachingResolverOptions {
   readonly workLimits?: WorkLimits;
 }
 
+function specialFound(name: string, type: number): Found | null {
+  const special = specialAnswer(name, type);
+  if (special === null) return null;
+  countSource("special");
+  return { ...special, canonicalName: name, ttlSeconds: MAX_TTL_SECONDS, security: "insecure", reason: null };
+}
+
 /** What a look-up may still spend. */
 interface Budget {
   /** Aliases to follow. */
@@ -121,11 +128,11 @@ export class CachingResolver implements Resolver {
   }
 
   async resolve<T extends RecordType>(asked: string, type: T): Promise<Answer<T>> {
-    const name = canonicalName(asked);
     const found = await this.query(asked, TYPE_CODES[type]);
     const { status, canonicalName: end, ttlSeconds, security, reason } = found;
     const records = found.records as readonly DataOf<T>[]; // what was asked for
-    return { name: name!, type, status, canonicalName: end, records, ttlSeconds, security, reason };
+    const name = canonicalName(asked)!; // else the query had failed
+    return { name, type, status, canonicalName: end, records, ttlSeconds, security, reason };
   }
 
   /** Any type, by its code. With `trace` every step is told and nothing is taken from the cache. */
@@ -133,7 +140,8 @@ export class CachingResolver implements Resolver {
     try {
       const name = canonicalName(asked);
       if (name === null) throw new ResolveError("bad-name", `not a domain name: ${asked.slice(0, 300)}`);
-      const found = await this.#lookup(name, type, this.#budget(trace));
+      const known = trace === null ? this.#known(name, type) : specialFound(name, type);
+      const found = known ?? await this.#seek(name, type, this.#budget(trace));
       countLookup(typeName(type), found.status);
       countSecurity(found.security);
       return found;
@@ -151,26 +159,26 @@ export class CachingResolver implements Resolver {
     return { links: MAX_LINKS, end, work: new Work({ end, trace, ...(limits !== undefined && { limits }) }) };
   }
 
+  /** What nobody has to be asked for; null where somebody has. Throws a failure that is remembered. */
+  #known(name: string, type: number): Found | null {
+    const special = specialFound(name, type);
+    if (special !== null) return special;
+    const hit = this.#cache.get(`${name} ${type}`) ?? this.#cache.get(`${name} *`);
+    if (hit === null) return null;
+    countSource(hit.from);
+    if (hit.fading) this.#prefetch(name, type);
+    return keptAnswer(hit.value, hit.ttlSeconds);
+  }
+
   /** From the cheapest place that knows. */
   #lookup(name: string, type: number, budget: Budget): Promise<Found> | Found {
-    const special = specialAnswer(name, type);
-    if (special !== null) {
-      countSource("special");
-      return {
-        ...special,
-        canonicalName: name,
-        ttlSeconds: MAX_TTL_SECONDS,
-        security: "insecure",
-        reason: null,
-      };
-    }
+    const known = budget.work.traced ? specialFound(name, type) : this.#known(name, type);
+    return known ?? this.#seek(name, type, budget);
+  }
+
+  /** Of servers, with others who ask the same. */
+  #seek(name: string, type: number, budget: Budget): Promise<Found> {
     const key = `${name} ${type}`;
-    const hit = budget.work.traced ? null : this.#cache.get(key) ?? this.#cache.get(`${name} *`);
-    if (hit !== null) {
-      countSource(hit.from);
-      if (hit.fading) this.#prefetch(name, type);
-      return keptAnswer(hit.value, hit.ttlSeconds);
-    }
     // A flight with fewer links left than ours could fail where we would not: only whole look-ups are shared.
     const whole = budget.links === MAX_LINKS && !budget.work.traced;
     const flight = whole ? this.#flights.get(key) : undefined;
