@@ -12,7 +12,7 @@
 import { getLogger } from "@logtape/logtape";
 import { reversedLabels } from "./address_block.ts";
 import { Breaker } from "./breaker.ts";
-import { type Lookup, recordsOf } from "./lookup.ts";
+import { type Lookup, type LookupAnswer, recordsOf } from "./lookup.ts";
 import { listFaults } from "./metrics.ts";
 
 const log = getLogger(["veredus", "filter"]);
@@ -63,13 +63,20 @@ export class DnsList {
 
   /**
    * The weight of a subject, as it stands in front of the zone (reversed address, domain): the strongest word counts, not
-   * the number of them. Null where it is not listed, or the list cannot say. Never rejects.
+   * the number of them. Null where it is not listed, or the list cannot say. At once where the names are known; never rejects.
    */
-  async weightOf(subject: string): Promise<number | null> {
-    const { weight, codes } = this.#options;
+  weightOf(subject: string): number | null | Promise<number | null> {
     if (this.#breaker.open || this.#off) return null;
     // Both at once: a test costs no time of its own.
-    const [works, listing] = await Promise.all([this.#works(), this.#listing(subject)]);
+    const works = this.#works();
+    const listing = this.#listing(subject);
+    return works instanceof Promise || listing instanceof Promise
+      ? Promise.all([works, listing]).then(([worked, listed]) => this.#weigh(worked, listed))
+      : this.#weigh(works, listing);
+  }
+
+  #weigh(works: boolean | ListTrouble, listing: Listing): number | null {
+    const { weight, codes } = this.#options;
     for (const answer of [listing, works]) {
       if (!(answer instanceof ListTrouble)) continue;
       this.#failed(answer);
@@ -89,10 +96,9 @@ export class DnsList {
     return tested === null || this.#options.now() - tested.at >= (tested.good ? CHECKED_MS : AGAIN_MS);
   }
 
-  async #works(): Promise<boolean | ListTrouble> {
+  #works(): boolean | Promise<boolean | ListTrouble> {
     if (!this.#due) return this.#tested!.good;
-    this.#testing ??= this.#test().finally(() => this.#testing = null);
-    return await this.#testing;
+    return this.#testing ??= this.#test().finally(() => this.#testing = null);
   }
 
   async #test(): Promise<boolean | ListTrouble> {
@@ -124,8 +130,13 @@ export class DnsList {
   }
 
   /** Answers that list somebody. */
-  async #listing(subject: string): Promise<Listing> {
-    const records = recordsOf(await this.#options.lookup.resolve(`${subject}.${this.zone}`, "A"));
+  #listing(subject: string): Listing | Promise<Listing> {
+    const answer = this.#options.lookup.resolve(`${subject}.${this.zone}`, "A");
+    return answer instanceof Promise ? answer.then((late) => this.#listed(late)) : this.#listed(answer);
+  }
+
+  #listed(answer: LookupAnswer<"A">): Listing {
+    const records = recordsOf(answer);
     if (records === null) return new ListTrouble("no answer", false);
     const answers = records.map(({ address }) => address);
     return answers.some((address) => address.startsWith("127.255.255."))

@@ -35,6 +35,11 @@ export interface DnsblOptions {
 /** Whom the mail comes from; null where a relay does not say. */
 type Origin = Pick<ClientView, "address" | "heloName"> | null;
 
+interface From {
+  readonly relayed: boolean;
+  readonly origin: Origin;
+}
+
 interface Score {
   readonly zone: string;
   readonly weight: number;
@@ -55,15 +60,26 @@ export function dnsbl({ name, zones, threshold, action, lookup, now, relays }: D
     },
   };
 
-  async function judge(
-    { client, sender }: CheckFacts,
-    { relayed, origin }: { readonly relayed: boolean; readonly origin: Origin },
-  ): Promise<Verdict> {
-    const scores = (await Promise.all(lists.map(async ({ list, subject }): Promise<Score[]> => {
-      const asked = subject(origin, sender ?? "");
-      const weight = asked === null ? null : await list.weightOf(asked);
-      return weight === null ? [] : [{ zone: list.zone, weight }];
-    }))).flat();
+  /** At once where all names are known. */
+  function judge(facts: CheckFacts, from: From): Verdict | Promise<Verdict> {
+    const weights = lists.map(({ list, subject }) => {
+      const asked = subject(from.origin, facts.sender ?? "");
+      return asked === null ? null : list.weightOf(asked);
+    });
+    return weights.some((weight) => weight instanceof Promise)
+      ? Promise.all(weights).then((all) => verdictOf(facts, from, all))
+      : verdictOf(facts, from, weights as (number | null)[]);
+  }
+
+  function verdictOf(
+    { client }: CheckFacts,
+    { relayed, origin }: From,
+    weights: readonly (number | null)[],
+  ): Verdict {
+    const scores = lists.flatMap(({ list: { zone } }, at): Score[] => {
+      const weight = weights[at] ?? null;
+      return weight === null ? [] : [{ zone, weight }];
+    });
     const sum = scores.reduce((total, { weight }) => total + weight, 0);
     if (sum < threshold && sum >= 0) return CONTINUE;
     const listed = scores.map(({ zone, weight }) => `${zone} ${weight}`).join(", ");

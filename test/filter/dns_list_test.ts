@@ -31,7 +31,7 @@ class Bed {
     this.#list = new DnsList({ zone: "bl.test", of, weight: 3, codes: {}, lookup, now });
   }
 
-  ask(): Promise<number | null> {
+  ask(): number | null | Promise<number | null> {
     return this.#list.weightOf(this.#of === "address" ? "9.2.0.192" : "bad.example");
   }
 
