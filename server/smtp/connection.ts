@@ -203,9 +203,11 @@ export class Connection {
           this.#answerRcpt(event.forwardPath, answer);
           break;
         }
-        case "begin":
-          await this.#begin();
+        case "begin": {
+          const began = this.#open.begin();
+          this.#begun(began instanceof Promise ? await began : began);
           break;
+        }
         case "data": {
           const written = this.#open.write(event.bytes, event.start, event.end);
           if (written !== undefined) await written;
@@ -289,9 +291,7 @@ export class Connection {
     this.session.answer(reply);
   }
 
-  async #begin(): Promise<void> {
-    const began = this.#open.begin();
-    const refusal = began instanceof Promise ? await began : began;
+  #begun(refusal: Reply | null): void {
     if (refusal === null) {
       this.#messageEnds = this.#services.now() + this.#options.timeouts.messageMs;
       return this.session.accept();
