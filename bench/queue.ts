@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { ENGINE_FLAGS } from "../server/process/own_command.ts";
 import { DataFolder } from "../storage/data_folder.ts";
+import { freeBase } from "./free_ports.ts";
 import { LoadGenerator, type RunningLoad } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
 import { processTree, residentOctets } from "./memory.ts";
@@ -34,7 +35,7 @@ const SENDING = [
   { figure: "send-500", delay: 500, chunking: 1 },
   { figure: "data-500", delay: 500, chunking: 0 },
 ];
-const BASE = 24_000, SINK = 24_999, PEER = 25_100;
+const BASE = freeBase(24_000), SINK = BASE + 999, PEER = freeBase(BASE + 1_100) + 25;
 const PATIENCE_MS = 300_000;
 const SERVER = fileURLToPath(new URL("queue/server.ts", import.meta.url));
 const PEER_SCRIPT = fileURLToPath(new URL("peers/postfix_queue.sh", import.meta.url));
