@@ -118,6 +118,11 @@ export async function readMessageText(
   return new MessageText(fields, scope === "all" ? await bodyParts(blobs, row) : null, casemap);
 }
 
+/** Of a header, or of the fields of it that are looked at. */
+export function headerText(block: Uint8Array, casemap: Casemap): MessageText {
+  return new MessageText(headerTexts(block, casemap), null, casemap);
+}
+
 /** As a whole line, folded like its value: every comparator of ours folds ASCII to upper case. */
 function lineOf({ name, value }: FieldText): string {
   return `${name.toUpperCase()}: ${value}`;

@@ -97,6 +97,28 @@ export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
   }
 }
 
+/** Names of the header fields that some key looks at, in lower case. */
+export function* fieldsOf(key: SearchKey): Generator<string> {
+  switch (key.kind) {
+    case "header":
+      yield key.field;
+      return;
+    case "and":
+      for (const part of key.keys) yield* fieldsOf(part);
+      return;
+    case "or":
+      yield* fieldsOf(key.left);
+      yield* fieldsOf(key.right);
+      return;
+    case "not":
+    case "fuzzy":
+      yield* fieldsOf(key.key);
+      return;
+    default:
+      return;
+  }
+}
+
 /** True when the tree asks for MODSEQ: the response then carries the highest one found (RFC 7162 3.1.6). */
 export function asksModSeq(key: SearchKey): boolean {
   switch (key.kind) {

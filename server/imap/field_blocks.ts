@@ -34,7 +34,8 @@ export function fieldBlocks(
 ): (Uint8Array | null)[] {
   const blocks: (Uint8Array | null)[] = [];
   const missing: (Row | null)[] = [];
-  const key = `${mailboxId} ${section.text} ${[...section.fields].join(" ")} `;
+  // A name may hold spaces.
+  const key = `${mailboxId} ${section.text} ${JSON.stringify([...section.fields])} `;
   let misses = 0;
   for (const row of rows) {
     const block = row === null ? null : kept.get(key, row.uid);

@@ -8,7 +8,7 @@
  * (search_candidates.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
-import { asksFacts, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
+import { asksFacts, fieldsOf, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
 import {
   contains,
   intersection,
@@ -18,9 +18,16 @@ import {
   type SequenceSet,
 } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import { type Casemap, decodeNeedle, type MessageText, readMessageText } from "../../search/message_text.ts";
+import {
+  type Casemap,
+  decodeNeedle,
+  headerText,
+  type MessageText,
+  readMessageText,
+} from "../../search/message_text.ts";
 import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import { fieldBlocks, fieldBlocksOf } from "./field_blocks.ts";
 import { Hits, UNREAD } from "./hits.ts";
 import { limited, withCode } from "./message_limit.ts";
 import { emailId, threadId } from "./object_id.ts";
@@ -38,6 +45,8 @@ const ROW_BATCH = 200;
 /** Dates and sizes are read as columns of the whole mailbox when at least one message in so many is looked at. */
 const COLUMNS_SHARE = 8;
 const DAY = 86_400_000;
+/** RFC 5322 3.6.8; fields of other names are looked for in whole headers. */
+const FIELD_NAME = /^[\x21-\x39\x3b-\x7e]+$/;
 
 /** True, false, or null when the evidence at hand does not decide. */
 type Verdict = boolean | null;
@@ -117,6 +126,8 @@ export async function findMessages(
   });
   const cost = searchCost(command.key);
   const withFacts = asksFacts(command.key);
+  const named = new Set(fieldsOf(command.key));
+  const fields = cost === 2 && [...named].every((field) => FIELD_NAME.test(field)) ? named : null;
   const hits = new Hits();
   const scope = among === null ? scopeOf(context, selected, command.key) : null;
   if (scope !== null && (name === "SORT" || name === "THREAD")) {
@@ -144,7 +155,7 @@ export async function findMessages(
   }
   for (let at = 0; at < undecided.count; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
-    await byRows(context, { selected, judge, hits, batch, cost, withFacts, state, scores });
+    await byRows(context, { selected, judge, hits, batch, cost, fields, withFacts, state, scores });
     progress.add(batch.count);
   }
   return { hits: hits.ascending(), broken: state.broken, code: scope?.code ?? "" };
@@ -279,12 +290,15 @@ async function byRows(
     readonly hits: Hits;
     readonly batch: Hits;
     readonly cost: number;
+    /** Names of the header fields that decide; null where more is looked at. */
+    readonly fields: ReadonlySet<string> | null;
     readonly withFacts: boolean;
     readonly state: { broken: boolean };
     readonly scores: readonly FuzzyScore[];
   },
 ): Promise<void> {
-  const { selected: { view, index, mailbox }, judge, hits, batch, cost, withFacts, state, scores } = search;
+  const { selected: { view, index, mailbox }, judge, hits, batch, cost, fields, withFacts, state, scores } =
+    search;
   const { messages } = context.store;
   const casemap = casemapOf(context);
   const numbers = [...batch.uids];
@@ -295,13 +309,10 @@ async function byRows(
     withFacts ? messages.facts(mailbox.id, rangesOf(numbers), batch.count).map((one) => [one.uid, one]) : [],
   );
   const byUid = new Map(rows.flatMap((row) => row === null ? [] : [[row.uid, row]]));
-  for (const [place, uid] of numbers.entries()) {
-    const sequence = batch.sequences[place]!;
-    const row = byUid.get(uid);
-    const position = index.positionOf(uid);
-    if (row === undefined || position < 0) continue;
-    const evidence: Evidence = {
-      sequence,
+  const evidenceOf = (place: number): Evidence | null => {
+    const uid = numbers[place]!, row = byUid.get(uid), position = index.positionOf(uid);
+    return row === undefined || position < 0 ? null : {
+      sequence: batch.sequences[place]!,
       uid,
       flags: index.flagsAt(position),
       keywords: index.keywordsAt(position),
@@ -311,11 +322,25 @@ async function byRows(
       text: null,
       facts: facts.get(uid) ?? null,
     };
+  };
+  const evidences = numbers.map((_, place) => evidenceOf(place));
+  const verdicts = evidences.map((evidence) => evidence === null ? false : judge(evidence));
+  const blocks = fields === null ? [] : fieldBlocks(context.store, fieldBlocksOf(context.store), {
+    mailboxId: mailbox.id,
+    rows: numbers.map((uid, place) => verdicts[place] === null ? byUid.get(uid)! : null),
+    section: { part: [], text: "HEADER.FIELDS", fields },
+  });
+  for (const [place, evidence] of evidences.entries()) {
+    if (evidence === null) continue;
+    const { sequence, uid } = evidence, row = byUid.get(uid)!;
     try {
       let text: MessageText | null = null;
-      let verdict = judge(evidence);
+      let verdict = verdicts[place] ?? null;
       if (verdict === null) {
-        text = await readMessageText(context.store.blobs, row, "header", casemap);
+        const block = blocks[place] ?? null;
+        text = block !== null
+          ? headerText(block, casemap)
+          : await readMessageText(context.store.blobs, row, "header", casemap);
         verdict = judge({ ...evidence, text });
       }
       if (verdict === null) {
