@@ -182,7 +182,7 @@ export class Writer implements WriterPort {
   }
 
   #group(): void {
-    const { changes, usage } = this.#context;
+    const { changes } = this.#context;
     const group = this.#synced(this.#waiting.slice(0, MAX_GROUP));
     if (group.length === 0) return;
     let results: WriteResult[] | null;
@@ -192,11 +192,11 @@ export class Writer implements WriterPort {
       results = this.#runTogether(group);
       if (results === null) {
         this.#connection.exec("ROLLBACK");
-        changes.length = usage.length = 0;
+        this.#forget();
         this.#connection.exec("BEGIN IMMEDIATE");
         results = this.#runApart(group);
       }
-      settleUsage(this.#context);
+      this.#operations.settle();
       const commit = performance.now();
       this.#connection.exec("COMMIT");
       commitSeconds.observe((performance.now() - commit) / 1000);
@@ -264,6 +264,7 @@ export class Writer implements WriterPort {
   #guarded(op: WriteOp): WriteResult {
     const mark = this.#context.changes.length;
     const usageMark = this.#context.usage.length;
+    this.#operations.counters.release();
     this.#connection.exec("SAVEPOINT operation");
     let result: WriteResult;
     try {
@@ -275,6 +276,7 @@ export class Writer implements WriterPort {
     }
     if (!result.ok) {
       this.#connection.exec("ROLLBACK TO operation");
+      this.#operations.counters.forget();
       this.#context.changes.length = mark;
       this.#context.usage.length = Math.min(usageMark, this.#context.usage.length);
     }
@@ -287,9 +289,15 @@ export class Writer implements WriterPort {
     return this.#full && !removes(op) ? refuse("disk-full", "the disk is full") : this.#operations.run(op);
   }
 
-  #failed(error: unknown, group: Waiting[]): void {
+  /** What was noted beside the transaction that is rolled back. */
+  #forget(): void {
     this.#context.changes.length = 0;
     this.#context.usage.length = 0;
+    this.#operations.counters.forget();
+  }
+
+  #failed(error: unknown, group: Waiting[]): void {
+    this.#forget();
     if (isSqliteError(error) && error.code === "SQLITE_FULL") {
       try {
         this.#connection.exec("ROLLBACK");

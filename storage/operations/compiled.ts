@@ -20,9 +20,8 @@ export const statements: BaseSQLiteDatabase<"sync", unknown> = new BaseSQLiteDat
 type Values = Readonly<Record<string, SqlValue>>;
 
 export interface Compiled {
-  run(values: Values): void;
-  /** The columns of RETURNING, in order. */
-  get(values: Values): SqlValue[] | undefined;
+  /** The rowid of the row that was inserted. */
+  run(values: Values): number;
 }
 
 export function compiled(
@@ -31,14 +30,10 @@ export function compiled(
 ): Compiled {
   const { sql, params } = query.toSQL();
   const statement = context.sql(sql);
-  const rows = /\breturning\b/i.test(sql) ? statement.raw() : null;
   const names = params.map(nameOf);
   const bind = (values: Values) =>
     names.map((name, at) => name === null ? params[at] as SqlValue : values[name]!);
-  return {
-    run: (values) => void statement.run(...bind(values)),
-    get: (values) => rows!.get(...bind(values)),
-  };
+  return { run: (values) => statement.run(...bind(values)).lastInsertRowid };
 }
 
 /** Null for a value that Drizzle knows already. Columns wrap their placeholders; none of ours converts values. */

@@ -9,13 +9,18 @@ export interface UsageDelta {
   readonly messages: number;
 }
 
+/** What a delivery adds, with the domain of the account. */
+export interface NotedUsage extends UsageDelta {
+  readonly domain: string | null;
+}
+
 export class OperationContext {
   readonly connection: Connection;
   /** Changes of the group so far; an operation that fails takes its own back. */
   readonly changes: Change[] = [];
   readonly clock: () => number;
   /** What deliveries of this group added to accounts; written at its end, once for each account (usage.ts). */
-  readonly usage: UsageDelta[] = [];
+  readonly usage: NotedUsage[] = [];
   #statements = new Map<string, Statement>();
 
   constructor(connection: Connection, clock: () => number) {

@@ -1,13 +1,14 @@
 /**
- * Files one message in mailboxes and queues it, in one go. The hot path: five statements, nothing read in between
- * (bench/micro/storage_bench.ts).
+ * Files one message in mailboxes and queues it, in one go. The hot path: a row of its content and one for each mailbox; counters
+ * are written once for each group (mailbox_counters.ts, usage.ts). RETURNING is left to where it is needed: it builds a table
+ * of its own at each run (bench/writer.ts).
  */
 import { sql } from "drizzle-orm";
-import { FLAG_DELETED, FLAG_SEEN } from "../changes.ts";
 import type { AppendedUid, NewContent, QueueEntry, WriteOp, WriteResult } from "../ops.ts";
-import { contents, mailboxes, messages, queueMessages, queueRecipients } from "../schema.ts";
+import { contents, messages, queueMessages, queueRecipients } from "../schema.ts";
 import { compiled, statements } from "./compiled.ts";
 import { type OperationContext, refuse } from "./context.ts";
+import { MailboxCounters } from "./mailbox_counters.ts";
 import { quarantine } from "./quarantine.ts";
 import { changeSeen } from "./seen.ts";
 import { wishOf } from "./spam.ts";
@@ -35,22 +36,6 @@ function prepare(context: OperationContext) {
         messageId: p("messageId"),
         references: p("references"),
         traceId: p("traceId"),
-      }).returning({ id: contents.id }),
-    ),
-    mailbox: compiled(
-      context,
-      statements.update(mailboxes).set({
-        uidNext: sql`${mailboxes.uidNext} + 1`,
-        highestModSeq: sql`${mailboxes.highestModSeq} + 1`,
-        messages: sql`${mailboxes.messages} + 1`,
-        unseen: sql`${mailboxes.unseen} + ${p("unseen")}`,
-        deleted: sql`${mailboxes.deleted} + ${p("deleted")}`,
-        sizeOctets: sql`${mailboxes.sizeOctets} + ${p("size")}`,
-      }).where(sql`${mailboxes.id} = ${p("id")} AND ${mailboxes.selectable} = 1`).returning({
-        uidNext: mailboxes.uidNext,
-        modSeq: mailboxes.highestModSeq,
-        uidValidity: mailboxes.uidValidity,
-        accountId: mailboxes.accountId,
       }),
     ),
     message: compiled(
@@ -82,7 +67,7 @@ function prepare(context: OperationContext) {
         expiresAt: p("expiresAt"),
         tls: p("tls"),
         priority: p("priority"),
-      }).returning({ id: queueMessages.id }),
+      }),
     ),
     recipient: compiled(
       context,
@@ -104,10 +89,12 @@ function prepare(context: OperationContext) {
 }
 
 export class DeliverOperation {
+  readonly counters: MailboxCounters;
   #context: OperationContext;
   #statements: ReturnType<typeof prepare>;
 
   constructor(context: OperationContext) {
+    this.counters = new MailboxCounters(context);
     this.#context = context;
     this.#statements = prepare(context);
   }
@@ -122,17 +109,13 @@ export class DeliverOperation {
     for (const target of targets) {
       const { mailboxId, flags, keywords, internalDate, prefix } = target;
       const size = content.blob.length + target.prefix.length;
-      const found = this.#statements.mailbox.get({
-        id: mailboxId,
-        unseen: flags & FLAG_SEEN ? 0 : 1,
-        deleted: flags & FLAG_DELETED ? 1 : 0,
-        size,
-      });
-      if (found === undefined) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
-      const [uidNext, modSeq, uidValidity, accountId] = found as [number, number, number, number];
-      const uid = uidNext - 1;
+      const mailbox = this.counters.of(mailboxId);
+      if (mailbox === null) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
+      const { accountId, domain, uidValidity, uidNext: uid } = mailbox;
+      const modSeq = mailbox.highestModSeq + 1;
       const row = { mailboxId, uid, modSeq, flags, keywords, internalDate, savedAt, size, contentId, prefix };
       this.#statements.message.run(row);
+      this.counters.add(mailbox, { flags, sizeOctets: size });
       uids.push({ mailboxId, uidValidity, uid, modSeq });
       if (op.teaches !== undefined) {
         wishOf(this.#context, { accountId, contentId, prefix, kind: op.teaches });
@@ -141,7 +124,7 @@ export class DeliverOperation {
         const over = overQuota(this.#context, { accountId, octets: size, messages: 1 });
         if (over !== null) return over;
       }
-      this.#context.usage.push({ accountId, octets: size, messages: 1 });
+      this.#context.usage.push({ accountId, domain, octets: size, messages: 1 });
       this.#context.changes.push({
         kind: "added",
         accountId,
@@ -162,11 +145,10 @@ export class DeliverOperation {
   #content(content: NewContent, refs: number): number {
     const { segment, offset, length } = content.blob;
     const { headerOctets, sentAt, imap, preview, subject, from, messageId, references, traceId } = content;
-    const [id] = this.#statements.content.get({
+    return this.#statements.content.run({
       ...{ refs, segment, offset, length, headerOctets, sentAt, imap, preview, subject, from, messageId },
       ...{ references, traceId },
-    })!;
-    return id as number;
+    });
   }
 
   /** The id of its row in the queue; null where it went into the quarantine. */
@@ -177,11 +159,10 @@ export class DeliverOperation {
     }
     const { sender, accountId, envelopeId, ret, createdAt, expiresAt, tls = "", priority = 0 } = queue;
     const [eightBit, smtputf8] = [queue.eightBit ? 1 : 0, queue.smtputf8 ? 1 : 0];
-    const [id] = this.#statements.queued.get({
+    const queueId = this.#statements.queued.run({
       ...{ contentId, sender, accountId, envelopeId, ret, eightBit, smtputf8, createdAt, expiresAt, tls },
       priority,
-    })!;
-    const queueId = id as number;
+    });
     const nextAttemptAt = queue.notBefore ?? queue.createdAt;
     for (const { recipient, destination, notify, originalRecipient } of queue.recipients) {
       this.#statements.recipient.run({

@@ -29,6 +29,7 @@ export function importMessages(
     ).run(accountId, source, item).changes;
     if (noted === 0) continue;
     if (uid !== null) {
+      deliver.counters.release();
       const moved = uid > MAX_UID ? 0 : context.sql(
         "UPDATE mailboxes SET uid_next = ? WHERE id = ? AND uid_next <= ?",
       ).run(uid, mailboxId, uid).changes;

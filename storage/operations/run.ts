@@ -4,6 +4,7 @@ import { setAcl } from "./acl.ts";
 import * as annotations from "./annotations.ts";
 import { abandonCopy, copy } from "./copy.ts";
 import { DeliverOperation } from "./deliver.ts";
+import type { MailboxCounters } from "./mailbox_counters.ts";
 import * as credentials from "./credentials.ts";
 import * as directory from "./directory.ts";
 import { expunge } from "./expunge.ts";
@@ -19,7 +20,7 @@ import * as senderDomains from "./sender_domains.ts";
 import * as quarantine from "./quarantine.ts";
 import * as queue from "./queue.ts";
 import { relocate } from "./relocate.ts";
-import { noteQuota } from "./usage.ts";
+import { noteQuota, settleUsage } from "./usage.ts";
 import { DONE, type OperationContext } from "./context.ts";
 import type { WriteOp, WriteResult } from "../ops.ts";
 
@@ -32,9 +33,21 @@ export class Operations {
     this.#deliver = new DeliverOperation(context);
   }
 
+  /** Counters that deliveries moved, in memory until {@linkcode settle}. */
+  get counters(): MailboxCounters {
+    return this.#deliver.counters;
+  }
+
+  /** Before the commit: what was only noted so far. */
+  settle(): void {
+    this.counters.settle();
+    settleUsage(this.#context);
+  }
+
   /** What it wrote stays in the transaction when it is refused: the caller takes it back. */
   run(op: WriteOp): WriteResult {
     const context = this.#context;
+    if (op.kind !== "deliver" && op.kind !== "batch") this.counters.release();
     switch (op.kind) {
       case "batch": {
         const results: WriteResult[] = [];

@@ -22,27 +22,33 @@ export function addUsage(context: OperationContext, delta: UsageDelta): void {
 /** Writes what was noted: one statement for each account, one for each domain. */
 export function settleUsage(context: OperationContext): void {
   if (context.usage.length === 0) return;
-  const accounts = new Map<number, Sum>();
-  for (const delta of context.usage) add(accounts, delta.accountId, delta);
+  const accounts = new Map<number, Sum & { readonly domain: string | null }>();
+  for (const { accountId, domain, octets, messages } of context.usage) {
+    const sum = accounts.get(accountId);
+    if (sum === undefined) accounts.set(accountId, { domain, octets, messages });
+    else addTo(sum, { octets, messages });
+  }
   context.usage.length = 0;
   const domains = new Map<string, Sum>();
-  for (const [accountId, sum] of accounts) {
-    const domain = addToAccount(context, { accountId, ...sum });
-    if (domain !== null) add(domains, domain, sum);
+  const account = context.sql(
+    "UPDATE accounts SET used_octets = used_octets + ?, used_messages = used_messages + ? WHERE id = ?",
+  );
+  for (const [accountId, { domain, octets, messages }] of accounts) {
+    // An account that went earlier in this group takes its domain's share with it.
+    if (account.run(octets, messages, accountId).changes === 0 || domain === null) continue;
+    const sum = domains.get(domain);
+    if (sum === undefined) domains.set(domain, { octets, messages });
+    else addTo(sum, { octets, messages });
   }
   for (const [domain, sum] of domains) addToDomain(context, domain, sum);
 }
 
-function add<K>(sums: Map<K, Sum>, key: K, { octets, messages }: Sum): void {
-  const sum = sums.get(key);
-  if (sum === undefined) sums.set(key, { octets, messages });
-  else {
-    sum.octets += octets;
-    sum.messages += messages;
-  }
+function addTo(sum: Sum, { octets, messages }: Sum): void {
+  sum.octets += octets;
+  sum.messages += messages;
 }
 
-/** The domain of the account; null when it went earlier in this group, and its domain's share with it. */
+/** The domain of the account; null when there is no such account. */
 function addToAccount(context: OperationContext, { accountId, octets, messages }: UsageDelta): string | null {
   const [domain = null] = context.rows(
     "UPDATE accounts SET used_octets = used_octets + ?, used_messages = used_messages + ? WHERE id = ? RETURNING domain",
