@@ -4,27 +4,32 @@
  * the kinds of changes it names.
  */
 import type { Change } from "./changes.ts";
-import type { WriteOp, WriteResult } from "./ops.ts";
+import type { WriteResult } from "./ops.ts";
 import { packChange, type PackedChange, unpackChange } from "./packed_change.ts";
+import {
+  type PackedOps,
+  type PackedValue,
+  packOps,
+  packResults,
+  type ResultOf,
+  type SubmittedOp,
+  unpackOps,
+  unpackResults,
+} from "./packed_ops.ts";
 import type { WriterPort } from "./writer.ts";
 
 export type ChangeKind = Change["kind"];
 
 type ToWriter =
-  | {
-    readonly ops: readonly {
-      readonly id: number;
-      readonly op: WriteOp;
-      readonly segments?: readonly number[];
-    }[];
-  }
+  | { readonly ops: PackedOps }
   | { readonly kinds: readonly ChangeKind[] }
   | { readonly close: true };
 interface FromWriter {
   readonly changes: readonly PackedChange[];
-  readonly results: readonly { readonly id: number; readonly result: WriteResult }[];
+  readonly results: readonly PackedValue[];
 }
 
+const NO_SEGMENTS: readonly number[] = [];
 /** Written out here: this end is also main's, which loads no database. */
 const CLOSING: WriteResult = { ok: false, fault: "unavailable", detail: "the store is closing" };
 
@@ -32,11 +37,11 @@ const CLOSING: WriteResult = { ok: false, fault: "unavailable", detail: "the sto
 export function serveWriter(writer: WriterPort, port: MessagePort): void {
   let changes: PackedChange[] = [];
   let kinds: ReadonlySet<ChangeKind> | null = null;
-  let results: { id: number; result: WriteResult }[] = [];
+  let results: ResultOf[] = [];
   let scheduled = false;
   const flush = () => {
     scheduled = false;
-    const message: FromWriter = { changes, results };
+    const message: FromWriter = { changes, results: packResults(results) };
     changes = [];
     results = [];
     port.postMessage(message);
@@ -62,7 +67,7 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
       kinds = new Set(data.kinds);
       return;
     }
-    for (const { id, op, segments } of data.ops) {
+    for (const { id, op, segments } of unpackOps(data.ops)) {
       writer.submit(op, segments).then((result) => {
         results.push({ id, result });
         schedule();
@@ -75,7 +80,7 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
 export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | null = null): WriterPort {
   const waiting = new Map<number, (result: WriteResult) => void>();
   const listeners = new Set<(changes: readonly Change[]) => void>();
-  let ops: { id: number; op: WriteOp; segments?: readonly number[] }[] = [];
+  let ops: SubmittedOp[] = [];
   let next = 1;
   let closed = false;
   port.onmessage = ({ data }: MessageEvent<FromWriter>) => {
@@ -83,7 +88,7 @@ export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | 
       const changes = data.changes.map(unpackChange);
       for (const listener of listeners) listener(changes);
     }
-    for (const { id, result } of data.results) {
+    for (const { id, result } of unpackResults(data.results)) {
       waiting.get(id)?.(result);
       waiting.delete(id);
     }
@@ -92,15 +97,15 @@ export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | 
   const flush = () => {
     const batch = ops;
     ops = [];
-    port.postMessage({ ops: batch } satisfies ToWriter);
+    port.postMessage({ ops: packOps(batch) } satisfies ToWriter);
   };
   return {
-    submit(op, segments) {
+    submit(op, segments = NO_SEGMENTS) {
       if (closed) return Promise.resolve(CLOSING);
       return new Promise((resolve) => {
         const id = next++;
         waiting.set(id, resolve);
-        ops.push(segments === undefined ? { id, op } : { id, op, segments });
+        ops.push({ id, op, segments });
         if (ops.length === 1) queueMicrotask(flush);
       });
     },

@@ -1,7 +1,9 @@
-/** Changes across threads: unpacked as they were, and only the kinds that were asked for. */
+/** Operations, results and changes across threads: unpacked as they were, and only the kinds of changes that were asked for. */
 import assert from "node:assert/strict";
 import type { Change } from "../../storage/changes.ts";
 import { packChange, unpackChange } from "../../storage/packed_change.ts";
+import type { NewContent, QueueEntry, WriteOp } from "../../storage/ops.ts";
+import { packOps, packResults, type ResultOf, unpackOps, unpackResults } from "../../storage/packed_ops.ts";
 import { connectWriter, serveWriter } from "../../storage/writer_port.ts";
 import type { WriterPort } from "../../storage/writer.ts";
 
@@ -21,6 +23,47 @@ const CHANGES: Change[] = [
 
 Deno.test("changes come out of their packing as they went in", () => {
   assert.deepEqual(CHANGES.map(packChange).map(unpackChange), CHANGES);
+});
+
+const CONTENT: NewContent = {
+  blob: { segment: 3, offset: 96, length: 4096 },
+  ...{ headerOctets: 400, imap: new Uint8Array([1, 2, 3]), preview: "p", subject: "s", from: "f" },
+  ...{ messageId: null, references: "", sentAt: null, traceId: "t" },
+};
+const QUEUE: QueueEntry = {
+  ...{ sender: "", accountId: null, envelopeId: "", ret: "", eightBit: true, smtputf8: false },
+  ...{ createdAt: 1, expiresAt: 2, recipients: [] },
+};
+const target = (mailboxId: number, octets: number[]) => ({
+  ...{ mailboxId, flags: 8, keywords: "a b", internalDate: 5, prefix: new Uint8Array(octets) },
+});
+const OPS: WriteOp[] = [
+  { kind: "deliver", content: CONTENT, targets: [target(7, [9, 8])], queue: null },
+  { kind: "touch-address", address: "a@b", at: 1 },
+  {
+    ...{
+      kind: "deliver",
+      content: { ...CONTENT, messageId: "<m>", sentAt: 7 },
+      queue: QUEUE,
+      enforceQuota: true,
+    },
+    targets: [target(7, []), { ...target(8, [4]), seenBy: 3 }],
+    ...{ forwards: [QUEUE], teaches: "spam" },
+  },
+  { kind: "deliver", content: { ...CONTENT, imap: new Uint8Array(0) }, targets: [], queue: QUEUE },
+];
+
+Deno.test("operations and results come out of their packing as they went in, in their order", () => {
+  const ops = OPS.map((op, at) => ({ id: at + 1, op, segments: at === 0 ? [] : [at, 50] }));
+  assert.deepEqual(unpackOps(structuredClone(packOps(ops))), ops);
+  const uid = { mailboxId: 1, uidValidity: 2, uid: 3, modSeq: 4 };
+  const results: ResultOf[] = [
+    { id: 1, result: { ok: true, kind: "delivered", uids: [uid, { ...uid, uid: 9 }], queueId: null } },
+    { id: 2, result: { ok: false, fault: "disk-full", detail: "x" } },
+    { id: 3, result: { ok: true, kind: "delivered", uids: [], queueId: 5 } },
+    { id: 4, result: { ok: true, kind: "done" } },
+  ];
+  assert.deepEqual(unpackResults(structuredClone(packResults(results))), results);
 });
 
 Deno.test("a thread hears of the kinds of changes it names, of all when it names none", async () => {
