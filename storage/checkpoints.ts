@@ -12,6 +12,8 @@ import type { Connection } from "./libsql.ts";
 const CHECKPOINT_OCTETS = 16 * 1024 * 1024;
 /** While the WAL file is reused from its start its size says nothing: about 16 MB of deliveries. */
 const CHECKPOINT_OPERATIONS = 1_000;
+/** Between two looks at the size of the file, which costs as much as a small operation: whichever comes first. */
+const LOOK_OPERATIONS = 64, LOOK_MS = 100;
 const WAL_ALARM_OCTETS = 256 * 1024 * 1024;
 
 const log = getLogger(["veredus", "storage"]);
@@ -30,6 +32,8 @@ export class Checkpoints {
   /** Size of the file at the last checkpoint; it keeps that size and is written again from its start. */
   #checkpointed: number;
   #operations: number;
+  /** Operations at the last look, and when that was. */
+  #looked: { operations: number; at: number };
   #closed: boolean;
 
   constructor(
@@ -45,6 +49,7 @@ export class Checkpoints {
     this.#alarm = false;
     this.#checkpointed = 0;
     this.#operations = 0;
+    this.#looked = { operations: 0, at: -LOOK_MS };
     this.#closed = false;
   }
 
@@ -57,15 +62,19 @@ export class Checkpoints {
     this.#closed = true;
   }
 
-  /** After each group: a checkpoint follows when it is due. */
-  committed(operations: number): void {
+  /** After each group, `now` as performance.now(): a checkpoint follows when it is due. */
+  committed(operations: number, now: number): void {
     this.#operations += operations;
+    if (this.#operations - this.#looked.operations < LOOK_OPERATIONS && now - this.#looked.at < LOOK_MS) {
+      return;
+    }
+    this.#looked = { operations: this.#operations, at: now };
     this.#look();
     const due = walOctets > this.#checkpointed
       ? walOctets - this.#checkpointed >= CHECKPOINT_OCTETS
       : this.#operations >= CHECKPOINT_OPERATIONS;
     if (!due) return;
-    this.#operations = 0;
+    this.#operations = this.#looked.operations = 0;
     setImmediate(() => {
       if (this.#closed) return;
       const begin = performance.now();

@@ -186,6 +186,7 @@ export class Writer implements WriterPort {
     const group = this.#synced(this.#waiting.slice(0, MAX_GROUP));
     if (group.length === 0) return;
     let results: WriteResult[] | null;
+    let committed: number;
     try {
       this.#connection.exec("BEGIN IMMEDIATE");
       this.#lockedIn();
@@ -197,9 +198,10 @@ export class Writer implements WriterPort {
         results = this.#runApart(group);
       }
       this.#operations.settle();
-      const commit = performance.now();
+      const begin = performance.now();
       this.#connection.exec("COMMIT");
-      commitSeconds.observe((performance.now() - commit) / 1000);
+      committed = performance.now();
+      commitSeconds.observe((committed - begin) / 1000);
     } catch (error) {
       this.#waiting.splice(0, group.length);
       this.#failed(error, group);
@@ -214,7 +216,7 @@ export class Writer implements WriterPort {
       countOperation(op.kind, result.ok ? "ok" : result.fault);
       resolve(result);
     }
-    this.#checkpoints.committed(done.length);
+    this.#checkpoints.committed(done.length, committed);
   }
 
   /** Syncs the octets the group points at, and refuses what points at those that are lost. The rest. */

@@ -122,7 +122,7 @@ Deno.test("a log that a reader holds back raises the alarm, and it ends with the
   reader.exec("COMMIT");
   reader.close();
   t.writer.connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").raw().all();
-  await t.deliver(TEXT, [inbox]);
+  for (let i = 0; i < 400 && await alarm() !== 0; i++) await t.deliver(TEXT, [inbox]);
   assert.equal(await alarm(), 0);
   await t.close();
 });
