@@ -1,7 +1,8 @@
 /**
  * The writer across threads: operations go over in batches (one message a turn), and come back as groups: the changes
  * first, then the results, so that a thread knows of a change before the write that made it resolves. A thread is sent only
- * the kinds of changes it names.
+ * the kinds of changes it names, and where it is patient many groups together: a message costs the writer as much as a
+ * small operation, and wakes the other thread.
  */
 import type { Change } from "./changes.ts";
 import type { WriteResult } from "./ops.ts";
@@ -22,7 +23,7 @@ export type ChangeKind = Change["kind"];
 
 type ToWriter =
   | { readonly ops: PackedOps }
-  | { readonly kinds: readonly ChangeKind[] }
+  | { readonly kinds: readonly ChangeKind[]; readonly patienceMs: number }
   | { readonly close: true };
 interface FromWriter {
   readonly changes: readonly PackedChange[];
@@ -38,9 +39,13 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
   let changes: PackedChange[] = [];
   let kinds: ReadonlySet<ChangeKind> | null = null;
   let results: ResultOf[] = [];
+  let patienceMs = 0;
   let scheduled = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const flush = () => {
     scheduled = false;
+    clearTimeout(timer);
+    timer = undefined;
     const message: FromWriter = { changes, results: packResults(results) };
     changes = [];
     results = [];
@@ -55,16 +60,20 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
     for (const change of announced) {
       if (kinds === null || kinds.has(change.kind)) changes.push(packChange(change));
     }
-    if (changes.length > 0) schedule();
+    if (changes.length === 0) return;
+    if (patienceMs === 0) schedule();
+    else if (!scheduled) timer ??= setTimeout(flush, patienceMs);
   });
   port.onmessage = ({ data }: MessageEvent<ToWriter>) => {
     if ("close" in data) {
       stop();
+      clearTimeout(timer);
       port.close();
       return;
     }
     if ("kinds" in data) {
       kinds = new Set(data.kinds);
+      patienceMs = data.patienceMs;
       return;
     }
     for (const { id, op, segments } of unpackOps(data.ops)) {
@@ -76,8 +85,15 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
   };
 }
 
-/** The other end: what a thread without the writer submits to. `kinds`: the changes it wants to hear of; null for all. */
-export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | null = null): WriterPort {
+/**
+ * The other end: what a thread without the writer submits to. `kinds`: the changes it wants to hear of, `patienceMs` later at most
+ * where it submits nothing meanwhile; null for all, at once.
+ */
+export function connectWriter(
+  port: MessagePort,
+  kinds: readonly ChangeKind[] | null = null,
+  { patienceMs = 0 }: { readonly patienceMs?: number } = {},
+): WriterPort {
   const waiting = new Map<number, (result: WriteResult) => void>();
   const listeners = new Set<(changes: readonly Change[]) => void>();
   let ops: SubmittedOp[] = [];
@@ -93,7 +109,7 @@ export function connectWriter(port: MessagePort, kinds: readonly ChangeKind[] | 
       waiting.delete(id);
     }
   };
-  if (kinds !== null) port.postMessage({ kinds } satisfies ToWriter);
+  if (kinds !== null) port.postMessage({ kinds, patienceMs } satisfies ToWriter);
   const flush = () => {
     const batch = ops;
     ops = [];

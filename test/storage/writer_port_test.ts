@@ -78,6 +78,22 @@ Deno.test("a thread hears of the kinds of changes it names, of all when it names
   some.close();
 });
 
+Deno.test("a patient thread hears of many groups at once, everything and in order", async () => {
+  const { announce, port } = announcer();
+  const far = port();
+  let messages = 0;
+  const { changes, close } = heard(far, ["expunged", "queue", "added"], 20);
+  far.addEventListener("message", () => messages++);
+  await turn();
+  for (let group = 0; group < 3; group++) announce(CHANGES);
+  while (changes.length < 9) await turn();
+  assert.deepEqual(changes.map(({ kind }) => kind).join(), "added,expunged,queue,".repeat(3).slice(0, -1));
+  assert.equal(messages, 1);
+  announce([CHANGES[0]!]);
+  while (changes.length < 10) await turn();
+  close();
+});
+
 /** A writer that does nothing but announce. */
 function announcer(): { announce: (changes: readonly Change[]) => void; port: () => MessagePort } {
   const listeners = new Set<(changes: readonly Change[]) => void>();
@@ -99,9 +115,9 @@ function announcer(): { announce: (changes: readonly Change[]) => void; port: ()
   };
 }
 
-function heard(port: MessagePort, kinds: readonly Change["kind"][] | null) {
+function heard(port: MessagePort, kinds: readonly Change["kind"][] | null, patienceMs = 0) {
   const changes: Change[] = [];
-  const connected = connectWriter(port, kinds);
+  const connected = connectWriter(port, kinds, { patienceMs });
   connected.onChanges((more) => changes.push(...more));
   return { changes, close: () => connected.close() };
 }

@@ -1,6 +1,6 @@
 /** Children of counters count by themselves and are added up when somebody looks. */
 import assert from "node:assert/strict";
-import { counter, level, metricsAsJson } from "../../telemetry/metrics.ts";
+import { counter, histogram, level, metricsAsJson } from "../../telemetry/metrics.ts";
 
 Deno.test("what children and the counter itself counted is one figure", async () => {
   const made = counter("veredus_test_children_total", "Of this test", ["kind"]);
@@ -33,4 +33,22 @@ Deno.test("levels of one label set are one figure, that goes up and down", async
   first.dec();
   other.dec();
   assert.deepEqual(await values(), [["a", 1], ["b", 0]]);
+});
+
+Deno.test("every value of a histogram is in its sum, its count and its buckets, also those of the last moment", async () => {
+  const waits = histogram("test_waits_seconds", "x", { buckets: [1, 10] });
+  for (let value = 0; value < 600; value++) waits.observe(value % 20);
+  const [found] = (await metricsAsJson()).filter(({ name }) => name === "test_waits_seconds");
+  const figures = found!.values.map((value) => [
+    (value as { metricName?: string }).metricName,
+    value.labels["le"],
+    value.value,
+  ]);
+  assert.deepEqual(figures, [
+    ["test_waits_seconds_bucket", 1, 60],
+    ["test_waits_seconds_bucket", 10, 330],
+    ["test_waits_seconds_bucket", "+Inf", 600],
+    ["test_waits_seconds_sum", undefined, 30 * 190],
+    ["test_waits_seconds_count", undefined, 600],
+  ]);
 });
