@@ -23,7 +23,10 @@ export async function keepResults(splits: number, filters: Kept["filters"]): Pro
     JSON.stringify({ splits, filters: Object.fromEntries(named) }, null, 2) + "\n",
   );
   const all = named.map(([name, { all }]) => [name, stepsOf(all)] as const);
-  await Deno.writeTextFile(PICTURE, curve(new Map(all), `${splits} splits in halves, pooled, no network`));
+  await Deno.writeTextFile(
+    PICTURE,
+    curve(new Map(all), `${splits === 1 ? "one split" : `${splits} splits`} in halves, no network`),
+  );
 }
 
 function stepsOf(by: ByStep): ReadonlyMap<Step, Catch> {
