@@ -107,6 +107,7 @@ const checked: Figure = {
     const names = await setting.generator.start("dns", setting.more, {});
     const ours = await setting.restart({ checkedBy: setting.more });
     try {
+      await load(setting, "smtp", { port: ours.smtp, options: { ...DELIVER, msgs: WARM, count: ours.imap } });
       return await measure("deliver-checked", {
         what: "a connection each, every check on",
         budget: { kind: "ratio", least: 8 },
