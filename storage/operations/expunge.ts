@@ -53,9 +53,12 @@ export function removeMessages(
     `INSERT INTO expunged (mailbox_id, modseq, uid) SELECT mailbox_id, ?, uid FROM messages WHERE ${where}`,
   )
     .run(modSeq, ...parameters);
-  context.sql(
-    `DELETE FROM kept_uidls WHERE mailbox_id = ? AND uid IN (SELECT uid FROM messages WHERE ${where})`,
-  ).run(mailboxId, ...parameters);
+  // Few mailboxes have any.
+  if (context.rows("SELECT 1 FROM kept_uidls WHERE mailbox_id = ? LIMIT 1").get(mailboxId) !== undefined) {
+    context.sql(
+      `DELETE FROM kept_uidls WHERE mailbox_id = ? AND uid IN (SELECT uid FROM messages WHERE ${where})`,
+    ).run(mailboxId, ...parameters);
+  }
   context.sql(`DELETE FROM messages WHERE ${where}`).run(...parameters);
   context.sql(
     "UPDATE mailboxes SET highest_modseq = ?, messages = messages - ?, unseen = unseen - ?, deleted = deleted - ?, " +
