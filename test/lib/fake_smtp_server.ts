@@ -195,7 +195,10 @@ export class FakeSmtpServer {
           await answer(line, "221 2.0.0 bye");
           return;
         default:
-          said = await answer(line, /^(RSET|NOOP|VRFY)\b/i.test(line) ? "250 2.0.0 ok" : "500 5.5.2 what");
+          said = await answer(
+            line,
+            this.#options.withoutBdat && !/^RSET\b/i.test(line) ? "500 5.5.2 what" : "250 2.0.0 ok",
+          );
       }
       if (said === null) return;
     }
