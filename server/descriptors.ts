@@ -9,8 +9,8 @@ import type { Config } from "./config/config.ts";
 
 /** For threads, database, segments, look-ups, and connections of the queue. */
 const OWN = 400;
-/** A connection itself, and what its message or its mailbox has open. */
-const PER_CONNECTION = 2;
+/** A connection itself, once more under TLS (adopted_socket.ts), and what its message or its mailbox has open. */
+const PER_CONNECTION = 3;
 const FEWEST = 8;
 
 const log = getLogger(["veredus", "server"]);

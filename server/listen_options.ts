@@ -8,6 +8,7 @@
  * takes 25 ms on a machine with many connections. Linux only; everywhere else, and without FFI, the answer is a reason
  * why not: the listener uses `tls: full` then, and each connection gets the system's keepalive.
  */
+import { type Libc, libc, problem } from "./libc.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -29,31 +30,12 @@ const OPTIONS: readonly (readonly [level: number, name: number, value: number])[
   [IPPROTO_TCP, TCP_KEEPCNT, 4],
 ];
 
-const SYMBOLS = {
-  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-} as const;
-
-type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-
 /**
  * Sets the options on every socket of this process that listens on one of the ports; why it cannot, for each port where
  * that is so. One call for many: it takes as long as for one.
  */
 export function setListenOptions(ports: readonly number[]): Map<number, string> {
-  const all = (problem: string) => new Map(ports.map((port) => [port, problem]));
-  if (Deno.build.os !== "linux") return all(`not on ${Deno.build.os}`);
-  try {
-    const libc = Deno.dlopen("libc.so.6", SYMBOLS);
-    try {
-      return setOn(libc.symbols, ports);
-    } finally {
-      libc.close();
-    }
-  } catch (error) {
-    return all(error instanceof Error ? error.message : String(error));
-  }
+  return libc === null ? new Map(ports.map((port) => [port, problem])) : setOn(libc, ports);
 }
 
 function setOn(libc: Libc, ports: readonly number[]): Map<number, string> {

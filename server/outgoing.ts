@@ -5,12 +5,13 @@
  * (delivery/security/certificate_check.ts). Every wait has a limit: connect by the caller's, handshake by
  * {@linkcode HANDSHAKE_TIMEOUT_MS}, everything after that by the timers of the session.
  */
+import type { Duplex } from "node:stream";
 import tls from "node:tls";
 import type { Connector, OutgoingConnection, OutgoingTls } from "../delivery/connector.ts";
 import { MAX_CHAIN, type PeerCertificates } from "../delivery/security/certificate_check.ts";
 import { connectFrom } from "./bound_conn.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
-import { ConnStream, HANDSHAKE_TIMEOUT_MS, TlsTransport } from "./tls_transport.ts";
+import { HANDSHAKE_TIMEOUT_MS, onPeerEnd, streamBelow, TlsTransport } from "./tls_transport.ts";
 import type { Transport } from "./transport.ts";
 
 export interface OutgoingOptions {
@@ -64,7 +65,7 @@ class PlainConnection implements OutgoingConnection {
   }
 
   async startTls({ serverName }: { readonly serverName: string }): Promise<OutgoingConnection> {
-    const stream = new ConnStream(this.#conn);
+    const stream = streamBelow(this.#conn);
     const isName = !/^[\d.]+$|:/.test(serverName);
     const socket = tls.connect({
       socket: stream,
@@ -113,7 +114,7 @@ class TlsConnection implements OutgoingConnection {
   }
 }
 
-function handshake(socket: tls.TLSSocket, stream: ConnStream): Promise<void> {
+function handshake(socket: tls.TLSSocket, stream: Duplex): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const fail = (error: Error) => {
     clearTimeout(timer);
@@ -127,12 +128,12 @@ function handshake(socket: tls.TLSSocket, stream: ConnStream): Promise<void> {
   const timer = setTimeout(() => fail(new Error("TLS handshake timed out")), HANDSHAKE_TIMEOUT_MS);
   socket.on("error", fail);
   socket.once("close", ended);
-  stream.onEnd = ended;
+  onPeerEnd(stream, ended);
   socket.once("secureConnect", () => {
     clearTimeout(timer);
     socket.off("error", fail);
     socket.off("close", ended);
-    stream.onEnd = null;
+    onPeerEnd(stream, null);
     resolve();
   });
   return promise;

@@ -2,26 +2,22 @@
  * Writes to and closes accepted and opened connections of the runtime's.
  *
  * A write of the runtime's costs a turn of its event loop, and what a reply holds is nearly always taken by the kernel at
- * once: so it is offered to the kernel first, by `send` on the descriptor. The runtime keeps the descriptor with the
- * connection, without promising to; where it does not, on other systems, without FFI and under the runtime's own TLS the
- * runtime writes. The number of a descriptor is given to the next socket as soon as its own is closed: that is why
+ * once: so it is offered to the kernel first, by `send` on the descriptor. Where the runtime does not tell it, without the
+ * C library and under the runtime's own TLS the runtime writes. The number of a descriptor is given to the next socket as soon as its own is closed: that is why
  * every connection is closed by {@linkcode closeQuietly}, and nothing is sent on one that was.
  */
+import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
+import { libc } from "./libc.ts";
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
-const SYMBOLS = { send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" } } as const;
-const NO_DESCRIPTOR = -1;
 const TAKEN = Promise.resolve();
 
 /** Closed by us already: asking the runtime again would cost an exception for each connection. */
 const closed = new WeakSet<Deno.Conn>();
-
-const libc = openLibc();
-
-/** Under which the runtime keeps the descriptor; undefined until a connection was seen. */
-let descriptorKey: symbol | null | undefined;
+/** What else ends with a connection. */
+const along = new WeakMap<Deno.Conn, { destroy(): void }>();
 
 export class SocketWriter {
   readonly #conn: Deno.Conn;
@@ -63,6 +59,11 @@ export class SocketWriter {
   }
 }
 
+/** {@linkcode closeQuietly} of the connection ends this too. */
+export function endAlong(conn: Deno.Conn, other: { destroy(): void }): void {
+  along.set(conn, other);
+}
+
 /** Closes a connection that its peer or another path may have closed already. */
 export function closeQuietly(conn: Deno.Conn): void {
   if (closed.has(conn)) return;
@@ -72,23 +73,5 @@ export function closeQuietly(conn: Deno.Conn): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
-}
-
-function openLibc(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | null {
-  if (Deno.build.os !== "linux") return null;
-  try {
-    return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-  } catch (error) {
-    if (error instanceof Error) return null; // another C library, or no permission for foreign calls
-    throw error;
-  }
-}
-
-function descriptorOf(conn: Deno.Conn): number {
-  if (descriptorKey === undefined) {
-    const keys = Object.getOwnPropertySymbols(conn);
-    descriptorKey = keys.find(({ description }) => description === "Deno.internal.fd") ?? null;
-  }
-  const descriptor = descriptorKey === null ? null : Reflect.get(conn, descriptorKey);
-  return typeof descriptor === "number" ? descriptor : NO_DESCRIPTOR;
+  along.get(conn)?.destroy();
 }

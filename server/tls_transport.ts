@@ -14,6 +14,7 @@ import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import tls from "node:tls";
+import { adopt } from "./adopted_socket.ts";
 import { covers } from "../dns/name.ts";
 import type { Certificate } from "./certificate.ts";
 import { CLOSED, NO_HELLO, readHello, TIMED_OUT } from "./client_hello.ts";
@@ -62,7 +63,7 @@ export class TlsServer implements TlsUpgrader {
 
   #handshake(conn: Deno.Conn, { peer, context, octets, ms }: HandshakeParts): Promise<Transport> {
     const { promise, resolve, reject } = Promise.withResolvers<Transport>();
-    const stream = new ConnStream(conn, octets);
+    const stream = streamBelow(conn, octets);
     const socket = new tls.TLSSocket(stream, {
       isServer: true,
       secureContext: context,
@@ -81,12 +82,12 @@ export class TlsServer implements TlsUpgrader {
     const timer = setTimeout(() => fail(new Error(TIMED_OUT)), ms);
     socket.on("error", fail);
     socket.once("close", ended);
-    stream.onEnd = ended; // the TLS layer would wait for the rest of the handshake
+    onPeerEnd(stream, ended);
     socket.once("secure", () => {
       clearTimeout(timer);
       socket.off("error", fail);
       socket.off("close", ended);
-      stream.onEnd = null;
+      onPeerEnd(stream, null);
       resolve(new TlsTransport(socket, { stream, peer, asked: this.#requestClientCertificate }));
     });
     return promise;
@@ -134,7 +135,7 @@ export class TlsTransport implements Transport {
   readonly tls: TlsFacts;
   readonly canStartTls: boolean;
   #socket: tls.TLSSocket;
-  #stream: ConnStream;
+  #stream: Duplex;
   /** What a read handed out only in part. */
   #rest: Uint8Array | null;
   #ended: boolean;
@@ -142,7 +143,7 @@ export class TlsTransport implements Transport {
   #error: Error | null;
   #wake: (() => void) | null;
 
-  constructor(socket: tls.TLSSocket, parts: { stream: ConnStream; peer: PeerFacts; asked: boolean }) {
+  constructor(socket: tls.TLSSocket, parts: { stream: Duplex; peer: PeerFacts; asked: boolean }) {
     this.peer = parts.peer;
     this.tls = factsOf(socket, parts.asked);
     this.canStartTls = false;
@@ -238,8 +239,18 @@ function factsOf(socket: tls.TLSSocket, asked: boolean): TlsFacts {
   };
 }
 
-/** A connection as the stream `TLSSocket` wants below it. */
-export class ConnStream extends Duplex {
+/** A connection as the stream that node's TLS wants below it; `first` is what was read from it before. */
+export function streamBelow(conn: Deno.Conn, first: Uint8Array = NO_HELLO.octets): Duplex {
+  return adopt(conn, first) ?? new ConnStream(conn, first);
+}
+
+/** During a handshake; null afterwards. A layer over a stream of ours would wait for the rest. */
+export function onPeerEnd(stream: Duplex, told: (() => void) | null): void {
+  if (stream instanceof ConnStream) stream.onEnd = told;
+}
+
+/** For connections that cannot be adopted. */
+class ConnStream extends Duplex {
   /** Called when the peer will send no more. */
   onEnd: (() => void) | null;
   #conn: Deno.Conn;
@@ -249,7 +260,7 @@ export class ConnStream extends Duplex {
   /** What was read from the connection before. */
   #first: Uint8Array | null;
 
-  constructor(conn: Deno.Conn, first: Uint8Array = NO_HELLO.octets) {
+  constructor(conn: Deno.Conn, first: Uint8Array) {
     super({ allowHalfOpen: true, highWaterMark: BUSY_OCTETS });
     this.#first = first.length === 0 ? null : first;
     this.onEnd = null;

@@ -4,6 +4,7 @@ import net from "node:net";
 import { type Certificate, makeSelfSigned } from "../../server/certificate.ts";
 import { DenoTransport, peerFacts } from "../../server/deno_transport.ts";
 import { covers } from "../../dns/name.ts";
+import { closeQuietly } from "../../server/socket_writer.ts";
 import { canServeTls, TlsServer } from "../../server/tls_transport.ts";
 import type { Transport } from "../../server/transport.ts";
 
@@ -98,6 +99,19 @@ Deno.test("STARTTLS: a read that is outstanding at close ends with null", async 
   transport.close();
   assert.equal(await pending, null);
   client.close();
+});
+
+Deno.test("STARTTLS: a connection that is cut below ends its session, whatever the peer does", async () => {
+  const { server, client } = await pair();
+  const upgrading = new TlsServer([first]).upgrade(server, peerFacts(server));
+  const down = await Deno.startTls(client, { hostname: "localhost", caCerts: [first.certificatePem] });
+  await down.handshake();
+  const transport = await upgrading;
+  const pending = transport.read(new Uint8Array(10)).catch(() => null);
+  closeQuietly(server);
+  assert.equal(await pending, null);
+  transport.close();
+  down.close();
 });
 
 Deno.test("STARTTLS: 4 MB pass whole in both directions, and a writer waits for its reader", async () => {
