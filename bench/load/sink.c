@@ -90,7 +90,11 @@ static void *serve(void *argument) {
       in_data = 1;
       answer(away, "354 go on\r\n", 0);
     } else if (is(line, "QUIT")) {
-      conn_put(c, "221 2.0.0 bye\r\n", 15);
+      answer(away, "221 2.0.0 bye\r\n", 0); /* behind all that is under way: QUIT may follow the end of a message at once */
+      while (away->count > 0 && send_due(c, away) == 0) {
+        double wait = away->count > 0 ? away->lines[away->first].due - now() : 0;
+        if (wait > 0) usleep(wait * 1e6 + 1);
+      }
       break;
     } else {
       answer(away, "250 2.0.0 ok\r\n", 0);
