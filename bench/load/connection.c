@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static SSL_CTX *tls_context(void) {
@@ -70,6 +71,17 @@ int conn_put(struct conn *c, const char *octets, size_t n) {
     n -= k;
   }
   return 0;
+}
+
+/* In one write where the socket takes it, as clients send a message that they have whole. */
+int conn_put_both(struct conn *c, const char *head, size_t n, const char *rest, size_t m) {
+  struct iovec both[] = {{(void *)head, n}, {(void *)rest, m}};
+  if (c->ssl) return conn_put(c, head, n) || conn_put(c, rest, m) ? -1 : 0;
+  ssize_t k = writev(c->fd, both, 2);
+  if (k <= 0) return -1;
+  size_t sent = k;
+  if (sent < n) return conn_put(c, head + sent, n - sent) || conn_put(c, rest, m) ? -1 : 0;
+  return conn_put(c, rest + (sent - n), m - (sent - n));
 }
 
 static int fill(struct conn *c) {

@@ -62,7 +62,7 @@ static int append(struct conn *c, int *sequence) {
   sprintf(tag, "t%d", ++*sequence);
   if (conn_put(c, b, sprintf(b, "%s APPEND Sent {%zu}\r\n", tag, length))) return -1;
   char *line = conn_line(c, &n);
-  if (!line || *line != '+' || conn_put(c, body, length) || conn_put(c, "\r\n", 2)) return -1;
+  if (!line || *line != '+' || conn_put_both(c, body, length, "\r\n", 2)) return -1;
   return completion(c, tag);
 }
 

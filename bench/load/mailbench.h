@@ -40,6 +40,7 @@ int conn_open(struct conn *c, int port, long index); /* 0, or -1 */
 int conn_secure(struct conn *c);                     /* TLS from here on; 0, or -1 */
 void conn_close(struct conn *c);
 int conn_put(struct conn *c, const char *octets, size_t n);
+int conn_put_both(struct conn *c, const char *head, size_t n, const char *rest, size_t m);
 char *conn_line(struct conn *c, int *length); /* valid until the next call; NULL when lost */
 int conn_skip(struct conn *c, long n);
 

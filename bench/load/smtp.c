@@ -61,7 +61,7 @@ static int send_message(struct conn *c, long i) {
     if (smtp_expect(c, 250)) return -1;
   if (smtp_expect(c, 354)) return -1;
   n = sprintf(b, "Message-ID: <%ld.%d@bench.test>\r\n", i, (int)getpid());
-  if (conn_put(c, b, n) || conn_put(c, body, body_length)) return -1;
+  if (conn_put_both(c, b, n, body, body_length)) return -1;
   return smtp_expect(c, 250);
 }
 
