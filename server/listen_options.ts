@@ -3,7 +3,7 @@
  *
  * `Deno.TlsConn` has no `setNoDelay`: the greeting would wait 42 ms for the peer's delayed acknowledgement. And no
  * connection of the runtime's can say after what time a silent peer counts as dead, which must be soon: a POP3 session
- * holds its maildrop (RFC 1939 4) until its connection ends. The runtime gives no file descriptor either, so each
+ * holds its maildrop (RFC 1939 4) until its connection ends. The runtime tells no descriptor of a listener, so each
  * descriptor of the process (`/proc/self/fd`) is asked whether it listens, and where; `/proc/net/tcp` would tell too, but
  * takes 25 ms on a machine with many connections. Linux only; everywhere else, and without FFI, the answer is a reason
  * why not: the listener uses `tls: full` then, and each connection gets the system's keepalive.

@@ -3,6 +3,7 @@
  * thread (bench/writer.ts). Deliveries and their results are spelt out value by value, all octets of a batch lie in one array;
  * everything else goes as it is. The order stays.
  */
+import { joined } from "../bytes/joined.ts";
 import type { BlobAddress, Target, WriteOp, WriteResult } from "./ops.ts";
 
 type Deliver = Extract<WriteOp, { kind: "deliver" }>;
@@ -142,16 +143,6 @@ function readDelivered(reader: Reader): WriteResult {
     });
   }
   return { ok: true, kind: "delivered", uids, queueId };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 const NO_OCTETS = new Uint8Array(0);

@@ -6,6 +6,7 @@
  * of the `From ` line is INTERNALDATE. An item is a hash of the beginning and the length, so that a file that has grown,
  * or lost messages, brings what is new.
  */
+import { joined } from "../bytes/joined.ts";
 import { createHash } from "node:crypto";
 import { LF } from "../bytes/ascii.ts";
 import { encodeLatin1, latin1 } from "../bytes/decode.ts";
@@ -172,7 +173,7 @@ async function* body(path: string, start: number, end: number): AsyncGenerator<U
     const piece = await readAt(file, at, Math.min(PIECE_OCTETS, end - at));
     if (piece.length === 0) break;
     at += piece.length;
-    const bytes = joined(rest, piece);
+    const bytes = rest.length === 0 ? piece : joined([rest, piece]);
     // Whole lines; a line longer than a piece goes as it is.
     const cut = at < end ? bytes.lastIndexOf(LF) + 1 || bytes.length : bytes.length;
     rest = bytes.slice(cut);
@@ -216,12 +217,4 @@ async function readAt(file: Deno.FsFile, offset: number, length: number): Promis
     done += count;
   }
   return bytes.subarray(0, done);
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  const all = new Uint8Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
 }

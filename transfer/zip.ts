@@ -4,6 +4,7 @@
  * Items are path and checksum of an entry. Memory: one message of at most {@linkcode MAX_ENTRY_OCTETS}; the archive goes
  * through in pieces so small that not even a bomb makes more of one than eight megabytes.
  */
+import { joined } from "../bytes/joined.ts";
 import { Unzip, type UnzipFile, UnzipInflate, UnzipPassThrough } from "fflate";
 import { crc32 } from "node:zlib";
 import { pieces, realPath } from "./maildir.ts";
@@ -94,18 +95,8 @@ function take(file: UnzipFile, ready: Entry[]): void {
     if (!broken) parts.push(octets);
     if (!broken && !final) return;
     ended = true;
-    ready.push({ name, octets: broken ? null : joined(parts, size), modifiedAt: 0 });
+    ready.push({ name, octets: broken ? null : joined(parts), modifiedAt: 0 });
     parts.length = 0;
   };
   file.start();
-}
-
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

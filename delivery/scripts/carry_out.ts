@@ -7,6 +7,7 @@
  * directory like any recipient, so mail sent on to a mailbox here runs through the scripts of its owner too, each
  * mailbox once. Where nobody has a script nothing is read and nothing awaited.
  */
+import { joined } from "../../bytes/joined.ts";
 import { getLogger } from "@logtape/logtape";
 import { CRLF } from "../../bytes/ascii.ts";
 import { encode, encodeLatin1 } from "../../bytes/decode.ts";
@@ -29,7 +30,7 @@ import { scriptHost } from "./host.ts";
 import { remember, stateKey } from "./memory.ts";
 import { OwnMail } from "./own_mail.ts";
 import { isJunk, type Run, type ScriptedMessage } from "./scripted.ts";
-import { fileWritten, joined, writeAnew } from "./written.ts";
+import { fileWritten, writeAnew } from "./written.ts";
 
 const log = getLogger(["veredus", "sieve"]);
 

@@ -9,6 +9,7 @@
  * Limits: octets outside literals, octets of one literal kept in memory, octets of the whole unit, and octets read
  * only to be thrown away ({@linkcode FramerLimits}).
  */
+import { joined } from "../../bytes/joined.ts";
 import { CR, LBRACE, LF, PLUS, RBRACE } from "../../bytes/ascii.ts";
 
 export interface FramerLimits {
@@ -272,7 +273,7 @@ export class Framer {
     // The beginning is all that is needed (the tag); the rest of the unit is dropped from here on.
     const held = this.#heldLength > 0;
     const here = this.#chunk.subarray(this.#from, this.#from + TAG_OCTETS);
-    this.bytes = held ? joined(this.#held.subarray(0, Math.min(this.#heldLength, TAG_OCTETS)), here) : here;
+    this.bytes = held ? joined([this.#held.subarray(0, Math.min(this.#heldLength, TAG_OCTETS)), here]) : here;
     this.start = 0;
     this.end = this.bytes.length;
     const { bytes, start, end } = this;
@@ -373,11 +374,4 @@ export class Framer {
     this.#dropped = 0;
     this.#state = "line";
   }
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const all = new Uint8Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
 }

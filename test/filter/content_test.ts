@@ -1,4 +1,5 @@
 /** What messages carry, by what it is: types, names, archives, and bombs that end in a finding. */
+import { joined } from "../../bytes/joined.ts";
 import assert from "node:assert/strict";
 import { gzipSync, zipSync } from "fflate";
 import { encode, encodeLatin1 } from "../../bytes/decode.ts";
@@ -38,16 +39,6 @@ function tar(files: Record<string, Uint8Array>): Uint8Array {
     blocks.push(header, body);
   }
   return joined([...blocks, new Uint8Array(1024)]);
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 /** A compound file with entries of these names. */

@@ -1,6 +1,6 @@
 /** COMPRESS=DEFLATE as a transport: both ways, bounded, bombs cut (RFC 4978). */
+import { joined } from "../../bytes/joined.ts";
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import zlib from "node:zlib";
 import { CompressedTransport } from "../../server/compressed_transport.ts";
 import type { PeerFacts, Transport } from "../../server/transport.ts";
@@ -48,10 +48,6 @@ function noise(octets: number): Uint8Array {
     crypto.getRandomValues(all.subarray(at, Math.min(octets, at + 65_536)));
   }
   return all;
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(pieces));
 }
 
 for (const step of [1, 7, 1_000_000]) {
