@@ -10,6 +10,7 @@
 # the machine may still lose the name in the folder, which it does not sync. Nothing is delivered from there, so that all
 # of the machine is for accepting. One process a core, no checks but that of the domain, the log as shipped.
 set -euo pipefail
+. "$(dirname "$0")/processes.sh"
 version=3.3.4
 dir=$(realpath -m "$1")
 home=${HARAKA_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/veredus-bench/haraka-$version}
@@ -28,12 +29,8 @@ install)
 stop)
   running=$(pids)
   kill -KILL $running 2>/dev/null || true # what it was given is no longer wanted
-  for _ in $(seq 50); do
-    left=$(for p in $running; do [ -d "/proc/$p" ] && echo "$p"; done || true)
-    [ -n "$left" ] || exit 0
-    sleep 0.1
-  done
-  exit 1
+  await_end 5 $running
+  exit 0
   ;;
 pids) pids; exit 0 ;;
 esac

@@ -12,6 +12,7 @@
 # authentication cache, processes kept for many sessions. Needs root (Postfix starts as nothing else) and Debian's
 # postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd. Mailboxes belong to Debian's user "mail".
 set -euo pipefail
+. "$(dirname "$0")/processes.sh"
 dir=$(realpath -m "$1")
 # Both masters and their children, which have none of their own.
 pids() {
@@ -25,12 +26,7 @@ stop)
   running=$(pids)
   postfix -c "$dir/postfix" stop 2>/dev/null || true
   doveadm -c "$dir/dovecot.conf" stop 2>/dev/null || true
-  for _ in $(seq 50); do
-    left=$(for p in $running; do [ -d "/proc/$p" ] && echo "$p"; done || true)
-    [ -n "$left" ] || exit 0
-    sleep 0.1
-  done
-  kill -KILL $left 2>/dev/null || true
+  await_end 5 $running
   exit 0
   ;;
 filter)

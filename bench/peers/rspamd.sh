@@ -9,6 +9,7 @@
 # Modules as shipped; names are asked of the server that ours asks. What it would refuse or put off it only marks, because a
 # client that comes back would be measured; the log tells errors only. One scanner a core.
 set -euo pipefail
+. "$(dirname "$0")/processes.sh"
 dir=$(realpath -m "$1")
 pids() {
   for file in "$dir"/{rspamd,redis}.pid; do
@@ -25,12 +26,7 @@ installed)
 stop)
   running=$(pids)
   kill -TERM $running 2>/dev/null || true
-  for _ in $(seq 100); do
-    left=$(for p in $running; do [ -d "/proc/$p" ] && echo "$p"; done || true)
-    [ -n "$left" ] || exit 0
-    sleep 0.1
-  done
-  kill -KILL $left 2>/dev/null || true
+  await_end 10 $running
   exit 0
   ;;
 pids) pids; exit 0 ;;
