@@ -1,9 +1,10 @@
 /** What every group of routes is built on: the checked router, serial changes of the directory, shared pieces. */
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalizeAddress, normalizeDomain } from "../../storage/address_form.ts";
+import type { Account, Store } from "../../storage/store.ts";
 import type { AdminServices } from "../services.ts";
 import type { AdminEnv } from "./access.ts";
-import { Problem } from "./problem.ts";
+import { notFound, Problem } from "./problem.ts";
 
 /** What the groups of routes share. */
 export interface RouteContext {
@@ -58,6 +59,18 @@ export const localAddress = z.string().max(1_024).transform((text, context) => {
   context.addIssue({ code: "custom", message: `"${text}" is not an address, as in ann@example.org` });
   return z.NEVER;
 }).openapi({ type: "string", example: "ann@example.org" });
+
+/** Text for people, on one line. */
+export function plainText(max: number) {
+  return z.string().max(max).refine((text) => !/\p{Cc}/u.test(text), "no control characters");
+}
+
+/** Throws a problem that says so where there is none. */
+export function existingAccount(store: Store, address: string): Account {
+  const account = store.directory.account(address);
+  if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
+  return account;
+}
 
 /** Milliseconds to the time as the API shows it. */
 export function timeText(at: number): string {

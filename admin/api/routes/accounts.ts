@@ -7,13 +7,15 @@ import { domainOf } from "../../../storage/address_form.ts";
 import type { Account } from "../../../storage/store.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
-import { commit, invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
+import { commit, invalid, Problem, PROBLEM_RESPONSE } from "../problem.ts";
 import {
   domainName,
+  existingAccount,
   jsonBody,
   jsonResponse,
   localAddress,
   newRouter,
+  plainText,
   type RouteContext,
   type Router,
   time,
@@ -24,7 +26,7 @@ const MAX_PASSWORD = 1_024;
 const MAX_SEND_AS = 1_000;
 
 const fields = {
-  displayName: z.string().max(200).refine((text) => !/\p{Cc}/u.test(text), "no control characters"),
+  displayName: plainText(200),
   enabled: z.boolean().openapi({ description: "false: no login; mail is still taken" }),
   sendAs: z.array(localAddress).max(MAX_SEND_AS).openapi({
     description: "addresses this login may write from besides its own and its aliases",
@@ -146,7 +148,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
           ...more,
         };
         await commit(store, { kind: "put-account", account });
-        return c.json(shown(existing(address)), 201);
+        return c.json(shown(existingAccount(store, address)), 201);
       });
     },
   );
@@ -162,7 +164,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       responses: { 200: jsonResponse(accountDetails, "The account"), default: PROBLEM_RESPONSE },
     }),
     (c) => {
-      const account = existing(c.req.valid("param").address);
+      const account = existingAccount(store, c.req.valid("param").address);
       const { octets, messages } = store.messages.usage(account.id);
       return c.json({
         ...shown(account),
@@ -190,13 +192,14 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
       const { displayName, enabled, sendAs, ...rest } = c.req.valid("json");
       const { quotaOctets, quotaMessages, subaddressFolder, hiddenCapabilities, ...secret } = rest;
       if (
-        existing(address).shared && (secret.password !== undefined || typeof secret.passwordHash === "string")
+        existingAccount(store, address).shared &&
+        (secret.password !== undefined || typeof secret.passwordHash === "string")
       ) {
         throw invalid("password", "nobody logs in as a shared account");
       }
       const passwordHash = await passwordHashOf(secret);
       return await directory.run(async () => {
-        existing(address);
+        existingAccount(store, address);
         await commit(store, {
           kind: "put-account",
           account: {
@@ -209,7 +212,7 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
           },
         });
         if (passwordHash !== undefined || enabled === false) await endSessions(address);
-        return c.json(shown(existing(address)), 200);
+        return c.json(shown(existingAccount(store, address)), 200);
       });
     },
   );
@@ -227,19 +230,13 @@ export function accountRoutes({ services, directory }: RouteContext): Router {
     (c) => {
       const { address } = c.req.valid("param");
       return directory.run(async () => {
-        existing(address);
+        existingAccount(store, address);
         await commit(store, { kind: "remove-account", address });
         await endSessions(address);
         return c.body(null, 204);
       });
     },
   );
-
-  function existing(address: string): Account {
-    const account = store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account;
-  }
 
   function refuseForeignDomain(address: string): void {
     const name = domainOf(address);

@@ -13,17 +13,19 @@ import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, notFound, PROBLEM_RESPONSE } from "../problem.ts";
 import {
   domainName,
+  existingAccount,
   jsonBody,
   jsonResponse,
   localAddress,
   newRouter,
+  plainText,
   type RouteContext,
   type Router,
   time,
   timeText,
 } from "../router.ts";
 
-const note = z.string().max(200).refine((text) => !/\p{Cc}/u.test(text), "no control characters");
+const note = plainText(200);
 const addressSchema = z.object({
   address: z.string(),
   kind: z.enum(["own", "masked"]),
@@ -61,7 +63,7 @@ export function addressRoutes({ services, directory }: RouteContext): Router {
       },
     }),
     (c) => {
-      const { id } = owner(c.req.valid("param").address);
+      const { id } = existingAccount(store, c.req.valid("param").address);
       const { cursor, limit } = c.req.valid("query");
       const rows = store.directory.addressesOf(id, { after: afterOf(cursor), limit: limit + 1 });
       return c.json(toPage(rows, { limit, keyOf: ({ address }) => address, toItem: shown }), 200);
@@ -82,7 +84,7 @@ export function addressRoutes({ services, directory }: RouteContext): Router {
     (c) => {
       const body = c.req.valid("json");
       return directory.run(async () => {
-        const account = owner(c.req.valid("param").address);
+        const account = existingAccount(store, c.req.valid("param").address);
         const address = body.address ?? madeUp(account, body);
         if (store.directory.address(address) !== null) {
           throw invalid("address", `${address} is an address of an account already`);
@@ -110,7 +112,7 @@ export function addressRoutes({ services, directory }: RouteContext): Router {
       const { address, further } = c.req.valid("param");
       const { enabled, note } = c.req.valid("json");
       return directory.run(async () => {
-        const account = owner(address);
+        const account = existingAccount(store, address);
         const before = existing(account, further);
         await commit(store, {
           kind: "put-address",
@@ -134,7 +136,7 @@ export function addressRoutes({ services, directory }: RouteContext): Router {
     (c) => {
       const { address, further } = c.req.valid("param");
       return directory.run(async () => {
-        existing(owner(address), further);
+        existing(existingAccount(store, address), further);
         await commit(store, { kind: "remove-address", address: further });
         return c.body(null, 204);
       });
@@ -157,12 +159,6 @@ export function addressRoutes({ services, directory }: RouteContext): Router {
         return c.body(null, 204);
       }),
   );
-
-  function owner(address: string): Account {
-    const account = store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account;
-  }
 
   function existing(account: Account, address: string): AddressRow {
     const row = store.directory.address(address);

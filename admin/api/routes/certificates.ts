@@ -1,21 +1,23 @@
 /** Client certificates of an account: what SASL EXTERNAL logs in with (RFC 4422 A). */
 import { createRoute, z } from "@hono/zod-openapi";
 import { X509Certificate } from "node:crypto";
-import type { Account, CertificateRow } from "../../../storage/store.ts";
+import type { CertificateRow } from "../../../storage/store.ts";
 import { needs } from "../access.ts";
 import { commit, invalid, notFound, PROBLEM_RESPONSE } from "../problem.ts";
 import {
+  existingAccount,
   jsonBody,
   jsonResponse,
   localAddress,
   newRouter,
+  plainText,
   type RouteContext,
   type Router,
   time,
   timeText,
 } from "../router.ts";
 
-const note = z.string().max(200).refine((text) => !/\p{Cc}/u.test(text), "no control characters");
+const note = plainText(200);
 const fingerprintText = z.string().regex(/^(?:[0-9A-Fa-f]{64}|(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2})$/)
   .openapi({
     description: "SHA-256 of the certificate in DER form, hex, with or without colons",
@@ -51,7 +53,11 @@ export function certificateRoutes({ services, directory }: RouteContext): Router
     }),
     (c) =>
       c.json(
-        { items: store.directory.certificatesOf(owner(c.req.valid("param").address).id).map(shown) },
+        {
+          items: store.directory.certificatesOf(existingAccount(store, c.req.valid("param").address).id).map(
+            shown,
+          ),
+        },
         200,
       ),
   );
@@ -70,7 +76,7 @@ export function certificateRoutes({ services, directory }: RouteContext): Router
     (c) => {
       const body = c.req.valid("json");
       return directory.run(async () => {
-        const { id } = owner(c.req.valid("param").address);
+        const { id } = existingAccount(store, c.req.valid("param").address);
         const fingerprint = fingerprintOf(body);
         await commit(store, { kind: "put-certificate", fingerprint, accountId: id, note: body.note });
         return c.json(shown(store.directory.certificate(fingerprint)!), 201);
@@ -91,7 +97,7 @@ export function certificateRoutes({ services, directory }: RouteContext): Router
     (c) => {
       const { address, fingerprint } = c.req.valid("param");
       return directory.run(async () => {
-        const { id } = owner(address);
+        const { id } = existingAccount(store, address);
         const plain = hex(fingerprint);
         if (store.directory.certificate(plain)?.accountId !== id) {
           throw notFound("no-such-address", `${address} has no certificate ${plain}`);
@@ -101,12 +107,6 @@ export function certificateRoutes({ services, directory }: RouteContext): Router
       });
     },
   );
-
-  function owner(address: string): Account {
-    const account = store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account;
-  }
 
   return router;
 }

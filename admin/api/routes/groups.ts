@@ -11,6 +11,7 @@ import {
   jsonResponse,
   localAddress,
   newRouter,
+  plainText,
   type RouteContext,
   type Router,
   time,
@@ -21,7 +22,7 @@ import {
 const MAX_CHANGED = 1_000;
 
 const fields = {
-  displayName: z.string().max(200).refine((text) => !/\p{Cc}/u.test(text), "no control characters"),
+  displayName: plainText(200),
   posting: z.enum(["anyone", "members", "owners"]).openapi({ description: "who may write to it" }),
   owners: z.array(z.string().max(1_024)).max(100).openapi({ description: "the first gets what bounces" }),
 };

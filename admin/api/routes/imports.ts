@@ -4,6 +4,7 @@ import type { Account } from "../../../storage/store.ts";
 import { needs } from "../access.ts";
 import { notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
 import {
+  existingAccount,
   jsonBody,
   jsonResponse,
   localAddress,
@@ -68,7 +69,7 @@ export function importRoutes({ services }: RouteContext): Router {
       responses: { 202: jsonResponse(schema, "It has begun"), default: PROBLEM_RESPONSE },
     }),
     (c) => {
-      const account = accountOf(c.req.valid("param").address);
+      const account = existingAccount(services.store, c.req.valid("param").address);
       const { source, ...wishes } = c.req.valid("json");
       if (!services.imports.start(account, source, wishes)) {
         throw new Problem(409, {
@@ -90,7 +91,7 @@ export function importRoutes({ services }: RouteContext): Router {
       request: { params },
       responses: { 200: jsonResponse(schema, "The import"), default: PROBLEM_RESPONSE },
     }),
-    (c) => c.json(stateOf(accountOf(c.req.valid("param").address)), 200),
+    (c) => c.json(stateOf(existingAccount(services.store, c.req.valid("param").address)), 200),
   );
 
   router.openapi(
@@ -105,17 +106,11 @@ export function importRoutes({ services }: RouteContext): Router {
       responses: { 204: { description: "It is stopped" }, default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const account = accountOf(c.req.valid("param").address);
+      const account = existingAccount(services.store, c.req.valid("param").address);
       if (!await services.imports.stop(account.id)) throw none(account);
       return c.body(null, 204);
     },
   );
-
-  function accountOf(address: string): Account {
-    const account = services.store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account;
-  }
 
   function stateOf(account: Account) {
     const state = services.imports.state(account.id);

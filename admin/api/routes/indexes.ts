@@ -2,8 +2,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { IndexControl } from "../../services.ts";
 import { needs } from "../access.ts";
-import { notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
-import { jsonResponse, localAddress, newRouter, type RouteContext, type Router } from "../router.ts";
+import { Problem, PROBLEM_RESPONSE } from "../problem.ts";
+import {
+  existingAccount,
+  jsonResponse,
+  localAddress,
+  newRouter,
+  type RouteContext,
+  type Router,
+} from "../router.ts";
 
 const indexSchema = z.object({
   messages: z.int().openapi({ description: "messages it holds" }),
@@ -28,7 +35,7 @@ export function indexRoutes({ services }: RouteContext): Router {
       request: { params },
       responses: { 200: jsonResponse(indexSchema, "The index"), default: PROBLEM_RESPONSE },
     }),
-    async (c) => c.json(await stateOf(accountId(c.req.valid("param").address)), 200),
+    async (c) => c.json(await stateOf(existingAccount(services.store, c.req.valid("param").address).id), 200),
   );
 
   router.openapi(
@@ -43,7 +50,7 @@ export function indexRoutes({ services }: RouteContext): Router {
       responses: { 202: jsonResponse(indexSchema, "It has begun"), default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const id = accountId(c.req.valid("param").address);
+      const id = existingAccount(services.store, c.req.valid("param").address).id;
       await control().rebuild(id);
       return c.json(await stateOf(id), 202);
     },
@@ -53,12 +60,6 @@ export function indexRoutes({ services }: RouteContext): Router {
     if (services.indexes !== null) return services.indexes;
     const detail = "no full-text indexes are kept: search.index in the configuration is false";
     throw new Problem(501, { fault: "no-index", detail });
-  }
-
-  function accountId(address: string): number {
-    const account = services.store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account.id;
   }
 
   async function stateOf(id: number) {

@@ -7,6 +7,7 @@ import type { Account, Mailbox } from "../../../storage/store.ts";
 import { needs } from "../access.ts";
 import { commit, invalid, notFound, PROBLEM_RESPONSE } from "../problem.ts";
 import {
+  existingAccount,
   jsonBody,
   jsonResponse,
   localAddress,
@@ -62,7 +63,7 @@ export function mailboxRoutes({ services, directory }: RouteContext): Router {
       },
     }),
     (c) => {
-      const items = store.mailboxes.list(owner(c.req.valid("param").address).id).map(shown);
+      const items = store.mailboxes.list(existingAccount(store, c.req.valid("param").address).id).map(shown);
       return c.json({ items }, 200);
     },
   );
@@ -80,7 +81,7 @@ export function mailboxRoutes({ services, directory }: RouteContext): Router {
       responses: { 201: jsonResponse(mailboxSchema, "The new mailbox"), default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const account = owner(c.req.valid("param").address);
+      const account = existingAccount(store, c.req.valid("param").address);
       const { name } = c.req.valid("json");
       const fault = mailboxNameFault(name);
       if (fault !== null) throw invalid("name", fault);
@@ -111,7 +112,7 @@ export function mailboxRoutes({ services, directory }: RouteContext): Router {
       },
     }),
     (c) => {
-      const account = owner(c.req.valid("param").address);
+      const account = existingAccount(store, c.req.valid("param").address);
       const { mailbox } = c.req.valid("query");
       const all = mailbox === undefined ? store.mailboxes.list(account.id) : [mailboxOf(account, mailbox)];
       const items = all.flatMap(({ id, name }) =>
@@ -140,7 +141,7 @@ export function mailboxRoutes({ services, directory }: RouteContext): Router {
       const { address } = c.req.valid("param");
       const { mailbox: name, subtree, ...change } = c.req.valid("json");
       return directory.run(async () => {
-        const account = owner(address);
+        const account = existingAccount(store, address);
         const { id: mailboxId, name: shownName } = mailboxOf(account, name);
         const rights = parseRights(change.rights);
         if (rights === null) throw invalid("rights", `"${change.rights}" has letters outside lrswipkxtea`);
@@ -177,7 +178,7 @@ export function mailboxRoutes({ services, directory }: RouteContext): Router {
       },
     }),
     (c) => {
-      const granted = store.access.granted(owner(c.req.valid("param").address), "server");
+      const granted = store.access.granted(existingAccount(store, c.req.valid("param").address), "server");
       const items = granted.map(({ owner, mailbox, rights }) => ({
         owner: owner.address,
         mailbox: mailbox.name,
@@ -186,12 +187,6 @@ export function mailboxRoutes({ services, directory }: RouteContext): Router {
       return c.json({ items }, 200);
     },
   );
-
-  function owner(address: string): Account {
-    const account = store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account;
-  }
 
   function mailboxOf({ id, address }: Account, name: string): Mailbox {
     const mailbox = store.mailboxes.byName(id, name);

@@ -13,6 +13,7 @@ import {
   jsonBody,
   jsonResponse,
   newRouter,
+  plainText,
   type RouteContext,
   type Router,
   time,
@@ -62,7 +63,7 @@ const control = z.strictObject({
   recipients: ids.optional(),
   messages: ids.optional(),
   filter: z.strictObject(filterFields).optional().openapi({ description: "{}: the whole queue" }),
-  reason: z.string().min(1).max(MAX_REASON).refine((text) => !/\p{Cc}/u.test(text), "no control characters")
+  reason: plainText(MAX_REASON).min(1)
     .default("given up by the operator").openapi({ description: "for fail: stands in the DSN" }),
 }).openapi("QueueControl");
 const affectedSchema = z.object({ recipients: z.int() }).openapi("QueueAffected");

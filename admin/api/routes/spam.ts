@@ -5,8 +5,9 @@ import { encode } from "../../../bytes/decode.ts";
 import type { Account } from "../../../storage/store.ts";
 import type { SpamControl } from "../../services.ts";
 import { needs } from "../access.ts";
-import { invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
+import { invalid, Problem, PROBLEM_RESPONSE } from "../problem.ts";
 import {
+  existingAccount,
   jsonBody,
   jsonResponse,
   localAddress,
@@ -71,7 +72,7 @@ export function spamRoutes({ services }: RouteContext): Router {
     }),
     async (c) => {
       const { message: text, account } = c.req.valid("json");
-      const accountId = account === undefined ? null : accountOf(account).id;
+      const accountId = account === undefined ? null : existingAccount(store, account).id;
       const { points, hits, marks } = await control().judge(octetsOf(text), accountId);
       return c.json({ points, hits: [...hits], marks: [...marks] }, 200);
     },
@@ -89,7 +90,7 @@ export function spamRoutes({ services }: RouteContext): Router {
       request: { params },
       responses: { 200: jsonResponse(statsSchema, "Counts and rules"), default: PROBLEM_RESPONSE },
     }),
-    (c) => c.json(statsOf(accountOf(c.req.valid("param").address)), 200),
+    (c) => c.json(statsOf(existingAccount(store, c.req.valid("param").address)), 200),
   );
 
   router.openapi(
@@ -106,7 +107,7 @@ export function spamRoutes({ services }: RouteContext): Router {
       responses: { 200: jsonResponse(statsSchema, "As it is now"), default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const account = accountOf(c.req.valid("param").address);
+      const account = existingAccount(store, c.req.valid("param").address);
       const rules = parseRules(c.req.valid("json").rules);
       if (rules === null) {
         throw invalid("rules", 'must be words and points, as in "mark 3 junk 5 refuse off"');
@@ -130,7 +131,7 @@ export function spamRoutes({ services }: RouteContext): Router {
       responses: { 200: jsonResponse(statsSchema, "As it is now"), default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const account = accountOf(c.req.valid("param").address);
+      const account = existingAccount(store, c.req.valid("param").address);
       const { as, message: text } = c.req.valid("json");
       const { key, tokens } = await control().lesson(octetsOf(text));
       const kind = as === "nothing" ? null : as;
@@ -160,7 +161,7 @@ export function spamRoutes({ services }: RouteContext): Router {
       responses: { 204: { description: "It is forgotten" }, default: PROBLEM_RESPONSE },
     }),
     async (c) => {
-      const { id: accountId } = accountOf(c.req.valid("param").address);
+      const { id: accountId } = existingAccount(store, c.req.valid("param").address);
       await store.write({ kind: "forget-lessons", accountId });
       return c.body(null, 204);
     },
@@ -169,12 +170,6 @@ export function spamRoutes({ services }: RouteContext): Router {
   function control(): SpamControl {
     if (services.spam !== null) return services.spam;
     throw new Problem(501, { fault: "no-server", detail: "only a running server judges; start it" });
-  }
-
-  function accountOf(address: string): Account {
-    const account = store.directory.account(address);
-    if (account === null) throw notFound("no-such-account", `there is no account ${address}`);
-    return account;
   }
 
   function statsOf({ id }: Account) {

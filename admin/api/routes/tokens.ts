@@ -10,6 +10,7 @@ import {
   jsonBody,
   jsonResponse,
   newRouter,
+  plainText,
   type RouteContext,
   type Router,
   time,
@@ -30,7 +31,7 @@ const createdToken = tokenSchema.extend({
   secret: z.string().openapi({ description: "what goes into the Authorization header; it is not kept here" }),
 }).openapi("CreatedToken");
 const tokenRequest = z.strictObject({
-  name: z.string().min(1).max(100).refine((text) => !/\p{Cc}/u.test(text), "no control characters").openapi({
+  name: plainText(100).min(1).openapi({
     description: "what it is for",
   }),
   scopes: z.array(z.enum(SCOPES as [Scope, ...Scope[]])).min(1).max(SCOPES.length),
