@@ -4,7 +4,7 @@ import { ImapClient } from "../lib/imap_client.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Shell } from "./shell.ts";
-import { Running, veredus, withFolder } from "./veredus.ts";
+import { startLocal, veredus, withFolder } from "./veredus.ts";
 
 Deno.test("without a server the commands work on the data, one after the other", () =>
   withFolder(async (folder) => {
@@ -126,16 +126,7 @@ Deno.test("with a server the commands go by its socket, and it knows at once", (
     // The folder's name is too long for the path of a socket.
     const data = `${folder}/${"long-".repeat(20)}`;
     const offset = freeOffset();
-    const server = new Running([
-      "start",
-      "--data",
-      data,
-      "--port-offset",
-      String(offset),
-      "--password",
-      "secret",
-    ]);
-    await server.said("Ctrl-C ends it");
+    const server = await startLocal(data, offset);
     const shell = new Shell(data);
     assert.ok(`${data}/run/control.sock`.length > 107);
     const { mode } = Deno.statSync(`${data}/run/control.sock`);
@@ -196,8 +187,7 @@ Deno.test("with a server the commands go by its socket, and it knows at once", (
     server.kill("SIGKILL");
     await server.ended();
     assert.match(await shell.ok("account list"), /ann@example\.test/);
-    const next = new Running(["start", "--data", data, "--port-offset", String(offset)]);
-    await next.said("Ctrl-C ends it");
+    const next = await startLocal(data, offset);
     assert.equal((await shell.json("health")).status, "ok");
     assert.equal((await next.stop()).code, 0);
   }));
@@ -209,11 +199,7 @@ Deno.test("the queue is held, released, failed to its sender and removed", () =>
     const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const relay = `127.0.0.1:${(closed.addr as Deno.NetAddr).port}`;
     closed.close();
-    const server = new Running([
-      ...["start", "--data", data, "--port-offset", String(offset), "--password", "secret"],
-      ...["--relay", relay],
-    ]);
-    await server.said("Ctrl-C ends it");
+    const server = await startLocal(data, offset, ["--relay", relay]);
     const shell = new Shell(data);
     const client = await SmtpClient.connect(587 + offset);
     await client.authPlain("alice@example.test", "secret");

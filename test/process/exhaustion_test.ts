@@ -4,9 +4,8 @@ import { ImapClient } from "../lib/imap_client.ts";
 import { run, until } from "../lib/program.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
-import { Running, withFolder } from "./veredus.ts";
+import { READY, Running, withFolder } from "./veredus.ts";
 
-const READY = "Ctrl-C ends it";
 const FROM = "x@elsewhere.test";
 const ALICE = "alice@example.test";
 const SUBJECT = /^Subject: (\d+)/gm;

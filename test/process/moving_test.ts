@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
 import { freeOffset } from "../lib/ports.ts";
-import { Running, veredus, withFolder } from "./veredus.ts";
+import { Shell } from "./shell.ts";
+import { startLocal, veredus, withFolder } from "./veredus.ts";
 
 function maildir(path: string, messages: number): string {
   Deno.mkdirSync(`${path}/cur`, { recursive: true });
@@ -15,36 +16,21 @@ function maildir(path: string, messages: number): string {
 Deno.test("an import and an export on the data alone, then an import by the server and an export beside it", () =>
   withFolder(async (folder) => {
     const data = `${folder}/data`;
-    // deno-lint-ignore no-explicit-any -- the tests say what they expect of it
-    const json = async (line: string, stdin?: string): Promise<any> => {
-      const args = [...line.split(" "), "--data", data, "--json"];
-      const { code, stdout, stderr } = await veredus(args, stdin === undefined ? {} : { stdin });
-      assert.equal(code, 0, `${line}: ${stderr}`);
-      return JSON.parse(stdout);
-    };
-    await json("domain add example.test");
-    await json("account add ann@example.test --password-stdin", "first\n");
+    const shell = new Shell(data);
+    await shell.json("domain add example.test");
+    await shell.json("account add ann@example.test --password-stdin", "first\n");
     const source = maildir(`${folder}/source`, 30);
-    const first = await json(`import maildir ann@example.test ${source}`);
+    const first = await shell.json(`import maildir ann@example.test ${source}`);
     assert.deepEqual([first.state, first.imported, first.skipped, first.failed], ["done", 30, 0, 0]);
-    const out = await json(`export ann@example.test --to ${folder}/out`);
+    const out = await shell.json(`export ann@example.test --to ${folder}/out`);
     assert.equal(out.messages, 30);
-    const again = await veredus(["export", "ann@example.test", "--to", `${folder}/out`, "--data", data]);
-    assert.deepEqual([again.code, /is not empty/.test(again.stderr)], [1, true]);
+    const [code, words] = await shell.fails(`export ann@example.test --to ${folder}/out`);
+    assert.deepEqual([code, /is not empty/.test(words)], [1, true]);
 
     const offset = freeOffset();
-    const server = new Running([
-      "start",
-      "--data",
-      data,
-      "--port-offset",
-      String(offset),
-      "--password",
-      "secret",
-    ]);
-    await server.said("Ctrl-C ends it");
+    const server = await startLocal(data, offset);
     maildir(source, 33);
-    const second = await json(`import maildir ann@example.test ${source} --keep-uidls --parallel 1`);
+    const second = await shell.json(`import maildir ann@example.test ${source} --keep-uidls --parallel 1`);
     assert.deepEqual([second.state, second.imported, second.skipped], ["done", 3, 30]);
     const client = await ImapClient.connect(143 + offset, { login: "ann@example.test", password: "first" });
     await client.ok("SELECT INBOX");
@@ -52,15 +38,15 @@ Deno.test("an import and an export on the data alone, then an import by the serv
     assert.equal(untagged.find(({ line }) => line.startsWith("* SEARCH"))?.line.split(" ").length, 2 + 33);
     await client.logout();
     // From its own IMAP into another account, and out beside the running server.
-    await json("account add cleo@example.test --no-password");
-    const imap = await json(
+    await shell.json("account add cleo@example.test --no-password");
+    const imap = await shell.json(
       `import imap cleo@example.test 127.0.0.1 --port ${
         143 + offset
       } --clear --user ann@example.test --password-stdin --into Old`,
       "first\n",
     );
     assert.equal(imap.imported, 33);
-    assert.equal((await json(`export cleo@example.test --form mbox --to ${folder}/mbox`)).messages, 33);
+    assert.equal((await shell.json(`export cleo@example.test --form mbox --to ${folder}/mbox`)).messages, 33);
     assert.match(
       Deno.readTextFileSync(`${folder}/mbox/Old.mbox`),
       /^From MAILER-DAEMON .*\nStatus: RO\nSubject: /,

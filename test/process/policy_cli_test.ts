@@ -6,7 +6,7 @@ import { freeOffset } from "../lib/ports.ts";
 import { TestStore } from "../lib/test_store.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { Shell } from "./shell.ts";
-import { Running, withFolder } from "./veredus.ts";
+import { startLocal, withFolder } from "./veredus.ts";
 
 interface Event {
   readonly event: string;
@@ -23,11 +23,7 @@ Deno.test("trace shows the life of a message: its session, its answer, each atte
       },
     });
     const offset = freeOffset();
-    const server = new Running([
-      ...["start", "--data", data, "--port-offset", String(offset), "--password", "secret"],
-      ...["--relay", `127.0.0.1:${peer.port}`],
-    ]);
-    await server.said("Ctrl-C ends it");
+    const server = await startLocal(data, offset, ["--relay", `127.0.0.1:${peer.port}`]);
     const shell = new Shell(data);
     const client = await SmtpClient.connect(587 + offset);
     await client.authPlain("alice@example.test", "secret");
@@ -85,16 +81,7 @@ Deno.test("trace shows the life of a message: its session, its answer, each atte
 Deno.test("bans are made, listed and lifted, and outlive the server", () =>
   withFolder(async (data) => {
     const offset = freeOffset();
-    const server = new Running([
-      "start",
-      "--data",
-      data,
-      "--port-offset",
-      String(offset),
-      "--password",
-      "secret",
-    ]);
-    await server.said("Ctrl-C ends it");
+    const server = await startLocal(data, offset);
     const shell = new Shell(data);
     assert.match(await shell.ok("ban list"), /^nobody is banned/);
     assert.match(await shell.ok("ban add 192.0.2.9 --minutes 5"), /^192\.0\.2\.9 is banned until /);
@@ -118,8 +105,7 @@ Deno.test("bans are made, listed and lifted, and outlive the server", () =>
     await shell.ok("ban lift 2001:db8:1:2::/64");
     assert.equal((await server.stop()).code, 0);
     // It is in the data, not in memory alone.
-    const again = new Running(["start", "--data", data, "--port-offset", String(offset)]);
-    await again.said("Ctrl-C ends it");
+    const again = await startLocal(data, offset);
     assert.deepEqual((await shell.json("ban list")).map(({ address }: { address: string }) => address), [
       "192.0.2.9",
     ]);

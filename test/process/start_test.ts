@@ -3,9 +3,7 @@ import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
 import { run, until } from "../lib/program.ts";
 import { freeOffset } from "../lib/ports.ts";
-import { Running, veredus, withFolder } from "./veredus.ts";
-
-const READY = "Ctrl-C ends it";
+import { READY, Running, veredus, withFolder } from "./veredus.ts";
 
 function startArguments(data: string, offset: number, ...more: string[]): string[] {
   return ["start", "--data", data, "--port-offset", String(offset), ...more];

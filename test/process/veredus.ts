@@ -89,6 +89,21 @@ export class Running {
   }
 }
 
+/** What a server in local mode says last when it starts. */
+export const READY = "Ctrl-C ends it";
+
+/** `veredus start`, ready, with the password "secret". */
+export async function startLocal(
+  data: string,
+  offset: number,
+  more: readonly string[] = [],
+): Promise<Running> {
+  const folder = ["--data", data, "--port-offset", String(offset)];
+  const server = new Running(["start", ...folder, "--password", "secret", ...more]);
+  await server.said(READY);
+  return server;
+}
+
 /** A data folder that is removed at the end, whatever happened. */
 export async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "veredus-process-" });
