@@ -1,20 +1,24 @@
 /**
  * Delivery status notifications: bounces, delay notices and reports of success as multipart/report.
  *
- * RFC 3464 (message/delivery-status), RFC 6522 (multipart/report), RFC 3834 5 (Auto-Submitted), RFC 6533 (addresses
- * and headers that are not ASCII). One notice tells of all recipients of one message that met their fate together. The third part
- * is the whole message when its sender asked for it (RET=FULL) and it is small, else its header. What others said is
- * printable ASCII already; addresses and texts are kept from breaking lines here. Pure but for the last function.
+ * RFC 6522 (multipart/report), RFC 3834 5 (Auto-Submitted), RFC 6533 4 (what is not ASCII); the second part is made by
+ * dsn_status.ts. One notice tells of all recipients of one message that met their fate together. The third part is the
+ * whole message when its sender asked for it (RET=FULL) and it is small, else its header. What others said is printable
+ * already; addresses and texts are kept from breaking lines here. A notice is composed in 8-bit; where it leaves, its parts
+ * are encoded to 7-bit before it is signed (RFC 6533 4.5), because nobody knows then what the servers on its way can take.
+ * Pure but for the last function.
  */
 import { CRLF } from "../bytes/ascii.ts";
-import { encode, isAscii, latin1 } from "../bytes/decode.ts";
+import { encode, isAscii, latin1, utf8OrNull } from "../bytes/decode.ts";
 import { Out } from "../bytes/out.ts";
 import { formatDate } from "../message/date.ts";
 import type { WriteOp } from "../storage/ops.ts";
-import type { Store } from "../storage/store.ts";
+import type { QueuedMessage, Store } from "../storage/store.ts";
+import { characterStart, MAX_LINE, oneLine, statusPart } from "./dsn_status.ts";
 import { EN } from "./dsn_text/en.ts";
-import type { Notice, NoticeRecipient } from "./outcomes.ts";
+import type { Notice } from "./outcomes.ts";
 import { type PostOptions, prepareOwnMail } from "./post.ts";
+import { asciiDomain } from "./queue/transaction.ts";
 import { getLogger } from "@logtape/logtape";
 
 const log = getLogger(["veredus", "queue"]);
@@ -22,8 +26,6 @@ const log = getLogger(["veredus", "queue"]);
 /** A message up to this size is returned whole when asked for. */
 const MAX_RETURNED_OCTETS = 64 * 1024;
 const MAX_RETURNED_HEADER = 32 * 1024;
-/** Octets of a line of text (RFC 5321 4.5.3.1.6), less some for its prefix. */
-const MAX_LINE = 900;
 
 /** The words of a notice in one language; `{name}` stands for a value. */
 export interface DsnText {
@@ -57,37 +59,40 @@ function composeDsn(facts: DsnFacts): Uint8Array {
   const { message, kind } = notice;
   const returned = cleanLines(facts.returned);
   const boundary = `=_${id}.dsn`; // `=_` is never in base64 or quoted-printable; the id is not in any older message
-  const report = statusReport(notice, hostname, now);
+  const report = statusPart(notice, { hostname, now });
   const words = humanText(facts);
+  const encodings = [words, report.text, returned].map(encodingOf);
   const out = new Out();
   const lines = (...all: string[]) => out.text(all.map((line) => `${line}\r\n`).join(""));
   lines(
     `From: ${text.from} <postmaster@${hostname}>`,
-    `To: <${message.sender}>`,
+    `To: <${asciiDomain(message.sender)}>`,
     `Subject: ${text.subject[kind]}`,
     `Date: ${formatDate(now)}`,
     `Message-ID: <${id}.dsn@${hostname}>`,
     "Auto-Submitted: auto-replied",
     "MIME-Version: 1.0",
     `Content-Type: multipart/report; report-type=delivery-status; boundary="${boundary}"`,
+    ...(encodings.includes("8bit") ? ["Content-Transfer-Encoding: 8bit"] : []),
     "",
     `--${boundary}`,
     `Content-Type: text/plain; charset=utf-8`,
-    `Content-Transfer-Encoding: ${encodingOf(encode(words))}`,
+    `Content-Transfer-Encoding: ${encodings[0]}`,
     "",
   );
   out.text(words);
   lines(
     "",
     `--${boundary}`,
-    "Content-Type: message/delivery-status",
+    `Content-Type: ${report.type}`,
+    ...(encodings[1] === "8bit" ? ["Content-Transfer-Encoding: 8bit"] : []),
     "",
   );
-  out.text(report);
+  out.text(report.text);
   lines(
     `--${boundary}`,
-    `Content-Type: ${returnedType(returned, full)}`,
-    `Content-Transfer-Encoding: ${encodingOf(returned)}`,
+    `Content-Type: ${returnedType(returned, { full, smtputf8: message.smtputf8 })}`,
+    `Content-Transfer-Encoding: ${encodings[2]}`,
     "",
   );
   out.octets(returned);
@@ -95,18 +100,25 @@ function composeDsn(facts: DsnFacts): Uint8Array {
   return out.take();
 }
 
-/** RFC 6533 4 and 5: a header in UTF-8 is no message/rfc822. */
-function returnedType(returned: Uint8Array, full: boolean): string {
+/**
+ * RFC 6533 4.2 and 4.3: a message that is SMTPUTF8, or a header in UTF-8, is no message/rfc822. A header that is neither ASCII nor
+ * UTF-8 is no better in the new types.
+ */
+function returnedType(
+  returned: Uint8Array,
+  { full, smtputf8 }: { readonly full: boolean; readonly smtputf8: boolean },
+): string {
   const end = full ? latin1(returned).indexOf("\r\n\r\n") : -1;
-  return isAscii(returned.subarray(0, end < 0 ? returned.length : end))
-    ? full ? "message/rfc822" : "text/rfc822-headers"
-    : full
-    ? "message/global"
-    : "message/global-headers";
+  const header = returned.subarray(0, end < 0 ? returned.length : end);
+  const international = isAscii(header)
+    ? full && smtputf8 && !isAscii(returned)
+    : utf8OrNull(header) !== null;
+  if (full) return international ? "message/global" : "message/rfc822";
+  return international ? "message/global-headers" : "text/rfc822-headers";
 }
 
-function encodingOf(octets: Uint8Array): "7bit" | "8bit" {
-  return isAscii(octets) ? "7bit" : "8bit";
+function encodingOf(part: string | Uint8Array): "7bit" | "8bit" {
+  return isAscii(typeof part === "string" ? encode(part) : part) ? "7bit" : "8bit";
 }
 
 function humanText({ notice, hostname, full, text }: DsnFacts): string {
@@ -145,66 +157,6 @@ function fill(template: string, values: Record<string, string>): string {
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
 }
 
-/** RFC 3464 2.1: fields of the message, then a block for each recipient. */
-function statusReport({ kind, message, recipients }: Notice, hostname: string, now: number): string {
-  const blocks = [
-    [
-      `Reporting-MTA: dns; ${hostname}`,
-      ...(message.envelopeId === "" ? [] : [`Original-Envelope-Id: ${unxtext(message.envelopeId)}`]),
-      `X-Veredus-Id: ${message.traceId}`,
-      `Arrival-Date: ${formatDate(message.createdAt)}`,
-    ],
-    ...recipients.map((about) => [
-      ...(about.recipient.originalRecipient === ""
-        ? []
-        : [`Original-Recipient: ${originalRecipient(about.recipient.originalRecipient)}`]),
-      `Final-Recipient: ${typedAddress(about.recipient.recipient)}`,
-      `Action: ${about.action}`,
-      `Status: ${about.enhanced}`,
-      ...(about.remote === "" ? [] : [`Remote-MTA: dns; ${remoteMta(about)}`]),
-      ...(about.text === ""
-        ? []
-        : [`Diagnostic-Code: ${about.fromPeer ? "smtp" : "X-Veredus"}; ${about.text}`]),
-      `Last-Attempt-Date: ${formatDate(now)}`,
-      ...(kind === "delay" ? [`Will-Retry-Until: ${formatDate(message.expiresAt)}`] : []),
-    ]),
-  ];
-  return blocks.map((block) => block.map((line) => `${oneLine(line)}\r\n`).join("") + "\r\n").join("");
-}
-
-/** `mx.example.org[192.0.2.1]:25` names a host and how it was reached; the host is what the field is for. */
-function remoteMta({ remote }: NoticeRecipient): string {
-  return /^([^[\]:]+)\[/.exec(remote)?.[1] ?? remote.replace(/:\d+$/, "");
-}
-
-/** RFC 3464 2.2.1 and 2.3.1: the fields hold the octets that xtext stood for. */
-function unxtext(text: string): string {
-  return text.replace(/\+([0-9A-F]{2})/g, (_all, hex) => String.fromCharCode(parseInt(hex, 16)));
-}
-
-function originalRecipient(stated: string): string {
-  const semicolon = stated.indexOf(";");
-  return `${stated.slice(0, semicolon)}; ${unxtext(stated.slice(semicolon + 1))}`;
-}
-
-/** RFC 6533 3: `utf-8; ` with everything beyond printable ASCII as \x{HEX}, so that the part stays ASCII. */
-function typedAddress(address: string): string {
-  if (/^[\x20-\x7e]*$/.test(address)) return `rfc822; ${address}`;
-  const escaped = [...address].map((character) =>
-    /^[\x21-\x2a\x2c-\x3c\x3e-\x5b\x5d-\x7e]$/.test(character)
-      ? character
-      : `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`
-  );
-  return `utf-8; ${escaped.join("")}`;
-}
-
-/** No line of a value's choosing, and none too long. */
-function oneLine(text: string): string {
-  // deno-lint-ignore no-control-regex
-  const line = text.replace(/[\x00-\x1f\x7f]+/g, " ");
-  return line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}...` : line;
-}
-
 /** Stored octets may hold a bare CR or LF: in our own mail every line ends with CRLF and none is over the limit. */
 function cleanLines(octets: Uint8Array): Uint8Array {
   const out = new Out();
@@ -214,6 +166,7 @@ function cleanLines(octets: Uint8Array): Uint8Array {
     const lineEnd = octet === 0x0d || octet === 0x0a;
     if (at < octets.length && !lineEnd && at - start < MAX_LINE) continue;
     if (at === octets.length && at === start) break;
+    if (at < octets.length && !lineEnd) at = characterStart(octets, at);
     out.octets(octets, start, at);
     out.octets(CRLF);
     if (octet === 0x0d && octets[at + 1] === 0x0a) at++;
@@ -236,13 +189,12 @@ export async function noticeOperation(parts: NoticeParts, notice: Notice): Promi
   // RFC 3461 4.3: only failures return the message; RFC 8689 5: never of mail that must stay under TLS.
   const full = notice.kind === "failure" && message.ret === "FULL" && message.tls !== "require" &&
     blob.length <= MAX_RETURNED_OCTETS;
-  const header = Math.min(message.headerOctets, blob.length, MAX_RETURNED_HEADER);
   const octets = composeDsn({
     notice,
     hostname,
     now: post.clock(),
     id: post.newId(),
-    returned: store.blobs.readSync(blob, 0, full ? blob.length : header),
+    returned: full ? store.blobs.readSync(blob, 0, blob.length) : headerOf(store, message),
     full,
     text: EN,
   });
@@ -251,6 +203,7 @@ export async function noticeOperation(parts: NoticeParts, notice: Notice): Promi
     sender: "",
     recipients: [message.sender],
     tls: message.tls,
+    sevenBit: true,
   });
   if ("operation" in prepared) return prepared.operation;
   log.warn("the notice about {traceId} has no receiver: {reason}", {
@@ -258,4 +211,13 @@ export async function noticeOperation(parts: NoticeParts, notice: Notice): Promi
     reason: prepared.refused,
   });
   return null;
+}
+
+/** No character is cut in two where it is too long. */
+function headerOf({ blobs }: Pick<Store, "blobs">, { blob, headerOctets }: QueuedMessage): Uint8Array {
+  const whole = Math.min(headerOctets, blob.length);
+  const header = blobs.readSync(blob, 0, Math.min(whole, MAX_RETURNED_HEADER + 1));
+  return header.length <= MAX_RETURNED_HEADER
+    ? header
+    : header.subarray(0, characterStart(header, MAX_RETURNED_HEADER));
 }

@@ -6,6 +6,7 @@
  * what ends in a mailbox here is reported as delivered. Pure.
  */
 import { NO_RCPT_PARAMETERS, type RcptParameters } from "../protocols/smtp/parameters.ts";
+import { addrXtext } from "../protocols/smtp/utf8_address.ts";
 import type { RecipientTarget } from "./recipients.ts";
 
 export interface DsnDuty {
@@ -41,9 +42,7 @@ export function dsnDuty(
   return {
     request: {
       notify,
-      originalRecipient: originalRecipient === "" && forwarded && ASCII.test(address)
-        ? `rfc822;${xtext(address)}`
-        : originalRecipient,
+      originalRecipient: originalRecipient === "" && forwarded ? typedOriginal(address) : originalRecipient,
     },
     report: null,
   };
@@ -51,8 +50,13 @@ export function dsnDuty(
 
 const ASCII = /^[\x20-\x7e]+$/;
 
+/** RFC 3461 4.2, RFC 6533 3: the address as ORCPT, in ASCII. */
+function typedOriginal(address: string): string {
+  return ASCII.test(address) ? `rfc822;${xtext(address)}` : `utf-8;${addrXtext(address)}`;
+}
+
 /** RFC 3461 4. */
-export function xtext(text: string): string {
+function xtext(text: string): string {
   return text.replace(
     /[^!-*,-<>-~]/g,
     (character) => `+${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,

@@ -3,8 +3,8 @@
  * is wrapped as it should have been (RFC 5321 4.5.3.1.6, RFC 2045 6.7 and 6.8).
  *
  * Text becomes quoted-printable, or base64 where that is shorter; anything else base64. Parts under multipart/signed and
- * multipart/encrypted stay as they are (RFC 1847 2.1), and so do composite types, encodings we do not know, and long
- * lines outside any part: no encoding can mend those. Two passes over the spool, bounded memory whatever the size.
+ * multipart/encrypted stay as they are (RFC 1847 2.1), and so do composite types (but for message/global and its like,
+ * where 7-bit is wanted), encodings we do not know, and long lines outside any part: no encoding can mend those. Two passes over the spool, bounded memory whatever the size.
  */
 import { setImmediate } from "node:timers/promises";
 import { CR, CRLF, LF } from "../bytes/ascii.ts";
@@ -53,7 +53,7 @@ async function reencode(
 ): Promise<MessageFacts | null> {
   const { root, longLines } = await survey(from);
   const candidates: Plan[] = [];
-  collect(root, true, candidates);
+  collect(root, { messageRoot: true, sevenBit }, candidates);
   const plans: Plan[] = [];
   for (const plan of candidates) {
     const unfit = hasLineIn(longLines, plan.part) ||
@@ -88,15 +88,24 @@ async function survey(from: Spool): Promise<{ root: MimePart; longLines: number[
   return { root: parser.finish(), longLines };
 }
 
-/** Leaf parts whose encoding may be changed, in message order. */
-function collect(part: MimePart, messageRoot: boolean, plans: Plan[]): void {
+/** Parts whose encoding may be changed, in message order. */
+function collect(
+  part: MimePart,
+  { messageRoot, sevenBit }: { readonly messageRoot: boolean; readonly sevenBit: boolean },
+  plans: Plan[],
+): void {
   if (part.type === "MULTIPART") {
     if (/^(signed|encrypted)$/i.test(part.subtype)) return;
-    for (const child of part.children) collect(child, false, plans);
+    for (const child of part.children) collect(child, { messageRoot: false, sevenBit }, plans);
     return;
   }
-  if (part.message !== null) return collect(part.message, true, plans);
-  if (part.type === "MESSAGE" || part.headerEnd - part.headerStart > DEFAULT_MIME_LIMITS.headerOctets) return;
+  // RFC 6532 3.7, RFC 6533 4.4: headers in UTF-8, which may be encoded as a whole, as no other message may.
+  const international = part.type === "MESSAGE" && /^global/i.test(part.subtype) && sevenBit;
+  if (part.message !== null && !international) {
+    return collect(part.message, { messageRoot: true, sevenBit }, plans);
+  }
+  if (part.type === "MESSAGE" && !international) return;
+  if (part.headerEnd - part.headerStart > DEFAULT_MIME_LIMITS.headerOctets) return;
   const stated = (part.fields.get("content-transfer-encoding") ?? "").toLowerCase();
   switch (stated) {
     case "quoted-printable":
@@ -136,7 +145,7 @@ async function hasEightBit(from: Spool, { bodyStart, bodyEnd }: MimePart): Promi
 
 /** Judged by the first piece: an escaped octet costs two more, base64 a third of everything. */
 async function encodingFor(from: Spool, part: MimePart): Promise<Encoding> {
-  if (part.type !== "TEXT") return "base64";
+  if (part.type !== "TEXT" && part.type !== "MESSAGE") return "base64";
   const sample = await from.read(part.bodyStart, Math.min(part.bodyEnd, part.bodyStart + PIECE_OCTETS));
   let escaped = 0;
   for (const octet of sample) if (octet > 126 || octet === 0x3d) escaped++;
@@ -176,6 +185,13 @@ export class Rewriter {
       await setImmediate(); // other sessions have their turn: a large part takes long
     }
     this.#at = part.bodyEnd;
+  }
+
+  /** Other octets in the place of these. */
+  async replace(start: number, end: number, octets: Uint8Array): Promise<void> {
+    await this.#copyUntil(start);
+    await this.#emit(octets);
+    this.#at = end;
   }
 
   async end(): Promise<MessageFacts> {

@@ -6,12 +6,13 @@
  * caused it: a bounce and the end of what it reports must not come apart in a crash.
  */
 import { getLogger } from "@logtape/logtape";
-import { encodeLatin1, latin1 } from "../bytes/decode.ts";
+import { encodeLatin1, isAscii, latin1 } from "../bytes/decode.ts";
 import { BodyHash } from "../mailauth/dkim_canonical.ts";
 import { FactsBuilder } from "../message/facts.ts";
 import type { QueueTls, WriteOp } from "../storage/ops.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import { Filing } from "./filing.ts";
+import { reencodeSevenBit } from "./long_lines.ts";
 import type { RecipientResolver } from "./recipients.ts";
 import { authorKeys, signFront } from "./signing.ts";
 
@@ -37,6 +38,8 @@ export interface OwnMail {
   readonly recipients: readonly string[];
   /** Left out: "". */
   readonly tls?: QueueTls;
+  /** 8-bit parts are encoded where it leaves, as those of other mail that we sign. Left out: they stay as they are. */
+  readonly sevenBit?: boolean;
 }
 
 /**
@@ -61,13 +64,13 @@ export async function prepareOwnMail(
   const spool = store.spool();
   let operation: WriteOp;
   try {
-    const octets = filing.remote === 0 ? mail.octets : await signed(options, mail.octets);
+    const octets = filing.remote === 0 ? mail.octets : await signed(options, await forOthers(store, mail));
     const facts = await spooled(spool, octets);
     operation = await filing.operation(spool, facts, {
       traceId,
       sender: mail.sender,
       accountId: null,
-      eightBit: mail.octets.some((octet) => octet >= 0x80),
+      eightBit: !isAscii(octets),
       smtputf8: false,
       tls: mail.tls ?? "",
       at,
@@ -87,6 +90,18 @@ export async function prepareOwnMail(
     ...(refused.length > 0 && { refused: refused.join(", ") }),
   });
   return { operation };
+}
+
+async function forOthers(store: Store, { octets, sevenBit = false }: OwnMail): Promise<Uint8Array> {
+  if (!sevenBit || isAscii(octets)) return octets;
+  const [from, to] = [store.spool(), store.spool()];
+  try {
+    await from.write(octets, 0, octets.length);
+    return await reencodeSevenBit(from, to) === null ? octets : await to.read(0, to.octets);
+  } finally {
+    from.discard();
+    to.discard();
+  }
 }
 
 /** Our own mail is signed like any other that leaves (delivery/signing.ts). */

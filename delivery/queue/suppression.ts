@@ -29,7 +29,12 @@ export function suppressionRow(recipient: string, { text, now, forMs }: {
   readonly forMs: number;
 }): PolicyRow {
   return {
-    ...{ kind: "suppressed", key: recipient.toLowerCase(), count: 1, note: text.slice(0, 500) },
+    ...{
+      kind: "suppressed",
+      key: recipient.toLowerCase(),
+      count: 1,
+      note: text.slice(0, 500).toWellFormed(),
+    },
     ...{ firstAt: now, lastAt: now, expiresAt: now + forMs },
   };
 }

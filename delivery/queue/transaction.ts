@@ -54,7 +54,7 @@ function needsUtf8(
 }
 
 /** RFC 6531 3.2, RFC 5891: an ASCII local part in a domain of U-labels needs no SMTPUTF8 when these are A-labels. */
-function asciiDomain(address: string): string {
+export function asciiDomain(address: string): string {
   if (!NOT_ASCII.test(address)) return address;
   const at = address.lastIndexOf("@");
   const domain = normalizeDomain(address.slice(at + 1));

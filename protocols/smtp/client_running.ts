@@ -132,7 +132,7 @@ export class RunningTransaction {
 
   #rcpt(): Progress {
     const at = this.#rcptsSent++;
-    const line = rcptCommand(this.#transaction.recipients[at]!, this.#manner.extensions);
+    const line = rcptCommand(this.#transaction.recipients[at]!, this.#manner.extensions, this.#transaction);
     return this.#command(line, { verb: "RCPT", at });
   }
 

@@ -1,11 +1,13 @@
 /**
  * One message for another server: what is asked for, whether that server can be given it, and the commands of its envelope.
  *
- * RFC 5321 3.3, SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), DSN (RFC 3461), REQUIRETLS (RFC 8689),
+ * RFC 5321 3.3, SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531, 6533), DSN (RFC 3461), REQUIRETLS (RFC 8689),
  * MT-PRIORITY (RFC 6710). A parameter is sent only where it is offered. Pure.
  */
+import { encode } from "../../bytes/decode.ts";
 import type { Extensions } from "./client_extensions.ts";
 import { ours, type RecipientResult } from "./client_result.ts";
+import { unitextForm } from "./utf8_address.ts";
 
 export interface ClientRecipient {
   readonly address: string;
@@ -35,6 +37,8 @@ export interface ClientTransaction {
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;
 const XTEXT = /^[\x21-\x3c\x3e-\x7e]+$/;
+/** RFC 3461 4.2. */
+const MAX_ORIGINAL_RECIPIENT = 500;
 
 /** Why this peer cannot be given the message at all; null when it can. */
 export function obstacleOf(
@@ -79,8 +83,19 @@ export function mailCommand(transaction: ClientTransaction, extensions: Extensio
 export function rcptCommand(
   { address, notify, originalRecipient }: ClientRecipient,
   { dsn }: Extensions,
+  { smtputf8 }: Pick<ClientTransaction, "smtputf8">,
 ): string {
+  const original = dsn && XTEXT.test(originalRecipient) ? stated(originalRecipient, smtputf8) : "";
   return `RCPT TO:<${address}>` +
     (dsn && XTEXT.test(notify) ? ` NOTIFY=${notify}` : "") +
-    (dsn && XTEXT.test(originalRecipient) ? ` ORCPT=${originalRecipient}` : "");
+    (original === "" ? "" : ` ORCPT=${original}`);
+}
+
+/** RFC 6533 3: in UTF-8 where the transaction is; in ASCII elsewhere. "" where it has become too long to be sent. */
+function stated(originalRecipient: string, smtputf8: boolean): string {
+  const unitext = smtputf8 && originalRecipient.startsWith("utf-8;")
+    ? unitextForm(originalRecipient.slice(6))
+    : null;
+  const text = unitext === null ? originalRecipient : `utf-8;${unitext}`;
+  return encode(text).length > MAX_ORIGINAL_RECIPIENT ? "" : text;
 }

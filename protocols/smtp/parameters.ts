@@ -11,6 +11,7 @@ import { charClass, ESMTP_VALUE, LET_DIG, NON_ASCII } from "../../bytes/char_cla
 import type { Cursor } from "../../bytes/cursor.ts";
 import { encodeLatin1, utf8OrNull } from "../../bytes/decode.ts";
 import { type Reply, SYNTAX, UNKNOWN_PARAMETER } from "./reply.ts";
+import { xtextForm } from "./utf8_address.ts";
 
 export interface MailParameters {
   /** Announced octets; null without SIZE. */
@@ -30,7 +31,7 @@ export interface MailParameters {
 export interface RcptParameters {
   /** `NEVER`, or words of SUCCESS, FAILURE and DELAY in capitals with commas between; "" without. */
   readonly notify: string;
-  /** Type in lower case, ";", xtext as received, UTF-8 escaped; "" without. */
+  /** Type in lower case, ";", xtext as received, or utf-8-addr-xtext (RFC 6533 3); "" without. */
   readonly originalRecipient: string;
 }
 
@@ -56,8 +57,8 @@ const VALUE = charClass(ESMTP_VALUE, NON_ASCII);
 const MAX_SIZE = Number.MAX_SAFE_INTEGER;
 /** RFC 3461 4: printable ASCII but `+` and `=`, which are `+` and two capital hex digits. */
 const XTEXT = /^(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/;
-/** An address type of RFC 3461 4.2; `utf-8` may hold UTF-8 and `\x{...}` (RFC 6533 3). */
-const ORIGINAL_RECIPIENT = /^([A-Za-z0-9-]{1,40});((?:[!-*,-<>-~\u0080-\u{10ffff}]|\+[0-9A-F]{2})+)$/u;
+/** An address type of RFC 3461 4.2, and what stands behind it. */
+const ORIGINAL_RECIPIENT = /^([A-Za-z0-9-]{1,40});(.+)$/s;
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
 /** What may stand once; HOLDFOR and HOLDUNTIL exclude each other (RFC 4865 4). */
@@ -155,12 +156,9 @@ export function rcptParameters(cursor: Cursor): RcptParameters | { readonly refu
       if (notify !== "" || !notifyWords(words)) return { refused: SYNTAX };
       notify = words;
     } else if (keyword === "ORCPT") {
-      const text = value === null ? null : utf8OrNull(encodeLatin1(value));
-      const match = text === null ? null : ORIGINAL_RECIPIENT.exec(text);
-      if (match === null || originalRecipient !== "" || value!.length > MAX_ORIGINAL_RECIPIENT) {
-        return { refused: SYNTAX };
-      }
-      originalRecipient = `${match[1]!.toLowerCase()};${asciiOnly(match[2]!)}`;
+      const stated = value === null || value.length > MAX_ORIGINAL_RECIPIENT ? null : originalOf(value);
+      if (stated === null || originalRecipient !== "") return { refused: SYNTAX };
+      originalRecipient = stated;
     } else return { refused: UNKNOWN_PARAMETER };
   }
 }
@@ -173,12 +171,16 @@ function notifyWords(text: string): boolean {
     words.every((word) => word === "SUCCESS" || word === "FAILURE" || word === "DELAY");
 }
 
-/** RFC 6533 3: UTF-8 as `\x{HEX}`, so that it may go to servers without SMTPUTF8. */
-function asciiOnly(text: string): string {
-  return text.replace(
-    /[\u0080-\u{10ffff}]/gu,
-    (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`,
-  );
+/** Type and address in ASCII, whatever it came in; null where it is no ORCPT. */
+function originalOf(value: string): string | null {
+  const text = utf8OrNull(encodeLatin1(value));
+  const match = text === null ? null : ORIGINAL_RECIPIENT.exec(text);
+  if (match === null) return null;
+  const type = match[1]!.toLowerCase(), address = match[2]!;
+  const international = type === "utf-8" ? xtextForm(address) : null;
+  // RFC 6533 3: what only says that it is of this type is kept as it is.
+  const kept = international ?? (XTEXT.test(address) ? address : null);
+  return kept === null ? null : `${type};${kept}`;
 }
 
 /** The next ` KEYWORD[=value]`; null at the end (trailing spaces are let be). */

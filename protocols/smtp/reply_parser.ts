@@ -3,12 +3,12 @@
  *
  * RFC 5321 4.2 (form), 4.2.1 (multiline), 4.5.3.1.5 (512 octets a line; ours takes more), RFC 2034 4 and RFC 3463 2
  * (enhanced codes). Only CRLF ends a line. Where the codes of a multiline reply differ, the last one counts, because
- * real servers do it. Text is cleaned to printable ASCII here: it goes into logs and bounces. Pure and resumable at
- * any octet. Limits: octets of a line, lines of a reply; a peer that breaks the form is reported as a fault and not
+ * real servers do it. Text is cleaned here to printable characters of ASCII and UTF-8 (RFC 6531 3.5), because it goes into
+ * logs and bounces. Pure and resumable at any octet. Limits: octets of a line, lines of a reply; a peer that breaks the form is reported as a fault and not
  * read any further.
  */
 import { HYPHEN, isDigit, SP } from "../../bytes/ascii.ts";
-import { latin1 } from "../../bytes/decode.ts";
+import { latin1, utf8OrNull } from "../../bytes/decode.ts";
 import { LineFramer } from "../line_framer.ts";
 
 export interface RemoteReply {
@@ -16,7 +16,7 @@ export interface RemoteReply {
   readonly code: number;
   /** As in "5.7.1"; "" when the peer gave none, or one of another class than its code. */
   readonly enhanced: string;
-  /** The lines without codes, printable ASCII. */
+  /** The lines without codes, printable. */
   readonly lines: readonly string[];
 }
 
@@ -104,11 +104,9 @@ export class ReplyParser {
     const code = codeAt(bytes, start, end);
     const separator = end - start === 3 ? SP : bytes[start + 3];
     if (code < 0 || (separator !== SP && separator !== HYPHEN)) {
-      return this.#failed(
-        `a reply that is none: ${printable(latin1(bytes, start, Math.min(end, start + 60)))}`,
-      );
+      return this.#failed(`a reply that is none: ${printable(bytes, start, Math.min(end, start + 60))}`);
     }
-    let text = printable(latin1(bytes, Math.min(end, start + 4), end));
+    let text = printable(bytes, Math.min(end, start + 4), end);
     const match = ENHANCED.exec(text);
     if (match !== null && Number(match[1]) === Math.floor(code / 100)) {
       if (this.#enhanced === "") this.#enhanced = match[0].trimEnd();
@@ -141,7 +139,7 @@ const MAX_TEXT = 900;
 /** A reply in one line, as in `550 5.1.1 No such user`. */
 export function replyText({ code, enhanced, lines }: RemoteReply): string {
   const words = [String(code), enhanced, ...lines].filter((word) => word !== "").join(" ");
-  return words.length > MAX_TEXT ? `${words.slice(0, MAX_TEXT)}...` : words;
+  return words.length > MAX_TEXT ? `${words.slice(0, MAX_TEXT).toWellFormed()}...` : words;
 }
 
 /** Reply-code of RFC 5321 4.2: 2 to 5, then two digits; -1 when it is none. */
@@ -152,6 +150,13 @@ function codeAt(bytes: Uint8Array, start: number, end: number): number {
   return (a - 0x30) * 100 + (b - 0x30) * 10 + (c - 0x30);
 }
 
-function printable(text: string): string {
-  return /[^\x20-\x7e]/.test(text) ? text.replace(/\t/g, " ").replace(/[^\x20-\x7e]/g, "?") : text;
+function printable(bytes: Uint8Array, start: number, end: number): string {
+  const text = latin1(bytes, start, end);
+  if (!/[^\x20-\x7e]/.test(text)) return text;
+  const characters = utf8OrNull(bytes, start, end);
+  return (characters ?? text).replace(/\t/g, " ").replace(characters === null ? NOT_ASCII : NOT_SHOWN, "?");
 }
+
+const NOT_ASCII = /[^\x20-\x7e]/g;
+/** Controls, marks that turn the direction of text, what no font has, ends of lines. */
+const NOT_SHOWN = /[\p{C}\p{Zl}\p{Zp}]/gu;

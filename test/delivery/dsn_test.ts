@@ -1,6 +1,10 @@
 /** Bounces and delay notices: their parts as a reader of mail sees them, and who gets none. */
 import assert from "node:assert/strict";
+import { decodeBase64Body } from "../../bytes/base64.ts";
+import { encodeLatin1 } from "../../bytes/decode.ts";
+import { decodeQuotedPrintable } from "../../bytes/quoted_printable.ts";
 import { FactsBuilder } from "../../message/facts.ts";
+import type { QueueEntry } from "../../storage/ops.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { ALICE, HOUR, QueueHarness, relayRule } from "./queue_harness.ts";
 
@@ -166,4 +170,164 @@ Deno.test("a header in UTF-8 comes back as message/global-headers, or message/gl
   await queue.empty();
   const types = queue.inbox().map((notice) => [...notice.matchAll(/^Content-Type: (.*)\r$/gm)].at(-1)![1]);
   assert.deepEqual(types, ["message/global-headers", "message/global", "message/rfc822"]);
+});
+
+const JOERG = "j\u00f6rg@else.example";
+const USER = "\u7528\u6237@\u4f8b\u3048.test";
+const NO_UTF8 = {
+  extensions: ["PIPELINING", "8BITMIME", "SMTPUTF8"],
+  script: (command: string) =>
+    command.startsWith("RCPT TO:<\u00e7") ? "550 5.1.1 \u4e0d\u660e \u202etxet" : null, // the fake reads one character an octet
+};
+
+/** A message that came by SMTPUTF8 fails; its sender is told. */
+function international(recipients: Partial<QueueEntry>["recipients"], more: Partial<QueueEntry> = {}) {
+  return {
+    to: [],
+    text: "Subject: Gr\u00fc\u00dfe\r\n\r\nbody\r\n",
+    entry: { smtputf8: true, eightBit: true, ...more, recipients: recipients! },
+  };
+}
+
+Deno.test("who sent by SMTPUTF8 is told in UTF-8: message/global-delivery-status, -headers, words of the peer", async () => {
+  await using next = new FakeSmtpServer(NO_UTF8);
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit(international([{
+    ...{ recipient: USER, destination: "xn--r8jz45g.test", notify: "" },
+    originalRecipient: "utf-8;j\\x{F6}rg\\x{2B}tag@example.test",
+  }]));
+  await queue.empty();
+  const [message] = queue.inbox();
+  assert.match(message!, /^Content-Transfer-Encoding: 8bit\r\n\r\n--/m, "as its parts are");
+  const [words, status, returned] = parts(message!);
+  assert.ok(words!.includes(`<${USER}>`), words);
+  assert.match(
+    status!,
+    /^Content-Type: message\/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n/,
+  );
+  assert.match(status!, /^Original-Recipient: utf-8; j\u00f6rg\+tag@example\.test\r$/m);
+  assert.match(status!, new RegExp(`^Final-Recipient: utf-8; ${USER}\r$`, "m"));
+  assert.match(status!, /^Diagnostic-Code: smtp; 550 5\.1\.1 \u4e0d\u660e \?txet\r$/m);
+  assert.match(
+    returned!,
+    /^Content-Type: message\/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: Gr\u00fc\u00dfe\r\n/,
+  );
+});
+
+Deno.test("the same in ASCII to who did not, without a loss: message/delivery-status", async () => {
+  await using next = new FakeSmtpServer(NO_UTF8);
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit({
+    to: [],
+    entry: {
+      recipients: [{
+        ...{ recipient: USER, destination: "xn--r8jz45g.test", notify: "" },
+        originalRecipient: "utf-8;j\\x{F6}rg\\x{2B}tag@example.test",
+      }],
+    },
+  });
+  await queue.empty();
+  const [, status] = parts(queue.inbox()[0]!);
+  assert.match(status!, /^Content-Type: message\/delivery-status\r\n\r\n/);
+  assert.match(status!, /^Original-Recipient: utf-8; j\\x\{F6\}rg\\x\{2B\}tag@example\.test\r$/m);
+  assert.match(status!, /^Final-Recipient: utf-8; \\x\{7528\}\\x\{6237\}@\\x\{4F8B\}\\x\{3048\}\.test\r$/m);
+  assert.match(status!, /^Diagnostic-Code: smtp; 550 5\.1\.1 \\x\{4E0D\}\\x\{660E\} \?txet\r$/m);
+  assert.ok(/^[\x20-\x7e\r\n]*$/.test(status!));
+});
+
+Deno.test("RET=FULL of such a message is message/global, whose inside may be UTF-8 anywhere", async () => {
+  await using next = new FakeSmtpServer(NEVER);
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  const recipients = [{
+    recipient: "x@one.test",
+    destination: "one.test",
+    notify: "",
+    originalRecipient: "",
+  }];
+  const text = "Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\u00fc\u00dfe\r\n";
+  await queue.submit({ ...international(recipients, { ret: "FULL" }), text });
+  await queue.empty();
+  const [, status, returned] = parts(queue.inbox()[0]!);
+  assert.match(status!, /^Content-Type: message\/delivery-status\r\n/, "there is nothing to say in UTF-8");
+  assert.match(
+    returned!,
+    /^Content-Type: message\/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n/,
+  );
+});
+
+Deno.test("a notice that leaves is 7-bit, so that any server can carry it, and says the same; no half characters", async () => {
+  await using next = new FakeSmtpServer({
+    extensions: ["PIPELINING"],
+    script: (command) => command.startsWith("RCPT TO:<x@") ? "550 5.1.1 who" : null,
+  });
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  const recipients = [
+    { recipient: USER, destination: "xn--r8jz45g.test", notify: "", originalRecipient: "" },
+    { recipient: "x@one.test", destination: "one.test", notify: "", originalRecipient: "" },
+  ];
+  const stranger = { sender: "far@away.test", accountId: null };
+  for (const ret of ["", "FULL"] as const) {
+    const mail = international(recipients, { ...stranger, ret });
+    await queue.submit({ ...mail, text: `Subject: ${"\u00fc".repeat(700)}\r\n\r\nGr\u00fc\u00dfe\r\n` });
+    await queue.empty();
+  }
+  assert.ok(next.messages.length >= 2);
+  for (const { sender, recipients, data } of next.messages) {
+    assert.deepEqual([sender, recipients], ["", ["far@away.test"]]);
+    assert.ok(/^[\x20-\x7e\t\r\n]*$/.test(data), data);
+  }
+  const all = next.messages.flatMap(({ data }) => parts(data));
+  const status = all.find((part) => part.startsWith("Content-Type: message/global-delivery-status"))!;
+  assert.match(opened(status), new RegExp(`^Final-Recipient: utf-8; ${USER}\r$`, "m"));
+  const header = all.find((part) => part.startsWith("Content-Type: message/global-headers"))!;
+  assert.equal(opened(header).replace(/\r\n(?!$)/g, ""), `Subject: ${"\u00fc".repeat(700)}\r\n`);
+  const whole = all.find((part) => /^Content-Type: message\/global\r/.test(part))!;
+  assert.match(opened(whole), /\r\n\r\nGr\u00fc\u00dfe\r\n$/);
+});
+
+/** The body of a part, its encoding undone. */
+function opened(part: string): string {
+  const [head, ...body] = part.split("\r\n\r\n");
+  const octets = encodeLatin1(body.join("\r\n\r\n").replace(/\r\n$/, ""));
+  return new TextDecoder("utf-8", { fatal: true }).decode(
+    /quoted-printable/.test(head!) ? decodeQuotedPrintable(octets) : decodeBase64Body(octets),
+  );
+}
+
+Deno.test("a sender in a domain of U-labels is told at A-labels, so that no server needs SMTPUTF8 for it", async () => {
+  await using next = new FakeSmtpServer({
+    extensions: ["PIPELINING"],
+    script: (command) => command.startsWith("RCPT TO:<x@") ? "550 5.1.1 who" : null,
+  });
+  await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+  queue.start();
+  await queue.submit({
+    to: ["x@one.test"],
+    entry: { sender: "far@b\u00fccher.test", accountId: null, smtputf8: true },
+  });
+  await queue.empty();
+  const [bounce] = next.messages;
+  assert.deepEqual(bounce!.recipients, ["far@xn--bcher-kva.test"]);
+  assert.match(bounce!.data, /^To: <far@xn--bcher-kva\.test>\r$/m);
+});
+
+Deno.test("a sender whose address is UTF-8 is told by SMTPUTF8, or by nobody", async () => {
+  for (const extensions of [["8BITMIME", "SMTPUTF8"], ["8BITMIME"]]) {
+    await using next = new FakeSmtpServer({
+      extensions,
+      script: (command) => command.startsWith("RCPT TO:<x@") ? "550 5.1.1 who" : null,
+    });
+    await using queue = await QueueHarness.open({ rules: [relayRule(next.port)] });
+    queue.start();
+    const entry = { sender: JOERG, accountId: null, smtputf8: true };
+    await queue.submit({ to: ["x@one.test"], entry });
+    await queue.empty();
+    const told = next.messages.filter(({ sender }) => sender === "");
+    assert.equal(told.length, extensions.includes("SMTPUTF8") ? 1 : 0);
+    if (told.length > 0) assert.ok(next.commands.some((line) => /^MAIL FROM:<>.* SMTPUTF8$/.test(line)));
+  }
 });

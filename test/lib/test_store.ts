@@ -1,4 +1,5 @@
 /** A real store in a folder of its own: writer and one thread's store, with alice and bob. */
+import { latin1 } from "../../bytes/decode.ts";
 import { DataFolder, recoverSegments } from "../../storage/data_folder.ts";
 import type { Files } from "../../storage/files.ts";
 import { openStore } from "../../storage/open_store.ts";
@@ -110,10 +111,10 @@ export class TestStore {
       sender: "",
       recipients: [],
     });
-    const header = text.indexOf("\r\n\r\n");
+    const header = latin1(bytes).indexOf("\r\n\r\n");
     return {
       blob,
-      headerOctets: header < 0 ? text.length : header + 4,
+      headerOctets: header < 0 ? bytes.length : header + 4,
       imap: new Uint8Array([1]),
       preview: "",
       subject: "",

@@ -51,6 +51,8 @@ const TABLE: readonly [string, ReplyStep[]][] = [
   // codes that differ: the last one counts, and takes the enhanced code of another class away
   ["550-5.1.1 a\r\n450 b\r\n", [reply(450, "", "a", "b")]],
   ["250 a\tb\x07\xe9\r\n", [reply(250, "", "a b??")]],
+  // RFC 6531 3.5: UTF-8, without what turns the direction of text
+  ["550 5.1.1 gr\xc3\xbc\xc3\x9fe\t\xe2\x80\xaex\xc2\x85\r\n", [reply(550, "5.1.1", "gr\u00fc\u00dfe ?x?")]],
   // a bare LF or CR ends no line
   ["250 a\n550 b\r\n", [reply(250, "", "a?550 b")]],
   ["250 a\r550 b\r\n", [reply(250, "", "a?550 b")]],
