@@ -239,6 +239,10 @@ export class OutboundConnection {
     return this.#session.offersEightBit;
   }
 
+  get offersSmtpUtf8(): boolean {
+    return this.#session.offersSmtpUtf8;
+  }
+
   get offersDsn(): boolean {
     return this.#session.offersDsn;
   }

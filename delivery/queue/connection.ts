@@ -16,7 +16,7 @@ import type { Outgoing } from "../outgoing_message.ts";
 import * as metrics from "../queue_metrics.ts";
 import { type Route, routeName } from "../routes.ts";
 import type { Verdict } from "../settle.ts";
-import { type EightBitRule, isRuled, sendByRule } from "./conversion.ts";
+import { type ConversionRules, isRuled, sendByRule } from "./conversion.ts";
 import type { Destination, Job } from "./destination.ts";
 import type { Destinations } from "./destinations.ts";
 import { namesUsAsListed } from "./listed.ts";
@@ -43,12 +43,12 @@ export interface ConnectionOptions {
   readonly idleMs: number;
   /** Messages without an answer on a connection to a far peer; left out: 1. */
   readonly messagesAhead?: number;
-  /** Left out: `send`. */
-  readonly eightBit?: EightBitRule;
+  readonly eightBit?: ConversionRules["eightBit"];
+  readonly utf8Headers?: ConversionRules["utf8Headers"];
 }
 
 export interface ConnectionParts {
-  readonly store: Pick<Store, "blobs" | "spool">;
+  readonly store: Pick<Store, "blobs" | "directory" | "spool">;
   readonly outbound: OutboundParts;
   readonly options: ConnectionOptions;
   readonly agents: Agents;
@@ -140,6 +140,11 @@ export class QueueConnection {
 
   #now(): number {
     return this.#parts.outbound.timers.now();
+  }
+
+  get #rules(): ConversionRules {
+    const { eightBit = "send", utf8Headers = "convert" } = this.#parts.options;
+    return { eightBit, utf8Headers };
   }
 
   /** Gives an agent its jobs, one recipient after the other. */
@@ -248,7 +253,8 @@ export class QueueConnection {
   /** Sends a job, in several transactions where the peer takes only some of the recipients at once. */
   async #send(connection: OutboundConnection, job: Job): Promise<void> {
     const destination = this.#destination;
-    const { store, options: { eightBit: rule = "send", messagesAhead = 1 } } = this.#parts;
+    const { store, options: { messagesAhead = 1 } } = this.#parts;
+    const rules = this.#rules;
     const { message } = job;
     let left = job.recipients;
     if (!connection.usable) return this.#destinations.putBack(destination, job);
@@ -261,8 +267,8 @@ export class QueueConnection {
         const transaction = job.transaction ?? transactionOf(store, message, left);
         job.transaction = null;
         const outgoing = { transaction, source: sourceOf(store, message) };
-        const result = isRuled(message, connection, rule)
-          ? await sendByRule(connection, outgoing, { rule, store })
+        const result = isRuled(transaction, connection, rules)
+          ? await sendByRule(connection, outgoing, { rules, store, message })
           : await connection.send(outgoing, following);
         // What broke off with messages behind one another is not sent so again.
         if (connection.ahead > 1 && !connection.open) destination.whole = false;
@@ -301,7 +307,7 @@ export class QueueConnection {
   /** What goes behind the message that is sent; the second and later ones only of mail that the others cannot take now. */
   #following(connection: OutboundConnection): Outgoing | null {
     const destination = this.#destination;
-    const { store, options: { eightBit: rule = "send" } } = this.#parts;
+    const { store } = this.#parts;
     if (destination.listed > 0 || this.#neighbours.crowded(destination)) return null;
     const last = this.#ahead.at(-1);
     // The last was taken, but could not go behind the one before it.
@@ -310,9 +316,10 @@ export class QueueConnection {
     const next = this.#destinations.take(destination);
     if (next === null) return null;
     this.#ahead.push(next);
-    if (isRuled(next.message, connection, rule)) return null;
-    next.transaction = transactionOf(store, next.message, next.recipients);
-    return { transaction: next.transaction, source: sourceOf(store, next.message) };
+    const transaction = transactionOf(store, next.message, next.recipients);
+    if (isRuled(transaction, connection, this.#rules)) return null;
+    next.transaction = transaction;
+    return { transaction, source: sourceOf(store, next.message) };
   }
 
   #settle(message: QueuedMessage, results: Results["results"], startedAt: number): void {

@@ -1,4 +1,6 @@
 /** What a message of the queue asks of another server, and where its octets are. */
+import { isAscii } from "../../bytes/decode.ts";
+import { DEFAULT_MIME_LIMITS, MimeParser, pick } from "../../message/mime_parser.ts";
 import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import type { BlobAddress } from "../../storage/ops.ts";
 import type { DueRecipient, QueuedMessage, Store } from "../../storage/store.ts";
@@ -9,6 +11,7 @@ type Blobs = Pick<Store, "blobs">;
 
 /** Up to this size a message is read at once, without another thread. */
 const MAX_SYNC_READ = 64 * 1024;
+const PARTS_FIELDS: ReadonlySet<string> = new Set(["content-type"]);
 // deno-lint-ignore no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
 
@@ -34,7 +37,7 @@ export function transactionOf(
   };
 }
 
-/** RFC 6531 3.2: asked for only where an address or the header is not ASCII, so that most mail passes old servers. */
+/** RFC 6531 3.2: asked for only where an address or a header is not ASCII, so that most mail passes old servers. */
 function needsUtf8(
   { blobs }: Blobs,
   message: QueuedMessage,
@@ -50,7 +53,20 @@ function needsUtf8(
     0,
     Math.min(message.headerOctets, message.blob.length, MAX_SYNC_READ),
   );
-  return header.some((octet) => octet >= 0x80);
+  return !isAscii(header) || (message.eightBit && mayHaveUtf8Parts(blobs, message));
+}
+
+/** Headers of parts in UTF-8; those of a long message are not looked for, and may be. */
+function mayHaveUtf8Parts(blobs: Blobs["blobs"], { blob }: QueuedMessage): boolean {
+  if (blob.length > MAX_SYNC_READ) return true;
+  let ascii = true;
+  const parser = new MimeParser(DEFAULT_MIME_LIMITS, (block, spans) => {
+    ascii &&= isAscii(block);
+    return pick(block, spans, PARTS_FIELDS);
+  });
+  parser.push(blobs.readSync(blob, 0, blob.length), 0, blob.length);
+  parser.finish();
+  return !ascii;
 }
 
 /** RFC 6531 3.2, RFC 5891: an ASCII local part in a domain of U-labels needs no SMTPUTF8 when these are A-labels. */

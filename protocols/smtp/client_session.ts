@@ -132,6 +132,10 @@ export class ClientSession {
     return this.#extensions.eightBitMime;
   }
 
+  get offersSmtpUtf8(): boolean {
+    return this.#extensions.smtputf8;
+  }
+
   /** The peer takes the wishes of RFC 3461 over, and tells of success itself. */
   get offersDsn(): boolean {
     return this.#extensions.dsn;

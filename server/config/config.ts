@@ -121,6 +121,7 @@ export interface QueueConfig {
   readonly suppressMs: number;
   /** Mail with 8-bit octets for servers without 8BITMIME. */
   readonly eightBit: "send" | "convert" | "refuse";
+  readonly utf8Headers: "convert" | "return";
 }
 
 /** The MTA-STS policy that our domains publish (RFC 8461). */
@@ -484,6 +485,7 @@ export const DEFAULT_QUEUE: QueueConfig = {
   family: "any",
   suppressMs: 0,
   eightBit: "send",
+  utf8Headers: "convert",
 };
 
 export const DEFAULT_OUTBOUND_TLS: OutboundTlsConfig = {

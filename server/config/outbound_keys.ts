@@ -59,6 +59,11 @@ export const queue = z.strictObject({
     z.enum(["send", "convert", "refuse"]).default(DEFAULT_QUEUE.eightBit),
     "8-bit mail for servers without 8BITMIME: send as it is, convert (breaks signatures over it), or refuse",
   ),
+  utf8_headers: about(
+    z.enum(["convert", "return"]).default(DEFAULT_QUEUE.utf8Headers),
+    "mail of logins with headers in UTF-8 for servers without SMTPUTF8: convert to ASCII where nothing is lost and nothing\n" +
+      "changes that others signed, or return; mail of others, and addresses in UTF-8, are always returned",
+  ),
 }).transform((value): QueueConfig => ({
   firstRetryMs: value.first_retry,
   maxRetryMs: value.max_retry,
@@ -73,6 +78,7 @@ export const queue = z.strictObject({
   family: value.address_family,
   suppressMs: value.suppress,
   eightBit: value.eight_bit,
+  utf8Headers: value.utf8_headers,
 }));
 
 const tlsRule = z.strictObject({
