@@ -7,6 +7,7 @@ import { type Call, type CommandSpec, has, type TagSpecs, tagText, tagTexts, tex
 import { splitFlags } from "../flags.ts";
 import type { Filing } from "../outcome.ts";
 import { type Run, ScriptError } from "../run.ts";
+import type { Text } from "../text.ts";
 
 const FLAGS: TagSpecs = { flags: { extension: "imap4flags", value: "strings" } };
 
@@ -46,12 +47,21 @@ export function filingOf(call: Call): (run: Run, mailbox: string) => Filing {
 /** Characters of a name; longer ones are no mailbox's. */
 const MAX_MAILBOX_NAME = 1_000;
 
-export function mailboxName(name: string): string {
+const NO_MAILBOX = "this is no name of a mailbox";
+
+/** The name as it is when the script runs; what is no name already as it is written is a fault of the script. */
+export function mailboxOf(call: Call, text: Text): (run: Run) => string {
+  if (text.constant !== null && !isMailboxName(text.constant)) call.place.fault(text.at, NO_MAILBOX);
+  return (run) => {
+    const name = text.expand(run);
+    if (!isMailboxName(name)) throw new ScriptError(NO_MAILBOX);
+    return name;
+  };
+}
+
+function isMailboxName(name: string): boolean {
   // deno-lint-ignore no-control-regex
-  if (name === "" || name.length > MAX_MAILBOX_NAME || /[\x00-\x1f\x7f]/.test(name)) {
-    throw new ScriptError("this is no name of a mailbox");
-  }
-  return name;
+  return name !== "" && name.length <= MAX_MAILBOX_NAME && !/[\x00-\x1f\x7f]/.test(name);
 }
 
 export const keep: CommandSpec = {
@@ -78,12 +88,12 @@ export const fileinto: CommandSpec = {
   tags: { ...FILING_TAGS, copy: { extension: "copy" } },
   positional: ["string"],
   compile(call) {
-    const name = textAt(call, 0);
+    const named = mailboxOf(call, textAt(call, 0));
     const filing = filingOf(call);
     const copy = has(call, "copy");
     return (run) => {
       refuseBesideReject(run, "fileinto");
-      const mailbox = mailboxName(name.expand(run));
+      const mailbox = named(run);
       if (!copy) run.implicitKeep = false;
       run.act({ kind: "fileinto", ...filing(run, mailbox), header: run.header }, `fileinto "${mailbox}"`);
     };

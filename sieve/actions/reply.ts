@@ -4,7 +4,7 @@ import { type Call, type CommandSpec, has, tagNumber, tagText, tagTexts, textAt 
 import { isMailto } from "../mailto.ts";
 import type { Filing } from "../outcome.ts";
 import { type Run, ScriptError } from "../run.ts";
-import { FILING_TAGS, filingOf, mailboxName, refuseBesideReject } from "./delivery.ts";
+import { FILING_TAGS, filingOf, mailboxOf, refuseBesideReject } from "./delivery.ts";
 
 const DAY_SECONDS = 86_400;
 const DEFAULT_DAYS = 7;
@@ -22,7 +22,8 @@ function copyOf(call: Call): (run: Run) => Filing | null {
     return () => null;
   }
   const filing = filingOf(call);
-  return (run) => filing(run, mailboxName(fcc.expand(run)));
+  const named = mailboxOf(call, fcc);
+  return (run) => filing(run, named(run));
 }
 
 /** RFC 5230 4.3: a mailbox-list. */

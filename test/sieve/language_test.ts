@@ -182,6 +182,16 @@ Deno.test("faults have their line and column, and several are told", async () =>
   for (const [script, expected] of cases) assert.deepEqual(await faultsOf(script), expected, script);
 });
 
+Deno.test("what cannot be a mailbox is a fault where it is written, and one at run time behind a variable", async () => {
+  const need = 'require ["fileinto", "variables"];\n';
+  for (const name of ["", "a\r\nb", "a\x7f", "x".repeat(1_001)]) {
+    assert.deepEqual(await faultsOf(`${need}fileinto "${name}";`), [
+      "line 2, column 10: this is no name of a mailbox",
+    ]);
+  }
+  assert.match(await actionsOf(`${need}fileinto "\${none}";`), /^fault line 2.*no name of a mailbox$/);
+});
+
 Deno.test("what is nested too deep, too long or too many is refused", async () => {
   const deep = `${"if true { ".repeat(40)}${"}".repeat(40)}`;
   assert.deepEqual(await faultsOf(deep), ["line 1, column 324: deeper than 32 levels"]);
