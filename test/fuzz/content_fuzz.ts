@@ -1,18 +1,24 @@
 /**
- * Fuzzing what looks into attachments: types, zip directories, tar headers, compound files, inflating.
+ * Fuzzing what looks into attachments: types, zip directories, tar headers, compound files, inflating; and whole messages
+ * with attachments that are found, looked into, and taken out.
  *
- * Nothing throws, every entry lies within the octets, and no more is inflated than the budget allows.
+ * Nothing throws, every entry lies within the octets, no more is inflated than the budget allows, and what takes the place of
+ * attachments lies in the message, in order.
  */
 import assert from "node:assert/strict";
 import { gzipSync, zipSync } from "fflate";
 import { encode, encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { isDisguised, isScriptName } from "../../filter/content/file_name.ts";
+import { inspectMessage } from "../../filter/content/attachments.ts";
+import { strip } from "../../filter/content/strip.ts";
+import { MessageChanges } from "../../filter/message_source.ts";
 import { inflate } from "../../filter/content/inflate.ts";
 import { Budget, inspectHead, inspectWhole } from "../../filter/content/inspect.ts";
 import { oleFindings } from "../../filter/content/ole_directory.ts";
 import { tarEntries } from "../../filter/content/tar_entries.ts";
 import { trueType } from "../../filter/content/true_type.ts";
 import { zipEntries } from "../../filter/content/zip_directory.ts";
+import { sourceOf } from "../filter/content_source.ts";
 import { Finding, fuzz, mutate, Random } from "./fuzzing.ts";
 
 const ZIP = zipSync({
@@ -93,5 +99,50 @@ export async function checkArchive(input: Uint8Array): Promise<void> {
   assert.ok(budget.octets >= 0 && budget.findings.length <= 50);
   for (const form of ["deflate", "gzip"] as const) {
     assert.ok((await inflate(input, { form, most: 1_000 })).octets.length <= 1_000);
+  }
+}
+
+const MAIL = 'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n' +
+  'Content-Type: application/zip; name="a.zip"\r\nContent-Transfer-Encoding: base64\r\n\r\n' +
+  `${btoa(latin1(ZIP))}\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n` +
+  "Content-Disposition: attachment; filename*=utf-8''x%2Epdf.exe\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nM=5A=\r\n\r\n" +
+  '--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\nContent-Type: text/plain; name="a.js"\r\n\r\nx\r\n--c--\r\n--b--\r\n';
+const MAIL_TOKENS = [
+  "--b\r\n",
+  "--b--\r\n",
+  "\r\n\r\n",
+  "multipart/",
+  "boundary=",
+  "base64",
+  "=\r\n",
+  ";",
+  '"',
+  "TVqQ",
+];
+
+export async function fuzzAttachments(seed: number, runs: number): Promise<void> {
+  const random = new Random(seed);
+  for (let run = 0; run < runs; run++) {
+    const input = encodeLatin1(mutate(random, MAIL, { tokens: MAIL_TOKENS, maxChanges: 5 }));
+    try {
+      await checkAttachments(input);
+    } catch (cause) {
+      throw new Finding(`seed ${seed}, run ${run}`, { input, cause });
+    }
+  }
+}
+
+export async function checkAttachments(input: Uint8Array): Promise<void> {
+  const text = latin1(input);
+  const end = text.indexOf("\r\n\r\n");
+  const source = { ...sourceOf(text), headerOctets: end < 0 ? input.length : end + 4 };
+  const budget = new Budget(LIMITS);
+  const found = await inspectMessage(source, budget);
+  const changes = new MessageChanges();
+  strip(found.filter(({ sealed }) => !sealed), changes, { reason: "x", dangerous: false });
+  let at = 0;
+  for (const { start, end } of changes.replaced) {
+    assert.ok(start >= at && end >= start && end <= input.length);
+    at = end;
   }
 }

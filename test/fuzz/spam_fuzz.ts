@@ -9,6 +9,8 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { commonHits, LEARNER, personalHits } from "../../filter/spam/hits.ts";
+import { readHtml } from "../../filter/spam/html.ts";
+import { linkOf, linksIn } from "../../filter/spam/link.ts";
 import { judge } from "../../filter/spam/learner/judge.ts";
 import { Knowledge, KnowledgeFault } from "../../filter/spam/learner/knowledge.ts";
 import { MAX_TOKENS, tokensOf } from "../../filter/spam/learner/tokens.ts";
@@ -90,6 +92,25 @@ for (const [i, body] of BODIES.entries()) {
 function makeMessage(random: Random): Uint8Array {
   const fields = Array.from({ length: random.below(FIELDS.length + 3) }, () => random.pick(FIELDS)).join("");
   return encodeLatin1(mutate(random, fields + random.pick(BODIES), { tokens: TOKENS, maxChanges: 10 }));
+}
+
+/** HTML alone. */
+export function fuzzHtml(seed: number, runs: number): void {
+  const make = (random: Random) =>
+    encodeLatin1(mutate(random, BODIES[1]!, { tokens: TOKENS, maxChanges: 10 }));
+  fuzz({ make, check: checkHtml }, seed, runs);
+}
+
+export function checkHtml(input: Uint8Array): void {
+  const html = latin1(input);
+  const { text, hidden, anchors, images, markup } = readHtml(html);
+  assert.ok(text.length + hidden.length <= html.length * 4 + 100);
+  assert.ok(anchors.length <= 500 && images.length <= 200 && markup.length <= 4_000);
+  for (const { target, text: shown } of anchors) {
+    const link = linkOf(target, shown);
+    if (link !== null) assert.ok(!/[A-Z]/.test(link.host) && link.target.length <= 2_000);
+  }
+  assert.ok(linksIn(text, 20).length <= 20);
 }
 
 export function fuzzSpam(seed: number, runs: number): void {
