@@ -5,10 +5,13 @@
  *   deno task crash [--kills 20] [--seed N] [--threads N] [--keep]
  *
  * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
- * a group, to a filter script (with the same message again), from where mail is set aside and let go later, and by LMTP; IMAP changes in
- * folders of their own and in one that another account shares (imap_worker.ts); lessons of the spam filter (pupil.ts); submissions. What leaves goes by the queue
- * to a counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill `verify` reads the
- * dead server's data.
+ * a group, to a filter script, from where mail is set aside and let go later, and by LMTP; IMAP changes in folders of their own
+ * and in one that another account shares (imap_worker.ts); lessons of the spam filter (pupil.ts); submissions. What leaves goes
+ * by the queue to a counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill
+ * `verify` reads the dead server's data.
+ *
+ * The script sends a copy on, answers each sender once, and knows a message that comes again: at once, and after a kill from
+ * its sender who has no 250, or did not get it. Copy, answer and memory are there with the message, or nothing is.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -44,6 +47,8 @@ const SERVER = fileURLToPath(import.meta.resolve("./server.ts"));
 const MAX_OUTPUT = 5_000;
 /** Kills until a run begins with an empty folder again: every kill is followed by a look at all the data there is. */
 const FRESH_AFTER = 100;
+/** Until a kill, however little was answered by then. */
+const MOST_LOAD_MS = 10_000;
 /** A message the sink accepted this long before a kill is off the queue for good. */
 const SETTLED_MS = 3_000;
 
@@ -72,6 +77,8 @@ const SHARED = "w4";
 
 /** So many messages come from the same sender, who is answered once. */
 const SAME_SENDER = 200;
+/** Messages to the script that come again after a kill. */
+const MOST_AGAIN = 5;
 
 class CrashRun {
   readonly random: Random;
@@ -81,6 +88,9 @@ class CrashRun {
   readonly imapWorkers: ImapWorker[];
   readonly pupil: Pupil;
   readonly submitted = new Set<string>();
+  /** By marker, whom mail to the script was from; what comes again after the next kill. */
+  readonly #scripted = new Map<string, string>();
+  resent = 0;
   kills = 0;
   /** When each process was killed, by its number. */
   #deaths = new Map<number, number>();
@@ -91,6 +101,7 @@ class CrashRun {
   #counters = new GrowingCounters(this.dataDir);
   #offset = freeOffset();
   #serial = 0;
+  #mails = 0;
   #starts = 0;
   #server: ServerProcess | null = null;
 
@@ -137,8 +148,16 @@ class CrashRun {
     if (!values.keep) await Deno.remove(this.dataDir, { recursive: true });
   }
 
-  /** Load until `server` is killed after `ms`. */
-  async loadAndKill(server: ServerProcess, ms: number): Promise<void> {
+  /** What clients had an answer to, of all sorts. */
+  get #answered(): number {
+    return this.imapWorkers.reduce(
+      (sum, { operations }) => sum + operations,
+      this.#mails + this.pupil.commands,
+    );
+  }
+
+  /** Load until `server` is killed, when so many more operations were answered, or after a while. */
+  async loadAndKill(server: ServerProcess, operations: number): Promise<void> {
     let dead = false;
     const work = [
       ...Array.from({ length: 4 }, () => this.#deliver(server)),
@@ -154,7 +173,10 @@ class CrashRun {
         else if (!dead) this.findings.push(`the server closed a connection by itself: ${error.message}`);
       })
     );
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    const enough = this.#answered + operations, until = performance.now() + MOST_LOAD_MS;
+    while (this.#answered < enough && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, this.random.between(1, 15)));
+    }
     this.findings.push(...this.#counters.sample());
     dead = true;
     this.#deaths.set(this.sink.life, performance.now());
@@ -171,9 +193,11 @@ class CrashRun {
     for (;;) {
       const { mark, to, acknowledge, from = "sender@other.test", times = 1 } = this.#anyDelivery();
       const marker = `${mark}${++this.#serial}`;
+      if (to[0] === CAROL) this.#scripted.set(marker, from);
       for (let time = 0; time < times; time++) {
         const reply = await client.send(from, to, messageOf(marker));
         if (reply.code !== 250) throw new Error(`delivery: ${reply.code} ${reply.lines.join(" ")}`);
+        this.#mails++;
         acknowledge(marker);
       }
     }
@@ -217,6 +241,23 @@ class CrashRun {
     return { mark: "d-", to: [ALICE], acknowledge: (marker) => alice.acknowledged.add(marker) };
   }
 
+  /**
+   * What the script had before the kill, acknowledged or not, once more: the message is there once, its copy left once, its
+   * sender has one answer. Behind {@linkcode checkDeliveries}, so that what is filed again shows itself there.
+   */
+  async sendAgain(server: ServerProcess): Promise<void> {
+    const client = await SmtpClient.connect(server.port(25));
+    for (const [marker, from] of [...this.#scripted].slice(-MOST_AGAIN)) {
+      const { code, lines } = await client.send(from, [CAROL], messageOf(marker));
+      if (code !== 250) this.findings.push(`${marker} again: ${code} ${lines.join(" ")}`);
+      this.submitted.add(marker).add(answerTo(from));
+      if (!this.#carol.removed.has(marker)) this.#carol.acknowledged.add(marker);
+      this.resent++;
+    }
+    this.#scripted.clear();
+    await client.quit();
+  }
+
   /** A reply for each recipient; all of them or none are filed. */
   async #deliverByLmtp(server: ServerProcess): Promise<never> {
     const client = await SmtpClient.connect(server.port(LMTP_PORT), { greeting: "LHLO" });
@@ -227,6 +268,7 @@ class CrashRun {
         if (code !== 250) throw new Error(`LMTP: ${code} ${lines.join(" ")}`);
       }
       for (const { acknowledged } of [this.#alice, this.#bob]) acknowledged.add(marker);
+      this.#mails++;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
@@ -239,6 +281,7 @@ class CrashRun {
       const reply = await client.send(ALICE, [`${marker}@outside.test`], messageOf(marker));
       if (reply.code !== 250) throw new Error(`submission: ${reply.code} ${reply.lines.join(" ")}`);
       this.submitted.add(marker);
+      this.#mails++;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -269,23 +312,34 @@ class CrashRun {
       [this.#alice, this.#bob].flatMap(({ login, awaited }) =>
         [...awaited].map((marker) => `${marker} of ${login}`)
       );
-    while (missing().length + awaited().length > 0 && Date.now() < deadline) {
+    while (missing().length + awaited().length + this.#halves().length > 0 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 500));
       await this.checkDeliveries(server);
     }
     for (const marker of missing()) this.findings.push(`queue: ${marker} was acknowledged and never sent on`);
     for (const copy of awaited()) this.findings.push(`queue: ${copy} was acknowledged and never filed`);
-    // Both legs of an alias are one transaction, acknowledged or not.
-    const mixed = (markers: Iterable<string>) =>
-      new Set([...markers].filter((marker) => marker.startsWith("mixed-")));
-    const halves = mixed(this.#bob.removed).symmetricDifference(mixed(this.sink.received.keys()));
-    for (const marker of halves) this.findings.push(`alias: ${marker} reached one of its two targets`);
+    this.findings.push(...this.#halves());
     this.checkDuplicates();
+  }
+
+  /** Both legs of an alias are one transaction, acknowledged or not; so are a script's message and the copy it sends on. */
+  #halves(): string[] {
+    const half = (mark: string, { removed }: Inbox) => {
+      const here = new Set([...removed].filter((marker) => marker.startsWith(mark)));
+      const gone = new Set([...this.sink.received.keys()].filter((marker) => marker.startsWith(mark)));
+      return [...here.symmetricDifference(gone)];
+    };
+    return [
+      ...half("mixed-", this.#bob).map((marker) => `alias: ${marker} reached one of its two targets`),
+      ...half("sieve-", this.#carol).map((marker) => `script: of ${marker} only copy or message is there`),
+    ];
   }
 
   /** A message may go out twice only when a kill came between the sink's 250 and the commit of the outcome. */
   checkDuplicates(): void {
     for (const [marker, acceptances] of this.sink.received) {
+      const different = new Set(acceptances.map(({ digest }) => digest)).size;
+      if (different > 1) this.findings.push(`queue: ${marker} left as ${different} messages`);
       for (const [i, again] of acceptances.slice(1).entries()) {
         const before = acceptances[i]!;
         const left = (this.#deaths.get(before.life) ?? Infinity) - before.at;
@@ -321,6 +375,7 @@ interface Totals {
   delivered: number;
   operations: number;
   lessons: number;
+  resent: number;
   submissions: number;
   twice: number;
   findings: number;
@@ -332,17 +387,19 @@ async function runKills(kills: number, seed: number, totals: Totals): Promise<vo
   try {
     let server = await run.start();
     await run.share(server);
+    await run.pupil.begin(server);
     while (run.kills < kills && run.findings.length === 0) {
       const { random } = run;
       await run.loadAndKill(
         server,
-        random.chance(0.1) ? random.between(1_500, 2_500) : random.between(30, 900),
+        random.chance(0.1) ? random.between(400, 1_200) : random.between(1, 300),
       );
       server = await run.start();
       try {
         await run.checkDeliveries(server);
         await run.checkFolders(server);
         await run.pupil.check(run.findings);
+        await run.sendAgain(server);
       } catch (error) {
         run.findings.push(`while it was checked: ${error}`, server.output.slice(-MAX_OUTPUT));
       }
@@ -362,6 +419,7 @@ async function runKills(kills: number, seed: number, totals: Totals): Promise<vo
   totals.delivered += run.delivered;
   totals.operations += run.imapWorkers.reduce((sum, worker) => sum + worker.operations, 0);
   totals.lessons += run.pupil.lessons;
+  totals.resent += run.resent;
   totals.submissions += run.submitted.size;
   totals.twice += [...run.sink.received.values()].reduce((sum, times) => sum + times.length - 1, 0);
   totals.findings += run.findings.length;
@@ -376,6 +434,7 @@ const totals: Totals = {
   delivered: 0,
   operations: 0,
   lessons: 0,
+  resent: 0,
   submissions: 0,
   twice: 0,
   findings: 0,
@@ -385,7 +444,8 @@ while (totals.kills < kills && totals.findings === 0) {
 }
 console.log(
   `${totals.kills} kills in ${Math.round((Date.now() - begin) / 1000)} s: ${totals.delivered} deliveries, ` +
-    `${totals.operations} IMAP changes, ${totals.lessons} lessons, ${totals.submissions} submissions acknowledged; ${totals.twice} sent on twice ` +
+    `${totals.operations} IMAP changes, ${totals.lessons} lessons, ${totals.submissions} submissions acknowledged, ` +
+    `${totals.resent} messages to a script again; ${totals.twice} sent on twice ` +
     `(${Math.round(totals.twice * 1_000 / totals.kills)} per 1,000 kills); ${totals.findings} findings`,
 );
 const failed = totals.findings > 0 ? 1 : 0;

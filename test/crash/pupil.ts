@@ -20,8 +20,8 @@ import { PASSWORD } from "./addresses.ts";
 import { messageOf } from "./messages.ts";
 import type { Random } from "./random.ts";
 
-/** From so many on no new ones come. */
-const MESSAGES = 60;
+/** There before the first kill; from so many on no new ones come. */
+const FIRST_MESSAGES = 30, MESSAGES = 60;
 const LEARNT_WITHIN_MS = 60_000;
 
 type Place = "INBOX" | "Junk";
@@ -29,6 +29,8 @@ type Place = "INBOX" | "Junk";
 export class Pupil {
   readonly login: string;
   lessons = 0;
+  /** That were answered. */
+  commands = 0;
   readonly #random: Random;
   readonly #dataDir: string;
   #serial = 0;
@@ -44,6 +46,13 @@ export class Pupil {
     this.#random = random;
   }
 
+  /** Before the first load. */
+  async begin(server: ServerProcess): Promise<void> {
+    const client = await ImapClient.connect(server.port(143), { login: this.login, password: PASSWORD });
+    for (let i = 0; i < FIRST_MESSAGES; i++) await this.#append(client, "INBOX");
+    await client.logout();
+  }
+
   /** Teaches until the connection dies. */
   async run(server: ServerProcess): Promise<never> {
     const client = await ImapClient.connect(server.port(143), { login: this.login, password: PASSWORD });
@@ -56,15 +65,16 @@ export class Pupil {
     const kind = random.between(0, 9);
     const place = random.pick<Place>(["INBOX", "Junk"]);
     const here = [...this.#where[place]];
-    if (here.length === 0 || (kind < 4 && this.#taught.size < MESSAGES)) {
+    if (here.length === 0 || (kind < 1 && this.#taught.size < MESSAGES)) {
       return await this.#append(client, place);
     }
-    const chosen = here.filter(() => random.chance(0.2));
+    const share = random.pick([0.1, 0.5, 0.9]);
+    const chosen = here.filter(() => random.chance(share));
     if (chosen.length === 0) chosen.push(random.pick(here));
     const markers = chosen.map(([marker]) => marker);
     const set = chosen.map(([, uid]) => uid).join(",");
     await client.ok(`SELECT ${place}`);
-    if (kind < 7) {
+    if (kind < 4) {
       await this.#say(client, `UID MOVE ${set} ${place === "INBOX" ? "Junk" : "INBOX"}`, {
         ...{ markers, as: place === "INBOX" ? "spam" : "ham" },
       });
@@ -104,6 +114,7 @@ export class Pupil {
     await client.ok(command, literal);
     for (const [marker, kind] of this.#pending) this.#taught.set(marker, kind);
     this.lessons += this.#pending.size;
+    this.commands++;
     this.#pending = new Map();
   }
 

@@ -2,6 +2,7 @@
  * A next hop on loopback that notes when each message of the crash run was accepted: by its marker, answers of vacation by
  * whom they answer.
  */
+import { createHash } from "node:crypto";
 import { Wire, WireClosed } from "../lib/wire.ts";
 
 /** One 250 to the end of data. */
@@ -10,6 +11,8 @@ export interface Acceptance {
   readonly life: number;
   /** performance.now() */
   readonly at: number;
+  /** Of all its octets: a message that is sent again is the same, one that was made again is another. */
+  readonly digest: string;
 }
 
 /** What an answer of vacation is noted by. */
@@ -57,14 +60,18 @@ export class Sink {
       else {
         await wire.write("354 go\r\n");
         let marker = "", to = "", answer = false;
+        const hash = createHash("sha256");
         for (let line = await wire.line(); line !== "."; line = await wire.line()) {
+          hash.update(`${line}\r\n`);
           if (line.startsWith("X-Crash: ")) marker = line.slice(9);
           else if (line.startsWith("Auto-Submitted: auto-replied")) answer = true;
           else if (line.startsWith("To: ")) to = line.slice(4).replace(/[<>]/g, "");
         }
         await wire.write("250 ok\r\n");
         if (marker === "" && answer) marker = answerTo(to);
-        this.received.set(marker, [...this.received.get(marker) ?? [], { life, at: performance.now() }]);
+        const digest = hash.digest("hex");
+        const acceptance = { life, at: performance.now(), digest };
+        this.received.set(marker, [...this.received.get(marker) ?? [], acceptance]);
       }
     }
   }
