@@ -87,13 +87,17 @@ export function startCheck(
   }, { ...envelope, address: client.address, heloName: client.heloName });
 }
 
-/** Waits for what is not known yet, counts and logs it. */
+/** Waits for what is not known yet, `withinMs` at most; counts and logs it. */
 export async function finishCheck(
   check: SenderCheck,
-  { traceId, session }: { readonly traceId: string; readonly session: string },
+  { traceId, session, withinMs }: {
+    readonly traceId: string;
+    readonly session: string;
+    readonly withinMs: number;
+  },
 ): Promise<SenderFindings> {
   const began = performance.now();
-  const findings = await check.finish();
+  const findings = await check.finish(withinMs);
   seconds.observe((performance.now() - began) / 1000);
   const { iprev, spf, dkim, arc, dmarc } = findings;
   const results: [string, string][] = [];

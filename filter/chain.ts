@@ -3,7 +3,8 @@
  *
  * A stage whose checks all answer at once costs no turn of the event loop, and one without checks nothing. A check
  * that fails, or takes longer than {@linkcode MAX_CHECK_MS}, is passed over and counted: mail does not stop for it (a
- * check that should fail otherwise says so itself).
+ * check that should fail otherwise says so itself). All checks of a message share one {@linkcode VerdictTime}: when it is
+ * over, those without an answer say what they say to that, or the message is marked, or put off.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Check, CheckFacts } from "./check.ts";
@@ -17,6 +18,7 @@ import {
   STAGES,
   type Verdict,
 } from "./verdict.ts";
+import type { VerdictTime } from "./verdict_time.ts";
 
 const log = getLogger(["veredus", "filter"]);
 /** Longer than any time-out that the configuration allows a check. */
@@ -40,13 +42,19 @@ export class Chain {
   }
 
   /** The decisions of this stage other than `continue`, in order; the last may be one that stops. */
-  run(facts: CheckFacts): readonly Decision[] | Promise<readonly Decision[]> {
+  run(
+    facts: CheckFacts,
+    time: VerdictTime | null = null,
+  ): readonly Decision[] | Promise<readonly Decision[]> {
     const checks = this.#byStage.get(facts.stage)!;
     let found = NO_DECISIONS;
+    if (isOver(time)) {
+      return untilStop(checks.map((check) => noted(check, facts, tooLate(check, facts, time))));
+    }
     for (let at = 0; at < checks.length; at++) {
       const check = checks[at]!;
       const verdict = asked(check, facts);
-      if (verdict instanceof Promise) return this.#rest(facts, { at, pending: verdict, found });
+      if (verdict instanceof Promise) return this.#rest(facts, { at, pending: verdict, found, time });
       if (verdict.action === "continue") continue;
       found = [...found, noted(check, facts, verdict)];
       if (STOPS.has(verdict.action)) break;
@@ -56,17 +64,22 @@ export class Chain {
 
   async #rest(
     facts: CheckFacts,
-    { at, pending, found }: { at: number; pending: Promise<Verdict>; found: readonly Decision[] },
+    { at, pending, found, time }: {
+      at: number;
+      pending: Promise<Verdict>;
+      found: readonly Decision[];
+      time: VerdictTime | null;
+    },
   ): Promise<readonly Decision[]> {
     const checks = this.#byStage.get(facts.stage)!;
     const all = [...found];
     let verdict: Verdict | Promise<Verdict> = pending;
     for (;;) {
       const check = checks[at]!;
-      const said = await settled(check, verdict);
+      const said = await settled(check, verdict, { facts, time });
       if (said.action !== "continue") all.push(noted(check, facts, said));
       if (STOPS.has(said.action) || ++at >= checks.length) return all;
-      verdict = asked(checks[at]!, facts);
+      verdict = isOver(time) ? tooLate(checks[at]!, facts, time) : asked(checks[at]!, facts);
     }
   }
 
@@ -91,11 +104,19 @@ function asked(check: Check, facts: CheckFacts): Verdict | Promise<Verdict> {
   }
 }
 
-async function settled(check: Check, verdict: Verdict | Promise<Verdict>): Promise<Verdict> {
+async function settled(
+  check: Check,
+  verdict: Verdict | Promise<Verdict>,
+  { facts, time }: { readonly facts: CheckFacts; readonly time: VerdictTime | null },
+): Promise<Verdict> {
   if (!(verdict instanceof Promise)) return verdict;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no verdict within ${MAX_CHECK_MS} ms`)), MAX_CHECK_MS);
+  const left = time?.left ?? Infinity;
+  const tooLong = new Promise<Verdict>((resolve, reject) => {
+    timer = setTimeout(() => {
+      if (time !== null && left < MAX_CHECK_MS) resolve(tooLate(check, facts, time));
+      else reject(new Error(`no verdict within ${MAX_CHECK_MS} ms`));
+    }, Math.min(MAX_CHECK_MS, left));
   });
   try {
     return await Promise.race([verdict, tooLong]);
@@ -104,6 +125,25 @@ async function settled(check: Check, verdict: Verdict | Promise<Verdict>): Promi
   } finally {
     clearTimeout(timer);
   }
+}
+
+function isOver(time: VerdictTime | null): time is VerdictTime {
+  return time !== null && time.left === 0;
+}
+
+function tooLate(check: Check, facts: CheckFacts, time: VerdictTime): Verdict {
+  failures.inc({ check: check.name });
+  const own = check.late?.(facts) ?? CONTINUE;
+  // Its own word counts, unless it is none, or that the message may go where the operator wants it to wait.
+  return own.action === "continue" || (own.action === "tag" && time.whenLate === "defer")
+    ? time.verdict
+    : own;
+}
+
+/** As many as are heard before one stops. */
+function untilStop(found: readonly Decision[]): readonly Decision[] {
+  const stop = found.findIndex(({ action }) => STOPS.has(action));
+  return stop < 0 ? found : found.slice(0, stop + 1);
 }
 
 function passedOver({ name }: Check, error: unknown): Verdict {

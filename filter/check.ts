@@ -54,6 +54,8 @@ export interface Check {
   readonly stages: readonly Stage[];
   /** Must not throw on what a peer sends. Trouble rejects, and the chain goes on without this check. */
   run(facts: CheckFacts): Verdict | Promise<Verdict>;
+  /** What it says where the time of the message is over before its answer; left out, the message is marked. */
+  late?(facts: CheckFacts): Verdict;
   /** What the check keeps of one session (a milter's connection) may go. */
   ended?(sessionId: string): void;
   /** A transaction is over without a message. */

@@ -13,6 +13,7 @@ import { MessageFindings } from "./findings.ts";
 import { MessageChanges, type MessageSource } from "./message_source.ts";
 import { seconds } from "./metrics.ts";
 import type { Decision, Stage } from "./verdict.ts";
+import type { VerdictTime } from "./verdict_time.ts";
 
 const EXEMPT = /^(postmaster|abuse)(@|$)/i;
 /** Decisions kept of one transaction; the rest is in the log. */
@@ -157,10 +158,14 @@ export class MailScreen {
     return this.#decided(this.#chain.run(this.#stage("data", "", null)));
   }
 
-  /** The message is there. */
-  message(source: MessageSource, known: KnownOfMessage): Reply | null | Promise<Reply | null> {
+  /** The message is there; what is not answered in `time` is not waited for. */
+  message(
+    source: MessageSource,
+    known: KnownOfMessage,
+    time: VerdictTime | null = null,
+  ): Reply | null | Promise<Reply | null> {
     if (this.#passes || !this.#chain.has("message")) return null;
-    return this.#decided(this.#chain.run(this.#stage("message", "", source, known)));
+    return this.#decided(this.#chain.run(this.#stage("message", "", source, known), time));
   }
 
   /** Recipients are postmaster or abuse only, or a check has taken the message. */

@@ -31,6 +31,9 @@ export interface Decision extends Verdict {
   readonly stage: Stage;
 }
 
+export const PUT_OFF_LATE: Reply = {
+  ...{ code: 451, enhanced: "4.7.1", text: "The message could not be checked in time, try again later" },
+};
 export const CONTINUE: Verdict = { action: "continue", reason: "" };
 
 const NOT_PRINTABLE = /[^\x20-\x7e]+/g;

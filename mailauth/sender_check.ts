@@ -29,6 +29,7 @@ export interface SenderCheckOptions {
   readonly dkim: boolean;
   readonly arc: boolean;
   readonly dmarc: DmarcOptions | null;
+  /** From the end of the message on, however long it takes to come. */
   readonly deadlineMs: number;
   /** Servers of ours, or of a provider, that hand us mail of others: whom they had it from counts. */
   readonly isRelay: (address: string) => boolean;
@@ -68,6 +69,7 @@ export class SenderCheck {
   readonly #options: SenderCheckOptions;
   readonly #envelope: Envelope;
   readonly #late: Promise<void>;
+  readonly #ring: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #address: Promise<[IprevOutcome | null, SpfOutcome | null]> | null;
   #judged: Pick<Envelope, "address" | "heloName"> | null;
@@ -84,7 +86,8 @@ export class SenderCheck {
     this.#envelope = envelope;
     let ring = () => {};
     this.#late = new Promise((resolve) => ring = resolve);
-    this.#timer = setTimeout(ring, options.deadlineMs);
+    this.#ring = () => ring();
+    this.#timer = undefined;
     this.#relayed = options.isRelay(envelope.address);
     // A proxy may not know whom it speaks for: no address, no verdict about one.
     this.#judged = this.#relayed || canonicalAddress(envelope.address) === null ? null : envelope;
@@ -119,7 +122,9 @@ export class SenderCheck {
     this.#arc?.write(bytes, from, end);
   }
 
-  async finish(): Promise<SenderFindings> {
+  /** The octets are all there. Resolves within `withinMs`, or the deadline where that is less. */
+  async finish(withinMs = Infinity): Promise<SenderFindings> {
+    this.#timer = setTimeout(this.#ring, Math.min(this.#options.deadlineMs, withinMs));
     if (this.#state === "header") this.#header(this.#length);
     const header = this.#held.subarray(0, this.#length);
     const spans = this.#state === "too-large" ? [] : scanFields(header, 0, header.length);

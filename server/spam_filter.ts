@@ -60,9 +60,10 @@ export class SpamFilter {
   }
 
   /** Null where there was no verdict in time, or the filter failed: counted and logged. */
-  async assess(request: AssessRequest): Promise<Assessment | null> {
+  async assess(request: AssessRequest, withinMs: number): Promise<Assessment | null> {
     try {
-      return await this.#ask({ kind: "assess", id: this.#next++, request }) as Assessment;
+      if (withinMs <= 0) throw new LateError("no time was left to judge it");
+      return await this.#ask({ kind: "assess", id: this.#next++, request }, withinMs) as Assessment;
     } catch (error) {
       scanTrouble.inc({ why: error instanceof LateError ? "late" : "failed" });
       log.error("a message was not judged: {error}", { error });
@@ -89,7 +90,8 @@ export class SpamFilter {
 
   async #learn(): Promise<void> {
     for (let batch = 0; batch < MAX_BATCHES && !this.#closed; batch++) {
-      const ops = await this.#ask({ kind: "learn", id: this.#next++ }) as readonly WriteOp[];
+      const question = { kind: "learn", id: this.#next++ } as const;
+      const ops = await this.#ask(question, this.#options.deadlineMs) as readonly WriteOp[];
       if (ops.length === 0) return;
       const results = await Promise.all(ops.map((op) => this.#options.store.write(op)));
       const refused = results.find((result) => !result.ok);
@@ -97,7 +99,7 @@ export class SpamFilter {
     }
   }
 
-  async #ask(question: Exclude<SpamQuestion, { kind: "open" }>): Promise<Answered> {
+  async #ask(question: Exclude<SpamQuestion, { kind: "open" }>, withinMs: number): Promise<Answered> {
     if (this.#closed) throw new Error("the filter is closed");
     if (!this.#options.ownThread) return await this.#here(question);
     if (this.#waiting.size >= MAX_WAITING) throw new Error(`${MAX_WAITING} messages wait already`);
@@ -109,12 +111,12 @@ export class SpamFilter {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        const error = new LateError(`no answer within ${this.#options.deadlineMs} ms`);
+        const error = new LateError(`no answer within ${Math.round(withinMs)} ms`);
         this.#waiting.delete(question.id);
         reject(error);
-        // It may hang: only its end helps those that come after.
-        if (this.#worker === worker) this.#end(error);
-      }, this.#options.deadlineMs);
+        // It may hang: only its end helps those that come after. Where others took most of the time, it is not known.
+        if (this.#worker === worker && withinMs * 2 > this.#options.deadlineMs) this.#end(error);
+      }, withinMs);
     });
     try {
       return await Promise.race([answer, late]);

@@ -15,7 +15,7 @@ async function asked(mail: Mail, screen: MailScreen): Promise<Reply | null> {
   const pending = screen.message(sourceOf(mail.content), {
     sent: mail.findings,
     staysHere: mail.envelope.filing.remote === 0,
-  });
+  }, mail.time);
   const refusal = pending instanceof Promise ? await pending : pending;
   if (refusal !== null) return refusal;
   if (screen.disposition === "discard") return mail.accepted();

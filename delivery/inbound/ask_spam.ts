@@ -24,7 +24,7 @@ async function judgeLogin(
   mail: Mail,
   { parts, login }: { readonly parts: SpamParts; readonly login: string },
 ): Promise<null> {
-  const reason = await judgeOutgoing(parts, judged(mail.content));
+  const reason = await judgeOutgoing(parts, { ...judged(mail.content), time: mail.time });
   mail.spamHeld = reason;
   if (reason === "") return null;
   tracedCheck(mail, reason);
@@ -43,6 +43,7 @@ async function judgeStranger(
     ...{ filing, sender, findings, from: content.message.from, client: { address, heloName } },
     proven: authentication !== undefined && provesAuthor(findings, authentication),
     decisions: screen?.decisions ?? [],
+    time: mail.time,
   });
   const { trace, heldFor, heldFront, refusal } = mail.spam;
   if (trace.length > 0) tracedCheck(mail, `spam: ${trace.join("; ")}`);

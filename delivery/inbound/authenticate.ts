@@ -41,7 +41,8 @@ async function authenticated(
   { check, config }: { readonly check: SenderCheck; readonly config: AuthenticationConfig },
 ): Promise<Reply | null> {
   const { traceId, client, envelope: { sender, filing }, setting: { options: { store, clock } } } = mail;
-  const findings = await finishCheck(check, { traceId, session: client.sessionId });
+  const withinMs = mail.time.half;
+  const findings = await finishCheck(check, { traceId, session: client.sessionId, withinMs });
   mail.findings = findings;
   const attempt = { store, address: client.address, sender, now: clock() };
   const verdict = decide(findings, config, () => mayDefer(attempt));

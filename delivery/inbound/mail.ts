@@ -3,6 +3,7 @@
  * steps have found so far. Belongs to one transaction; steps run one after the other.
  */
 import type { MailScreen } from "../../filter/screen.ts";
+import { VerdictTime } from "../../filter/verdict_time.ts";
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { MailParameters } from "../../protocols/smtp/parameters.ts";
 import type { Path } from "../../protocols/smtp/path.ts";
@@ -17,6 +18,9 @@ import type { Setting } from "./setting.ts";
 /** Does its part, at once where it can: null goes on, a reply (of whatever code) is the answer to the message. */
 export type Step = (mail: Mail) => Reply | null | Promise<Reply | null>;
 
+/** Where nothing is said of it. */
+const DEFAULT_TIME = { deadlineMs: 30_000, onTimeout: "mark" } as const;
+
 export class Mail {
   readonly traceId: string;
   readonly setting: Setting;
@@ -26,6 +30,8 @@ export class Mail {
   readonly screen: MailScreen | null;
   readonly envelope: Envelope;
   readonly content: Content;
+  /** For the verdict; begins anew when the message is there. */
+  time: VerdictTime;
   /** By `performance.now()`; 0 before DATA. */
   beganMs: number;
   messageId: string;
@@ -59,6 +65,7 @@ export class Mail {
       sender: this.envelope.sender,
       trusted: client.trusted || client.service === "lmtp",
     }) ?? null;
+    this.time = this.verdictTime();
     this.beganMs = 0;
     this.messageId = "";
     this.findings = null;
@@ -66,6 +73,12 @@ export class Mail {
     this.spam = NOT_JUDGED;
     this.spamHeld = "";
     this.front = "";
+  }
+
+  /** A new one, that begins now. */
+  verdictTime(): VerdictTime {
+    const { deadlineMs: ms, onTimeout: whenLate } = this.setting.config.spam ?? DEFAULT_TIME;
+    return new VerdictTime({ ms, whenLate });
   }
 
   /** Why it waits for the operator; "" it does not. */

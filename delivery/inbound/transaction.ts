@@ -131,6 +131,7 @@ export class InboundTransaction implements Transaction {
 }
 
 async function finished(mail: Mail): Promise<Reply> {
+  mail.time = mail.verdictTime();
   for (const step of STEPS) {
     const done = step(mail);
     const answer = done instanceof Promise ? await done : done;

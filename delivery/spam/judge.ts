@@ -12,7 +12,8 @@ import { addressOf } from "../../filter/spam/mail.ts";
 import { scanSeconds, scanTrouble, verdicts } from "../../filter/spam/metrics.ts";
 import { type Hit, scoreOf, type SignalWeights } from "../../filter/spam/score.ts";
 import type { Circumstances } from "../../filter/spam/surroundings.ts";
-import type { Decision } from "../../filter/verdict.ts";
+import { type Decision, PUT_OFF_LATE } from "../../filter/verdict.ts";
+import type { VerdictTime, WhenLate } from "../../filter/verdict_time.ts";
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import { type Reply, reply } from "../../protocols/smtp/reply.ts";
 import type { PolicyRow } from "../../storage/ops.ts";
@@ -29,20 +30,21 @@ const SEEN_MS = 365 * 86_400_000;
 /** A row that is known is written again after so long only. */
 const SEEN_AGAIN_MS = 30 * 86_400_000;
 const REFUSED = reply(550, "5.7.1", "This message looks unwanted to its recipients");
-const PUT_OFF = reply(451, "4.7.1", "The message could not be checked in time, try again later");
 
 export interface SpamFilterPort {
-  /** Null where there was no verdict in time. */
-  assess(request: AssessRequest): Promise<Assessment | null>;
+  /** Null where there was no verdict within so many milliseconds. */
+  assess(request: AssessRequest, withinMs: number): Promise<Assessment | null>;
 }
 
 export interface SpamConfig {
   readonly enabled: boolean;
   readonly rules: RuleSource;
   readonly weights: SignalWeights;
-  readonly onTimeout: "mark" | "defer";
+  /** Of everything that judges a message, not of the spam filter alone. */
+  readonly onTimeout: WhenLate;
   /** Mail of logins waits for the operator from so many points on; null never. */
   readonly outgoingHold: number | null;
+  /** For who sent it, the checks and the spam filter together, from the end of the message on. */
   readonly deadlineMs: number;
   /** Lists in DNS of domains that links lead to. */
   readonly linkZones: readonly LinkZone[];
@@ -78,6 +80,8 @@ export interface Judged {
   /** It comes from the domain in From. */
   readonly proven: boolean;
   readonly decisions: readonly Decision[];
+  /** What is left of it. */
+  readonly time: VerdictTime;
 }
 
 export interface SpamOutcome {
@@ -123,10 +127,10 @@ export async function judgeSpam(parts: SpamParts, given: Judged): Promise<SpamOu
       firstContact: author === "" ? null : seen.get(account.id) === null,
     })),
     weights: config.weights,
-  });
+  }, given.time.left);
   scanSeconds.observe((performance.now() - began) / 1_000);
   if (assessment === null) return unjudged(parts, given);
-  const listed = await parts.linkHits(assessment.linkDomains);
+  const listed = await given.time.within(parts.linkHits(assessment.linkDomains), () => []);
   const found = assessment.scores.map(({ accountId, score }) => {
     const account = owners.get(accountId)!;
     const rules = rulesOf(store, account, config.rules);
@@ -177,7 +181,7 @@ function unjudged({ config }: SpamParts, { filing }: Judged): SpamOutcome {
   const mark = "it was not judged: the filter did not answer in time";
   if (config.onTimeout === "defer") {
     scanTrouble.inc({ why: "deferred" });
-    return { ...NOT_JUDGED, refusal: PUT_OFF, trace: [mark] };
+    return { ...NOT_JUDGED, refusal: PUT_OFF_LATE, trace: [mark] };
   }
   filing.front(() => `X-Spam-Status: No, not judged\r\nX-Spam-Reason: ${mark}\r\n`);
   return { ...NOT_JUDGED, trace: [mark] };

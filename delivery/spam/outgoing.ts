@@ -9,7 +9,7 @@ import type { Judged, SpamParts } from "./judge.ts";
 /** Why it waits; "" it does not. Mail without a verdict in time goes. */
 export async function judgeOutgoing(
   { filter, config, linkHits }: SpamParts,
-  given: Pick<Judged, "read" | "octets">,
+  given: Pick<Judged, "read" | "octets" | "time">,
 ): Promise<string> {
   const { outgoingHold, weights, rules } = config;
   if (outgoingHold === null) return "";
@@ -20,10 +20,10 @@ export async function judgeOutgoing(
     around: null,
     recipients: [],
     weights: { ...weights, ...UNSENT },
-  });
+  }, given.time.left);
   const [first] = assessment?.scores ?? [];
   if (first === undefined) return "";
-  const listed = await linkHits(assessment!.linkDomains);
+  const listed = await given.time.within(linkHits(assessment!.linkDomains), () => []);
   const points = listed.reduce((sum, hit) => sum + hit.points, first.score.points);
   if (points < outgoingHold) return "";
   verdicts.inc({ action: "hold" });

@@ -96,6 +96,8 @@ export function milter(options: MilterOptions): Check {
         return failed(session, error);
       }
     },
+    // It may be in the middle of a message: what it says from now on is about nothing.
+    late: ({ client }) => failed(sessions.get(client.sessionId), "the time for a verdict was over"),
     aborted(id) {
       const session = sessions.get(id);
       if (session?.conversation == null || !session.inMessage) return;

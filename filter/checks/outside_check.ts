@@ -5,6 +5,7 @@ import { failures } from "../metrics.ts";
 import { factsJson, failureVerdict, type OnFailure, verdictOf } from "../outside.ts";
 import { oneLine, type Stage } from "../verdict.ts";
 
+const LATE = "the time for a verdict was over";
 const log = getLogger(["veredus", "filter"]);
 
 export interface OutsideOptions {
@@ -33,6 +34,7 @@ export function outsideCheck({ name, stages, onFailure, ask, close }: OutsideOpt
       log.warn("{check} gave no answer: {what}", { check: name, what: oneLine(what) });
       return failureVerdict(onFailure, what);
     },
+    late: () => failureVerdict(onFailure, LATE),
     ...(close && { close }),
   };
 }

@@ -76,6 +76,7 @@ export function scanner(options: ScannerOptions): Check {
         return failed(facts, what);
       }
     },
+    late: (facts) => failed(facts, "the time for a verdict was over"),
     ...(close && { close }),
   };
 }

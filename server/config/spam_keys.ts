@@ -65,10 +65,13 @@ export const spam = z.strictObject({
     from.default(or(DEFAULT_SPAM.outgoingHold)),
     "mail of logins waits for the operator from so many points on, who is told",
   ),
-  timeout: about(duration(DEFAULT_SPAM.deadlineMs, "1s", "2m"), "until a verdict must be there"),
+  timeout: about(
+    duration(DEFAULT_SPAM.deadlineMs, "1s", "2m"),
+    "for who sent a message, the checks and the spam filter together, from its end on",
+  ),
   on_timeout: about(
     z.enum(["mark", "defer"]).default(DEFAULT_SPAM.onTimeout),
-    "a message without a verdict: delivered with a mark, or put off (451)",
+    "what was not answered by then: delivered with a mark, or put off (451)",
   ),
 }).transform((value): SpamConfig => ({
   enabled: value.enabled,

@@ -32,11 +32,11 @@ async function withBed(script: string, use: (bed: ReceptionBed) => Promise<void>
     resolver: new MockResolver({}),
     spam: {
       filter: {
-        assess: (request) => {
+        assess: (request, withinMs) => {
           filter ??= new SpamFilter({
             ...{ store: bed.test.store, data: bed.test.folder.path, ownThread: false, deadlineMs: 60_000 },
           });
-          return filter.assess(request);
+          return filter.assess(request, withinMs);
         },
       },
       ...{ linkHits: () => Promise.resolve([]), notify: () => {} },

@@ -202,6 +202,57 @@ Deno.test("without a verdict in time a message is delivered with a mark, or put 
   });
 });
 
+Deno.test("who sent it, the checks and the filter have one time together; who sent it has half of it at most", async () => {
+  const silent = { resolve: () => new Promise<never>(() => {}) };
+  const never: Check = {
+    ...{ name: "never", stages: ["message"], run: () => new Promise<never>(() => {}) },
+  };
+  const scanner: Check = {
+    ...{ name: "scanner", stages: ["message"], run: () => Promise.reject(new Error("it is asked")) },
+    late: () => ({ action: "tag", reason: "not scanned: no time" }),
+  };
+  const asked: number[] = [];
+  const assess = (_: AssessRequest, withinMs: number): Promise<null> => {
+    asked.push(withinMs);
+    return Promise.resolve(null);
+  };
+  const authentication = { ...AUTHENTICATION, spf: true };
+  for (const onTimeout of ["mark", "defer"] as const) {
+    const traced: TraceEvent[] = [];
+    await using bed = await ReceptionBed.open(
+      {
+        ...{ authentication, spam: { ...SPAM, deadlineMs: 200, onTimeout } },
+      },
+      {},
+      {
+        resolver: silent,
+        tracer: { note: (event) => void traced.push(event) },
+        spam: { filter: { assess }, linkHits: () => Promise.resolve([]), notify: () => {} },
+      },
+    );
+    const chain = new Chain([never, scanner]);
+    const client = { ...STRANGER, screen: new SessionScreen({ strangers: chain, logins: chain }) };
+    const began = performance.now();
+    const answer = await bed.send({ client, to: ["alice@example.test"], message: LETTER });
+    // Each of the times alone is 30 s and more.
+    assert.ok(performance.now() - began < 15_000);
+    if (onTimeout === "defer") {
+      assert.equal(line(answer.data!), "451 4.7.1");
+      assert.deepEqual(bed.stored("alice"), []);
+      continue;
+    }
+    assert.equal(line(answer.data!), "250 2.6.0");
+    const [stored = ""] = bed.stored("alice");
+    assert.match(stored, /spf=temperror/);
+    assert.match(stored, /never=tag \(not asked to the end: the time for a verdict was over\)/);
+    assert.match(stored, /scanner=tag \(not scanned: no time\)/);
+    assert.match(stored, /^X-Spam-Status: No, not judged\r$/m);
+    assert.deepEqual(asked, [0]);
+    const reasons = traced.flatMap(({ event, reply }) => event === "checked" ? [reply] : []);
+    assert.ok(reasons.some((reply) => reply?.includes("not known in time or for DNS: spf")), `${reasons}`);
+  }
+});
+
 Deno.test("an author is seen once; those the recipient has written to are known", async () => {
   await withBed({ points: 0 }, async (bed, { asked }) => {
     await bed.send({ to: ["alice@example.test"], message: LETTER });

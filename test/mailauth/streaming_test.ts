@@ -43,3 +43,28 @@ Deno.test("a signed message of 50 MB verifies from its pieces, and none of them 
   assert.deepEqual(dkim?.map(({ result, domain }) => `${result} ${domain}`), ["pass good.test"]);
   assert.ok(most < MAX_GROWTH, `${most} octets`);
 });
+
+Deno.test("the deadline begins with the end of a message: who sends slowly is checked like others", async () => {
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const key = { domain: "good.test", selector: "s", kind: "rsa" as const, key: rsa.privateKey };
+  const published = rsa.publicKey.export({ format: "der", type: "spki" }).toString("base64");
+  const body = new BodyHash("relaxed", { algorithm: "sha256", limit: null });
+  body.write(LINE, 0, LINE.length);
+  const fields = "From: <a@good.test>\r\nSubject: slow\r\n";
+  const now = Date.UTC(2026, 10, 23);
+  const signature = await signHeader(encode(fields), { bodyHash: body.digest(), key, now });
+  const check = new SenderCheck({
+    resolver: new MockResolver({
+      "s._domainkey.good.test TXT": [txt(`v=DKIM1; p=${published}`)],
+      "_dmarc.good.test TXT": [txt("v=DMARC1; p=reject")],
+    }),
+    ...{ hostname: "mx.test", iprev: false, spf: false, dkim: true, arc: false, isRelay: () => false },
+    ...{ deadlineMs: 1_500, dmarc: { standard: "rfc9989", random: () => 0 } },
+  }, { address: "192.0.2.1", heloName: "client.test", sender: "a@good.test", now });
+  const header = encode(`${signature}${fields}\r\n`);
+  check.write(header, 0, header.length);
+  await new Promise((resolve) => setTimeout(resolve, 1_600));
+  check.write(LINE, 0, LINE.length);
+  const { dkim, dmarc } = await check.finish();
+  assert.deepEqual([dkim?.[0]?.result, dmarc?.result], ["pass", "pass"]);
+});

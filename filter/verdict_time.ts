@@ -1,0 +1,57 @@
+/** The time that everything which judges one message has together, and what becomes of a message when it is over. */
+import { PUT_OFF_LATE, type Verdict } from "./verdict.ts";
+
+/** What was not answered in time: delivered with a mark, or put off (451). */
+export type WhenLate = "mark" | "defer";
+
+const LATE = "the time for a verdict was over";
+
+export class VerdictTime {
+  readonly whenLate: WhenLate;
+  readonly #now: () => number;
+  readonly #until: number;
+
+  /** Begins now. `now` in milliseconds, never backwards. */
+  constructor(
+    { ms, whenLate, now = () => performance.now() }: {
+      readonly ms: number;
+      readonly whenLate: WhenLate;
+      readonly now?: () => number;
+    },
+  ) {
+    this.whenLate = whenLate;
+    this.#now = now;
+    this.#until = now() + ms;
+  }
+
+  /** Milliseconds, 0 when it is over. */
+  get left(): number {
+    return Math.max(0, this.#until - this.#now());
+  }
+
+  /** Who sent it may take half of it: whoever owns a slow server of DNS must not take all from scanners. */
+  get half(): number {
+    return this.left / 2;
+  }
+
+  /** Of a check that has no answer, and no word of its own for that. It speaks neither for nor against the message. */
+  get verdict(): Verdict {
+    return this.whenLate === "defer"
+      ? { action: "defer", reason: LATE, reply: PUT_OFF_LATE }
+      : { action: "tag", reason: `not asked to the end: ${LATE}`, points: 0 };
+  }
+
+  /** What comes in time, else `late`. What rejects later is left alone. */
+  async within<T, L>(work: Promise<T>, late: () => L): Promise<T | L> {
+    const { left } = this;
+    work.catch(() => {});
+    if (left === 0) return late();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<L>((resolve) => timer = setTimeout(() => resolve(late()), left));
+    try {
+      return await Promise.race([work, over]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
