@@ -369,7 +369,7 @@ export const senderChecks = z.strictObject({
   ),
   timeout: about(
     duration(DEFAULT_SENDER_CHECKS.timeoutMs, "1s", "2m"),
-    "for all these checks of a message together; half of spam.timeout at most",
+    "for all these checks of a message together; half of filter.spam.timeout at most",
   ),
   reports: about(
     z.boolean().default(DEFAULT_SENDER_CHECKS.reports),
