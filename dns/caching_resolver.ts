@@ -18,7 +18,7 @@ import { RCODES } from "./message.ts";
 import { countLookup, countSecurity, countSource } from "./metrics.ts";
 import { canonicalName } from "./name.ts";
 import type { Timing } from "./network.ts";
-import { NsecCache } from "./nsec_cache.ts";
+import { ProofCache } from "./proof_cache.ts";
 import { type DataOf, type RecordType, TYPE_CODES, typeName } from "./rdata.ts";
 import {
   type Answer,
@@ -30,6 +30,7 @@ import {
   type Security,
 } from "./resolver.ts";
 import { endsAtAlias, readLink } from "./response.ts";
+import type { RrSet } from "./rrset.ts";
 import type { Reply, Source } from "./source.ts";
 import { specialAnswer } from "./special_names.ts";
 import { Work, type WorkLimits } from "./work.ts";
@@ -51,6 +52,8 @@ export const STALE_MS = 86_400_000;
 const STALE_AFTER_MS = 1_800;
 const STALE_TTL_SECONDS = 30;
 const DEFAULT_CACHE_OCTETS = 64 * 1024 * 1024;
+/** So little beside the answers are the proofs that are kept for other names. */
+const PROOF_PART = 8;
 
 export interface CachingResolverOptions {
   readonly source: Source;
@@ -96,7 +99,8 @@ export class CachingResolver implements Resolver {
   readonly #source: Source;
   readonly #validator: Validator | null;
   readonly #cache: AnswerCache;
-  readonly #gaps: NsecCache;
+  /** Null where nothing is validated. */
+  readonly #proofs: ProofCache | null;
   /** By name and type. */
   readonly #flights: Map<string, Promise<Found>>;
   readonly #timing: Timing;
@@ -109,16 +113,21 @@ export class CachingResolver implements Resolver {
     this.#timing = options.timing;
     this.#deadlineMs = DEADLINE_TIMEOUTS * options.timeoutMs;
     this.#workLimits = options.workLimits;
+    const { cacheOctets = DEFAULT_CACHE_OCTETS } = options;
     this.#cache = new AnswerCache({
       own: {
         maxEntries: options.cacheEntries,
-        maxOctets: options.cacheOctets ?? DEFAULT_CACHE_OCTETS,
+        maxOctets: cacheOctets,
         now: options.timing.now,
         staleMs: STALE_MS,
       },
       shared: options.shared ?? null,
     });
-    this.#gaps = new NsecCache(options.timing.now);
+    this.#proofs = this.#validator && new ProofCache({
+      now: options.timing.now,
+      maxOctets: cacheOctets / PROOF_PART,
+      crypto: this.#validator.crypto,
+    });
     this.#flights = new Map();
   }
 
@@ -266,14 +275,15 @@ export class CachingResolver implements Resolver {
   }
 
   async #askServers(name: string, type: number, budget: Budget): Promise<Found> {
-    const proved = this.#validator === null || budget.work.traced ? null : this.#gaps.deny(name, type);
-    if (proved !== null) {
-      countSource("nsec");
-      const { what } = proved.denial;
-      const ttlSeconds = bounded(what, proved.ttlSeconds);
-      return { status: what, canonicalName: name, records: [], ttlSeconds, security: "secure", reason: null };
-    }
     const { work } = budget;
+    const deduced = work.traced ? null : this.#proofs?.answer(name, type, work) ?? null;
+    if (deduced !== null) {
+      countSource("nsec");
+      const { status, records, zone } = deduced;
+      const ttlSeconds = bounded(status, deduced.ttlSeconds);
+      const reason = { code: EXTENDED_ERRORS.SYNTHESIZED, text: `follows from what ${zone} said before` };
+      return { status, canonicalName: name, records, ttlSeconds, security: "secure", reason };
+    }
     const part = this.#validator === null
       ? await this.#read(await this.#source.ask({ name, type }, work), { name, type, budget })
       : await askUntilGood(
@@ -330,17 +340,19 @@ export class CachingResolver implements Resolver {
         if (broken !== null) return broken;
         const status = reply.rcode === RCODES.NXDOMAIN ? "no-such-domain" : "no-data";
         const ttl = link.ttlSeconds === null ? 0 : bounded(status, Math.min(ttlSeconds, link.ttlSeconds));
-        if (judgement.security === "secure" && judgement.proofs !== undefined && ttl > 0) {
-          this.#gaps.put(judgement.proofs.zone, judgement.proofs.nsec, ttl);
+        if (judgement.security === "secure" && judgement.proofs !== undefined) {
+          this.#proofs?.put(judgement.proofs, ttl);
         }
         return part({ end: { status, canonicalName: name, records: [], ttlSeconds: ttl, ...state } });
       }
       ttlSeconds = Math.min(ttlSeconds, link.set.ttlSeconds);
-      judged(
-        this.#validator === null ? UNJUDGED : await this.#validator.judgeSet(link.set, reply, budget.work),
-      );
+      const judgement = this.#validator === null
+        ? UNJUDGED
+        : await this.#validator.judgeSet(link.set, reply, budget.work);
+      judged(judgement);
       const broken = bogus();
       if (broken !== null) return broken;
+      if (judgement.security === "secure") this.#keepWildcard(link.set, judgement);
       if (link.kind === "too-long") {
         throw new ResolveError("server-failure", `${name}: DNAME leads to a name that is too long`);
       }
@@ -354,7 +366,20 @@ export class CachingResolver implements Resolver {
       name = link.target;
     }
   }
+
+  /** Records that were made from a wildcard, with the proof that they may be. */
+  #keepWildcard(
+    { type, records, ttlSeconds }: RrSet,
+    { proofs, wildcard, ttlSeconds: validSeconds }: SecureJudgement,
+  ): void {
+    const ttl = Math.min(ttlSeconds, validSeconds, MAX_NEGATIVE_TTL_SECONDS);
+    if (proofs !== undefined && wildcard !== undefined) {
+      this.#proofs?.put(proofs, ttl, { owner: wildcard, type, records });
+    }
+  }
 }
+
+type SecureJudgement = Extract<Judgement, { readonly security: "secure" }>;
 
 const UNJUDGED: Judgement = {
   security: "indeterminate",

@@ -67,7 +67,7 @@ export interface Answer<T extends RecordType = RecordType> {
   readonly ttlSeconds: number;
   /** Of the whole way: aliases, records, or the proof that there are none. Never `bogus`. */
   readonly security: Security;
-  /** Why it is not `secure`, or that it is stale; null when there is nothing to tell. */
+  /** Why it is not `secure`, or that it is stale or was deduced; null when there is nothing to tell. */
   readonly reason: ExtendedError | null;
 }
 
@@ -89,15 +89,27 @@ export type ResolveFault =
   /** Not a domain name: an empty or too long label, more than 255 octets. */
   | "bad-name";
 
+/** What RFC 8914 has for a fault that says no more. */
+const FAULT_CODES: Readonly<Record<ResolveFault, number>> = {
+  "timeout": EXTENDED_ERRORS.NO_REACHABLE_AUTHORITY,
+  "server-failure": EXTENDED_ERRORS.NO_REACHABLE_AUTHORITY,
+  "malformed": EXTENDED_ERRORS.NETWORK_ERROR,
+  "cname-chain": EXTENDED_ERRORS.OTHER,
+  "bogus": EXTENDED_ERRORS.BOGUS,
+  "work-limit": EXTENDED_ERRORS.OTHER,
+  "overload": EXTENDED_ERRORS.OTHER,
+  "bad-name": EXTENDED_ERRORS.OTHER,
+};
+
 export class ResolveError extends Error {
   override readonly name = "ResolveError";
   readonly fault: ResolveFault;
-  readonly reason: ExtendedError | null;
+  readonly reason: ExtendedError;
 
   constructor(fault: ResolveFault, detail: string, reason: ExtendedError | null = null) {
     super(detail);
     this.fault = fault;
-    this.reason = reason;
+    this.reason = reason ?? { code: FAULT_CODES[fault], text: detail };
   }
 
   /** Only a name that can never be asked for is permanent; everything else may be mended. */

@@ -22,9 +22,16 @@ export interface Nsec3 {
   readonly data: Nsec3Data;
 }
 
-interface Hashed {
-  readonly hash: Uint8Array;
-  readonly data: Nsec3Data;
+/** The part of a record that proves something. */
+export type Nsec3Span = Pick<Nsec3Data, "flags" | "nextHash" | "types">;
+
+/** Records of one zone that belong together, found by the hash of a name. */
+export interface Nsec3Chain {
+  readonly iterations: number;
+  readonly salt: Uint8Array;
+  matching(hash: Uint8Array): Nsec3Span | null;
+  /** RFC 5155 1.3: between a hash and the next one. */
+  covering(hash: Uint8Array): Nsec3Span | null;
 }
 
 export type Nsec3Denial = Denial | { readonly kind: "too-many-iterations" };
@@ -32,32 +39,68 @@ export type Nsec3Denial = Denial | { readonly kind: "too-many-iterations" };
 const MISSING: Denial = { kind: "missing" };
 const NO_DATA: Denial = { kind: "proved", what: "no-data" };
 
-/** All proofs about one zone that one message carries. */
+/** Records that can be of use, and the hash in the name of each: of a known hash, known flags, right below the zone. */
+export function usableNsec3(
+  records: readonly Nsec3[],
+  zone: string,
+): { readonly hash: Uint8Array; readonly data: Nsec3Data }[] {
+  const hashed = records.flatMap(({ owner, data }) => {
+    if (data.hashAlgorithm !== SHA1 || (data.flags & ~OPT_OUT) !== 0 || parentName(owner) !== zone) return [];
+    const dot = owner.indexOf(".");
+    const hash = decodeBase32Hex(owner.slice(0, dot < 0 ? owner.length : dot));
+    return hash === null ? [] : [{ hash, data }];
+  });
+  const first = hashed[0]?.data;
+  return hashed.filter(({ data }) => sameParameters(data, first!));
+}
+
+export function sameParameters(
+  one: Pick<Nsec3Data, "iterations" | "salt">,
+  other: Pick<Nsec3Data, "iterations" | "salt">,
+): boolean {
+  return one.iterations === other.iterations && compareOctets(one.salt, other.salt) === 0;
+}
+
+/** `hash` lies behind `owner` and before `next`; the last hash is followed by the first. */
+export function spans(owner: Uint8Array, next: Uint8Array, hash: Uint8Array): boolean {
+  const behind = compareOctets(owner, hash) < 0, before = compareOctets(hash, next) < 0;
+  return compareOctets(owner, next) < 0 ? behind && before : behind || before;
+}
+
+/** The records of one message; null without any. */
+export function chainOf(records: readonly Nsec3[], zone: string): Nsec3Chain | null {
+  const usable = usableNsec3(records, zone);
+  if (usable.length === 0) return null;
+  const { iterations, salt } = usable[0]!.data;
+  return {
+    iterations,
+    salt,
+    matching: (hash) => usable.find((record) => compareOctets(record.hash, hash) === 0)?.data ?? null,
+    covering: (hash) => usable.find((record) => spans(record.hash, record.data.nextHash, hash))?.data ?? null,
+  };
+}
+
+/** All that is known about one zone while one question is answered. */
 export class Nsec3Proofs {
-  readonly #records: readonly Hashed[];
+  readonly #chain: Nsec3Chain | null;
   readonly #zone: string;
-  readonly #context: { readonly crypto: DnssecCrypto; readonly work: Work };
+  readonly #context: { readonly crypto: Pick<DnssecCrypto, "sha1">; readonly work: Work };
   /** By name: one question asks for the same hashes more than once. */
   readonly #hashes: Map<string, Uint8Array>;
-  readonly tooManyIterations: boolean;
 
-  constructor(records: readonly Nsec3[], zone: string, context: { crypto: DnssecCrypto; work: Work }) {
-    const usable = records.filter(({ owner, data }) =>
-      data.hashAlgorithm === SHA1 && (data.flags & ~OPT_OUT) === 0 && parentName(owner) === zone
-    );
-    const first = usable[0]?.data;
-    this.#records = usable.filter(({ data }) =>
-      data.iterations === first!.iterations && compareOctets(data.salt, first!.salt) === 0
-    ).flatMap(({ owner, data }) => {
-      const hash = decodeBase32Hex(
-        owner.slice(0, owner.indexOf(".") === -1 ? owner.length : owner.indexOf(".")),
-      );
-      return hash === null ? [] : [{ hash, data }];
-    });
+  constructor(
+    chain: Nsec3Chain | null,
+    zone: string,
+    context: { readonly crypto: Pick<DnssecCrypto, "sha1">; readonly work: Work },
+  ) {
+    this.#chain = chain;
     this.#zone = zone;
     this.#context = context;
     this.#hashes = new Map();
-    this.tooManyIterations = first !== undefined && first.iterations > MAX_ITERATIONS;
+  }
+
+  get tooManyIterations(): boolean {
+    return this.#chain !== null && this.#chain.iterations > MAX_ITERATIONS;
   }
 
   /** `name` has no records of `type`, or does not exist. */
@@ -69,7 +112,7 @@ export class Nsec3Proofs {
     const found = this.#closestEncloser(name);
     if (found === null) return MISSING;
     const { encloser, next } = found;
-    const optOut = (next.data.flags & OPT_OUT) !== 0;
+    const optOut = (next.flags & OPT_OUT) !== 0;
     // RFC 5155 8.6: an unsigned delegation in an opt-out span.
     if (type === TYPE_CODES.DS && optOut) return { kind: "opt-out" };
     const wildcard = childName("*", encloser);
@@ -89,29 +132,28 @@ export class Nsec3Proofs {
     const next = nextCloser(name, encloser);
     const covering = next === null ? null : this.#covering(next);
     if (covering === null) return MISSING;
-    return (covering.data.flags & OPT_OUT) !== 0
+    return (covering.flags & OPT_OUT) !== 0
       ? { kind: "opt-out" }
       : { kind: "proved", what: "no-such-domain" };
   }
 
   /** The types at `name` when a record matches it. */
   typesAt(name: string): Uint8Array | null {
-    return this.tooManyIterations ? null : this.#matching(name)?.data.types ?? null;
+    return this.tooManyIterations ? null : this.#matching(name)?.types ?? null;
   }
 
-  #lacks(record: Hashed, name: string, type: number): boolean {
-    const { types } = record.data;
+  #lacks({ types }: Nsec3Span, name: string, type: number): boolean {
     if (bitmapHas(types, type) || bitmapHas(types, TYPE_CODES.CNAME)) return false;
     return rightSide(types, { type, apex: name === this.#zone });
   }
 
   /** RFC 5155 8.3: the deepest ancestor with a record, and the record over the name below it. */
-  #closestEncloser(name: string): { encloser: string; next: Hashed } | null {
+  #closestEncloser(name: string): { encloser: string; next: Nsec3Span } | null {
     let below = name;
     for (let at = parentName(name); at !== null && isWithin(at, this.#zone); at = parentName(at)) {
       const matching = this.#matching(at);
       if (matching !== null) {
-        const { types } = matching.data;
+        const { types } = matching;
         if (isParentSide(types) || bitmapHas(types, TYPE_CODES.DNAME)) return null;
         const next = this.#covering(below);
         return next && { encloser: at, next };
@@ -121,27 +163,18 @@ export class Nsec3Proofs {
     return null;
   }
 
-  #matching(name: string): Hashed | null {
-    if (this.#records.length === 0) return null;
-    const hash = this.#hash(name);
-    return this.#records.find((record) => compareOctets(record.hash, hash) === 0) ?? null;
+  #matching(name: string): Nsec3Span | null {
+    return this.#chain && this.#chain.matching(this.#hash(name, this.#chain));
   }
 
-  #covering(name: string): Hashed | null {
-    if (this.#records.length === 0) return null;
-    const hash = this.#hash(name);
-    return this.#records.find(({ hash: owner, data: { nextHash } }) => {
-      const behind = compareOctets(owner, hash) < 0, before = compareOctets(hash, nextHash) < 0;
-      // The last hash is followed by the first.
-      return compareOctets(owner, nextHash) < 0 ? behind && before : behind || before;
-    }) ?? null;
+  #covering(name: string): Nsec3Span | null {
+    return this.#chain && this.#chain.covering(this.#hash(name, this.#chain));
   }
 
   /** RFC 5155 5. */
-  #hash(name: string): Uint8Array {
+  #hash(name: string, { iterations, salt }: Nsec3Chain): Uint8Array {
     const known = this.#hashes.get(name);
     if (known !== undefined) return known;
-    const { iterations, salt } = this.#records[0]!.data;
     this.#context.work.spend("hashRounds", name, iterations + 1);
     let hash: Uint8Array = nameOctets(name)!;
     for (let round = 0; round <= iterations; round++) {

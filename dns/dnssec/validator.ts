@@ -19,7 +19,7 @@ import type { Work } from "../work.ts";
 import { keysNamedBy, type TrustAnchors } from "./anchors.ts";
 import { type DnssecCrypto, isSupportedAlgorithm, isSupportedDigest } from "./crypto.ts";
 import { type Nsec, nsecAllowsWildcard, nsecDenies, nsecOf } from "./nsec.ts";
-import { type Nsec3, type Nsec3Denial, Nsec3Proofs } from "./nsec3.ts";
+import { chainOf, type Nsec3, type Nsec3Denial, Nsec3Proofs } from "./nsec3.ts";
 import { checkSignatures, isZoneKey, keyTag, REVOKED, type SignatureContext } from "./signature.ts";
 
 /** Tries at a reply that is bogus, each with another server. */
@@ -32,13 +32,20 @@ const MAX_STEPS_KEPT = 20_000, STEP_OCTETS = 400;
 const MAX_STEP_TTL_SECONDS = 3_600, BOGUS_TTL_SECONDS = 30;
 
 export type Judgement =
-  | { readonly security: "secure"; readonly ttlSeconds: number; readonly proofs?: ProvenProofs }
+  | {
+    readonly security: "secure";
+    readonly ttlSeconds: number;
+    readonly proofs?: ProvenProofs;
+    /** The records were made from this name. */
+    readonly wildcard?: string;
+  }
   | { readonly security: "insecure" | "bogus" | "indeterminate"; readonly reason: ExtendedError };
 
-/** NSEC records of a secure zone, for use in other questions (RFC 8198). */
+/** Denials of a secure zone, for use in other questions (RFC 8198). */
 export interface ProvenProofs {
   readonly zone: string;
   readonly nsec: readonly Nsec[];
+  readonly nsec3: readonly Nsec3[];
 }
 
 /** What is known about a zone: its keys, or why it has none that count. */
@@ -82,6 +89,10 @@ export class Validator {
     this.#flights = new Map();
   }
 
+  get crypto(): DnssecCrypto {
+    return this.#options.crypto;
+  }
+
   /** How far a set of an answer is to be trusted; `reply` is where the proof for a wildcard stands. */
   async judgeSet(set: RrSet, reply: Reply, work: Work): Promise<Judgement> {
     if (set.signatures.length === 0) return await this.#unsigned(set.name, set.type, work);
@@ -122,7 +133,7 @@ export class Validator {
         return {
           security: "secure",
           ttlSeconds: proofs.ttlSeconds,
-          proofs: { zone: proofs.zone, nsec: proofs.nsec },
+          proofs: proven(proofs),
         };
       case "opt-out":
         return {
@@ -156,13 +167,17 @@ export class Validator {
   ): Promise<Judgement> {
     const { trust, wildcard, work } = about;
     const proofs = await this.#proofsOf(reply, trust, work);
-    if (nsecAllowsWildcard(proofs.nsec, { name: set.name, zone: trust.zone, wildcard })) {
-      return { security: "secure", ttlSeconds: Math.min(about.ttlSeconds, proofs.ttlSeconds) };
-    }
+    const secure: Judgement = {
+      security: "secure",
+      ttlSeconds: Math.min(about.ttlSeconds, proofs.ttlSeconds),
+      proofs: proven(proofs),
+      wildcard,
+    };
+    if (nsecAllowsWildcard(proofs.nsec, { name: set.name, zone: trust.zone, wildcard })) return secure;
     const denial = proofs.nsec3.allowsWildcard(set.name, wildcard);
     switch (denial.kind) {
       case "proved":
-        return { security: "secure", ttlSeconds: Math.min(about.ttlSeconds, proofs.ttlSeconds) };
+        return secure;
       case "opt-out":
         return {
           security: "insecure",
@@ -440,7 +455,14 @@ export class Validator {
       }
     }
     const context = { crypto: this.#options.crypto, work };
-    return { zone: zone.zone, nsec, nsec3: new Nsec3Proofs(nsec3, zone.zone, context), ttlSeconds, fault };
+    return {
+      zone: zone.zone,
+      nsec,
+      nsec3: new Nsec3Proofs(chainOf(nsec3, zone.zone), zone.zone, context),
+      nsec3Records: nsec3,
+      ttlSeconds,
+      fault,
+    };
   }
 
   #context(work: Work): SignatureContext {
@@ -454,9 +476,14 @@ interface Proofs {
   readonly zone: string;
   readonly nsec: readonly Nsec[];
   readonly nsec3: Nsec3Proofs;
+  readonly nsec3Records: readonly Nsec3[];
   readonly ttlSeconds: number;
   /** Why one of them does not count. */
   readonly fault: ExtendedError | null;
+}
+
+function proven({ zone, nsec, nsec3Records }: Proofs): ProvenProofs {
+  return { zone, nsec, nsec3: nsec3Records };
 }
 
 /** Asks, and asks other servers again while the reply is bogus. */

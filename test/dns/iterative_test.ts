@@ -158,6 +158,9 @@ Deno.test("broken: REFUSED for short names", async () => {
   );
   const w = world({ [ZONE]: broken });
   assert.deepEqual(await address(w), ["192.0.2.80"]);
+  w.network.queries.length = 0;
+  await assert.rejects(w.clock.settle(w.resolver.resolve("x.c.zone.test", "A")), fault("server-failure"));
+  assert.deepEqual(new Set(w.asked()), new Set(["x.c.zone.test 1"]), "whole names from now on");
 });
 
 Deno.test("broken: FORMERR for EDNS, or for its cookie", async () => {
@@ -238,6 +241,37 @@ Deno.test("a lame server is passed over and left out", async () => {
   w.network.log.length = 0;
   await w.clock.settle(w.resolver.resolve("z.zone.test", "A"));
   assert.deepEqual(w.network.log, [`udp ${OTHER}`]);
+});
+
+Deno.test("of a zone's servers the fastest is asked first, and one that is dead is left alone for a while", async () => {
+  const hosts = ["slow", "fast", "dead"].map((host, at) => ({
+    host: `${host}.zone.test`,
+    address: `192.0.2.${10 + at}`,
+  }));
+  const [slow, fast, dead] = hosts.map(({ address }) => address) as [string, string, string];
+  const answer = authority("zone.test", ZONE_RECORDS);
+  const late = (delayMs: number): FakeServer => ({
+    udp: (query) => [{ octets: encodeMessage(reply(query, answer(query))), delayMs }],
+  });
+  const w = world({
+    [TEST]: serverOf(authority("test", [
+      ns("test", "ns.test"),
+      ...hosts.flatMap(({ host, address }) => [ns("zone.test", host), a(host, address)]),
+    ])),
+    [slow]: late(300),
+    [fast]: late(20),
+    [dead]: { udp: () => [] },
+  });
+  const ask = async (name: string) => {
+    w.network.log.length = 0;
+    await w.clock.settle(w.resolver.resolve(`${name}.zone.test`, "A"));
+    return w.network.log;
+  };
+  for (let at = 0; at < 6; at++) await ask(`learn${at}`);
+  assert.deepEqual(await ask("x"), [`udp ${fast}`]);
+  w.network.servers.set(fast, { udp: () => [] });
+  assert.deepEqual(await ask("y"), [`udp ${fast}`, `udp ${slow}`], "the next one beside it");
+  assert.deepEqual(await ask("z"), [`udp ${slow}`], "those that are silent are let alone");
 });
 
 Deno.test("addresses outside of the zone that delegates do not count", async () => {

@@ -177,9 +177,10 @@ Deno.test("the same answers and the same security as unbound", async (t) => {
     await t.step("reasons are told", async () => {
       const reason = async (name: string) => {
         try {
-          return (await iterative.query(name, 1)).reason?.code ?? null;
+          const { security, reason } = await iterative.query(name, 1);
+          return [security, reason?.code ?? null];
         } catch (error) {
-          return error instanceof ResolveError ? error.reason?.code ?? error.fault : String(error);
+          return error instanceof ResolveError ? [error.fault, error.reason.code] : String(error);
         }
       };
       assert.deepEqual(
@@ -191,19 +192,29 @@ Deno.test("the same answers and the same security as unbound", async (t) => {
           lie: await reason("mx.lie.test"),
           gap: await reason("missing.gap.test"),
           iterations: await reason("missing.iterations.test"),
+          algorithm: await reason("mx.algorithm.test"),
+          digest: await reason("mx.digest.test"),
+          plain: await reason("mx.plain.test"),
+          optout: await reason("missing.optout.test"),
+          lame: await reason("mx.lame.test"),
           loop: await reason("loop1.good.test"),
           good: await reason("mx.good.test"),
         },
         {
-          expired: 7,
-          future: 8,
-          wrongkey: 9,
-          stripped: 10,
-          lie: 6,
-          gap: 12,
-          iterations: 27,
-          loop: "cname-chain",
-          good: null,
+          expired: ["bogus", 7],
+          future: ["bogus", 8],
+          wrongkey: ["bogus", 9],
+          stripped: ["bogus", 10],
+          lie: ["bogus", 6],
+          gap: ["bogus", 12],
+          iterations: ["insecure", 27],
+          algorithm: ["insecure", 1],
+          digest: ["insecure", 2],
+          plain: ["insecure", 0],
+          optout: ["insecure", 0],
+          lame: ["server-failure", 22],
+          loop: ["cname-chain", 0],
+          good: ["secure", null],
         },
       );
     });

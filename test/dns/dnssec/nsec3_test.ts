@@ -1,7 +1,6 @@
 /** NSEC3 by the example of RFC 5155 appendix A, canonical order by RFC 4034 6.1, and what hashing may cost. */
 import assert from "node:assert/strict";
-import { decodeBase32Hex, encodeBase32Hex } from "../../../dns/dnssec/nsec3.ts";
-import { Nsec3Proofs } from "../../../dns/dnssec/nsec3.ts";
+import { chainOf, decodeBase32Hex, encodeBase32Hex, Nsec3Proofs } from "../../../dns/dnssec/nsec3.ts";
 import { covers, nsecDenies, nsecOf } from "../../../dns/dnssec/nsec.ts";
 import { compareNames } from "../../../dns/name.ts";
 import { ResolveError } from "../../../dns/resolver.ts";
@@ -17,7 +16,7 @@ function proofs(
 ) {
   const { iterations = 12, flags = 0, hashRounds = 4_000 } = options;
   const limits = { queries: 1, serverNames: 1, validations: 1, hashRounds };
-  return new Nsec3Proofs(
+  const chain = chainOf(
     records.map(([owner, next, types]) => ({
       owner: `${owner}.example`,
       data: {
@@ -30,6 +29,10 @@ function proofs(
         types: typeBitmap(types),
       },
     })),
+    "example",
+  );
+  return new Nsec3Proofs(
+    chain,
     "example",
     { crypto: webDnssecCrypto(), work: new Work({ end: 0, limits }) },
   );
