@@ -14,6 +14,7 @@ import type { OutgoingConnection, Timers } from "./connector.ts";
 import { inMemory, type MessageSource, type Outgoing, writeChunks, writeData } from "./outgoing_message.ts";
 import { certificateProblem, type TlsProblem } from "./security/certificate_check.ts";
 import type { TlsPlan } from "./security/transport_security.ts";
+import { TimedOut, WaitLimit } from "./wait_limit.ts";
 
 const log = getLogger(["veredus", "queue"]);
 
@@ -119,6 +120,7 @@ export class OutboundConnection {
   /** How many may be behind the first: one more for each that gets through. */
   #window: number;
   #roundTripMs: number;
+  readonly #limit: WaitLimit;
 
   private constructor(connection: OutgoingConnection, parts: StartParts) {
     this.messages = 0;
@@ -134,6 +136,7 @@ export class OutboundConnection {
     this.#stuck = null;
     this.#window = 1;
     this.#roundTripMs = 0;
+    this.#limit = new WaitLimit(parts.io.timers, () => this.#connection.close());
   }
 
   /** From the greeting until it is ready for mail. */
@@ -348,6 +351,7 @@ export class OutboundConnection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#limit.stop();
     this.#connection.close();
   }
 
@@ -356,7 +360,7 @@ export class OutboundConnection {
     const waitMs = this.#io.timeouts.stages[stage];
     try {
       await this.#flush();
-      const octets = await this.#within(waitMs, this.#connection.read(this.#buffer));
+      const octets = await this.#limit.within(waitMs, this.#connection.read(this.#buffer));
       if (octets === null) this.#session.lost(`the connection was lost (${stage})`);
       else this.#session.feed(this.#buffer.subarray(0, octets));
     } catch (error) {
@@ -388,7 +392,10 @@ export class OutboundConnection {
 
   async #flush(): Promise<void> {
     const { out } = this.#session;
-    if (out.pending > 0) await this.#within(this.#io.timeouts.block, this.#connection.write(out.take()));
+    if (out.pending === 0) return;
+    const octets = out.take();
+    await this.#limit.within(this.#io.timeouts.block, this.#connection.write(octets));
+    out.give(octets);
   }
 
   /** The last words, sent without waiting for an answer. */
@@ -409,27 +416,6 @@ export class OutboundConnection {
       error instanceof TimedOut ? `no answer in time (${stage})` : `the connection was lost (${stage})`,
     );
   }
-
-  async #within<T>(ms: number, work: Promise<T>): Promise<T> {
-    let late = false;
-    const cancel = this.#io.timers.after(ms, () => {
-      late = true;
-      this.#connection.close();
-    });
-    try {
-      const value = await work;
-      if (late) throw new TimedOut();
-      return value;
-    } catch (error) {
-      throw late ? new TimedOut() : error;
-    } finally {
-      cancel();
-    }
-  }
-}
-
-class TimedOut extends Error {
-  override readonly name = "TimedOut";
 }
 
 /** `mx.example.org[192.0.2.1]:25` */

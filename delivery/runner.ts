@@ -25,8 +25,10 @@ import { type RelayRule, type Route, routeOf } from "./routes.ts";
 import { type Judge, settle, type Verdict } from "./settle.ts";
 import type { ScheduleOptions } from "./schedule.ts";
 import type { Tracer } from "./tracer.ts";
+import { infoLines } from "../telemetry/log.ts";
 
 const log = getLogger(["veredus", "queue"]);
+const tell = infoLines("queue");
 
 /** Longest sleep; a clock that was set back must not put the queue to sleep for days. */
 const MAX_SLEEP_MS = 10 * 60_000;
@@ -303,7 +305,7 @@ export class QueueRunner {
         ...(verdict.remote !== "" && { remote: verdict.remote }),
         ms: Math.round(tookMs),
       });
-      log.info("{outcome} {traceId} to {recipient}: {reply}", {
+      tell("{outcome} {traceId} to {recipient}: {reply}", {
         outcome: outcome.outcome,
         traceId: message.traceId,
         recipient: recipient.recipient,

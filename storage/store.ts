@@ -522,8 +522,8 @@ export interface Queue {
   nextEventAt(): number | null;
   /** When the next one that is not due yet at `after` becomes due; null when there is none. */
   nextDueAt(after: number): number | null;
-  /** The recipients of one message that are not held (up to 10,000): what an operator has not stopped. */
-  waiting(queueId: number): number[];
+  /** Of these recipients, those that are there and not held. */
+  waiting(recipientIds: readonly number[]): number[];
   /** Recipients of these destinations that wait for another attempt (up to 10,000). */
   waitingFor(destinations: readonly string[]): number[];
   /** Those of the given recipients that are still in the queue, held ones too. */

@@ -97,7 +97,9 @@ export class Destinations {
       }
       const job = destination.jobs.take();
       if (job === undefined) return null;
-      const waiting = new Set(this.#parts.store.queue.waiting(job.message.queueId));
+      const waiting = new Set(
+        this.#parts.store.queue.waiting(job.recipients.map(({ recipientId }) => recipientId)),
+      );
       const gone = job.recipients.filter(({ recipientId }) => !waiting.has(recipientId));
       if (gone.length > 0) this.#parts.release(gone);
       // Those in a transaction already are being given up by the operator.
