@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The peer of the queue's figures: Debian's Postfix, which takes mail and does not send it until it is told to.
 #
-#   postfix_queue.sh DIR start PORT SINK_PORT DOMAINS   takes mail for d0.test ... on PORT; nobody sends
-#   postfix_queue.sh DIR send                           the queue manager starts
+#   postfix_queue.sh DIR start PORT SINK_PORT DOMAINS keep|new   takes mail for d0.test ... on PORT; nobody sends
+#   postfix_queue.sh DIR send                                    the queue manager starts
 #   postfix_queue.sh DIR stop
 #
-# Tuned for speed: a process for every connection, connections kept and used again, 20 to each destination from the start,
-# no delay between messages, no TLS, no DNS. Needs root and Debian's postfix.
+# Tuned for speed: a process for every connection, 20 to each destination from the start, no delay between messages, no TLS, no
+# DNS. `keep`: connections are kept and used again; `new`: each message has its own, which is faster where the destination is
+# near. Needs root and Debian's postfix.
 set -euo pipefail
 dir=$(realpath -m "$1")
 case $2 in
@@ -20,7 +21,7 @@ stop)
   exit 0
   ;;
 esac
-port=$3 sink=$4 domains=$5
+port=$3 sink=$4 domains=$5 connections=$6
 mkdir -p "$dir"/{postfix,queue,state}
 chmod 755 "$dir"
 chown postfix "$dir/state"
@@ -43,7 +44,8 @@ master_service_disable = qmgr.unix
 smtp_tls_security_level = none
 smtpd_tls_security_level = none
 smtp_host_lookup = native
-smtp_connection_cache_destinations = texthash:$dir/cached
+smtp_connection_cache_destinations = $([[ $connections == keep ]] && echo "texthash:$dir/cached")
+smtp_connection_cache_on_demand = $([[ $connections == keep ]] && echo yes || echo no)
 smtp_connection_reuse_count_limit = 0
 in_flow_delay = 0
 default_process_limit = 1100
