@@ -4,7 +4,8 @@
  * RFC 5321 5.1 (MX in order of preference, all addresses of a host, never to ourselves), RFC 7505 (null MX), RFC 7435
  * (opportunistic TLS: any certificate; what fails is tried again in clear, at once, and logged). What TLS a host must have
  * says `security/transport_security.ts`. A refusal at greeting or EHLO, and TLS that is not as it must be, move on to the
- * next host; 5yz of all of them is final; once a host has taken EHLO its answers count. Trouble of DNS is temporary.
+ * next host; 5yz of all of them is final; once a host has taken EHLO its answers count, but for those that put mail off
+ * (queue/another_host.ts). Trouble of DNS is temporary.
  */
 import { getLogger } from "@logtape/logtape";
 import { lookupAddresses, lookupMx, type Ourselves, type Random, withoutOurselves } from "../dns/mx.ts";
@@ -61,6 +62,8 @@ const MAX_TRIED = 20;
 export interface Purpose {
   readonly need: QueueTls;
   readonly identity: Identity;
+  /** A host that is not asked this time. Left out: every one is. */
+  readonly besides?: string;
 }
 
 /** Tries the hosts of a route until one is ready for mail. */
@@ -88,6 +91,7 @@ async function openHops(
 ): Promise<OutboundConnection | HopFailure> {
   const tries: Tries = { left: MAX_TRIED, failure: null, refused: true };
   for (const hop of byWeight(route.hops, parts.random)) {
+    if (hop.host === purpose.besides) continue;
     const opened = await openHost({ route, hop, purpose, mx: null }, parts, tries);
     if (opened !== null) return opened;
   }
@@ -105,6 +109,7 @@ async function openMx(
   const mx = { domain: security, mxSecure: found.secure };
   const tries: Tries = { left: MAX_TRIED, failure: null, refused: found.complete };
   for (const host of found.hosts) {
+    if (host === purpose.besides) continue;
     const hop = { host, port: 0, weight: 1 };
     const opened = await openHost(
       { route: { ...BY_MX, hops: [hop], manner }, hop, purpose, mx },

@@ -15,6 +15,7 @@ import { agentRoute, type Agents } from "./agents.ts";
 import type { OutboundParts } from "./outbound.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";
 import { Claims } from "./queue/claims.ts";
+import { Comebacks } from "./queue/comeback.ts";
 import type { Destination, Job } from "./queue/destination.ts";
 import type { Results } from "./queue/connection.ts";
 import { Dispatcher, type DispatchOptions, type OutgoingSession } from "./queue/dispatcher.ts";
@@ -97,6 +98,7 @@ export class QueueRunner {
       settle: (results) => this.#settle(results),
       release: (recipients) => this.#forget(recipients.map(({ recipientId }) => recipientId)),
       rest: (destination, until) => this.#claims.rest(destination, until),
+      comebacks: new Comebacks(parts.store, () => this.#now()),
       wakeAt: (at) => this.#wakeAt(at),
       listed: (destination, verdict) => {
         log.warn("{destination} says that our address is on a list, and gets less mail for now: {text}", {

@@ -97,6 +97,13 @@ export class SqlQueue implements Queue {
     ).all(JSON.stringify(domains), MAX_WAITING).map(([id]) => id as number);
   }
 
+  unreached(destination: string, after: number, limit: number): number[] {
+    return this.#statements.rows(
+      "SELECT id FROM queue_recipients WHERE destination = ? AND held = 0 AND next_attempt_at > ? AND attempts > 0 " +
+        "AND last_reply LIKE '4.4.%' ORDER BY next_attempt_at LIMIT ?",
+    ).all(destination, after, limit).map(([id]) => id as number);
+  }
+
   recipients(ids: readonly number[]): DueRecipient[] {
     return this.#statements.rows(
       `SELECT ${RECIPIENT} FROM json_each(?) AS j CROSS JOIN queue_recipients AS r ON r.id = j.value ORDER BY r.id LIMIT ?`,

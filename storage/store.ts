@@ -526,6 +526,8 @@ export interface Queue {
   waiting(recipientIds: readonly number[]): number[];
   /** Recipients of these destinations that wait for another attempt (up to 10,000). */
   waitingFor(destinations: readonly string[]): number[];
+  /** Recipients of a destination whose next attempt is behind `after` and whose last one ended in the network (4.4.x). */
+  unreached(destination: string, after: number, limit: number): number[];
   /** Those of the given recipients that are still in the queue, held ones too. */
   recipients(ids: readonly number[]): DueRecipient[];
   message(queueId: number): QueuedMessage | null;

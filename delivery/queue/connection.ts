@@ -2,25 +2,27 @@
  * One connection of the queue, from its opening to QUIT: message after message of one destination, and then kept for a
  * moment. An agent in the place of a server takes its mail the same way.
  *
- * When no host of the destination can be reached, everything in memory for it is put off together. What each transaction
+ * What the host puts off another one is asked for (another_host.ts). When no host of the destination can be reached, everything in memory for it is put off together. What each transaction
  * says about how much the destination bears goes into its {@linkcode Destination}.
  */
 import { getLogger } from "@logtape/logtape";
-import type { RecipientResult } from "../../protocols/smtp/client_result.ts";
-import { replyText } from "../../protocols/smtp/reply_parser.ts";
+import type { TransactionResult } from "../../protocols/smtp/client_result.ts";
+import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import type { DueRecipient, DueRow, QueuedMessage, Store } from "../../storage/store.ts";
 import { type AgentRoute, type Agents, agentVerdict } from "../agents.ts";
 import { openConnection, type OutboundParts } from "../outbound.ts";
 import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";
 import type { Outgoing } from "../outgoing_message.ts";
 import * as metrics from "../queue_metrics.ts";
-import { type Route, routeName } from "../routes.ts";
+import { type Route, routeKey, routeName } from "../routes.ts";
 import type { Verdict } from "../settle.ts";
+import type { Comebacks } from "./comeback.ts";
+import { AnotherHost, type Said } from "./another_host.ts";
 import { type ConversionRules, isRuled, sendByRule } from "./conversion.ts";
 import type { Destination, Job } from "./destination.ts";
 import type { Destinations } from "./destinations.ts";
 import { namesUsAsListed } from "./listed.ts";
-import { sourceOf, transactionOf } from "./transaction.ts";
+import { sourceOf, transactionOf, verdictOf } from "./transaction.ts";
 
 const log = getLogger(["veredus", "queue"]);
 
@@ -55,6 +57,7 @@ export interface ConnectionParts {
   readonly settle: (results: Results) => void;
   /** The destination cannot be reached: no more of it before then. */
   readonly rest: (destination: string, until: number) => void;
+  readonly comebacks: Comebacks;
 }
 
 /** What a connection asks of those beside it. */
@@ -76,6 +79,7 @@ export class QueueConnection {
   #outbound: OutboundConnection | null;
   /** Jobs that were taken to go behind the one that is sent, in this order. */
   #ahead: Job[];
+  readonly #another: AnotherHost;
 
   constructor(
     destination: Destination,
@@ -90,6 +94,7 @@ export class QueueConnection {
     this.#doing = `connecting to ${destination.key}`;
     this.#outbound = null;
     this.#ahead = [];
+    this.#another = new AnotherHost((besides) => this.#openAnother(besides));
   }
 
   get doing(): string {
@@ -107,6 +112,7 @@ export class QueueConnection {
 
   /** Cuts it; false when it is not open. What it sends is tried again later. */
   close(): boolean {
+    this.#another.close();
     this.#outbound?.close();
     return this.#outbound !== null;
   }
@@ -122,6 +128,7 @@ export class QueueConnection {
     this.#outbound = opened;
     destination.ready++;
     destination.failures = 0;
+    this.#parts.comebacks.up(routeKey(destination.route));
     try {
       for (let job: Job | null = first; job !== null;) {
         this.#doing = `sending ${job.message.traceId} to ${destination.key}`;
@@ -135,7 +142,7 @@ export class QueueConnection {
       destination.ready--;
     }
     this.#doing = "QUIT";
-    await opened.quit();
+    await Promise.all([this.#another.quit(), opened.quit()]);
   }
 
   #now(): number {
@@ -225,6 +232,14 @@ export class QueueConnection {
     return null;
   }
 
+  async #openAnother(besides: string): Promise<OutboundConnection | null> {
+    const { route, tls: need, identity } = this.#destination;
+    if (this.#neighbours.crowded(this.#destination)) return null;
+    const purpose = { need, identity, besides };
+    const opened = await openConnection(route, this.#parts.outbound, purpose);
+    return opened instanceof OutboundConnection ? opened : null;
+  }
+
   #putOff(
     job: Job,
     { enhanced, text, remote, fromPeer = false, trouble }: HopFailure,
@@ -245,7 +260,9 @@ export class QueueConnection {
     }
     const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(destination.failures++, 10));
     for (const failed of [job, ...destination.jobs.takeAll()]) {
-      this.#parts.rest(failed.recipients[0]!.destination, this.#now() + restMs);
+      const name = failed.recipients[0]!.destination;
+      this.#parts.rest(name, this.#now() + restMs);
+      this.#parts.comebacks.down(routeKey(destination.route), name);
       this.#settle(failed.message, failed.recipients.map((recipient) => ({ recipient, verdict })), startedAt);
     }
   }
@@ -254,7 +271,6 @@ export class QueueConnection {
   async #send(connection: OutboundConnection, job: Job): Promise<void> {
     const destination = this.#destination;
     const { store, options: { messagesAhead = 1 } } = this.#parts;
-    const rules = this.#rules;
     const { message } = job;
     let left = job.recipients;
     if (!connection.usable) return this.#destinations.putBack(destination, job);
@@ -262,14 +278,11 @@ export class QueueConnection {
     connection.ahead = connection.far && destination.whole ? messagesAhead : 1;
     while (left.length > 0) {
       const startedAt = this.#now();
-      let results: readonly RecipientResult[];
+      let said: readonly Said[];
       try {
         const transaction = job.transaction ?? transactionOf(store, message, left);
         job.transaction = null;
-        const outgoing = { transaction, source: sourceOf(store, message) };
-        const result = isRuled(transaction, connection, rules)
-          ? await sendByRule(connection, outgoing, { rules, store, message })
-          : await connection.send(outgoing, following);
+        const result = await this.#transact(connection, { message, transaction, following });
         // What broke off with messages behind one another is not sent so again.
         if (connection.ahead > 1 && !connection.open) destination.whole = false;
         if (result.untouched && connection.messages > 1 && !job.again) {
@@ -278,7 +291,7 @@ export class QueueConnection {
           this.#destinations.putBack(destination, job);
           return;
         }
-        results = result.recipients;
+        said = left.map((recipient, at) => ({ recipient, result: result.recipients[at]!, by: connection }));
       } catch (error) {
         log.error("{traceId} cannot be sent: {error}", { traceId: message.traceId, error });
         connection.close();
@@ -286,14 +299,13 @@ export class QueueConnection {
         return;
       }
       metrics.attemptSeconds.observe((this.#now() - startedAt) / 1_000);
+      this.#learn(said);
       const done: { recipient: DueRecipient; verdict: Verdict }[] = [];
       const again: DueRow[] = [];
-      for (const [at, recipient] of left.entries()) {
-        const result = results[at]!;
+      for (const { recipient, result, by } of await this.#elsewhere(message, said)) {
         if (result.again) again.push(recipient);
-        else done.push({ recipient, verdict: verdictOf(result, connection, destination.route) });
+        else done.push({ recipient, verdict: verdictOf(result, by, destination.route) });
       }
-      this.#learn(results, done);
       this.#settle(message, done, startedAt);
       left = again;
       if (left.length > 0 && (this.#ahead.length > 0 || !connection.usable)) {
@@ -301,6 +313,38 @@ export class QueueConnection {
         this.#destinations.putBack(destination, job);
         break;
       }
+    }
+  }
+
+  #transact(
+    connection: OutboundConnection,
+    { message, transaction, following }: {
+      readonly message: QueuedMessage;
+      readonly transaction: ClientTransaction;
+      readonly following?: () => Outgoing | null;
+    },
+  ): Promise<TransactionResult> {
+    const { store } = this.#parts;
+    const outgoing = { transaction, source: sourceOf(store, message) };
+    return isRuled(transaction, connection, this.#rules)
+      ? sendByRule(connection, outgoing, { rules: this.#rules, store, message })
+      : connection.send(outgoing, following);
+  }
+
+  /** Another host of the destination is asked where this one puts off; not where our address is what it minds. */
+  async #elsewhere(message: QueuedMessage, said: readonly Said[]): Promise<readonly Said[]> {
+    if (this.#destination.listed > 0) return said;
+    const { store } = this.#parts;
+    try {
+      return await this.#another.ask(said, async (other, recipients) => {
+        const transaction = transactionOf(store, message, recipients);
+        const result = await this.#transact(other, { message, transaction });
+        return result.untouched ? null : result.recipients;
+      });
+    } catch (error) {
+      log.error("{traceId} cannot be sent: {error}", { traceId: message.traceId, error });
+      this.#another.close();
+      return said; // what this host took it has
     }
   }
 
@@ -328,9 +372,10 @@ export class QueueConnection {
   }
 
   /** What a transaction says about how much the destination bears. */
-  #learn(results: readonly RecipientResult[], done: readonly { readonly verdict: Verdict }[]): void {
+  #learn(said: readonly Said[]): void {
     const destination = this.#destination;
     const { concurrency } = destination;
+    const results = said.map(({ result }) => result);
     if (results.some(({ outcome }) => outcome === "delivered")) {
       concurrency.succeeded();
       destination.listed = 0;
@@ -340,26 +385,11 @@ export class QueueConnection {
     if (results.some(({ outcome, stage }) => outcome === "temporary" && stage !== "rcpt")) {
       concurrency.pushedBack(this.#now());
     }
-    const listed = done.find(({ verdict }) => namesUsAsListed(verdict));
-    if (listed !== undefined) this.#destinations.listed(destination, listed.verdict);
+    const listed = said.map(({ result, by }) => verdictOf(result, by, destination.route)).find(
+      namesUsAsListed,
+    );
+    if (listed !== undefined) this.#destinations.listed(destination, listed);
   }
 }
 
 const LOCAL_ERROR: Verdict = agentVerdict("temporary", "4.3.0", "local error");
-
-function verdictOf(
-  result: RecipientResult,
-  { remote, offersDsn }: OutboundConnection,
-  route: Route,
-): Verdict {
-  return {
-    outcome: result.outcome,
-    enhanced: result.enhanced,
-    text: result.reply === null ? result.text : replyText(result.reply),
-    fromPeer: result.reply !== null,
-    remote,
-    ...(offersDsn
-      ? { success: "told-by-peer" }
-      : route.kind === "host" && route.mode === "lmtp" && { success: "final" }),
-  };
-}

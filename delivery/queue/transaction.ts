@@ -1,11 +1,16 @@
-/** What a message of the queue asks of another server, and where its octets are. */
+/** What a message of the queue asks of another server, where its octets are, and what an answer says. */
 import { isAscii } from "../../bytes/decode.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, pick } from "../../message/mime_parser.ts";
+import type { RecipientResult } from "../../protocols/smtp/client_result.ts";
 import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
+import { replyText } from "../../protocols/smtp/reply_parser.ts";
 import type { BlobAddress } from "../../storage/ops.ts";
 import type { DueRecipient, QueuedMessage, Store } from "../../storage/store.ts";
 import { normalizeDomain } from "../../storage/address_form.ts";
+import type { OutboundConnection } from "../outbound_connection.ts";
 import type { MessageSource } from "../outgoing_message.ts";
+import type { Route } from "../routes.ts";
+import type { Verdict } from "../settle.ts";
 
 type Blobs = Pick<Store, "blobs">;
 
@@ -84,5 +89,23 @@ export function sourceOf({ blobs }: Blobs, { blob }: { readonly blob: BlobAddres
     octets: blob.length,
     read: (start, end) =>
       blob.length <= MAX_SYNC_READ ? blobs.readSync(blob, start, end) : blobs.read(blob, start, end),
+  };
+}
+
+/** What a peer said about a recipient, as the queue judges it. */
+export function verdictOf(
+  result: RecipientResult,
+  { remote, offersDsn }: OutboundConnection,
+  route: Route,
+): Verdict {
+  return {
+    outcome: result.outcome,
+    enhanced: result.enhanced,
+    text: result.reply === null ? result.text : replyText(result.reply),
+    fromPeer: result.reply !== null,
+    remote,
+    ...(offersDsn
+      ? { success: "told-by-peer" }
+      : route.kind === "host" && route.mode === "lmtp" && { success: "final" }),
   };
 }

@@ -63,7 +63,7 @@ Deno.test("5yz at the greeting of every host is final; with one host that said n
   assert.match(inbox[0]!, /^Remote-MTA: dns; mx2\.one\.test\r$/m);
 });
 
-Deno.test("an answer to MAIL or RCPT is the domain's word: no other MX is asked", async () => {
+Deno.test("5yz to MAIL or RCPT is the domain's word: no other MX is asked", async () => {
   const port = freePort();
   await using first = new FakeSmtpServer({
     hostname: "127.0.0.2",
@@ -76,6 +76,67 @@ Deno.test("an answer to MAIL or RCPT is the domain's word: no other MX is asked"
   assert.equal(first.sessions.length, 1);
   assert.equal(second.sessions.length, 0);
   assert.match(inbox[0]!, /^Remote-MTA: dns; mx1\.one\.test\r$/m);
+});
+
+/** A host that puts mail off at one command. */
+function puttingOff(hostname: string, port: number, at: string, says = "451 4.3.2 later"): FakeSmtpServer {
+  return new FakeSmtpServer({ hostname, port, script: (command) => command.startsWith(at) ? says : null });
+}
+
+Deno.test("what one MX puts off at MAIL, RCPT, DATA or its end the next is asked for at once; 5yz is final", async () => {
+  for (const at of ["MAIL", "RCPT", "DATA", "."]) {
+    const port = freePort();
+    await using first = puttingOff("127.0.0.2", port, at);
+    await using second = new FakeSmtpServer({ hostname: "127.0.0.3", port });
+    const { reply } = await send({ outbound: { resolver: zone(2), smtpPort: port } });
+    assert.equal(reply, null, at);
+    assert.deepEqual([first.messages.length, second.messages.length], [0, 1], at);
+  }
+  const port = freePort();
+  await using _first = puttingOff("127.0.0.2", port, "RCPT");
+  await using _second = puttingOff("127.0.0.3", port, "RCPT", "550 5.1.1 who");
+  const { reply, inbox } = await send({ outbound: { resolver: zone(2), smtpPort: port } });
+  assert.equal(reply, null);
+  assert.match(inbox[0]!, /^Remote-MTA: dns; mx2\.one\.test\r$/m);
+});
+
+Deno.test("a connection lost before the end of data goes on at the next MX, one lost behind it waits: it may have arrived", async () => {
+  for (const [at, taken] of [["RCPT", 1], [".", 0]] as const) {
+    const port = freePort();
+    await using _first = new FakeSmtpServer({
+      hostname: "127.0.0.2",
+      port,
+      script: (command) => command.startsWith(at) ? { cut: "" } : null,
+    });
+    await using second = new FakeSmtpServer({ hostname: "127.0.0.3", port });
+    const { reply } = await send({ outbound: { resolver: zone(2), smtpPort: port } });
+    assert.equal(second.messages.length, taken, at);
+    assert.equal(reply === null, taken === 1, at);
+  }
+});
+
+Deno.test("one more host is asked and no third; each recipient goes where it is taken, over one connection to each", async () => {
+  const port = freePort();
+  await using first = puttingOff("127.0.0.2", port, "RCPT TO:<late");
+  await using second = puttingOff("127.0.0.3", port, "RCPT TO:<late-everywhere");
+  await using third = new FakeSmtpServer({ hostname: "127.0.0.4", port });
+  await using queue = await QueueHarness.open({
+    outbound: { resolver: zone(3), smtpPort: port },
+    options: { connectionsPerDestination: 1 },
+  });
+  for (let n = 0; n < 3; n++) {
+    await queue.submit({ to: [`x${n}@one.test`, `late${n}@one.test`, `late-everywhere${n}@one.test`] });
+  }
+  queue.start();
+  const rows = await queue.deferred();
+  assert.deepEqual(
+    rows.map(({ recipient }) => recipient),
+    [0, 1, 2].map((n) => `late-everywhere${n}@one.test`),
+  );
+  const got = (server: FakeSmtpServer) => server.messages.flatMap(({ recipients }) => recipients);
+  assert.deepEqual(got(first), [0, 1, 2].map((n) => `x${n}@one.test`));
+  assert.deepEqual(got(second), [0, 1, 2].map((n) => `late${n}@one.test`));
+  assert.deepEqual([first, second, third].map(({ sessions }) => sessions.length), [1, 1, 0]);
 });
 
 Deno.test("with no host left the mail waits, and says why", async () => {
