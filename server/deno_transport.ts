@@ -8,6 +8,7 @@
  */
 import { ForeignHello } from "../protocols/foreign_hello.ts";
 import { counter } from "../telemetry/metrics.ts";
+import { SocketReader } from "./socket_reader.ts";
 import { closeQuietly, SocketWriter } from "./socket_writer.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
@@ -28,6 +29,7 @@ export class DenoTransport implements Transport {
   readonly peer: PeerFacts;
   readonly tls: TlsFacts | null;
   #conn: Deno.Conn;
+  #reader: SocketReader;
   #writer: SocketWriter;
   #upgrader: TlsUpgrader | null;
   #closed: boolean;
@@ -42,7 +44,9 @@ export class DenoTransport implements Transport {
     this.#hello = options.tls === null ? new ForeignHello() : null;
     this.tls = options.tls;
     this.#conn = conn;
-    this.#writer = new SocketWriter(conn, { direct: options.tls === null });
+    const direct = options.tls === null;
+    this.#reader = new SocketReader(conn, { direct });
+    this.#writer = new SocketWriter(conn, { direct });
     this.#upgrader = options.upgrader;
     this.#closed = false;
   }
@@ -72,7 +76,7 @@ export class DenoTransport implements Transport {
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#closed) return null;
     try {
-      const count = await this.#conn.read(into);
+      const count = await this.#reader.read(into);
       if (this.#hello !== null && count !== null && this.#isForeign(into.subarray(0, count))) return null;
       return count;
     } catch (error) {
@@ -93,7 +97,7 @@ export class DenoTransport implements Transport {
     return true;
   }
 
-  write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> | undefined {
     return this.#writer.write(bytes);
   }
 

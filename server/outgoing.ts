@@ -60,8 +60,8 @@ class PlainConnection implements OutgoingConnection {
     return this.#transport.read(into);
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#transport.write(bytes);
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#transport.write(bytes);
   }
 
   async startTls({ serverName }: { readonly serverName: string }): Promise<OutgoingConnection> {
@@ -101,8 +101,8 @@ class TlsConnection implements OutgoingConnection {
     return this.#transport.read(into);
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#transport.write(bytes);
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#transport.write(bytes);
   }
 
   startTls(): Promise<OutgoingConnection> {

@@ -130,7 +130,8 @@ export class SessionIo {
   /** Flushes and reads; false when the connection is over. */
   async read(): Promise<boolean> {
     const session = this.#session;
-    await this.flush();
+    const flushed = this.flush();
+    if (flushed !== undefined) await flushed;
     if (this.#stopText !== null) {
       session.end(this.#stopText);
       return true;
@@ -150,7 +151,8 @@ export class SessionIo {
     return true;
   }
 
-  flush(): Promise<void> {
+  /** Undefined when all was taken at once. */
+  flush(): Promise<void> | undefined {
     return this.#wire.flush();
   }
 

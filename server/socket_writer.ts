@@ -12,8 +12,6 @@ import { libc } from "./libc.ts";
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
-const TAKEN = Promise.resolve();
-
 /** Closed by us already: asking the runtime again would cost an exception for each connection. */
 const closed = new WeakSet<Deno.Conn>();
 /** What else ends with a connection. */
@@ -32,11 +30,14 @@ export class SocketWriter {
     this.#last = null;
   }
 
-  /** Writes everything, in the order of the calls; resolves when the kernel took it. The octets must stay as they are until then. */
-  write(bytes: Uint8Array): Promise<void> {
+  /**
+   * Writes everything, in the order of the calls; undefined when the kernel took it at once, otherwise resolves when it did. The
+   * octets must stay as they are until then.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined {
     const before = this.#last;
     const sent = before === null ? this.#offer(bytes) : 0;
-    if (sent === bytes.length) return TAKEN;
+    if (sent === bytes.length) return undefined;
     const writing = this.#writeRest(bytes, sent, before);
     this.#last = writing;
     writing.then(() => {
@@ -62,6 +63,11 @@ export class SocketWriter {
 /** {@linkcode closeQuietly} of the connection ends this too. */
 export function endAlong(conn: Deno.Conn, other: { destroy(): void }): void {
   along.set(conn, other);
+}
+
+/** By {@linkcode closeQuietly}: its descriptor may be another connection's by now. */
+export function isClosed(conn: Deno.Conn): boolean {
+  return closed.has(conn);
 }
 
 /** Closes a connection that its peer or another path may have closed already. */

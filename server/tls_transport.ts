@@ -304,7 +304,9 @@ class ConnStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#writer.write(chunk).then(() => done(), (error) => done(error));
+    const written = this.#writer.write(chunk);
+    if (written === undefined) done();
+    else written.then(() => done(), (error) => done(error));
   }
 
   override _final(done: (error?: Error | null) => void): void {

@@ -32,8 +32,11 @@ export interface Transport {
   readonly canStartTls: boolean;
   /** Reads what is there, at least one octet; null at the end. Rejects when the connection breaks. */
   read(into: Uint8Array): Promise<number | null>;
-  /** Writes everything; resolves when the kernel (or TLS layer) took it, so that awaiting it is backpressure. */
-  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Writes everything; undefined when it was taken at once, otherwise resolves when the kernel (or TLS layer) took it, so
+   * that awaiting it is backpressure.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined;
   /**
    * Server side of STARTTLS. Octets the peer sent before the handshake are the caller's to drop. The old
    * transport must not be used afterwards. Rejects when the handshake fails; the connection is closed then.

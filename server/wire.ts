@@ -1,5 +1,5 @@
 /**
- * The octets below a session of lines (IMAP, POP3, ManageSieve): what it wrote is sent, one write at a time; TLS begins; the
+ * The octets below a session of lines (SMTP, IMAP, POP3, ManageSieve): what it wrote is sent, one write at a time; TLS begins; the
  * last words are said.
  *
  * When the other side is gone every call rejects with {@linkcode PeerGone}. When to flush, and how to read and to wait, is for
@@ -41,20 +41,33 @@ export class Wire {
     this.#transport = transport;
   }
 
-  /** Sends what the session wrote. */
-  async flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
-    if (this.#parts.out.pending === 0) return;
-    this.#writing = this.#write(this.#parts.out.take());
-    await this.#writing;
+  /** The other side has not taken all yet. */
+  get writing(): boolean {
+    return this.#writing !== null;
   }
 
-  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** Sends what the session wrote; undefined when it was taken at once. */
+  flush(): Promise<void> | undefined {
+    if (this.#writing !== null) return this.#flushBehind(this.#writing);
     const { out, writes } = this.#parts;
+    if (out.pending === 0) return undefined;
+    const bytes = out.take();
+    writes?.(bytes.length);
+    const written = this.#transport.write(bytes);
+    if (written !== undefined) return this.#writing = this.#written(bytes, written);
+    out.give(bytes);
+    return undefined;
+  }
+
+  async #flushBehind(writing: Promise<void>): Promise<void> {
+    await writing;
+    await this.flush();
+  }
+
+  async #written(bytes: Uint8Array<ArrayBuffer>, written: Promise<void>): Promise<void> {
     try {
-      writes?.(bytes.length);
-      await this.#transport.write(bytes);
-      out.give(bytes);
+      await written;
+      this.#parts.out.give(bytes);
     } catch (error) {
       throw new PeerGone("writing failed", { cause: error });
     } finally {
@@ -85,8 +98,12 @@ export class Wire {
     await this.#sendLast();
   }
 
-  #sendLast(): Promise<void> {
-    return this.flush().catch((error) => this.#parts.log.debug("the end was not heard", { error }));
+  async #sendLast(): Promise<void> {
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#parts.log.debug("the end was not heard", { error });
+    }
   }
 
   close(): void {

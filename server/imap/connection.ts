@@ -408,7 +408,8 @@ export class Connection implements ImapContext {
   /** Flushes and reads; false when the connection is over. */
   async #read(): Promise<boolean> {
     const { session } = this;
-    await this.#wire.flush();
+    const flushed = this.#wire.flush();
+    if (flushed !== undefined) await flushed;
     if (this.#stopText !== null && (session.betweenCommands || session.idling)) {
       session.bye(this.#stopText, "UNAVAILABLE");
       return true;

@@ -10,7 +10,7 @@ import { tell } from "./tell.ts";
 
 export class Idling {
   #context: ImapContext;
-  #flush: () => Promise<void>;
+  #flush: () => Promise<void> | undefined;
   #onEnd: (error: unknown) => void;
   #stillHere: Deadline;
   #telling: Promise<void> | null = null;
@@ -22,7 +22,7 @@ export class Idling {
     options: {
       readonly deadlines: Deadlines;
       readonly stillHereMs: number;
-      readonly flush: () => Promise<void>;
+      readonly flush: () => Promise<void> | undefined;
       /** The session ended (null) or telling failed; the connection is to be closed. */
       readonly onEnd: (error: unknown) => void;
     },

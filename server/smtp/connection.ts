@@ -1,13 +1,12 @@
 /**
- * Driver of SMTP, submission and LMTP connections: sockets, time, logins and delivery around the pure session.
+ * Driver of SMTP, submission and LMTP connections: logins and delivery around the pure session.
  *
  * One loop per connection pulls events from `protocols/smtp/session.ts`, asks the {@linkcode Reception} where a decision is
  * due, and flushes when input runs out, before TLS, at the end, and where the session asks (above the high-water mark). It reads only when the
  * session asks, and waits where delivery is behind: that is the backpressure. Nothing is awaited that is there already.
- * Our own faults end the session with 421 and a log line.
+ * Socket and time are the matter of {@linkcode SmtpIo}. Our own faults end the session with 421 and a log line.
  */
 import { getLogger, type Logger } from "@logtape/logtape";
-import { Out } from "../../bytes/out.ts";
 import { type ClientFacts, isReply, type Transaction, viewOf } from "../../delivery/reception.ts";
 import type { SessionScreen } from "../../filter/screen.ts";
 import type { Credentials, SaslMechanisms } from "../../protocols/sasl/exchange.ts";
@@ -17,11 +16,9 @@ import {
   AUTH_UNAVAILABLE,
   BAD_CREDENTIALS,
   DISK_FULL,
-  IDLE_TOO_LONG,
   LOCAL_ERROR,
   type Reply,
   SENDER_OK,
-  SERVER_FAULT,
   SHUT_OUT,
   TOO_MANY_LOGINS,
   XCLIENT_REFUSED,
@@ -30,12 +27,10 @@ import type { SmtpEvent } from "../../protocols/smtp/event.ts";
 import { SmtpSession } from "../../protocols/smtp/session.ts";
 import type { LimitName } from "../../protocols/smtp/session_options.ts";
 import { type Account, StorageError } from "../../storage/store.ts";
-import { busyBuffers, idleBuffers } from "../buffers.ts";
-import type { Deadline } from "../deadline.ts";
-import { countCommand, countLimit, faults, messageOctets } from "./metrics.ts";
 import type { PeerFacts, Transport } from "../transport.ts";
-import { PeerGone } from "../wire.ts";
 import { clientOf } from "../xclient.ts";
+import { SmtpIo } from "./io.ts";
+import { countCommand, countLimit, messageOctets } from "./metrics.ts";
 import type { SmtpOptions, SmtpServices } from "./options.ts";
 
 /** A session as administration sees it. */
@@ -58,12 +53,10 @@ export class Connection {
   readonly session: SmtpSession;
   readonly log: Logger;
 
-  #transport: Transport;
+  #io: SmtpIo;
   #services: SmtpServices;
   #options: SmtpOptions;
-  #out = new Out();
   #since: number;
-  #deadline: Deadline;
   #account: Account | null = null;
   #mechanism: string | null = null;
   /** Whom the connection speaks for; its own end until XCLIENT says otherwise. */
@@ -72,41 +65,32 @@ export class Connection {
   #trusted: boolean;
   readonly #screen: SessionScreen | null;
   #spokeEarly = false;
-  /** A read that began before the greeting. */
-  #early: Promise<number | null> | null = null;
   #facts: ClientFacts | null = null;
   #transaction: Transaction | null = null;
   #reversePath: Path | null = null;
-  #buffer = idleBuffers.take();
-  #busy: Uint8Array | null = null;
-  /** Reads in a row of this message that brought little. */
-  #drops = 0;
   #failures = 0;
   #limitsTold: Set<LimitName> | null = null;
-  #stopReply: Reply | null = null;
-  /** What is being waited for; `work` is our own, and never the peer's fault. */
-  #phase: "work" | "read" | "handshake" = "work";
-  #writing: Promise<void> | null = null;
-  /** What the deadline is for: progress moves it on, a trickle of octets does not. */
-  #deadlineOf = -1;
-  /** When the message in hand must be complete, and the login done; milliseconds. */
-  #messageEnds = Infinity;
-  #loginEnds = Infinity;
 
   constructor(transport: Transport, services: SmtpServices, options: SmtpOptions) {
     const submission = options.service === "submission";
     this.id = services.newId();
     this.log = log.with({ session: this.id, address: transport.peer.address });
-    this.#transport = transport;
     this.#peer = transport.peer;
+    this.#io = new SmtpIo(transport, {
+      log: this.log,
+      deadlines: services.deadlines,
+      timeouts: options.timeouts,
+      now: services.now,
+      account: () => this.#account?.address ?? null,
+    });
     this.session = new SmtpSession({
-      out: this.#out,
+      out: this.#io.out,
       hostName: services.hostName,
       service: options.service,
       tlsActive: transport.tls !== null,
       startTlsAvailable: transport.canStartTls,
       mechanisms: submission || (options.auth && options.service === "mx")
-        ? services.mechanisms(() => this.#transport.tls)
+        ? services.mechanisms(() => this.#io.transport.tls)
         : NO_MECHANISMS,
       plainLoginAllowed: options.plainLoginAllowed,
       bareLineEnds: options.trusted ? "convert" : options.bareLineEnds,
@@ -121,13 +105,13 @@ export class Connection {
       },
       observer: { replied: countCommand, limited: (limit) => this.#limited(limit) },
     });
+    this.#io.session = this.session;
     this.#trusted = options.trusted;
     this.#screen = services.reception.screen?.() ?? null;
     this.#services = services;
     this.#options = options;
     this.#since = services.now();
-    if (submission) this.#loginEnds = this.#since + options.timeouts.loginMs;
-    this.#deadline = services.deadlines.add(options.timeouts.commandMs, () => this.#expired());
+    if (submission) this.#io.loginEnds = this.#since + options.timeouts.loginMs;
   }
 
   info(): SmtpSessionInfo {
@@ -144,8 +128,7 @@ export class Connection {
 
   /** Ends the session now, or when the message that is being received has its reply. */
   stop(reply: Reply): void {
-    this.#stopReply ??= reply;
-    if (this.#phase === "read" && !this.session.receiving) this.#leaveRead();
+    this.#io.stop(reply);
   }
 
   async run(): Promise<void> {
@@ -155,36 +138,26 @@ export class Connection {
       this.session.greet();
       await this.#loop();
     } catch (error) {
-      await this.#failed(error);
+      await this.#io.failed(error);
     } finally {
-      this.#deadline.cancel();
       this.#discard(null);
       this.#screen?.ended(this.id);
-      this.#giveBusy();
-      idleBuffers.give(this.#buffer);
-      this.#transport.close();
+      this.#io.close();
       this.log.debug("session closed", { account: this.#account?.address ?? null });
     }
   }
 
   async #loop(): Promise<void> {
     const { session } = this;
+    const io = this.#io;
     for (;;) {
       const event = session.next();
       switch (event.kind) {
         case "need-input": {
-          this.#awaitPeer();
-          if (this.#out.pending > 0) await this.#flush();
-          if (this.#endsInstead()) break;
-          const { streaming } = session;
-          const buffer = this.#readBuffer();
-          this.#phase = "read"; // until it is done: a fault in it is the peer's
-          const count = await (this.#early ?? this.#transport.read(buffer));
-          this.#phase = "work";
-          if (count === null) return;
-          this.#early = null;
-          if (streaming) this.#drops = count < TRICKLE_OCTETS ? this.#drops + 1 : 0;
-          session.feed(buffer.subarray(0, count));
+          const flushed = io.awaitPeer();
+          if (flushed !== undefined) await flushed;
+          if (io.endsInstead()) break;
+          if (!io.feed(await io.read())) return;
           break;
         }
         case "helo":
@@ -235,10 +208,10 @@ export class Connection {
           await this.#startTls();
           break;
         case "output":
-          await this.#flush();
+          await io.flush();
           break;
         case "close":
-          await this.#flush();
+          await io.flush();
           return;
         default:
           return event satisfies never;
@@ -293,7 +266,7 @@ export class Connection {
 
   #begun(refusal: Reply | null): void {
     if (refusal === null) {
-      this.#messageEnds = this.#services.now() + this.#options.timeouts.messageMs;
+      this.#io.messageEnds = this.#services.now() + this.#options.timeouts.messageMs;
       return this.session.accept();
     }
     this.#discard(refusal);
@@ -306,7 +279,7 @@ export class Connection {
     const answer = service === "lmtp" ? await transaction.finishEach() : await transaction.finish(); // which log it
     const replies: readonly Reply[] = "code" in answer ? [answer] : answer;
     if (replies.some(({ code }) => code < 300)) messageOctets.inc(octets);
-    this.#messageEnds = Infinity;
+    this.#io.messageEnds = Infinity;
     this.#transaction = null;
     transaction.discard();
     if (service === "lmtp") this.session.answerEach(replies);
@@ -346,7 +319,7 @@ export class Connection {
   /** Forgets the transaction; `reply` is what refused its message. */
   #discard(reply: Reply | null): void {
     const transaction = this.#transaction;
-    this.#messageEnds = Infinity;
+    this.#io.messageEnds = Infinity;
     if (transaction === null) return;
     this.#transaction = null;
     transaction.discard(reply ?? undefined);
@@ -354,7 +327,7 @@ export class Connection {
 
   #client(): ClientFacts {
     const { session } = this;
-    const { tls } = this.#transport;
+    const { tls } = this.#io.transport;
     const peer = this.#peer;
     return this.#facts ??= {
       sessionId: this.id,
@@ -400,15 +373,7 @@ export class Connection {
   async #pause(): Promise<void> {
     const { greetingDelayMs, service } = this.#options;
     if (this.#known || service !== "mx" || this.session.tlsActive) return;
-    this.#early = this.#transport.read(this.#buffer);
-    this.#early.catch(() => {}); // told when it is awaited
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const quiet = new Promise<"quiet">((resolve) =>
-      timer = setTimeout(() => resolve("quiet"), greetingDelayMs)
-    );
-    const first = await Promise.race([quiet, this.#early.catch(() => null)]);
-    clearTimeout(timer);
-    this.#spokeEarly = typeof first === "number";
+    this.#spokeEarly = await this.#io.speaksWithin(greetingDelayMs);
   }
 
   #sleep(ms: number): Promise<void> {
@@ -417,13 +382,13 @@ export class Connection {
 
   async #login(credentials: Credentials): Promise<void> {
     const { session } = this;
-    const outcome = await this.#services.login(credentials, this.#peer, this.#transport.tls);
+    const outcome = await this.#services.login(credentials, this.#peer, this.#io.transport.tls);
     switch (outcome.kind) {
       case "ok":
         this.#account = outcome.account;
         this.#mechanism = credentials.mechanism;
         this.#facts = null;
-        this.#loginEnds = Infinity;
+        this.#io.loginEnds = Infinity;
         this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
         return session.authenticated();
       case "wrong":
@@ -443,106 +408,13 @@ export class Connection {
 
   async #startTls(): Promise<void> {
     this.#discard(null);
-    await this.#flush();
-    this.session.dropInput();
-    this.#awaitPeer();
-    this.#phase = "handshake";
-    try {
-      this.#transport = await this.#transport.startTls();
-    } catch (error) {
-      throw new PeerGone("the TLS handshake failed", { cause: error });
-    } finally {
-      this.#phase = "work";
-    }
+    await this.#io.startTls();
     this.#facts = null;
     this.#account = null;
     if (this.#options.service === "submission") {
-      this.#loginEnds = this.#since + this.#options.timeouts.loginMs;
+      this.#io.loginEnds = this.#since + this.#options.timeouts.loginMs;
     }
     this.session.tlsStarted();
-  }
-
-  /** Nothing more is read: the session is over, or ends now. */
-  #endsInstead(): boolean {
-    const { session } = this;
-    if (this.#stopReply !== null && !session.receiving) session.end(this.#stopReply);
-    return session.ended;
-  }
-
-  /** Sets the deadline for the peer's next step. A command that comes octet by octet does not move it. */
-  #awaitPeer(): void {
-    const { session } = this;
-    const { commandMs } = this.#options.timeouts;
-    const now = this.#services.now();
-    const last = Math.min(this.#messageEnds, this.#loginEnds) - now;
-    if (session.streaming) {
-      this.#deadlineOf = -1;
-      this.#deadline.extend(Math.max(0, Math.min(commandMs, last)));
-      return;
-    }
-    const step = session.commands;
-    if (step === this.#deadlineOf && !session.betweenCommands) return;
-    this.#deadlineOf = step;
-    this.#deadline.extend(Math.max(0, Math.min(commandMs, last)));
-  }
-
-  /** A large one while a message streams in, the session's own otherwise, and while it comes in drops. */
-  #readBuffer(): Uint8Array {
-    if (!this.session.streaming) this.#drops = 0;
-    else if (this.#drops <= SOME_DROPS) {
-      this.#busy ??= busyBuffers.borrow();
-      if (this.#busy !== null) return this.#busy;
-    }
-    this.#giveBusy();
-    return this.#buffer;
-  }
-
-  #giveBusy(): void {
-    if (this.#busy === null) return;
-    busyBuffers.give(this.#busy);
-    this.#busy = null;
-  }
-
-  async #flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
-    if (this.#out.pending === 0) return;
-    this.#writing = this.#write(this.#out.take());
-    await this.#writing;
-  }
-
-  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    try {
-      await this.#transport.write(bytes);
-      this.#out.give(bytes);
-    } catch (error) {
-      throw new PeerGone("writing failed", { cause: error });
-    } finally {
-      this.#writing = null;
-    }
-  }
-
-  #expired(): void {
-    if (this.#phase === "work" && this.#writing === null) {
-      // Delivery or a login takes its time: the peer is not to blame.
-      return this.#deadline.extend(this.#options.timeouts.commandMs);
-    }
-    if (!this.session.ended) {
-      countLimit("time");
-      this.log.info("session timed out", { account: this.#account?.address, verbs: this.session.lastVerbs });
-    }
-    if (this.session.ended || this.#phase !== "read") return this.#transport.close();
-    this.#stopReply = IDLE_TOO_LONG;
-    this.#leaveRead();
-  }
-
-  /** Says 421 to a client we are only waiting for; closing ends the read. */
-  #leaveRead(): void {
-    if (this.#stopReply !== null) this.session.end(this.#stopReply);
-    // A client that does not even take this is cut a little later.
-    this.#deadline.extend(LAST_WORD_MS);
-    this.#flush().catch((error) => this.log.debug("421 was not taken", { error })).finally(() =>
-      this.#transport.close()
-    );
   }
 
   /** Disk trouble is a reply; everything else unexpected is a fault of ours and ends the session. */
@@ -551,26 +423,7 @@ export class Connection {
     this.log.error("storage failed", { error, verb: this.session.verb });
     return error.full ? DISK_FULL : LOCAL_ERROR;
   }
-
-  async #failed(error: unknown): Promise<void> {
-    if (error instanceof PeerGone || this.#phase === "read") {
-      this.log.debug("connection lost", { error });
-      return;
-    }
-    faults.inc();
-    this.log.error("session failed", { error, verbs: this.session.lastVerbs });
-    this.session.end(SERVER_FAULT);
-    this.#deadline.extend(LAST_WORD_MS);
-    await this.#flush().catch((late) => this.log.debug("421 was not taken", { error: late }));
-  }
 }
-
-/** A read that brings less is a drop. After more than one in a row (a header line often comes alone) 64 kB are for others. */
-const TRICKLE_OCTETS = 512;
-const SOME_DROPS = 1;
-
-/** Milliseconds for the last reply to be taken. */
-const LAST_WORD_MS = 10_000;
 
 /** Limits that honest servers run into too, with a long list or a large message. */
 const HONEST: ReadonlySet<LimitName> = new Set<LimitName>(["recipients", "messageOctets"]);

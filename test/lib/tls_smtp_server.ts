@@ -74,7 +74,7 @@ export class TlsSmtpServer {
             await write(encode("220 go\r\n"));
             const transport = await this.#tls!.upgrade(conn, peerFacts(conn));
             read = (into) => transport.read(into);
-            write = (bytes) => transport.write(bytes);
+            write = async (bytes) => void await transport.write(bytes);
             close = () => transport.close();
             way = "tls";
           } else if (line === "DATA") {

@@ -56,6 +56,7 @@ Deno.test("what the kernel does not take at once follows in order", async () => 
     const large = writer.write(counted(size));
     const small = writer.write(counted(1_000, size));
     let taken = false;
+    assert(large !== undefined);
     large.then(() => taken = true);
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert(!taken, "nobody has read, and all of it was taken");
@@ -74,7 +75,7 @@ Deno.test("nothing is sent on a closed connection, whose descriptor another one 
     closeQuietly(old.near);
     const others: Pair[] = [];
     while (others.length < 4) others.push(await connected(listener));
-    await assert.rejects(() => writer.write(counted(10)), Deno.errors.BadResource);
+    await assert.rejects(async () => await writer.write(counted(10)), Deno.errors.BadResource);
     for (const { near, far } of others) {
       near.close();
       assert.equal((await readAll(far)).length, 0);
