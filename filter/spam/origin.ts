@@ -12,6 +12,7 @@ import type { Mail } from "./mail.ts";
 import type { ReputationKind } from "./surroundings.ts";
 
 const KIND = 0x100;
+const JUDGED = /;\s*iprev=\w+\s*(?:\((?:[^()\\]|\\.)*\)\s*)?policy\.iprev="?([0-9a-f:.]+)/i;
 
 export type Origin = Readonly<Record<ReputationKind, string>>;
 
@@ -20,7 +21,7 @@ export function originOf(
   known: { readonly address: string; readonly signers: readonly string[] } | null,
 ): Origin {
   const { from } = mail;
-  const client = known?.address ?? clientOf(mail.first("received"));
+  const client = known?.address ?? clientOf(mail);
   const signer = known === null ? signerOf(mail.first("authentication-results")) : known.signers[0] ?? "";
   return {
     address: from.address,
@@ -41,9 +42,10 @@ export function originTokens(origin: Origin): number[] {
   ) => token !== 0);
 }
 
-/** The address in our own Received line. */
-function clientOf(received: string): string {
-  return /\[(?:IPv6:)?([0-9a-f:.]+)\]/i.exec(received)?.[1] ?? "";
+/** The address that was judged, which is not that of a relay of ours; where it is not said, the one in our own Received line. */
+function clientOf(mail: Mail): string {
+  const judged = JUDGED.exec(mail.first("authentication-results"))?.[1];
+  return judged ?? /\[(?:IPv6:)?([0-9a-f:.]+)\]/i.exec(mail.first("received"))?.[1] ?? "";
 }
 
 function signerOf(results: string): string {

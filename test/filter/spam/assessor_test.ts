@@ -1,7 +1,10 @@
 /** What each thread holds of the learnt in its memory stays what the store has: folds of others, and forgetting. */
 import assert from "node:assert/strict";
 import { encode } from "../../../bytes/decode.ts";
+import { networkOf } from "../../../filter/address_block.ts";
 import { Assessor } from "../../../filter/spam/assessor.ts";
+import { Mail } from "../../../filter/spam/mail.ts";
+import { originOf, originToken, originTokens } from "../../../filter/spam/origin.ts";
 import type { LessonKind, WriteOp } from "../../../storage/ops.ts";
 import { TestStore } from "../../lib/test_store.ts";
 
@@ -70,6 +73,65 @@ Deno.test("what another thread folded, its rows gone from the journal, is known 
     await bed.teach("spam", NEWS, 3);
     assert.equal(bed.points(other, NEWS), bed.points(one, NEWS));
   }));
+
+Deno.test("what users did with mail of an address, its network, domain and signer speaks for or against the next", () =>
+  Bed.with(async ({ test, id, threads: [one] }) => {
+    const from = (address: string, domain: string, n: number) =>
+      encode(
+        `Received: from x (x [${address}]) by mx.test; Mon, 23 Nov 2026 20:00:00 +0000\r\n` +
+          `Authentication-Results: mx.test; dkim=pass header.d=${domain}\r\n` +
+          `From: <a@${domain}>\r\nMessage-ID: <${n}@${domain}>\r\nSubject: number ${n}\r\n\r\n${n}\r\n`,
+      );
+    const hits = (address: string, domain: string) => {
+      const octets = from(address, domain, 99);
+      const around = {
+        ...{ client: { address, heloName: "x" }, sender: `a@${domain}`, reverseName: null },
+        ...{ spf: "pass", dmarc: "pass", signers: [domain], brokenSignature: false, aligned: true, tags: [] },
+      };
+      const recipients = [{ accountId: id, known: false, firstContact: false }];
+      const { scores } = one.assess({ octets, total: octets.length, around, recipients, weights: {} });
+      return Object.fromEntries(
+        scores[0]!.score.hits.filter(({ name }) => name.startsWith("reputation-"))
+          .map(({ name, points }) => [name.slice(11), Math.sign(points)]),
+      );
+    };
+    assert.deepEqual(hits("203.0.113.7", "offers.test"), {});
+    for (let n = 0; n < 6; n++) {
+      for (
+        const [as, address, domain] of [["spam", "203.0.113.7", "offers.test"], [
+          "ham",
+          "198.51.100.7",
+          "friends.test",
+        ]] as const
+      ) {
+        const octets = from(address, domain, n);
+        await test.ok({ kind: "teach", accountId: id, as, ...one.lesson(octets, octets.length), wish: 0 });
+      }
+    }
+    assert.deepEqual(hits("203.0.113.7", "offers.test"), { address: 1, network: 1, domain: 1, signer: 1 });
+    assert.deepEqual(hits("203.0.113.99", "other.test"), { network: 1 });
+    assert.deepEqual(hits("192.0.2.1", "offers.test"), { address: 1, domain: 1, signer: 1 });
+    assert.deepEqual(hits("198.51.100.7", "friends.test"), {
+      ...{ address: -1, network: -1, domain: -1, signer: -1 },
+    });
+  }));
+
+Deno.test("what came through a relay of ours is remembered by whom the relay had it from", () => {
+  const through = (results: string) => {
+    const octets = encode(
+      `Authentication-Results: mx.test; ${results}\r\n` +
+        "Received: from relay.test (relay.test [192.0.2.250]) by mx.test; Mon, 23 Nov 2026 20:00:00 +0000\r\n" +
+        "Received: from x (x [203.0.113.7]) by relay.test; Mon, 23 Nov 2026 20:00:00 +0000\r\n" +
+        "From: <a@b.test>\r\nSubject: x\r\n\r\nx\r\n",
+    );
+    return [...originTokens(originOf(new Mail(octets), null))];
+  };
+  const network = (address: string) => originToken("network", networkOf(address));
+  const relayed = through("iprev=pass (x) policy.iprev=203.0.113.7; spf=pass smtp.mailfrom=a@b.test");
+  assert.ok(relayed.includes(network("203.0.113.7")) && !relayed.includes(network("192.0.2.250")));
+  assert.ok(through("spf=pass").includes(network("192.0.2.250")), "nothing else is known");
+  assert.ok(through('iprev=fail policy.iprev="2001:db8::7"').includes(network("2001:db8::7")));
+});
 
 for (const folded of [false, true]) {
   Deno.test(`what an account is made to forget is forgotten in memory too (${folded ? "" : "not "}folded)`, () =>
