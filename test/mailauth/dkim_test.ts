@@ -1,12 +1,13 @@
 /** DKIM: the RFC's own examples, canonical forms at every split, keys, limits, and what we sign ourselves. */
 import assert from "node:assert/strict";
-import { createHash, generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import type { RecordData } from "../../dns/rdata.ts";
 import { BodyHash, canonicalField } from "../../mailauth/dkim_canonical.ts";
 import { parseKey } from "../../mailauth/dkim_key.ts";
 import { signHeader } from "../../mailauth/dkim_sign.ts";
+import { signText } from "../../mailauth/sign_octets.ts";
 import { parseSignature, withoutSignature } from "../../mailauth/dkim_signature.ts";
 import { type DkimResult, DkimVerifier, MAX_SIGNATURES } from "../../mailauth/dkim_verify.ts";
 import { MockResolver } from "../lib/mock_resolver.ts";
@@ -180,6 +181,68 @@ Deno.test("what a key says holds", async () => {
   assert.equal((await verify(message, down))[0]?.result, "temperror");
   assert.equal((await verify(message, new MockResolver()))[0]?.result, "permerror");
   assert.ok("result" in parseKey("nonsense"));
+});
+
+/** Signed by hand, with tags that we never write. */
+function signedWith(tags: string, { limit = null, key = RSA.privateKey }: {
+  readonly limit?: number | null;
+  readonly key?: KeyObject;
+} = {}): string {
+  const hash = new BodyHash("relaxed", { algorithm: "sha256", limit });
+  const body = octetsOf(BODY);
+  hash.write(body, 0, body.length);
+  const field =
+    `DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=a.test; s=rsa; h=from; ${tags}bh=${hash.digest().toBase64()}; b=`;
+  const from = HEADER.slice(0, HEADER.indexOf("\r\n") + 2);
+  const text = canonicalField(from, "relaxed") +
+    canonicalField(`${field}\r\n`, "relaxed").replace(/\r\n$/, "");
+  return `${field}${sign("sha256", octetsOf(text), key).toString("base64")}\r\n${HEADER}\r\n${BODY}`;
+}
+
+Deno.test("l= shorter than the body is policy, whatever stands behind it; as long as the body it is like none", async () => {
+  const whole = "Hi there\r\n\r\n.dot\r\n".length;
+  const of = async (message: string) => {
+    const [result] = await verify(message, keys());
+    return `${result!.result} ${result!.text}`.trim();
+  };
+  assert.equal(await of(signedWith(`l=${whole}; `, { limit: whole })), "pass");
+  assert.equal(
+    await of(signedWith("l=5; ", { limit: 5 })),
+    `policy only 5 of ${whole} octets of the body are signed`,
+  );
+  const more = `${signedWith(`l=${whole}; `, { limit: whole })}and an advertisement\r\n`;
+  assert.match(await of(more), /^policy only /);
+  assert.match(await of(signedWith("l=0; ", { limit: 0 })), /^policy only 0 of /);
+  assert.equal(await of(signedWith("l=9999; ", { limit: 9_999 })), "pass");
+});
+
+Deno.test("t=s wants the identity of the very domain", async () => {
+  const result = async (tags: string, record: string) =>
+    (await verify(signedWith(tags), keys(`v=DKIM1; ${record}p=${RSA_TEXT}`)))[0]!.result;
+  assert.equal(await result("i=x@sub.a.test; ", ""), "pass");
+  assert.equal(await result("i=x@sub.a.test; ", "t=s; "), "permerror");
+  assert.equal(await result("i=x@a.test; ", "t=s; "), "pass");
+  assert.equal(await result("", "t=y:s; "), "pass");
+});
+
+Deno.test("RSA keys have 1,024 bits at least (RFC 8301 3.2)", async () => {
+  for (const [bits, expected] of [[1_024, "pass"], [1_016, "permerror"]] as const) {
+    const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: bits });
+    const text = publicKey.export({ format: "der", type: "spki" }).toString("base64");
+    const [result] = await verify(signedWith("", { key: privateKey }), keys(`v=DKIM1; p=${text}`));
+    assert.equal(result!.result, expected, `${bits}: ${result!.text}`);
+  }
+});
+
+Deno.test("RSA signatures are made off this thread", async () => {
+  const key = { domain: "a.test", selector: "rsa", kind: "rsa" as const, key: RSA.privateKey };
+  await signText(key, "the key is imported once");
+  let done = false;
+  const signing = signText(key, "text").then(() => done = true);
+  // What this thread would compute by itself were there after the promises that wait now.
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  assert.equal(done, false);
+  await signing;
 });
 
 Deno.test("signatures that are refused before their key is asked for", async () => {
