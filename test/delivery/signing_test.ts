@@ -72,9 +72,19 @@ Deno.test("submitted mail is signed twice at acceptance, after it was made 7-bit
     const kept = await submitted(bed, letter("--b\r\n\r\nGr\xc3\xbc\r\n--b--\r\n", inner));
     assert.match(kept, /Gr\xc3\xbc/);
     assert.deepEqual(await verify(kept), BOTH);
-    // A second From breaks the signature: it is oversigned.
-    const spoofed = kept.replace("From: Alice", "From: evil@evil.test\r\nFrom: Alice");
-    assert.ok((await verify(spoofed)).every((one) => one.includes("fail")));
+    // A second one of these breaks the signature: they are oversigned, present or not.
+    for (const name of ["From", "To", "Subject", "Date", "Message-ID", "Cc", "Reply-To"]) {
+      const spoofed = kept.replace("From: Alice", `${name}: <evil@evil.test>\r\nFrom: Alice`);
+      const results = await verify(spoofed);
+      assert.ok(results.length === 2 && results.every((one) => one.includes(" fail ")), name);
+    }
+    const unsubscribe = "List-Unsubscribe: <https://example.test/off>\r\n" +
+      "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
+    const list = await submitted(bed, letter("Hi\r\n", unsubscribe));
+    assert.deepEqual(await verify(list), BOTH);
+    for (const [from, to] of [["/off>", "/other>"], ["=One-Click", "=Other"]] as const) {
+      assert.ok((await verify(list.replace(from, to))).every((one) => one.includes(" fail ")), from);
+    }
   } finally {
     await bed.close();
   }

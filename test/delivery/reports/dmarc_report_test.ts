@@ -1,5 +1,6 @@
 /** DMARC reports to other domains (RFC 9990): what is counted, who may have it, what it says, and that readers agree. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { DMARC_REPORT, reportXml } from "../../../delivery/reports/dmarc_report.ts";
 import { DAY_MS, Observations } from "../../../delivery/reports/observations.ts";
@@ -143,6 +144,33 @@ Deno.test("the domain itself, its organization, and whoever agreed", async () =>
   const other = { "two.test._report._dmarc.elsewhere.test TXT": [txt("v=DMARC1")] };
   assert.deepEqual(await recipients({ ...record("a@elsewhere.test"), ...other }), []);
   assert.deepEqual(await recipients({}), []);
+  const failures = "v=DMARC1; p=none; fo=1; ruf=mailto:a@one.test";
+  assert.deepEqual(await recipients({ "_dmarc.one.test TXT": [txt(failures)] }), [], "reports of failures");
+});
+
+Deno.test("a report is bounded in rows, and signed like all our mail", async () => {
+  const dns = { "_dmarc.one.test TXT": [txt("v=DMARC1; p=none; rua=mailto:a@one.test")] };
+  const rows = Array.from({ length: 2_100 }, (_, i) => seen({ source: `2001:db8::${i.toString(16)}` }, 1));
+  await using t = await reportBed(DMARC_REPORT, { rows, dns });
+  const { privateKey } = generateKeyPairSync("ed25519");
+  await t.test.ok({
+    kind: "put-domain",
+    domain: {
+      ...{ name: "mx.test", kind: "local", nextHop: "", catchAll: "", subaddressSeparators: "+" },
+    },
+  });
+  await t.test.ok({
+    kind: "put-dkim-key",
+    key: {
+      ...{ domain: "mx.test", selector: "s", kind: "ed25519", publicKey: "x", state: "signing" },
+      privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+    },
+  });
+  await t.send();
+  const { text } = t.queued()[0]!;
+  assert.match(text, /^DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed\/relaxed; d=mx\.test;/);
+  const [report] = parseAggregateReport(gunzipSync(attachmentOf(text)).toString())!;
+  assert.equal(report!.rows.length, 2_000);
 });
 
 Deno.test("sent once to each; kept for later where DNS does not answer", async () => {
