@@ -31,6 +31,7 @@ const PACKAGES: Record<string, string> = {
   nsd: "nsd",
   dig: "bind9-dnsutils",
   strace: "strace",
+  script: "bsdutils",
 };
 
 /** Runs it to its end; a program that is not installed is an error that names its package. */

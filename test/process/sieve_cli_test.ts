@@ -1,7 +1,7 @@
 /** `veredus sieve`: files without a server, scripts on the data. */
 import assert from "node:assert/strict";
 import { Shell } from "./shell.ts";
-import { veredus, withFolder } from "./veredus.ts";
+import { onTerminal, veredus, withFolder } from "./veredus.ts";
 
 Deno.test("a script file is checked and tried without any server", () =>
   withFolder(async (folder) => {
@@ -46,4 +46,46 @@ Deno.test("scripts of the server, a domain and an account are put, activated, sh
     }
     await shell.ok(`sieve put ann@example.org main ${file}`);
     assert.match(await shell.ok("sieve run ann@example.org main --dry-run"), /0 messages, 0 would change/);
+  }));
+
+Deno.test("a run over existing mail tells how far it is, dry or not, and files each message once", () =>
+  withFolder(async (folder) => {
+    const shell = new Shell(`${folder}/data`);
+    await shell.ok("domain add example.org");
+    await shell.ok("account add ann@example.org --no-password");
+    // More than two steps of a run.
+    const messages = Array.from(
+      { length: 450 },
+      (_, i) =>
+        `From x@y.test Mon Nov 23 10:00:00 2026\nFrom: x@y.test\nSubject: ${
+          i % 3 === 0 ? "a bill" : "news"
+        }\n` +
+        `Message-ID: <${i}@y.test>\n\n${i}\n\n`,
+    );
+    await Deno.mkdir(`${folder}/mail`);
+    await Deno.writeTextFile(`${folder}/mail/INBOX.mbox`, messages.join(""));
+    await shell.ok(`import mbox ann@example.org ${folder}/mail`);
+    const file = `${folder}/s.sieve`;
+    await Deno.writeTextFile(
+      file,
+      'require ["fileinto", "mailbox"];\r\nif header :contains "subject" "bill" { fileinto :create "Bills"; }\r\n',
+    );
+    await shell.ok(`sieve put ann@example.org main ${file}`);
+    const run = ["sieve", "run", "ann@example.org", "main", "--data", shell.data];
+    const percents = (text: string) =>
+      [...text.matchAll(/sieve [^%\r\n]* (\d+)% \|/g)].map(([, digits]) => Number(digits));
+    const dry = await onTerminal([...run, "--dry-run"]);
+    assert.equal(dry.code, 0, dry.stdout);
+    assert.deepEqual(percents(dry.stdout), percents(dry.stdout).toSorted((a, b) => a - b));
+    assert.ok(percents(dry.stdout).length >= 3 && percents(dry.stdout).at(-1) === 100, dry.stdout);
+    assert.match(dry.stdout, /\.\.\. and 400 more\r?\n450 messages, 150 would change/);
+    // What is moved away in between does not change how much there was.
+    const real = await onTerminal(run);
+    assert.deepEqual(percents(real.stdout), percents(dry.stdout));
+    assert.match(real.stdout, /450 messages, 150 changed/);
+    const again = await veredus([...run, "--json"]);
+    const { looked, changed } = JSON.parse(again.stdout);
+    assert.deepEqual([looked, changed, again.stderr], [300, 0, ""], "no bar where no terminal is");
+    const bills = await veredus([...run, "--folder", "Bills", "--dry-run", "--json"]);
+    assert.equal(JSON.parse(bills.stdout).looked, 150);
   }));

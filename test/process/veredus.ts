@@ -10,6 +10,13 @@ export async function veredus(args: string[], options: { stdin?: string } = {}):
   return await run(COMMAND[0]!, [...COMMAND.slice(1), ...args], { env: ENV, timeoutMs: 60_000, ...options });
 }
 
+/** A command to its end on a terminal of 100 columns (script of util-linux): all that it shows there. */
+export async function onTerminal(args: readonly string[]): Promise<ProgramResult> {
+  const command = [...COMMAND, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const shown = ["-qec", `stty cols 100; exec ${command}`, "/dev/null"];
+  return await run("script", shown, { env: { ...ENV, TERM: "xterm", SHELL: "/bin/sh" }, timeoutMs: 60_000 });
+}
+
 export interface RunningOptions {
   /** In front of the program, as `setpriv ...` or a shell that ignores a signal. */
   readonly before?: readonly string[];

@@ -136,7 +136,7 @@ async function runOver(
   const dryRun = shell.options.dryRun === true;
   const bar = await progressBar("sieve");
   const results: RunPage["results"][number][] = [];
-  let looked = 0, changed = 0;
+  let looked = 0, changed = 0, total: number | null = null;
   try {
     for (let after: number | null = 0; after !== null;) {
       const body: object = { mailbox: shell.options.folder, dryRun, after };
@@ -146,7 +146,8 @@ async function runOver(
       looked += page.looked;
       changed += page.changed;
       after = page.next;
-      bar.update({ done: looked, total: Math.max(looked, page.total) });
+      total ??= page.total; // what is moved away is no longer counted
+      bar.update({ done: looked, total: Math.max(looked, total) });
     }
   } finally {
     bar.stop();
