@@ -28,6 +28,12 @@ export class Harness {
   now = Date.UTC(2026, 0, 2);
   trouble: string | null = null;
   reload: () => Promise<string[]> = () => Promise.resolve([]);
+  /** What DNS says; every name has a text where it is left alone. */
+  queryDns: NonNullable<AdminServices["queryDns"]> = ({ name }) =>
+    Promise.resolve({
+      ...{ name, type: "TXT", result: "found", security: "secure", reason: null, detail: "" },
+      ...{ canonicalName: name, ttlSeconds: 60, records: ['"text"'], elapsedMs: 1, steps: [] },
+    });
   #app: ReturnType<typeof adminApp>;
 
   private constructor(test: TestStore, options: AdminAppOptions & { alone?: boolean }) {
@@ -71,20 +77,7 @@ export class Harness {
         },
         lesson: (octets) => Promise.resolve({ key: String(octets.length), tokens: new Uint8Array(4) }),
       },
-      queryDns: ({ name }) =>
-        Promise.resolve({
-          name,
-          type: "TXT",
-          result: "found" as const,
-          security: "secure" as const,
-          reason: null,
-          detail: "",
-          canonicalName: name,
-          ttlSeconds: 60,
-          records: ['"text"'],
-          elapsedMs: 1,
-          steps: [],
-        }),
+      queryDns: (question) => this.queryDns(question),
       own: () => ({
         hostname: "mx.test",
         keys: [{ sha256: "ab".repeat(32), when: "now" as const }],

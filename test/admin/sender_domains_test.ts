@@ -63,6 +63,37 @@ Deno.test("records that a domain should have", () =>
     for (const { state } of check.body.items ?? []) assert.match(state, /^(missing|different|unknown|ok)$/);
   }));
 
+Deno.test("what DNS has of those records: right, different, missing, not known", () =>
+  withHarness(async (h) => {
+    await h.send("POST", "/dkim/example.test", { body: {} });
+    const wanted = (await h.get("/dns/records/example.test")).body.items as {
+      kind: string;
+      name: string;
+      value: string;
+    }[];
+    const plain = h.queryDns;
+    h.queryDns = async (question) => {
+      const report = await plain(question);
+      const record = wanted.find(({ name }) => name === question.name)!;
+      switch (record.kind) {
+        case "dmarc":
+          return { ...report, result: "timeout" as const, records: [] };
+        case "mta-sts":
+          return { ...report, result: "no-such-domain" as const, records: [] };
+        case "dkim":
+          return { ...report, records: [`"${record.value.slice(0, 100)}" "${record.value.slice(100)}"`] };
+        default:
+          return { ...report, records: ['"v=spf1 ip4:nonsense"'] };
+      }
+    };
+    const { body } = await h.get("/dns/check/example.test");
+    const states = Object.fromEntries(
+      body.items.map(({ kind, state }: { kind: string; state: string }) => [kind, state]),
+    );
+    const { dmarc, dkim, spf } = states;
+    assert.deepEqual([states["mta-sts"], dmarc, dkim, spf], ["missing", "unknown", "ok", "different"]);
+  }));
+
 Deno.test("reports in pages, by what they say", () =>
   withHarness(async (h) => {
     const report = {

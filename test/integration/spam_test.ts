@@ -89,6 +89,42 @@ inBothShapes(
   },
 );
 
+inBothShapes("what the filter and scripts file, and what is deleted, teaches nothing", async (start) => {
+  await using server = await start({ config: CONFIG });
+  const store = openReadOnlyStore(server.server.folder);
+  try {
+    const { id } = store.directory.account("alice@example.test")!;
+    const script = { scope: "user", owner: String(id), name: "main" } as const;
+    const content = 'require ["fileinto", "imap4flags"]; if header :contains "subject" "minutes" ' +
+      '{ setflag "$Junk"; fileinto "Junk"; }\r\n';
+    for (
+      const op of [{ kind: "put-script", ...script, content }, {
+        kind: "activate-script",
+        ...script,
+      }] as const
+    ) {
+      const result = await server.server.writer.submit(op);
+      assert.ok(result.ok);
+    }
+    assert.equal(await send(server, UNWANTED(1)), 250); // filed by its points
+    assert.equal(await send(server, WANTED(1)), 250); // by the script
+    const client = await server.imap();
+    await client.ok("APPEND INBOX", WANTED(2));
+    await client.ok("SELECT Junk");
+    assert.equal((await client.ok("UID SEARCH ALL")).untagged[0]!.line, "* SEARCH 1 2");
+    await client.ok("UID STORE 1 +FLAGS (\\Deleted)");
+    await client.ok("EXPUNGE");
+    // The next lesson is all there is: nothing waited in front of it.
+    await client.ok("UID MOVE 2 INBOX");
+    await until("one lesson", () => store.spam.counts(id).ham === 1);
+    const { spam, ham, waiting } = store.spam.counts(id);
+    assert.deepEqual([spam, ham, waiting], [0, 1, 0]);
+    await client.logout();
+  } finally {
+    await store.close();
+  }
+});
+
 inBothShapes("what a user teaches decides about the next messages of that user", async (start) => {
   await using server = await start({ config: CONFIG });
   const store = openReadOnlyStore(server.server.folder);

@@ -142,6 +142,19 @@ for (const form of ["maildir", "mbox"] as const) {
   });
 }
 
+moving("what is imported teaches the spam filter nothing, in Junk, marked or answered", async (bed) => {
+  for (const folder of [".Junk", ""]) {
+    const path = `Maildir/${folder === "" ? "" : `${folder}/`}cur`;
+    bed.write(`${path}/1${folder}.host:2,RSa`, `Subject: one\nMessage-ID: <1${folder}@x.test>\n\nx\n`);
+    bed.write(`Maildir/${folder}/dovecot-keywords`, "0 $Junk\n");
+  }
+  const progress = await bed.bring({ kind: "maildir", path: `${bed.folder}/Maildir` });
+  assert.deepEqual([progress.imported, progress.failures], [2, []]);
+  const { spam } = bed.test.store;
+  assert.deepEqual(spam.counts(bed.account("alice").id), { ...spam.counts(0), spam: 0, ham: 0, waiting: 0 });
+  assert.deepEqual(spam.wishes(10), []);
+});
+
 moving("a Maildir: folders, letters, dates, Dovecot's lists, what is new at the next time", async (bed) => {
   const path = `${bed.folder}/Maildir`;
   bed.write("Maildir/cur/100.a.host:2,FSab", "Subject: one\n\nbare\n");
