@@ -94,7 +94,7 @@ export interface StartParts {
   readonly password: string;
 }
 
-/** A peer so far away, milliseconds, is sent several messages at a time. */
+/** A peer so far away, milliseconds, is sent several messages at a time, however few wait for it. */
 const FAR_MS = 20;
 /** The longest message that others are sent behind. */
 const LONGEST_WHOLE_OCTETS = 64 * 1024;
@@ -103,7 +103,7 @@ const LONGEST_WHOLE_OCTETS = 64 * 1024;
 export class OutboundConnection {
   /** Messages sent over it. */
   messages: number;
-  /** So many messages may be without an answer (RFC 3030 4.2), where it is `far`; 1: one, and the envelope of the next. */
+  /** So many messages may be without an answer (RFC 3030 4.2), where it `takesWhole`; 1: one, and the envelope of the next. */
   ahead: number;
   readonly host: string;
   /** What is wrong with the certificate, where that is only told of. */
@@ -259,9 +259,14 @@ export class OutboundConnection {
     return !this.#closed;
   }
 
-  /** It is so far away that it pays to have several messages under way, and the peer can be given them. */
+  /** The peer can be given a message before it has answered to the one before. */
+  get takesWhole(): boolean {
+    return this.#session.offersWhole;
+  }
+
+  /** It is so far away that waiting for its answers costs more than anything else. */
   get far(): boolean {
-    return this.#roundTripMs >= FAR_MS && this.#session.offersWhole;
+    return this.#roundTripMs >= FAR_MS;
   }
 
   /**

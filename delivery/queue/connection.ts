@@ -43,7 +43,7 @@ export interface Results {
 export interface ConnectionOptions {
   /** How long a connection waits for the next message. */
   readonly idleMs: number;
-  /** Messages without an answer on a connection to a far peer; left out: 1. */
+  /** Messages without an answer on a connection to a peer that is far, or has much mail waiting; left out: 1. */
   readonly messagesAhead?: number;
   readonly eightBit?: ConversionRules["eightBit"];
   readonly utf8Headers?: ConversionRules["utf8Headers"];
@@ -275,7 +275,10 @@ export class QueueConnection {
     let left = job.recipients;
     if (!connection.usable) return this.#destinations.putBack(destination, job);
     const following = () => this.#following(connection);
-    connection.ahead = connection.far && destination.whole ? messagesAhead : 1;
+    const much = destination.jobs.length >= destination.connections;
+    connection.ahead = connection.takesWhole && destination.whole && (connection.far || much)
+      ? messagesAhead
+      : 1;
     while (left.length > 0) {
       const startedAt = this.#now();
       let said: readonly Said[];

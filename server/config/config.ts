@@ -114,7 +114,7 @@ export interface QueueConfig {
   readonly connections: number;
   readonly connectionsPerDestination: number;
   readonly recipientsPerTransaction: number;
-  /** Messages without an answer on one connection to a far server, by BDAT; 1 is one after the other. */
+  /** Messages without an answer on one connection to a server that is far or has much mail waiting, by BDAT; 1 is one after the other. */
   readonly messagesAhead: number;
   readonly family: FamilyChoice;
   /** How long a recipient that is no more is not written to again; 0 writes again. */

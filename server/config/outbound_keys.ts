@@ -45,7 +45,7 @@ export const queue = z.strictObject({
   ),
   messages_ahead: about(
     whole(DEFAULT_QUEUE.messagesAhead, 1, 64),
-    "messages under way at a time on a connection to a far server that offers CHUNKING and PIPELINING; 1: one after the other",
+    "messages under way at a time on a connection to a server that offers CHUNKING and PIPELINING and is far or has much mail waiting; 1: one after the other",
   ),
   address_family: about(
     z.enum(["any", "ipv6-first", "ipv4-first", "ipv6", "ipv4"]).default(DEFAULT_QUEUE.family),

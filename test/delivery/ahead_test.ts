@@ -12,17 +12,17 @@ const COUNT = 30;
 const EXTENSIONS = ["PIPELINING", "CHUNKING"];
 const recipients = Array.from({ length: COUNT }, (_, at) => `r${at}@far.test`);
 
-/** A queue that was there before the server, which is far away by its answer to EHLO. */
+/** A queue that was there before the server, which is far away by its answer to EHLO unless it is not to be. */
 async function sendAll(
   script: (command: string, session: FakeSession) => Answer,
   options: FakeServerOptions = {},
-  messagesAhead = 16,
+  { messagesAhead = 16, far = true }: { messagesAhead?: number; far?: boolean } = {},
 ): Promise<{ next: FakeSmtpServer; inbox: string[] }> {
   await using next = new FakeSmtpServer({
     extensions: EXTENSIONS,
     ...options,
     script: async (command, session) => {
-      if (command.startsWith("EHLO")) await new Promise((resolve) => setTimeout(resolve, 60));
+      if (far && command.startsWith("EHLO")) await new Promise((resolve) => setTimeout(resolve, 60));
       return script(command, session);
     },
   });
@@ -65,10 +65,31 @@ Deno.test("a far peer that offers CHUNKING has several messages under way, and e
   assert.match(inbox[0]!, /r7@far\.test/);
 });
 
+Deno.test("a near peer that offers it has several under way while much waits for it, and gets a single message by DATA", async () => {
+  const { next } = await sendAll(() => null, {}, { far: false });
+  assertEachOnce(next);
+  assert.ok(resets(next) >= COUNT / 2, `${resets(next)} messages behind others`);
+  await using alone = new FakeSmtpServer({ extensions: EXTENSIONS });
+  await using queue = await QueueHarness.open({
+    rules: [relayRule(alone.port)],
+    options: { messagesAhead: 16 },
+  });
+  queue.start();
+  for (let at = 0; at < 3; at++) {
+    await queue.submit({ to: [`one${at}@near.test`], text: "Subject: one\r\n\r\none\r\n" });
+    await queue.empty();
+  }
+  assert.deepEqual(alone.commands.filter((command) => /^(RSET|BDAT|DATA)/.test(command)), [
+    "DATA",
+    "DATA",
+    "DATA",
+  ]);
+});
+
 Deno.test("a peer without CHUNKING, or where the operator wants it so, has one message and the envelope of the next", async () => {
   for (const messagesAhead of [1, 16]) {
     const extensions = messagesAhead === 1 ? EXTENSIONS : ["PIPELINING"];
-    const { next } = await sendAll(() => null, { extensions }, messagesAhead);
+    const { next } = await sendAll(() => null, { extensions }, { messagesAhead });
     assertEachOnce(next);
     assert.equal(resets(next), 0);
   }
