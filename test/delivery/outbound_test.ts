@@ -1,12 +1,13 @@
 /** Finding a host that takes mail: MX, addresses, ourselves, TLS that fails, and how far each failure reaches. */
 import assert from "node:assert/strict";
+import { configure, reset } from "@logtape/logtape";
 import { selfSignedCertificate } from "../../server/certificate.ts";
 import { denoConnector } from "../../server/outgoing.ts";
 import { TlsServer } from "../../server/tls_transport.ts";
 import { peerFacts } from "../../server/deno_transport.ts";
 import type { Transport } from "../../server/transport.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
-import { a, type MockEntry, MockResolver, mx } from "../lib/mock_resolver.ts";
+import { a, aaaa, type MockEntry, MockResolver, mx } from "../lib/mock_resolver.ts";
 import { freePort } from "../lib/ports.ts";
 import { type HarnessOptions, QueueHarness, relayRule } from "./queue_harness.ts";
 
@@ -292,6 +293,48 @@ for (const handshake of ["garbage", "refused"] as const) {
     assert.ok(server.heard.includes("clear DATA"), server.heard.join("\n"));
   });
 }
+
+for (const handshake of ["garbage", "refused"] as const) {
+  Deno.test(`opportunistic TLS that is ${handshake}: the same MX in clear, at once, logged, and no other`, async () => {
+    await using server = await tlsServer(handshake);
+    await using second = new FakeSmtpServer({ hostname: "127.0.0.3", port: server.port });
+    const resolver = new MockResolver({
+      "one.test MX": [mx(10, "mx1.one.test"), mx(20, "mx2.one.test")],
+      "mx1.one.test A": [a("127.0.0.1")],
+      "mx2.one.test A": [a("127.0.0.3")],
+    });
+    const lines: string[] = [];
+    await configure({
+      sinks: { lines: ({ level, message }) => void lines.push(`${level}: ${message.join("")}`) },
+      loggers: [
+        { category: ["veredus", "queue"], sinks: ["lines"] },
+        { category: ["logtape", "meta"], sinks: [], lowestLevel: "error" },
+      ],
+    });
+    try {
+      assert.equal((await send({ outbound: { resolver, smtpPort: server.port } })).reply, null);
+    } finally {
+      await reset();
+    }
+    assert.ok(server.heard.includes("clear DATA"), server.heard.join("\n"));
+    assert.deepEqual(second.sessions, []);
+    const words = handshake === "garbage"
+      ? "the TLS handshake failed"
+      : "refused STARTTLS, mail goes in clear";
+    assert.ok(lines.some((line) => line.startsWith("warning: ") && line.includes(words)), lines.join("\n"));
+  });
+}
+
+Deno.test("a host of both families: what cannot be reached by IPv6 is by IPv4, in the same attempt", async () => {
+  await using server = new FakeSmtpServer({ hostname: "127.0.0.2" });
+  const resolver = new MockResolver({
+    "one.test MX": [mx(10, "mx1.one.test")],
+    "mx1.one.test AAAA": [aaaa("::1")],
+    "mx1.one.test A": [a("127.0.0.2")],
+  });
+  assert.equal((await send({ outbound: { resolver, smtpPort: server.port } })).reply, null);
+  assert.equal(server.messages.length, 1);
+});
 
 Deno.test("required TLS: verified, or no mail", async () => {
   await using server = await tlsServer("good");

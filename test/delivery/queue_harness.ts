@@ -198,7 +198,11 @@ export class QueueHarness {
 
   /** Every row has had its next attempt and waits. */
   async deferred(attempts = 1): Promise<QueueListRow[]> {
-    await until("all to be put off", () => this.rows().every((row) => row.attempts >= attempts));
+    const left = () => this.rows().filter((row) => row.attempts < attempts);
+    await until("all to be put off", () => left().length === 0).catch((error) => {
+      const waiting = left().slice(0, 5).map(({ recipient }) => recipient);
+      throw new Error(`${error.message}: ${JSON.stringify({ waiting, sessions: this.runner.sessions() })}`);
+    });
     return this.rows();
   }
 

@@ -64,22 +64,31 @@ export class Postfix {
       await Deno.copyFile(`/etc/postfix/${name}`, `${folder}/config/${name}`);
     }
     try {
-      await postfix.#control("start");
-      await until(`Postfix to listen on ${address}`, async () => {
-        try {
-          (await Deno.connect({ hostname: address, port: 25 })).close();
-          return true;
-        } catch (error) {
-          if (error instanceof Deno.errors.ConnectionRefused) return false;
-          throw error;
-        }
-      });
+      await postfix.start();
     } catch (error) {
       console.log(postfix.log());
       await postfix.remove();
       throw error;
     }
     return postfix;
+  }
+
+  /** Once more after `stop`. */
+  async start(): Promise<void> {
+    await this.#control("start");
+    await until(`Postfix to listen on ${this.address}`, async () => {
+      try {
+        (await Deno.connect({ hostname: this.address, port: 25 })).close();
+        return true;
+      } catch (error) {
+        if (error instanceof Deno.errors.ConnectionRefused) return false;
+        throw error;
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    await run("/usr/sbin/postfix", ["-c", `${this.folder}/config`, "stop"]);
   }
 
   /** Changes the configuration of the running server. */
@@ -105,7 +114,7 @@ export class Postfix {
 
   /** Ends it and takes the folder away. */
   async remove(): Promise<void> {
-    await run("/usr/sbin/postfix", ["-c", `${this.folder}/config`, "stop"]);
+    await this.stop();
     await Deno.remove(this.folder, { recursive: true });
   }
 

@@ -3,46 +3,23 @@
  * unbound, come to the same judgement of the same servers; and posttls-finger trusts ours by the record we say to publish.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { DEFAULT_RESOLVER, defaultListener } from "../../server/config/config.ts";
 import { keyDigest } from "../../server/certificate.ts";
 import { createResolver } from "../../server/resolver.ts";
 import { wantedRecords } from "../../delivery/domain_records.ts";
 import { QueueHarness } from "../delivery/queue_harness.ts";
-import { DnsLab, type LabZone, missingPrograms } from "../lib/dns_lab.ts";
+import { DnsLab, type LabZone } from "../lib/dns_lab.ts";
 import { freePort } from "../lib/ports.ts";
-import { run } from "../lib/program.ts";
+import { finger, tlsa, whyNoDane } from "../lib/posttls_finger.ts";
 import { RunningServer } from "../lib/running_server.ts";
 import { issue, type Issued } from "../lib/test_ca.ts";
 import { TlsSmtpServer } from "../lib/tls_smtp_server.ts";
 
 const ROOT = "127.0.54.1", TEST = "127.0.54.2", ZONES = "127.0.54.3", UNBOUND = "127.0.54.9";
-const FINGER = "/usr/sbin/posttls-finger";
 const SIGNING = { algorithm: "ECDSAP256SHA256" };
 
-function whyNot(): string | null {
-  const missing = missingPrograms();
-  if (missing.length > 0) return `not installed: ${missing.join(", ")}`;
-  try {
-    Deno.statSync(FINGER);
-  } catch {
-    return "not installed: postfix";
-  }
-  return Deno.uid() === 0
-    ? null
-    : "a name server of its own for posttls-finger (port 53, /etc/resolv.conf) needs root";
-}
-const obstacle = whyNot();
+const obstacle = whyNoDane();
 if (obstacle !== null) console.log(`dane_test is skipped: ${obstacle}`);
-
-/** Presentation of a TLSA record that fits. */
-function tlsa(usage: number, selector: number, matching: number, { der, spki }: Issued): string {
-  const octets = selector === 0 ? der : spki;
-  const data = matching === 0
-    ? Buffer.from(octets).toString("hex")
-    : createHash(matching === 1 ? "sha256" : "sha512").update(octets).digest("hex");
-  return `${usage} ${selector} ${matching} ${data}`;
-}
 
 /** A mail server: its name, what it shows, what is published about it, and whether that is enough. */
 interface Case {
@@ -91,20 +68,6 @@ async function makeCases(): Promise<Case[]> {
   await add("host", false, (leaf) => [tlsa(3, 1, 1, leaf)], { zone: "plain" }); // nobody signs it
   await add("host", false, (leaf) => [tlsa(3, 1, 1, leaf)], { zone: "bogus" });
   return cases;
-}
-
-/** What it says of a server, as verified by DANE. */
-async function finger(folder: string, destination: string): Promise<{ trusted: boolean; said: string }> {
-  const file = `${folder}/finger-resolv.conf`;
-  await Deno.writeTextFile(file, `nameserver ${UNBOUND}\n`);
-  const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'; // in a view of the files of its own
-  const level = ["-c", "-l", "dane-only", "-o", "inet_protocols=ipv4", "-L", "summary"];
-  const { stdout, stderr } = await run("unshare", [
-    ...["--mount", "sh", "-c", script, file],
-    ...[FINGER, ...level, destination],
-  ]);
-  const said = stdout + stderr;
-  return { trusted: /: Verified TLS connection established/.test(said), said };
 }
 
 Deno.test({
@@ -184,7 +147,7 @@ Deno.test({
 
       await t.step("posttls-finger", async () => {
         for (const { host, trusted } of cases) {
-          const judged = await finger(folder, `[${host}]:${port}`);
+          const judged = await finger(UNBOUND, `[${host}]:${port}`);
           assert.equal(judged.trusted, trusted, `${host}:\n${judged.said}`);
         }
       });
@@ -196,7 +159,7 @@ Deno.test({
           threads: 0,
           config: { hostname: "mx.own.test", certificates, listeners: [smtp] },
         });
-        const judged = await finger(folder, `[mx.own.test]:${port}`);
+        const judged = await finger(UNBOUND, `[mx.own.test]:${port}`);
         assert.ok(judged.trusted, judged.said);
       });
     } finally {

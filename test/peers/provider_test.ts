@@ -1,11 +1,13 @@
 /**
  * Two companies and their providers: A sends through its provider's smart host, B's provider is in B's MX records.
  *
- * One provider is Veredus, the other Debian's Postfix, and each is A's for some mail and B's for the other. B has a domain
- * for each place that a provider can have in MX records: the best exchanger, with B's own server behind it, or the backup.
+ * One provider is Veredus, the other Debian's Postfix, and each is A's for some mail and B's for the other; the servers of the
+ * companies are Veredus both, then Postfix both. B has a domain for each place that a provider can have in MX records: the best
+ * exchanger, with B's own server behind it, or the backup.
  */
 import assert from "node:assert/strict";
-import { arrives, inbox, PASSWORD, queueOf, returns, submit } from "../lib/correspondence.ts";
+import { arrivesAt, type Company, postfixCompany, returnsTo, veredusCompany } from "../lib/company.ts";
+import { PASSWORD, queueOf } from "../lib/correspondence.ts";
 import { Nsd } from "../lib/nsd.ts";
 import { Postfix } from "../lib/postfix.ts";
 import { ProductionServer, whyNoPort25 } from "../lib/production_server.ts";
@@ -59,7 +61,7 @@ async function certify(folder: string): Promise<Certified> {
   return files;
 }
 
-async function companyA({ authority }: Certified): Promise<ProductionServer> {
+async function veredusA({ authority }: Certified): Promise<Company> {
   const server = await ProductionServer.create(A, {}, { DENO_CERT: authority });
   await Deno.writeTextFile(`${server.folder}/relay-password`, PASSWORD);
   await server.configure({
@@ -80,16 +82,41 @@ async function companyA({ authority }: Certified): Promise<ProductionServer> {
   });
   await server.command(["domain", "add", "a.test"]);
   for (const user of [ANN, ZOE]) await server.command(["account", "add", user, "--password-stdin"], PASSWORD);
-  return server;
+  return veredusCompany(server);
 }
 
-async function companyB(): Promise<ProductionServer> {
+function postfixA(): Promise<Company> {
+  const ways = [
+    ...AT_VEREDUS.map((name) => `{${name}=smtp:[${POSTFIX}]:25}`),
+    ...AT_POSTFIX.map((name) => `{${name}=smtp:[${VEREDUS}]:587}`),
+  ];
+  return postfixCompany(A, {
+    hostname: "mx.a.test",
+    dns: DNS,
+    users: { [ANN]: "ann", [ZOE]: "zoe" },
+    main: {
+      transport_maps: `inline:{ ${ways.join(" ")} }`,
+      smtp_tls_security_level: "may",
+      smtp_sasl_auth_enable: "yes",
+      smtp_sasl_security_options: "noanonymous",
+      smtp_sasl_password_maps: `inline:{ {[${VEREDUS}]:587=customer@v.test:${PASSWORD}} }`,
+      ...postfixTimes(SOON),
+    },
+  });
+}
+
+async function veredusB(): Promise<Company> {
   const server = await ProductionServer.create(B, { hostname: "mx.b.test", resolver: RESOLVER });
   const [first, ...others] = DOMAINS;
   await server.command(["domain", "add", first!]);
   for (const name of others) await server.command(["domain", "add", name, "--alias-of", first!]);
   await server.command(["account", "add", BEN, "--password-stdin"], PASSWORD);
-  return server;
+  return veredusCompany(server);
+}
+
+function postfixB(): Promise<Company> {
+  const users = Object.fromEntries(DOMAINS.map((name) => [`ben@${name}`, "ben"]));
+  return postfixCompany(B, { hostname: "mx.b.test", dns: DNS, users, main: postfixTimes(SOON) });
 }
 
 function veredusConfig({ certificate, key }: Certified, retry: string): Record<string, unknown> {
@@ -149,111 +176,121 @@ async function etrn(provider: { readonly address: string }, domain: string): Pro
   return code;
 }
 
-Deno.test({
-  name:
-    "A's provider is a smart host, B's provider the best or the backup exchanger: Veredus and Postfix as each",
-  ignore: obstacle !== null,
-  fn: async (t) => {
-    const folder = await Deno.makeTempDir({ prefix: "veredus-certified-" });
-    const certified = await certify(folder);
-    const dns = await startDns();
-    const [a, b, veredus, postfix] = await Promise.all([
-      companyA(certified),
-      companyB(),
-      veredusProvider(certified),
-      postfixProvider(),
-    ]);
-    const writeToAll = (subject: string) =>
-      Promise.all(
-        DOMAINS.map((name) => submit(a, { from: ANN, to: `ben@${name}`, subject: `${subject} ${name}` })),
-      );
-    const allArrive = async (subject: string, ways: Readonly<Record<string, readonly string[]>>) => {
-      for (const [name, hosts] of Object.entries(ways)) {
-        const text = await arrives(b, BEN, `${subject} ${name}`);
-        assert.deepEqual(way(text), ["mx.a.test", ...hosts, "mx.b.test"], text);
-        assert.equal((await inbox(b, BEN, `${subject} ${name}`)).length, 1);
+for (const companies of ["Veredus", "Postfix"] as const) {
+  Deno.test({
+    name:
+      `A's provider is a smart host, B's provider the best or the backup exchanger: Veredus and Postfix as each; A and B are ${companies}`,
+    ignore: obstacle !== null,
+    fn: (t) => story(t, companies),
+  });
+}
+
+async function story(t: Deno.TestContext, companies: "Veredus" | "Postfix"): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "veredus-certified-" });
+  const certified = await certify(folder);
+  const dns = await startDns();
+  const [a, b, veredus, postfix] = await Promise.all([
+    companies === "Veredus" ? veredusA(certified) : postfixA(),
+    companies === "Veredus" ? veredusB() : postfixB(),
+    veredusProvider(certified),
+    postfixProvider(),
+  ]);
+  const writeToAll = (subject: string) =>
+    Promise.all(
+      DOMAINS.map((name) => a.submit({ from: ANN, to: `ben@${name}`, subject: `${subject} ${name}` })),
+    );
+  const allArrive = async (subject: string, ways: Readonly<Record<string, readonly string[]>>) => {
+    for (const [name, hosts] of Object.entries(ways)) {
+      const text = await arrivesAt(b, BEN, `${subject} ${name}`);
+      assert.deepEqual(way(text), ["mx.a.test", ...hosts, "mx.b.test"], text);
+      assert.equal((await b.inbox(BEN, `${subject} ${name}`)).length, 1);
+    }
+  };
+  const allWait = async () => {
+    const [best, backup] = AT_VEREDUS, [bestOfPostfix, backupOfPostfix] = AT_POSTFIX;
+    await until("mail to wait at Veredus", async () => {
+      const tried = (await queueOf(veredus)).filter(({ attempts }) => attempts > 0);
+      assert.ok(tried.every(({ state, lastReply }) => state === "queued" && lastReply.startsWith("4.")));
+      return [best, backup].every((name) => tried.some(({ recipient }) => recipient === `ben@${name}`));
+    });
+    await until("mail to wait at Postfix", async () => {
+      const waiting = (await postfix.queue()).filter(({ queue_name }) => queue_name === "deferred")
+        .flatMap(({ recipients }) => recipients.map(({ address }) => address));
+      return [bestOfPostfix, backupOfPostfix].every((name) => waiting.includes(`ben@${name}`));
+    });
+    assert.equal(await a.waiting(), 0);
+  };
+  /** Through both providers: B cannot be reached, or is not the best. */
+  const BOTH = {
+    "best-v.test": ["mx.p.test", "mx.v.test"],
+    "backup-v.test": ["mx.p.test", "mx.v.test"],
+    "best-p.test": ["mx.v.test", "mx.p.test"],
+    "backup-p.test": ["mx.v.test", "mx.p.test"],
+  };
+  const steps: boolean[] = [];
+  const step = async (name: string, run: () => Promise<void>) => void steps.push(await t.step(name, run));
+  try {
+    await Promise.all([veredus.start(), ...(companies === "Veredus" ? [a.start(), b.start()] : [])]);
+
+    await step("by the best exchanger, which is B's provider, or B itself, past the backup", async () => {
+      await writeToAll("first");
+      await allArrive("first", { ...BOTH, "backup-v.test": ["mx.p.test"], "backup-p.test": ["mx.v.test"] });
+    });
+
+    await step("A's provider refuses: A's user is told by whom and why", async () => {
+      for (
+        const [name, host, why] of [
+          ["best-v.test", POSTFIX, "550 5.7.1 <zoe@a.test>: Sender address rejected: zoe has not paid"],
+          ["best-p.test", VEREDUS, "550 5.7.1 The sender address does not belong to this login"],
+        ] as const
+      ) {
+        await a.submit({ from: ZOE, to: `ben@${name}`, subject: `unpaid ${name}` });
+        const notice = await returnsTo(a, ZOE, `unpaid ${name}`);
+        assert.ok(notice.includes(`\r\nFinal-Recipient: rfc822; ben@${name}\r\n`), notice);
+        assert.match(notice, /^Action: failed\r$/m);
+        assert.match(notice, /^Status: 5\.7\.1\r$/m);
+        const lines = notice.replace(/\r\n[ \t]+/g, " ").split("\r\n");
+        assert.ok(lines.includes(`Diagnostic-Code: smtp; ${why}`), notice);
+        const said = lines.find((line) => line.includes(` said: ${why}`));
+        assert.ok(said?.includes(host), `${said} in ${notice}`);
       }
-    };
-    const allWait = async () => {
-      const [best, backup] = AT_VEREDUS, [bestOfPostfix, backupOfPostfix] = AT_POSTFIX;
-      await until("mail to wait at Veredus", async () => {
-        const tried = (await queueOf(veredus)).filter(({ attempts }) => attempts > 0);
-        assert.ok(tried.every(({ state, lastReply }) => state === "queued" && lastReply.startsWith("4.")));
-        return [best, backup].every((name) => tried.some(({ recipient }) => recipient === `ben@${name}`));
-      });
-      await until("mail to wait at Postfix", async () => {
-        const waiting = (await postfix.queue()).filter(({ queue_name }) => queue_name === "deferred")
-          .flatMap(({ recipients }) => recipients.map(({ address }) => address));
-        return [bestOfPostfix, backupOfPostfix].every((name) => waiting.includes(`ben@${name}`));
-      });
-      assert.deepEqual(await queueOf(a), []);
-    };
-    /** Through both providers: B cannot be reached, or is not the best. */
-    const BOTH = {
-      "best-v.test": ["mx.p.test", "mx.v.test"],
-      "backup-v.test": ["mx.p.test", "mx.v.test"],
-      "best-p.test": ["mx.v.test", "mx.p.test"],
-      "backup-p.test": ["mx.v.test", "mx.p.test"],
-    };
-    try {
-      await Promise.all([a.start(), b.start(), veredus.start()]);
+      assert.deepEqual(await b.inbox(BEN, "unpaid"), []);
+    });
 
-      await t.step("by the best exchanger, which is B's provider, or B itself, past the backup", async () => {
-        await writeToAll("first");
-        await allArrive("first", { ...BOTH, "backup-v.test": ["mx.p.test"], "backup-p.test": ["mx.v.test"] });
-      });
-
-      await t.step("A's provider refuses: A's user is told by whom and why", async () => {
-        for (
-          const [name, host, why] of [
-            ["best-v.test", POSTFIX, "550 5.7.1 <zoe@a.test>: Sender address rejected: zoe has not paid"],
-            ["best-p.test", VEREDUS, "550 5.7.1 The sender address does not belong to this login"],
-          ] as const
-        ) {
-          await submit(a, { from: ZOE, to: `ben@${name}`, subject: `unpaid ${name}` });
-          const notice = await returns(a, ZOE, `unpaid ${name}`);
-          assert.ok(notice.includes(`\r\nFinal-Recipient: rfc822; ben@${name}\r\n`), notice);
-          assert.match(notice, /^Action: failed\r$/m);
-          assert.match(notice, /^Status: 5\.7\.1\r$/m);
-          assert.ok(notice.includes(`\r\nDiagnostic-Code: smtp; ${why}`), notice);
-          const said = notice.split("\r\n").find((line) => line.endsWith(` said: ${why}`));
-          assert.ok(said?.includes(host), `${said} in ${notice}`);
-        }
-        assert.deepEqual(await inbox(b, BEN, "unpaid"), []);
-      });
-
-      await t.step(
-        "B is down and its mail waits at its provider; ETRN brings it when B is back",
-        async () => {
-          await b.stop();
-          await writeToAll("second");
-          await allWait();
-          await b.start();
-          for (const name of AT_VEREDUS) assert.equal(await etrn(veredus, name), 253);
-          for (const name of AT_POSTFIX) assert.equal(await etrn(postfix, name), 250);
-          await allArrive("second", BOTH);
-        },
-      );
-
-      await t.step("the same by retry", async () => {
-        await Promise.all([b.stop(), veredus.stop(), postfix.configure(postfixTimes(SOON))]);
-        await veredus.configure(veredusConfig(certified, SOON));
-        await veredus.start();
-        await writeToAll("third");
+    await step(
+      "B is down and its mail waits at its provider; ETRN brings it when B is back",
+      async () => {
+        await b.stop();
+        await writeToAll("second");
         await allWait();
         await b.start();
-        await allArrive("third", BOTH);
-      });
+        for (const name of AT_VEREDUS) assert.equal(await etrn(veredus, name), 253);
+        for (const name of AT_POSTFIX) assert.equal(await etrn(postfix, name), 250);
+        await allArrive("second", BOTH);
+      },
+    );
 
-      assert.deepEqual([await queueOf(a), await queueOf(veredus), await postfix.queue()], [[], [], []]);
-    } catch (error) {
-      for (const { address, output } of [a, b, veredus]) console.log(`${address} said:\n${output}`);
+    await step("the same by retry", async () => {
+      await Promise.all([b.stop(), veredus.stop(), postfix.configure(postfixTimes(SOON))]);
+      await veredus.configure(veredusConfig(certified, SOON));
+      await veredus.start();
+      await writeToAll("third");
+      await allWait();
+      await b.start();
+      await allArrive("third", BOTH);
+    });
+
+    await until(
+      "all queues to be empty",
+      async () => await a.waiting() + (await queueOf(veredus)).length + (await postfix.queue()).length === 0,
+    );
+  } finally {
+    if (steps.length < 4 || steps.includes(false)) {
+      console.log(`A said:\n${a.log()}\nB said:\n${b.log()}\nVeredus said:\n${veredus.output}`);
       console.log(`Postfix said:\n${postfix.log()}`);
-      throw error;
-    } finally {
-      await Promise.all([a.remove(), b.remove(), veredus.remove(), postfix.remove()]);
-      await dns.stop();
-      await Deno.remove(folder, { recursive: true });
     }
-  },
-});
+    await Promise.all([a.remove(), b.remove(), veredus.remove(), postfix.remove()]);
+    await dns.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}

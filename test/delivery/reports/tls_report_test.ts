@@ -1,11 +1,14 @@
 /** TLS reports to other domains (RFC 8460): who wants one, what it says, and that each is sent once. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { gunzipSync } from "node:zlib";
+import { encode } from "../../../bytes/decode.ts";
 import { DAY_MS } from "../../../delivery/reports/observations.ts";
 import type { PostReport } from "../../../delivery/reports/sender.ts";
 import { reportJson, reportTargets, TLS_REPORT } from "../../../delivery/reports/tls_report.ts";
 import { NO_POLICY, type TlsObservation } from "../../../delivery/security/tls_observation.ts";
-import { type MockEntry, txt } from "../../lib/mock_resolver.ts";
+import { DkimVerifier } from "../../../mailauth/dkim_verify.ts";
+import { type MockEntry, MockResolver, txt } from "../../lib/mock_resolver.ts";
 import { attachmentOf, DAY, reportBed } from "./report_bed.ts";
 
 function seen(parts: Partial<TlsObservation>, count: number) {
@@ -90,7 +93,7 @@ const bed = (record: MockEntry | null, postReport?: PostReport) =>
     ...(postReport !== undefined && { postReport }),
   });
 
-Deno.test("by mail: queued once, signed for nobody but marked, past broken TLS", async () => {
+Deno.test("by mail: queued once, marked, past broken TLS", async () => {
   await using t = await bed([txt("v=TLSRPTv1; rua=mailto:tls@one.test")]);
   await t.send();
   await t.send();
@@ -108,6 +111,37 @@ Deno.test("by mail: queued once, signed for nobody but marked, past broken TLS",
   assert.match(text, /filename="mx\.test!one\.test!1793491200!1793577599\.json\.gz"/);
   const report = JSON.parse(gunzipSync(attachmentOf(text)).toString());
   assert.equal(report.policies[0].summary["total-failure-session-count"], 2);
+});
+
+Deno.test("by mail: signed by the key of our own domain (RFC 8460 3)", async () => {
+  await using t = await bed([txt("v=TLSRPTv1; rua=mailto:tls@one.test")]);
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const domain = {
+    name: "mx.test",
+    kind: "local",
+    nextHop: "",
+    catchAll: "",
+    subaddressSeparators: "",
+  } as const;
+  await t.test.ok({ kind: "put-domain", domain });
+  await t.test.ok({
+    kind: "put-dkim-key",
+    key: {
+      ...{ domain: "mx.test", selector: "e1", kind: "ed25519", publicKey: "unused", state: "signing" },
+      privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+    },
+  });
+  await t.send();
+  const { text } = t.queued()[0]!;
+  const spki = publicKey.export({ format: "der", type: "spki" });
+  const dns = new MockResolver({
+    "e1._domainkey.mx.test TXT": [txt(`v=DKIM1; k=ed25519; p=${spki.subarray(12).toString("base64")}`)],
+  });
+  const octets = encode(text), bodyAt = text.indexOf("\r\n\r\n") + 4;
+  const verifier = new DkimVerifier(octets.subarray(0, bodyAt - 2));
+  verifier.write(octets, bodyAt, octets.length);
+  const results = await verifier.finish(dns, t.time.now);
+  assert.deepEqual(results.map(({ result, domain }) => `${result} ${domain}`), ["pass mx.test"]);
 });
 
 Deno.test("by HTTPS: taken, or the next place; what nobody takes is tried again for a day", async () => {

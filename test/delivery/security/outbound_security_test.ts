@@ -1,5 +1,6 @@
 /** TLS towards other servers, end to end: who gets mail and who does not, by DANE, MTA-STS, rules and memory. */
 import assert from "node:assert/strict";
+import { DEFAULT_OUTBOUND_TLS } from "../../../server/config/config.ts";
 import { createHash } from "node:crypto";
 import type { SecurityOptions } from "../../../delivery/security/transport_security.ts";
 import type { DataOf } from "../../../dns/rdata.ts";
@@ -24,6 +25,8 @@ function tlsa(usage: number, of: Issued): DataOf<"TLSA"> {
   return { type: "TLSA", usage, selector: usage === 2 ? 0 : 1, matching: 1, association };
 }
 
+const HOUR = 3_600_000, DAY = 24 * HOUR;
+
 interface Case {
   readonly name: string;
   /** Null: a server without STARTTLS. */
@@ -34,7 +37,8 @@ interface Case {
   readonly policy?: string;
   readonly options?: Partial<SecurityOptions>;
   readonly need?: QueueTls;
-  readonly learned?: boolean;
+  /** How long ago, milliseconds, it took mail under TLS. */
+  readonly learned?: number;
   /** How the message arrives; a pattern: it waits with this reply. */
   readonly expected: "tls" | "clear" | RegExp;
   /** Policy and result that are counted for the report. */
@@ -241,16 +245,28 @@ const CASES: readonly Case[] = [
     options: { rules: [{ domains: ["one.test"], level: "opportunistic" }] },
     expected: "tls",
   },
-  { name: "learned, warned of", chain: null, learned: true, options: { learned: "warn" }, expected: "clear" },
+  { name: "learned, warned of", chain: null, learned: HOUR, options: { learned: "warn" }, expected: "clear" },
   {
     name: "learned, refused",
     chain: null,
-    learned: true,
+    learned: 29 * DAY,
     options: { learned: "refuse" },
     expected: /^4\.7\.4 TLS is required/,
   },
+  {
+    name: "learned, and forgotten after 30 days",
+    chain: null,
+    learned: 31 * DAY,
+    options: { learned: "refuse" },
+    expected: "clear",
+  },
   { name: "nothing learned", chain: null, options: { learned: "refuse" }, expected: "clear" },
 ];
+
+/** Connections in clear to domains that took mail under TLS. */
+async function lost(): Promise<number> {
+  return (await registry.getSingleMetric("veredus_outbound_tls_lost_total")!.get()).values[0]?.value ?? 0;
+}
 
 /** Connections that TLS prevented, and recipients that were not reached for it, so far. */
 async function tlsTrouble(): Promise<[connections: number, recipients: number]> {
@@ -282,9 +298,10 @@ for (const test of CASES) {
       security: { dane: true, mtaSts: true, learned: "off", ...test.options },
       ...(test.policy !== undefined && { policies: { "one.test": test.policy } }),
     });
-    if (test.learned) {
-      const at = Date.now() - 3_600_000;
-      const row = { key: "one.test", firstAt: at, lastAt: at, count: 1, expiresAt: at + 7_200_000, note: "" };
+    const lostBefore = await lost();
+    if (test.learned !== undefined) {
+      const at = Date.now() - test.learned;
+      const row = { key: "one.test", firstAt: at, lastAt: at, count: 1, expiresAt: at + 30 * DAY, note: "" };
       await queue.t.ok({ kind: "put-state", rows: [{ ...row, kind: "tls-seen" }], add: false });
     }
     queue.start();
@@ -298,6 +315,7 @@ for (const test of CASES) {
       assert.equal(row?.lastReply ?? null, null);
       assert.deepEqual(server.messages, [test.expected]);
     }
+    assert.equal(await lost() - lostBefore, test.options?.learned === "warn" ? 1 : 0, "warned of");
     const waits = test.expected instanceof RegExp ? 1 : 0;
     assert.deepEqual(await tlsTrouble(), before.map((count) => count + waits));
     if (test.seen === undefined) return;
@@ -352,6 +370,10 @@ Deno.test("an alias: the records of where it leads, then its own; the handshake 
   }
 });
 
+Deno.test("out of the box a domain that lost its TLS is warned of", () => {
+  assert.equal(DEFAULT_OUTBOUND_TLS.learned, "warn");
+});
+
 Deno.test("what takes mail under TLS is remembered", async () => {
   await using server = new TlsSmtpServer("127.0.0.2", 0, [unknown]);
   const resolver = new MockResolver({
@@ -366,7 +388,8 @@ Deno.test("what takes mail under TLS is remembered", async () => {
   await queue.submit({ to: ["x@one.test"] });
   await queue.empty();
   const row = queue.t.store.policy.get("tls-seen", "one.test", Date.now());
-  assert.ok(row !== null && row.expiresAt > Date.now() + 29 * 86_400_000);
+  const days = (row!.expiresAt - Date.now()) / DAY;
+  assert.ok(days > 29 && days <= 30, String(days));
 });
 
 Deno.test("a host that cannot be reached is no trouble with TLS", async () => {
