@@ -1,6 +1,7 @@
 /**
- * `deno run -A bench/writer.ts [--groups N] [--rounds N] [SIZE]...`: what a commit costs the writer's thread, by the number of messages in
- * it, in microseconds of its processor time (which other work on the machine hardly changes), its syncs and WAL octets.
+ * `deno run -A bench/writer.ts [--stores] [--groups N] [--rounds N] [SIZE]...`: what a commit costs the writer's thread, and the one that
+ * asks for it, by the number of messages in it, in microseconds of processor time (which other work on the machine hardly changes).
+ * With `--stores` of STOREs of a flag and not of deliveries.
  *
  * The writer in a Worker and its port as in the server; this thread stands for the front end, with 4 kB appended to its segment for each
  * message and {@linkcode MAILBOXES} mailboxes in turn.
@@ -16,7 +17,11 @@ const MAILBOXES = 10;
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
-  options: { groups: { type: "string", default: "1000" }, rounds: { type: "string", default: "2" } },
+  options: {
+    groups: { type: "string", default: "1000" },
+    rounds: { type: "string", default: "2" },
+    stores: { type: "boolean", default: false },
+  },
 });
 
 const folder = new DataFolder(Deno.makeTempDirSync({ prefix: "veredus-writer-" }));
@@ -76,21 +81,36 @@ async function deliver(): Promise<void> {
   if (!result.ok) throw new Error(result.detail);
 }
 
-const used = () => Number(Deno.readTextFileSync(`/proc/self/task/${tid}/schedstat`).split(" ")[0]) / 1e3;
+/** A STORE of the first message of a mailbox. */
+async function storeFlag(): Promise<void> {
+  const mailboxId = mailboxes[count++ % MAILBOXES]!;
+  const mode = count % (2 * MAILBOXES) < MAILBOXES ? "add" : "remove";
+  const named = { flags: 4, keywords: [], unchangedSince: null };
+  const result = await store.write({ kind: "store-flags", mailboxId, uids: [[1, 1]], mode, ...named });
+  if (!result.ok) throw new Error(result.detail);
+}
+
+const used = (thread: string) =>
+  Number(Deno.readTextFileSync(`/proc/self/task/${thread}/schedstat`).split(" ")[0]) / 1e3;
+const both = () => [used(tid), used(String(Deno.pid))] as const;
 const groups = Number(args.groups);
 const sizes = positionals.length === 0 ? [1, 5, 20] : positionals.map(Number);
+if (args.stores) { for (const _ of mailboxes) await deliver(); }
+const once = args.stores ? storeFlag : deliver;
 for (let round = 0; round <= Number(args.rounds); round++) {
   for (const size of sizes) {
-    const begin = used(), start = performance.now();
+    const begin = both(), start = performance.now();
     for (let group = 0; group < groups; group++) {
-      await Promise.all(Array.from({ length: size }, deliver));
+      await Promise.all(Array.from({ length: size }, once));
     }
-    const us = (used() - begin) / groups, ms = (performance.now() - start) / groups;
+    const [writer, asker] = both().map((us, at) => (us - begin[at]!) / groups) as [number, number];
+    const ms = (performance.now() - start) / groups;
     if (round > 0) {
       console.log(
-        `${size} in a group: ${us.toFixed(0)} us a group, ${(us / size).toFixed(1)} us a message, ${
-          ms.toFixed(2)
-        } ms`,
+        `${size} in a group: ${writer.toFixed(0)} us a group of the writer's, ${
+          (writer / size).toFixed(1)
+        } a message; ` +
+          `${(asker / size).toFixed(1)} a message of this thread's; ${ms.toFixed(2)} ms`,
       );
     }
   }

@@ -3,6 +3,12 @@ import assert from "node:assert/strict";
 import type { Change } from "../../storage/changes.ts";
 import { packChange, unpackChange } from "../../storage/packed_change.ts";
 import type { NewContent, QueueEntry, WriteOp } from "../../storage/ops.ts";
+import {
+  opsAsNumbers,
+  opsOfNumbers,
+  outcomeAsNumbers,
+  outcomeOfNumbers,
+} from "../../storage/number_frames.ts";
 import { packOps, packResults, type ResultOf, unpackOps, unpackResults } from "../../storage/packed_ops.ts";
 import { connectWriter, serveWriter } from "../../storage/writer_port.ts";
 import type { WriterPort } from "../../storage/writer.ts";
@@ -66,6 +72,99 @@ Deno.test("operations and results come out of their packing as they went in, in 
   assert.deepEqual(unpackResults(structuredClone(packResults(results))), results);
 });
 
+const STORE = {
+  ...{ kind: "store-flags", mailboxId: 2 ** 40, uids: [[1, 7], [9, 2 ** 32 - 1]], mode: "remove" },
+  ...{ flags: 12, keywords: [], unchangedSince: null },
+} as const satisfies WriteOp;
+
+Deno.test("STOREs of flags are numbers and come out as they went in; with words they are none", () => {
+  const ops: WriteOp[] = [STORE, { ...STORE, mode: "add", uids: [], unchangedSince: 0 }, {
+    ...{ ...STORE, mode: "replace", unchangedSince: 5 },
+  }];
+  const submitted = ops.map((op, at) => ({ id: at + 1, op, segments: [] }));
+  assert.deepEqual(opsOfNumbers(opsAsNumbers(8, submitted)!), submitted);
+  const others: WriteOp[] = [
+    { ...STORE, keywords: ["a"] },
+    { ...STORE, teaches: "spam" },
+    { ...STORE, reader: { readerId: 1, flags: 31, keywords: true } },
+    { kind: "touch-address", address: "a@b", at: 1 },
+  ];
+  for (const op of others) {
+    assert.equal(opsAsNumbers(8, [submitted[0]!, { id: 9, op, segments: [] }]), null);
+  }
+  assert.equal(opsAsNumbers(8, [{ ...submitted[0]!, segments: [3] }]), null);
+});
+
+Deno.test("outcomes of STOREs and deliveries are numbers and come out as they went in; with words they are none", () => {
+  const flags = { kind: "flags", ...ADDRESS, messages: [{ uid: 7, flags: 0, keywords: "" }] } as const;
+  const changes: Change[] = [CHANGES[0]!, flags, CHANGES[2]!];
+  const uid = { mailboxId: 1, uidValidity: 2, uid: 3, modSeq: 4 };
+  const results: ResultOf[] = [
+    { id: 1, result: { ok: true, kind: "flags", modSeq: 2 ** 52, changed: [1, 2], modified: [3] } },
+    { id: 2, result: { ok: true, kind: "delivered", uids: [uid, { ...uid, uid: 9 }], queueId: null } },
+    { id: 3, result: { ok: true, kind: "delivered", uids: [], queueId: 5 } },
+  ];
+  for (const outcome of [{ changes, results }, { changes, results: [] }, { changes: [], results }]) {
+    assert.deepEqual(outcomeOfNumbers(outcomeAsNumbers(3, outcome)!), outcome);
+  }
+  for (const change of [CHANGES[1]!, CHANGES[3]!]) {
+    assert.equal(outcomeAsNumbers(3, { changes: [...changes, change], results }), null);
+  }
+  const refused: ResultOf = { id: 4, result: { ok: false, fault: "disk-full", detail: "x" } };
+  assert.equal(outcomeAsNumbers(3, { changes, results: [...results, refused] }), null);
+});
+
+Deno.test("operations with and without words keep their order, there and back, and so do those that fill the ring", async () => {
+  const order: number[] = [];
+  const listeners = new Set<(changes: readonly Change[]) => void>();
+  const writer: WriterPort = {
+    submit(op) {
+      const number = op.kind === "store-flags" ? op.mailboxId : op.kind === "touch-address" ? op.at : -1;
+      order.push(number);
+      // Words in every third answer.
+      const keywords = number % 3 === 0 ? "a" : "";
+      const place = { accountId: 1, mailboxId: number, modSeq: number };
+      for (const listener of listeners) {
+        listener([{ kind: "flags", ...place, messages: [{ uid: 1, flags: 1, keywords }] }]);
+      }
+      return Promise.resolve({ ok: true, kind: "flags", modSeq: number, changed: [1], modified: [] });
+    },
+    onChanges(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: async () => {},
+  };
+  const { port1, port2 } = new MessageChannel();
+  serveWriter(writer, port1);
+  const connected = connectWriter(port2);
+  const heard: number[] = [], answered: number[] = [];
+  connected.onChanges((changes) =>
+    heard.push(...changes.map((change) => "modSeq" in change ? change.modSeq : -1))
+  );
+  const long = Array.from({ length: 1_500 }, (_, at) => [at, at] as const);
+  const expected: number[] = [];
+  const all: Promise<void>[] = [];
+  for (let at = 0; at < 300; at++) {
+    expected.push(at);
+    const op: WriteOp = at % 7 === 3
+      ? { kind: "touch-address", address: "a@b", at }
+      : { ...STORE, mailboxId: at, uids: at % 11 === 0 ? long : [[at, at]] };
+    all.push(
+      connected.submit(op).then((result) => {
+        if (result.ok && result.kind === "flags") answered.push(result.modSeq);
+      }),
+    );
+    if (at % 4 === 0) await Promise.resolve();
+    if (at % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await Promise.all(all);
+  assert.deepEqual(order, expected);
+  assert.deepEqual(heard, expected);
+  assert.deepEqual(answered, expected);
+  await connected.close();
+});
+
 Deno.test("a thread hears of the kinds of changes it names, of all when it names none", async () => {
   const { announce, port } = announcer();
   const all = heard(port(), null), some = heard(port(), ["expunged", "queue"]);
@@ -80,10 +179,13 @@ Deno.test("a thread hears of the kinds of changes it names, of all when it names
 
 Deno.test("a patient thread hears of many groups at once, everything and in order", async () => {
   const { announce, port } = announcer();
-  const far = port();
+  const connected = connectWriter(port(), ["expunged", "queue", "added"], { patienceMs: 20 });
+  const changes: Change[] = [];
   let messages = 0;
-  const { changes, close } = heard(far, ["expunged", "queue", "added"], 20);
-  far.addEventListener("message", () => messages++);
+  connected.onChanges((more) => {
+    messages++;
+    changes.push(...more);
+  });
   await turn();
   for (let group = 0; group < 3; group++) announce(CHANGES);
   while (changes.length < 9) await turn();
@@ -91,7 +193,7 @@ Deno.test("a patient thread hears of many groups at once, everything and in orde
   assert.equal(messages, 1);
   announce([CHANGES[0]!]);
   while (changes.length < 10) await turn();
-  close();
+  await connected.close();
 });
 
 /** A writer that does nothing but announce. */
