@@ -16,23 +16,24 @@ let piece = new Uint8Array(0);
 type Row = MessageRow | KnownRow;
 
 /**
- * The header of each row, prefix included; null for those that cannot be read so, which are left for a read of their own,
- * and for those that keep theirs (storage/known_rows.ts).
+ * The header of each row, prefix included: that which the row keeps (storage/known_rows.ts), or read; null for those that
+ * cannot be read together with others, which are left for a read of their own. Not to be written to.
  */
 export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (Uint8Array | null)[] {
   const result: (Uint8Array | null)[] = new Array(rows.length).fill(null);
   let held = 0;
   for (let from = 0; from < rows.length && held < MOST_OCTETS;) {
-    const first = rows[from]!;
-    if (first === null || "header" in first || first.headerOctets > PIECE_OCTETS) {
-      from++;
+    const first = rows[from] ?? null;
+    const known = keptHeader(first);
+    if (first === null || known !== null || first.headerOctets > PIECE_OCTETS) {
+      result[from++] = known;
       continue;
     }
     const start = first.blob.offset;
     let end = start + first.headerOctets, to = from + 1;
     for (; to < rows.length; to++) {
-      const next = rows[to]!;
-      if (next === null || "header" in next || next.blob.segment !== first.blob.segment) break;
+      const next = rows[to] ?? null;
+      if (next === null || keptHeader(next) !== null || next.blob.segment !== first.blob.segment) break;
       const { offset } = next.blob, nextEnd = offset + next.headerOctets;
       if (offset < end || offset - end > NEAR_OCTETS || nextEnd - start > PIECE_OCTETS) break;
       end = nextEnd;
@@ -42,6 +43,10 @@ export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (
     from = to;
   }
   return result;
+}
+
+function keptHeader(row: Row | null): Uint8Array | null {
+  return row !== null && "header" in row ? row.header : null;
 }
 
 function readTogether(

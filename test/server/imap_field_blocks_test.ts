@@ -1,7 +1,10 @@
 /** Chosen header fields in memory: what was put is there, within a number of octets, and who reads too much for it does not empty it. */
 import assert from "node:assert/strict";
 import { encode } from "../../bytes/decode.ts";
-import { FieldBlocks, REST_MS } from "../../server/imap/field_blocks.ts";
+import { FieldBlocks, fieldBlocks, REST_MS } from "../../server/imap/field_blocks.ts";
+import type { Section } from "../../protocols/imap/fetch_plan.ts";
+import type { KnownRow } from "../../storage/known_rows.ts";
+import type { Store } from "../../storage/store.ts";
 
 Deno.test("blocks come back by mailbox, fields and UID", () => {
   const kept = new FieldBlocks({ now: () => 0 });
@@ -38,4 +41,27 @@ Deno.test("the page that rested longest makes room, and none that was just used"
   assert.notEqual(kept.get("a", 0), null);
   kept.put("c", 9, new Uint8Array(100_000));
   assert.equal(kept.get("c", 9), null, "too long");
+});
+
+Deno.test("a header that is in memory with its row is gone through once, and its fields are kept", () => {
+  const kept = new FieldBlocks({ now: () => 0 });
+  const row = (uid: number, header: string): KnownRow => ({
+    ...{ uid, internalDate: 0, sizeOctets: 0, sentAt: null, headerOctets: header.length },
+    ...{ blob: { segment: 1, offset: 0, length: 0 }, prefix: new Uint8Array(0), imap: new Uint8Array(0) },
+    ...{ header: encode(header) },
+  });
+  const rows = [row(1, "Subject: a\r\nTo: b\r\n\r\n"), null, row(9, "To: c\r\nSubject: d\r\n\r\n")];
+  const store = { blobs: { readIntoSync: () => assert.fail("nothing is read") } } as unknown as Store;
+  const section = {
+    text: "HEADER.FIELDS",
+    fields: new Set(["subject"]),
+    part: [],
+  } as const satisfies Section;
+  const read = () =>
+    fieldBlocks(store, kept, { mailboxId: 1, rows, section })
+      .map((block) => block === null ? null : new TextDecoder().decode(block));
+  const expected = ["Subject: a\r\n\r\n", null, "Subject: d\r\n\r\n"];
+  assert.deepEqual(read(), expected);
+  for (const one of rows) if (one !== null) one.header = encode("Subject: other\r\n\r\n");
+  assert.deepEqual(read(), expected);
 });
