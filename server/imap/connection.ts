@@ -264,7 +264,7 @@ export class Connection implements ImapContext {
           this.#append = null;
           const reply = append === null
             ? no("Nothing to append")
-            : await this.#guarded(() => append.finish());
+            : await append.finish().catch((error) => this.#unavailable(error));
           await tell(this, { expunges: true, own: true });
           this.#answer(reply);
           break;
@@ -302,23 +302,24 @@ export class Connection implements ImapContext {
     if (this.session.enabled.rev2 && this.selected !== null) this.selected.view.recentFrom = Infinity;
     refreshRights(this);
     if (this.session.ended) return;
-    const reply = await this.#guarded(() =>
-      command.name === "UNAUTHENTICATE" ? this.#unauthenticate() : runCommand(this, command)
-    );
-    await tell(this, { expunges: !rule.usesSequence, own: OWN_CHANGES.has(command.name) });
+    let reply: Reply;
+    try {
+      const running = command.name === "UNAUTHENTICATE" ? this.#unauthenticate() : runCommand(this, command);
+      reply = running instanceof Promise ? await running : running;
+    } catch (error) {
+      reply = this.#unavailable(error);
+    }
+    const telling = tell(this, { expunges: !rule.usesSequence, own: OWN_CHANGES.has(command.name) });
+    if (telling !== undefined) await telling;
     this.#answer(reply);
     if (command.name === "UNAUTHENTICATE") await this.#endCompression();
   }
 
   /** Disk trouble is a reply; everything else unexpected is a fault of ours and ends the session. */
-  async #guarded(run: () => Promise<Reply> | Reply): Promise<Reply> {
-    try {
-      return await run();
-    } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      this.log.error("storage failed", { error, command: this.session.commandName });
-      return no("Not possible just now", "UNAVAILABLE");
-    }
+  #unavailable(error: unknown): Reply {
+    if (!(error instanceof StorageError)) throw error;
+    this.log.error("storage failed", { error, command: this.session.commandName });
+    return no("Not possible just now", "UNAVAILABLE");
   }
 
   async #refuseAppend(reply: Reply): Promise<void> {

@@ -115,7 +115,7 @@ export async function fetch(
     else await fetchIndex(run, ranges);
   } finally {
     if (run.octets > 0) fetchOctets.inc(run.octets);
-    const result = await seen;
+    const result = seen === null ? null : await seen;
     if (result?.ok === false) context.log.warn("\\Seen was not stored", { fault: result.fault });
   }
   if (run.broken) return no("Some messages could not be read", "SERVERBUG");
@@ -156,7 +156,7 @@ async function markSeen({ context, selected }: FetchRun, ranges: Ranges): Promis
     unchangedSince: null,
     ...readerField(context, selected),
   });
-  await flagsChanged(context, selected, before);
+  if (before !== null) await flagsChanged(context, selected, before);
   return result;
 }
 
@@ -191,7 +191,8 @@ async function fetchIndex(run: FetchRun, ranges: Ranges): Promise<void> {
         text += ")\r\n";
       });
       out.text(text);
-      await context.drain();
+      const full = context.drain();
+      if (full !== undefined) await full;
     }
   }
 }
@@ -244,7 +245,8 @@ async function fetchBatch(run: FetchRun, wanted: readonly Wanted[]): Promise<voi
     const pending = fetchOne(run, wanted[at]!.sequence, row);
     if (pending !== undefined) await pending;
   }
-  await context.drain();
+  const full = context.drain();
+  if (full !== undefined) await full;
 }
 
 /** One response. Only long bodies make it wait. */

@@ -41,9 +41,8 @@ export function flagsBefore(
 export async function flagsChanged(
   context: ImapContext,
   selected: Selected,
-  before: FlagsBefore | null,
+  before: FlagsBefore,
 ): Promise<void> {
-  if (before === null) return;
   const changed = new Map<number, string[]>();
   for (const [uid, old] of before) {
     const now = flagsOf(selected, uid);

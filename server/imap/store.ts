@@ -69,7 +69,7 @@ export async function storeFlags(
   } finally {
     view.endStore(modSeq);
   }
-  await flagsChanged(context, selected, before);
+  if (before !== null) await flagsChanged(context, selected, before);
   const { silent, uid } = command;
   const conditional = command.unchangedSince !== null;
   const reply = await answerStore(context, {
@@ -144,7 +144,8 @@ async function answerStore(
           context.out.text(`${head}${named}MODSEQ (${index.modSeqAt(position)}))\r\n`);
         }
       });
-      if (!quiet || start + BATCH <= to) await context.drain();
+      const full = quiet && start + BATCH > to ? undefined : context.drain();
+      if (full !== undefined) await full;
     }
   }
   if (!gone) return ok("Store completed");

@@ -8,6 +8,7 @@ import { formatRanges, rangesOf, type SequenceSet } from "../../protocols/imap/s
 import type { ImapContext, Selected } from "./context.ts";
 import { fetch } from "./fetch.ts";
 import { tellAnnotations } from "./metadata.ts";
+import type { Notifications } from "./notify.ts";
 import { refreshRights } from "./rights.ts";
 import { formatExists, writeFlags } from "./unsolicited.ts";
 
@@ -21,7 +22,8 @@ export interface TellOptions {
   readonly own?: boolean;
 }
 
-export async function tell(context: ImapContext, options: TellOptions): Promise<void> {
+/** Undefined when that is done, or nothing is to be told. */
+export function tell(context: ImapContext, options: TellOptions): Promise<void> | undefined {
   const { selected, notifications } = context;
   if (context.annotations !== null) tellAnnotations(context);
   notifications?.tell(context);
@@ -34,6 +36,15 @@ export async function tell(context: ImapContext, options: TellOptions): Promise<
   if (context.session.ended) return;
   const watch = notifications?.selected ?? null;
   if (notifications !== null && watch === null && options.own !== true) return;
+  if (!selected.view.behind && selected.searches.size === 0) return;
+  return tellSelected(context, selected, { ...options, watch });
+}
+
+async function tellSelected(
+  context: ImapContext,
+  selected: Selected,
+  { watch, ...options }: TellOptions & { readonly watch: Notifications["selected"] },
+): Promise<void> {
   const known = selected.view.largestUid;
   await tellView(context, selected, { ...options, flags: watch === null || watch.flags });
   for (const search of selected.searches.values()) {
