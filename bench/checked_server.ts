@@ -1,44 +1,16 @@
 /**
- * The server of `deliver-checked`: every check there is that needs nobody else's server, asked of every message.
+ * The server of `deliver-checked`, with every check on (checked_config.ts).
  *
  *     checked_server.ts DATA BASE DNS_PORT
  *
  * A program of its own, because `veredus start` checks nothing and `veredus serve` never runs as root, which the peer needs.
- * Greylisting tags, because a client that is sent away once more would measure the client; who speaks early is not looked
- * for, because that check is a pause. Two lists in DNS are asked, which know nobody (`load/dns.c`).
  */
-import { parseConfig } from "../server/config/load.ts";
 import { runForeground } from "../server/process/foreground.ts";
-import { DOMAIN } from "./target.ts";
+import { checkedConfig } from "./checked_config.ts";
 
-const [data, base, dns] = Deno.args;
-const listeners = Object.entries({ smtp: 25, submission: 587, imap: 143, imaps: 993, pop3: 110 })
-  .map(([protocol, port]) =>
-    `  - { protocol: ${protocol}, address: 127.0.0.1, port: ${Number(base) + port}, plain_login: true }`
-  );
-const yaml = `hostname: mx.${DOMAIN}
-data: ${data}
-listeners:
-${listeners.join("\n")}
-resolver: { mode: forward, servers: ["127.0.0.1:${dns}"] }
-sender_checks: { skip: [] }
-filter:
-  checks:
-    - { check: null-mx }
-    - { check: list, name: networks, stages: [connect], networks: [192.0.2.0/24, "2001:db8::/32"] }
-    - { check: list, name: names, stages: [ehlo], names: [.spam.example] }
-    - { check: list, name: senders, stages: [mail], domains: [spam.example], patterns: ["^bounce-[0-9]+@"] }
-    - { check: reverse-dns }
-    - { check: helo }
-    - { check: dnsbl, zones: [{ zone: list.test }, { zone: second.list.test }, { zone: domains.list.test, of: sender }] }
-    - { check: rate, by: [address], limit: 10000000 }
-    - { check: rate, name: by-network, by: [network], limit: 10000000 }
-    - { check: rate, name: by-sender, by: [sender, recipient], limit: 10000000, stages: [rcpt] }
-    - { check: greylist, action: tag }
-    - { check: content }
-`;
+const [data = "", base, dns] = Deno.args;
 const code = await runForeground({
-  config: parseConfig(yaml, "checked.yaml"),
+  config: checkedConfig({ data, base: Number(base), dns: Number(dns) }),
   local: false,
   purpose: "bench",
   administer: () => Promise.resolve({ close: () => Promise.resolve() }),

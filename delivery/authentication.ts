@@ -13,12 +13,14 @@ import { type Blocks, networkOf } from "../filter/address_block.ts";
 import { sealedResult } from "../mailauth/arc_seal.ts";
 import { type Envelope, SenderCheck, type SenderFindings } from "../mailauth/sender_check.ts";
 import { type Reply, reply } from "../protocols/smtp/reply.ts";
+import { infoLines } from "../telemetry/log.ts";
 import { counter, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
 import { mayPutOff } from "../filter/deferral.ts";
 import type { Store } from "../storage/store.ts";
 import type { ClientFacts } from "./reception.ts";
 
 const log = getLogger(["veredus", "delivery"]);
+const checkedLine = infoLines("delivery");
 const methods = counter("veredus_sender_checks_total", "Results of the checks of senders", [
   "method",
   "result",
@@ -87,18 +89,27 @@ export function startCheck(
   }, { ...envelope, address: client.address, heloName: client.heloName });
 }
 
-/** Waits for what is not known yet, `withinMs` at most; counts and logs it. */
-export async function finishCheck(
+interface Message {
+  readonly traceId: string;
+  readonly session: string;
+}
+
+/** Waits for what is not known yet, if there is something, `withinMs` at most; counts and logs it. */
+export function finishCheck(
   check: SenderCheck,
-  { traceId, session, withinMs }: {
-    readonly traceId: string;
-    readonly session: string;
-    readonly withinMs: number;
-  },
-): Promise<SenderFindings> {
+  { withinMs, ...message }: Message & { readonly withinMs: number },
+): SenderFindings | Promise<SenderFindings> {
   const began = performance.now();
-  const findings = await check.finish(withinMs);
-  seconds.observe((performance.now() - began) / 1000);
+  const told = (findings: SenderFindings) => {
+    seconds.observe((performance.now() - began) / 1000);
+    tell(findings, message);
+    return findings;
+  };
+  const findings = check.finish(withinMs);
+  return findings instanceof Promise ? findings.then(told) : told(findings);
+}
+
+function tell(findings: SenderFindings, { traceId, session }: Message): void {
   const { iprev, spf, dkim, arc, dmarc } = findings;
   const results: [string, string][] = [];
   if (iprev !== null) results.push(["iprev", iprev.result]);
@@ -107,14 +118,14 @@ export async function finishCheck(
   if (arc !== null) results.push(["arc", arc.result]);
   if (dmarc !== null) results.push(["dmarc", dmarc.result]);
   for (const [method, result] of results) methods.inc({ method, result });
-  log.info("sender checked", () => ({
+  checkedLine("sender checked", {
     trace: traceId,
     session,
-    results: results.map((one) => one.join("=")).join(" "),
-    ...(dmarc !== null && { domain: dmarc.authorDomain, policy: dmarc.policy }),
-    ...(findings.relayed && { handedOverBy: findings.judged?.address ?? "unknown" }),
-  }));
-  return findings;
+    results: results.map(([method, result]) => `${method}=${result}`).join(" "),
+    domain: dmarc?.authorDomain,
+    policy: dmarc?.policy,
+    handedOverBy: findings.relayed ? findings.judged?.address ?? "unknown" : undefined,
+  });
 }
 
 /** `mayDefer`: it was not put off for an hour already. */

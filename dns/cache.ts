@@ -64,11 +64,19 @@ export class TtlCache<V> {
       if (leftMs <= -this.#staleMs) this.delete(key);
       return null;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    if (this.#filling) { // else nothing is put out: the order does not matter
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+    }
     entry.hits++;
     const fading = entry.hits >= HOT_HITS && leftMs < FADING_PART * entry.lifeMs;
     return { value: entry.value, ttlSeconds: Math.ceil(leftMs / 1000), fading };
+  }
+
+  /** It may have to put something out before long. */
+  get #filling(): boolean {
+    const { maxEntries, maxOctets } = this.#options;
+    return this.#entries.size > maxEntries / 2 || this.#octets > maxOctets / 2;
   }
 
   /** A value whose time is over, but not for longer than `staleMs`. */

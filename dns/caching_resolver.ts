@@ -76,6 +76,23 @@ function specialFound(name: string, type: number): Found | null {
   return { ...special, canonicalName: name, ttlSeconds: MAX_TTL_SECONDS, security: "insecure", reason: null };
 }
 
+function counted(type: number, found: Found): Found {
+  countLookup(typeName(type), found.status);
+  countSecurity(found.security);
+  return found;
+}
+
+function countFailure(type: number, { fault }: ResolveError): void {
+  countLookup(typeName(type), fault);
+  if (fault === "bogus") countSecurity("bogus");
+}
+
+function answerOf<T extends RecordType>(name: string, type: T, found: Found): Answer<T> {
+  const { status, canonicalName: end, ttlSeconds, security, reason } = found;
+  const records = found.records as readonly DataOf<T>[]; // what was asked for
+  return { name, type, status, canonicalName: end, records, ttlSeconds, security, reason };
+}
+
 /** What a look-up may still spend. */
 interface Budget {
   /** Aliases to follow. */
@@ -138,10 +155,21 @@ export class CachingResolver implements Resolver {
 
   async resolve<T extends RecordType>(asked: string, type: T): Promise<Answer<T>> {
     const found = await this.query(asked, TYPE_CODES[type]);
-    const { status, canonicalName: end, ttlSeconds, security, reason } = found;
-    const records = found.records as readonly DataOf<T>[]; // what was asked for
-    const name = canonicalName(asked)!; // else the query had failed
-    return { name, type, status, canonicalName: end, records, ttlSeconds, security, reason };
+    return answerOf(canonicalName(asked)!, type, found); // a name, or the query had failed
+  }
+
+  known<T extends RecordType>(asked: string, type: T): Answer<T> | ResolveError | null {
+    const name = canonicalName(asked);
+    if (name === null) return null;
+    const code = TYPE_CODES[type];
+    try {
+      const found = this.#known(name, code);
+      return found === null ? null : answerOf(name, type, counted(code, found));
+    } catch (error) {
+      if (!(error instanceof ResolveError)) throw error;
+      countFailure(code, error);
+      return error;
+    }
   }
 
   /** Any type, by its code. With `trace` every step is told and nothing is taken from the cache. */
@@ -150,14 +178,9 @@ export class CachingResolver implements Resolver {
       const name = canonicalName(asked);
       if (name === null) throw new ResolveError("bad-name", `not a domain name: ${asked.slice(0, 300)}`);
       const known = trace === null ? this.#known(name, type) : specialFound(name, type);
-      const found = known ?? await this.#seek(name, type, this.#budget(trace));
-      countLookup(typeName(type), found.status);
-      countSecurity(found.security);
-      return found;
+      return counted(type, known ?? await this.#seek(name, type, this.#budget(trace)));
     } catch (error) {
-      if (!(error instanceof ResolveError)) throw error;
-      countLookup(typeName(type), error.fault);
-      if (error.fault === "bogus") countSecurity("bogus");
+      if (error instanceof ResolveError) countFailure(type, error);
       throw error;
     }
   }

@@ -121,4 +121,6 @@ export class ResolveError extends Error {
 export interface Resolver {
   /** Rejects with {@linkcode ResolveError} only. */
   resolve<T extends RecordType>(name: string, type: T): Promise<Answer<T>>;
+  /** What `resolve` would give without asking anybody, failures that are remembered as well; null where somebody has to be asked. */
+  known?<T extends RecordType>(name: string, type: T): Answer<T> | ResolveError | null;
 }

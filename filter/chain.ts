@@ -7,6 +7,7 @@
  * over, those without an answer say what they say to that, or the message is marked, or put off.
  */
 import { getLogger } from "@logtape/logtape";
+import { infoLines } from "../telemetry/log.ts";
 import type { Check, CheckFacts } from "./check.ts";
 import { decisions, failures } from "./metrics.ts";
 import {
@@ -21,6 +22,7 @@ import {
 import type { VerdictTime } from "./verdict_time.ts";
 
 const log = getLogger(["veredus", "filter"]);
+const decided = infoLines("filter");
 /** Longer than any time-out that the configuration allows a check. */
 const MAX_CHECK_MS = 150_000;
 const NO_DECISIONS: readonly Decision[] = [];
@@ -156,14 +158,14 @@ function noted({ name }: Check, { stage, client, traceId }: CheckFacts, verdict:
   const { action } = verdict;
   const decision: Decision = { ...verdict, reason: oneLine(verdict.reason), check: name, stage };
   decisions.inc({ check: name, action });
-  log.info("{check} at {stage}: {action}, {reason}", {
+  decided("{check} at {stage}: {action}, {reason}", {
     check: name,
     stage,
     action,
     reason: decision.reason,
     session: client.sessionId,
     address: client.address,
-    ...(traceId !== "" && { trace: traceId }),
+    trace: traceId === "" ? undefined : traceId,
   });
   return decision;
 }

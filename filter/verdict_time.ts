@@ -41,8 +41,12 @@ export class VerdictTime {
       : { action: "tag", reason: `not asked to the end: ${LATE}`, points: 0 };
   }
 
-  /** What comes in time, else `late`. What rejects later is left alone. */
-  async within<T, L>(work: Promise<T>, late: () => L): Promise<T | L> {
+  /** What is there or comes in time, else `late`. What rejects later is left alone. */
+  within<T, L>(work: T | Promise<T>, late: () => L): T | L | Promise<T | L> {
+    return work instanceof Promise ? this.#awaited(work, late) : work;
+  }
+
+  async #awaited<T, L>(work: Promise<T>, late: () => L): Promise<T | L> {
     const { left } = this;
     work.catch(() => {});
     if (left === 0) return late();

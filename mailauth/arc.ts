@@ -30,8 +30,8 @@ export class ArcVerifier {
   readonly #body: BodyHash | null;
 
   /** `header` is the header block, kept until `finish`. */
-  constructor(header: Uint8Array) {
-    this.#header = new HeaderFields(header);
+  constructor(header: Uint8Array | HeaderFields) {
+    this.#header = HeaderFields.of(header);
     this.#sets = readSets(this.#header);
     const newest = typeof this.#sets === "string" ? undefined : this.#sets.at(-1);
     this.#body = newest === undefined ? null : new BodyHash(newest.messageSignature.bodyForm, {
@@ -48,14 +48,21 @@ export class ArcVerifier {
     this.#body?.write(bytes, start, end);
   }
 
-  /** Never rejects for what a peer did. */
-  async finish(resolver: Resolver): Promise<ArcResult> {
+  /** At once where nothing has to be verified. Never rejects for what a peer did. */
+  finish(resolver: Resolver): ArcResult | Promise<ArcResult> {
     const sets = this.#sets;
     if (typeof sets === "string") return { result: "fail", text: sets, sets: [] };
     const newest = sets.at(-1);
     if (newest === undefined || this.#body === null) return { result: "none", text: "", sets };
     const broken = this.#statusFault(sets) ?? this.#bodyFault(newest, this.#body);
     if (broken !== null) return { result: "fail", text: broken, sets };
+    return this.#verify(resolver, { sets, newest });
+  }
+
+  async #verify(
+    resolver: Resolver,
+    { sets, newest }: { readonly sets: ArcSet[]; readonly newest: ArcSet },
+  ): Promise<ArcResult> {
     const checks = await Promise.all([
       checkField(resolver, `the message signature ${newest.instance}`, {
         ...newest.messageSignature,

@@ -49,11 +49,11 @@ export class DkimVerifier {
   readonly #bodies: Map<string, BodyHash>;
 
   /** `header` is the header block, kept until `finish`. */
-  constructor(header: Uint8Array) {
-    this.#header = new HeaderFields(header);
+  constructor(header: Uint8Array | HeaderFields) {
+    this.#header = HeaderFields.of(header);
     this.#bodies = new Map();
     this.#pending = this.#header.named("dkim-signature").slice(0, MAX_SIGNATURES).map((span) => {
-      const signature = parseSignature(fieldValue(header, span));
+      const signature = parseSignature(fieldValue(this.#header.block, span));
       const body = typeof signature === "string" ? null : this.#bodyOf(signature);
       return { field: this.#header.text(span), signature, body };
     });
@@ -69,8 +69,12 @@ export class DkimVerifier {
     for (const body of this.#bodies.values()) body.write(bytes, start, end);
   }
 
-  /** The results in the order of the fields. Never rejects for what a peer did. `now` in milliseconds. */
-  async finish(resolver: Resolver, now: number): Promise<DkimResult[]> {
+  /** The results in the order of the fields; at once where there are none. Never rejects for what a peer did. `now` in milliseconds. */
+  finish(resolver: Resolver, now: number): DkimResult[] | Promise<DkimResult[]> {
+    return this.#pending.length === 0 ? [] : this.#verify(resolver, now);
+  }
+
+  async #verify(resolver: Resolver, now: number): Promise<DkimResult[]> {
     const digests = new Map<BodyHash, Uint8Array>();
     for (const body of this.#bodies.values()) digests.set(body, body.digest());
     return await Promise.all(this.#pending.map(async ({ field, signature, body }) => {

@@ -6,6 +6,8 @@
  * never a failure. Several author domains are each judged and the worst counts (RFC 9989 5.3.1 leaves it open).
  * Evaluation by RFC 7489 (public suffix list, pct) is a setting.
  */
+import { run, type Steps } from "../bytes/steps.ts";
+import { ask } from "../dns/asking.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import type { AlignmentMode, DmarcPolicy, DmarcRecord } from "./dmarc_record.ts";
 import {
@@ -61,20 +63,25 @@ const MAX_AUTHOR_DOMAINS = 5;
 const SEVERITY: readonly DmarcResultName[] = ["none", "pass", "permerror", "temperror", "fail"];
 const POLICIES: readonly DmarcPolicy[] = ["none", "quarantine", "reject"];
 
-/** Never rejects for what DNS or a peer did. */
-export async function checkDmarc(
+/** At once where the names are known. Never rejects for what DNS or a peer did. */
+export function checkDmarc(
   resolver: Resolver,
   input: DmarcInput,
   options: DmarcOptions,
-): Promise<DmarcOutcome> {
-  const { authorDomains } = input;
+): DmarcOutcome | Promise<DmarcOutcome> {
+  return run(checked({ resolver, walker: new TreeWalker(resolver), input, options }));
+}
+
+function* checked(evaluation: Evaluation): Steps<DmarcOutcome> {
+  const { input: { authorDomains } } = evaluation;
   if (authorDomains.length === 0) return outcome("permerror", "From has no domain");
   if (authorDomains.length > MAX_AUTHOR_DOMAINS) return outcome("permerror", "From has too many domains");
-  const walker = new TreeWalker(resolver);
-  const outcomes = await Promise.all(
-    authorDomains.map((author) => checkAuthor({ resolver, walker, input, options }, author)),
-  );
-  return outcomes.reduce((worst, one) => isWorse(one, worst) ? one : worst);
+  let worst: DmarcOutcome | null = null;
+  for (const author of authorDomains) {
+    const one: DmarcOutcome = yield* checkAuthor(evaluation, author);
+    if (worst === null || isWorse(one, worst)) worst = one;
+  }
+  return worst!;
 }
 
 function isWorse(a: DmarcOutcome, b: DmarcOutcome): boolean {
@@ -89,17 +96,17 @@ interface Evaluation {
   readonly options: DmarcOptions;
 }
 
-async function checkAuthor(evaluation: Evaluation, text: string): Promise<DmarcOutcome> {
+function* checkAuthor(evaluation: Evaluation, text: string): Steps<DmarcOutcome> {
   const author = dmarcDomain(text);
   if (author === null) return outcome("permerror", "the domain of From is none", { authorDomain: text });
   const facts = { authorDomain: author };
   const { input } = evaluation;
   try {
-    const policy = await discover(evaluation, author);
+    const policy = yield* discover(evaluation, author);
     if (policy === null) {
-      return outcome("none", "no policy is published", { ...facts, proven: await isProven(input, author) });
+      return outcome("none", "no policy is published", { ...facts, proven: yield* isProven(input, author) });
     }
-    return await judge(evaluation, { author, ...policy });
+    return yield* judge(evaluation, { author, ...policy });
   } catch (error) {
     if (error instanceof DmarcTempError) return outcome("temperror", error.message, facts);
     throw error;
@@ -107,37 +114,38 @@ async function checkAuthor(evaluation: Evaluation, text: string): Promise<DmarcO
 }
 
 /** RFC 9989 4.10.1; RFC 7489 6.6.3. */
-async function discover({ walker, options }: Evaluation, author: string): Promise<Found | null> {
-  const own = await walker.record(author);
+function* discover({ walker, options }: Evaluation, author: string): Steps<Found | null> {
+  const own = yield* walker.record(author);
   if (own !== null) return { domain: author, record: own };
   if (options.standard === "rfc7489") {
-    const domain = await listedDomain(author);
-    const record = domain === author ? null : await walker.record(domain);
+    const domain = yield* listedDomain(author);
+    const record = domain === author ? null : yield* walker.record(domain);
     return record === null ? null : { domain, record };
   }
-  const found = await walker.walk(author);
+  const found = yield* walker.walk(author);
   const organization = selectOrganization(author, found);
   return found.find(({ domain }) => domain === organization) ??
     found.find(({ record }) => record.psd === "y") ?? null;
 }
 
-async function judge(
+function* judge(
   evaluation: Evaluation,
   { author, domain, record }: Found & { readonly author: string },
-): Promise<DmarcOutcome> {
+): Steps<DmarcOutcome> {
   const { input } = evaluation;
   const aligned = (one: string, mode: AlignmentMode) => isAligned(evaluation, { author, one, mode });
-  const spfAligned = input.spfDomain !== null && await aligned(input.spfDomain, record.spfAlignment);
-  const dkimAligned = await someAligned(input.dkimDomains, (one) => aligned(one, record.dkimAlignment));
+  const spfAligned = input.spfDomain !== null &&
+    (yield* aligned(input.spfDomain, record.spfAlignment));
+  const dkimAligned = yield* someAligned(input.dkimDomains, (one) => aligned(one, record.dkimAlignment));
   const facts = { authorDomain: author, policyDomain: domain, record, spfAligned, dkimAligned };
   if (spfAligned || dkimAligned) {
     const published = author === domain ? record.policy : record.subdomainPolicy ?? record.policy;
     return outcome("pass", "", { ...facts, published, proven: true });
   }
-  const published = await publishedPolicy(evaluation, { author, domain, record });
+  const published = yield* publishedPolicy(evaluation, { author, domain, record });
   // A key or a record that could not be had might have made it pass.
   const open = input.spfTemporary ||
-    await someAligned(input.dkimTemporary, (one) => aligned(one, record.dkimAlignment));
+    (yield* someAligned(input.dkimTemporary, (one) => aligned(one, record.dkimAlignment)));
   if (open) return outcome("temperror", "SPF or DKIM could not be checked", { ...facts, published });
   const policy = applied(evaluation.options, record, published);
   return outcome("fail", "neither SPF nor DKIM passed for the domain of From", {
@@ -148,28 +156,31 @@ async function judge(
 }
 
 /** Without a policy nobody says what is aligned: what is below one registered domain. */
-function isProven({ spfDomain, dkimDomains }: DmarcInput, author: string): Promise<boolean> {
+function* isProven({ spfDomain, dkimDomains }: DmarcInput, author: string): Steps<boolean> {
   const passed = spfDomain === null ? dkimDomains : [spfDomain, ...dkimDomains];
-  return someAligned(passed.map((one) => dmarcDomain(one) ?? ""), async (one) =>
-    one === author ||
-    (lastLabel(one) === lastLabel(author) && await listedDomain(one) === await listedDomain(author)));
+  return yield* someAligned(passed.map((one) => dmarcDomain(one) ?? ""), (one) => isRelated(one, author));
 }
 
-async function publishedPolicy(
+function* isRelated(one: string, author: string): Steps<boolean> {
+  return one === author ||
+    (lastLabel(one) === lastLabel(author) && (yield* listedDomain(one)) === (yield* listedDomain(author)));
+}
+
+function* publishedPolicy(
   { resolver, options }: Evaluation,
   { author, domain, record }: Found & { readonly author: string },
-): Promise<DmarcPolicy> {
+): Steps<DmarcPolicy> {
   if (author === domain) return record.policy;
   const { policy, subdomainPolicy, nonExistentPolicy } = record;
   const ofSubdomains = subdomainPolicy ?? policy;
   if (options.standard === "rfc7489" || nonExistentPolicy === null) return ofSubdomains;
-  return await exists(resolver, author) ? ofSubdomains : nonExistentPolicy;
+  return (yield* exists(resolver, author)) ? ofSubdomains : nonExistentPolicy;
 }
 
 /** RFC 9989 3.2.13 and RFC 8020: only NXDOMAIN says that there is nothing. */
-async function exists(resolver: Resolver, domain: string): Promise<boolean> {
+function* exists(resolver: Resolver, domain: string): Steps<boolean> {
   try {
-    return (await resolver.resolve(domain, "A")).status !== "no-such-domain";
+    return (yield* ask(resolver, domain, "A")).status !== "no-such-domain";
   } catch (error) {
     if (!(error instanceof ResolveError)) throw error;
     if (error.temporary) throw new DmarcTempError(`${domain}: ${error.message}`);
@@ -182,19 +193,19 @@ function applied({ standard, random }: DmarcOptions, record: DmarcRecord, policy
   return spared ? POLICIES[Math.max(0, POLICIES.indexOf(policy) - 1)]! : policy;
 }
 
-async function someAligned(
+function* someAligned(
   domains: readonly string[],
-  aligned: (one: string) => Promise<boolean>,
-): Promise<boolean> {
-  for (const one of new Set(domains)) if (await aligned(one)) return true;
+  aligned: (one: string) => Steps<boolean>,
+): Steps<boolean> {
+  for (const one of new Set(domains)) if (yield* aligned(one)) return true;
   return false;
 }
 
 /** RFC 9989 4.4. */
-async function isAligned(
+function* isAligned(
   { walker, options }: Evaluation,
   { author, one, mode }: { readonly author: string; readonly one: string; readonly mode: AlignmentMode },
-): Promise<boolean> {
+): Steps<boolean> {
   const domain = dmarcDomain(one);
   if (domain === null) return false;
   if (domain === author) return true;
@@ -202,11 +213,11 @@ async function isAligned(
   // Without a label in common there can be no organization in common: a stranger's signature costs no questions.
   if (lastLabel(domain) !== lastLabel(author)) return false;
   if (options.standard === "rfc7489") {
-    return await listedDomain(domain) === await listedDomain(author);
+    return (yield* listedDomain(domain)) === (yield* listedDomain(author));
   }
   const [ours, theirs] = [
-    await walker.organizationalDomain(author),
-    await walker.organizationalDomain(domain),
+    yield* walker.organizationalDomain(author),
+    yield* walker.organizationalDomain(domain),
   ];
   return ours === theirs;
 }

@@ -1,4 +1,6 @@
 /** Reverse DNS that leads back to the address (RFC 8601 3, iprev). */
+import { run, type Steps } from "../bytes/steps.ts";
+import { ask } from "../dns/asking.ts";
 import { canonicalAddress } from "../dns/ip_address.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { addressOctets, reverseName } from "./spf.ts";
@@ -13,19 +15,23 @@ export interface IprevOutcome {
 /** PTR names that are tried; RFC 7208 4.6.4 has the same limit. */
 const MAX_NAMES = 10;
 
-/** Never rejects for what DNS says. */
-export async function checkIprev(resolver: Resolver, address: string): Promise<IprevOutcome> {
+/** At once where the names are known. Never rejects for what DNS says. */
+export function checkIprev(resolver: Resolver, address: string): IprevOutcome | Promise<IprevOutcome> {
+  return run(iprev(resolver, address));
+}
+
+function* iprev(resolver: Resolver, address: string): Steps<IprevOutcome> {
   const wanted = canonicalAddress(address);
   if (wanted === null) return { result: "permerror", name: "", text: "no address" };
   const octets = addressOctets(address);
   let name = "";
   try {
-    const { records } = await resolver.resolve(reverseName(octets), "PTR");
+    const { records } = yield* ask(resolver, reverseName(octets), "PTR");
     const [first] = records;
     if (first === undefined) return { result: "permerror", name: "", text: "the address has no name" };
     name = first.target;
     for (const { target } of records.slice(0, MAX_NAMES)) {
-      const answer = await resolver.resolve(target, octets.length === 4 ? "A" : "AAAA");
+      const answer = yield* ask(resolver, target, octets.length === 4 ? "A" : "AAAA");
       for (const record of answer.records) {
         if (sameAddress(record.address, octets)) return { result: "pass", name: target, text: "" };
       }

@@ -5,6 +5,8 @@
  * answers for the one message it serves, so that domains that share parents do not ask twice. RFC 7489 found the
  * organizational domain by the public suffix list instead; {@linkcode listedDomain} does so for those who want that.
  */
+import { type Steps, when } from "../bytes/steps.ts";
+import { ask } from "../dns/asking.ts";
 import { canonicalName, labelCount, lastLabels, parentName } from "../dns/name.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { txtTexts } from "../dns/txt.ts";
@@ -25,25 +27,26 @@ export interface Found {
 
 export class TreeWalker {
   readonly #resolver: Resolver;
-  readonly #records: Map<string, Promise<DmarcRecord | null>>;
+  readonly #records: Map<string, DmarcRecord | null | DmarcTempError>;
 
   constructor(resolver: Resolver) {
     this.#resolver = resolver;
     this.#records = new Map();
   }
 
-  /** The record of this very name; null without a valid one. Rejects with {@linkcode DmarcTempError}. */
-  record(domain: string): Promise<DmarcRecord | null> {
-    let pending = this.#records.get(domain);
-    if (pending === undefined) this.#records.set(domain, pending = this.#ask(domain));
-    return pending;
+  /** The record of this very name; null without a valid one. Throws {@linkcode DmarcTempError}. */
+  *record(domain: string): Steps<DmarcRecord | null> {
+    let record = this.#records.get(domain);
+    if (record === undefined) this.#records.set(domain, record = yield* this.#ask(domain));
+    if (record instanceof DmarcTempError) throw record;
+    return record;
   }
 
   /** All valid records on the way up, the longest name first; the walk ends at psd=y and psd=n. */
-  async walk(domain: string): Promise<Found[]> {
+  *walk(domain: string): Steps<Found[]> {
     const found: Found[] = [];
     for (const name of walkNames(domain)) {
-      const record = await this.record(name);
+      const record = yield* this.record(name);
       if (record === null) continue;
       found.push({ domain: name, record });
       if (record.psd !== "u") break;
@@ -52,19 +55,19 @@ export class TreeWalker {
   }
 
   /** RFC 9989 4.10.2. */
-  async organizationalDomain(domain: string): Promise<string> {
-    return selectOrganization(domain, await this.walk(domain));
+  *organizationalDomain(domain: string): Steps<string> {
+    return selectOrganization(domain, yield* this.walk(domain));
   }
 
-  async #ask(domain: string): Promise<DmarcRecord | null> {
+  *#ask(domain: string): Steps<DmarcRecord | null | DmarcTempError> {
     const name = `_dmarc.${domain}`;
     try {
-      const texts = txtTexts(await this.#resolver.resolve(name, "TXT")).filter(isDmarcRecord);
+      const texts = txtTexts(yield* ask(this.#resolver, name, "TXT")).filter(isDmarcRecord);
       // RFC 9989 4.10: several are none.
       return texts.length === 1 ? parseDmarcRecord(texts[0]!) : null;
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error;
-      if (error.temporary) throw new DmarcTempError(`${name}: ${error.message}`);
+      if (error.temporary) return new DmarcTempError(`${name}: ${error.message}`);
       return null;
     }
   }
@@ -87,10 +90,12 @@ export function selectOrganization(start: string, found: readonly Found[]): stri
   return found.at(-1)?.domain ?? start;
 }
 
-/** By the public suffix list (RFC 7489 3.2), which takes 12 ms to load: only who asks waits for it. */
-export async function listedDomain(domain: string): Promise<string> {
-  const { getDomain } = await import("tldts");
-  return getDomain(domain, { allowPrivateDomains: true }) ?? domain;
+let suffixes: typeof import("tldts") | null = null;
+
+/** By the public suffix list (RFC 7489 3.2), which takes 12 ms to load: only who asks first waits for it. */
+export function* listedDomain(domain: string): Steps<string> {
+  suffixes ??= yield* when(import("tldts"));
+  return suffixes.getDomain(domain, { allowPrivateDomains: true }) ?? domain;
 }
 
 /** A domain of an identifier in the form used here; null where it cannot be one. */

@@ -2,15 +2,16 @@
  * All checks of who sent a message, side by side: iprev, SPF, DKIM, ARC, and DMARC over them.
  *
  * The header is gathered while it streams, then the body is hashed for every signature in the same pass: nothing is read
- * twice. SPF and iprev ask DNS from the start. One deadline covers all: what is not known by then is `temperror`, and so
- * is what DNS cannot answer. Never rejects for what a peer or DNS did. Hot: bench/micro/inbound_bench.ts.
+ * twice. SPF and iprev ask DNS from the start. What DNS is known to say costs no wait; where something is waited for, one
+ * deadline covers all: what is not known by then is `temperror`, and so is what DNS cannot answer. Never rejects for what a peer or DNS did. Hot: bench/micro/inbound_bench.ts.
  */
 import { domainToASCII } from "node:url";
 import { canonicalAddress } from "../dns/ip_address.ts";
 import { CR, LF } from "../bytes/ascii.ts";
+import { run, type Steps, when } from "../bytes/steps.ts";
 import { parseAddressList } from "../message/address.ts";
 import { decodeRaw } from "../message/encoded_word.ts";
-import { type FieldSpan, fieldValue, scanFields } from "../message/header.ts";
+import { type FieldSpan, fieldValue } from "../message/header.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { type ArcResult, ArcVerifier } from "./arc.ts";
 import { claimsToBe } from "./authentication_results.ts";
@@ -18,6 +19,7 @@ import { type DkimResult, DkimVerifier } from "./dkim_verify.ts";
 import { checkDmarc, type DmarcOptions, type DmarcOutcome } from "./dmarc.ts";
 import { handedOverBy } from "./handed_over.ts";
 import { checkIprev, type IprevOutcome } from "./iprev.ts";
+import { HeaderFields } from "./signed_fields.ts";
 import { checkSpf, type SpfOutcome } from "./spf.ts";
 
 export interface SenderCheckOptions {
@@ -60,22 +62,28 @@ export interface SenderFindings {
   readonly headerTooLarge: boolean;
 }
 
+type AddressOutcomes = [IprevOutcome | null, SpfOutcome | null];
+
 /** What is looked at of a header; FactsBuilder has the same limit. */
 export const MAX_HEADER_OCTETS = 256 * 1024;
-const START_OCTETS = 4 * 1024;
+const NOTHING = new Uint8Array(0);
 const LATE = "not known in time";
 
 export class SenderCheck {
   readonly #options: SenderCheckOptions;
   readonly #envelope: Envelope;
-  readonly #late: Promise<void>;
-  readonly #ring: () => void;
+  /** There from the first wait on. */
+  #late: PromiseWithResolvers<void> | null;
+  /** By `performance.now()`; 0 before the octets are all there. */
+  #endsMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #address: Promise<[IprevOutcome | null, SpfOutcome | null]> | null;
+  #address: AddressOutcomes | Promise<AddressOutcomes> | null;
   #judged: Pick<Envelope, "address" | "heloName"> | null;
   #held: Uint8Array<ArrayBuffer>;
   #length: number;
   #state: "header" | "body" | "too-large";
+  /** Once the header is complete. */
+  #fields: HeaderFields | null;
   #dkim: DkimVerifier | null;
   #arc: ArcVerifier | null;
   #hashes: boolean;
@@ -84,18 +92,18 @@ export class SenderCheck {
   constructor(options: SenderCheckOptions, envelope: Envelope) {
     this.#options = options;
     this.#envelope = envelope;
-    let ring = () => {};
-    this.#late = new Promise((resolve) => ring = resolve);
-    this.#ring = () => ring();
+    this.#late = null;
+    this.#endsMs = 0;
     this.#timer = undefined;
     this.#relayed = options.isRelay(envelope.address);
     // A proxy may not know whom it speaks for: no address, no verdict about one.
     this.#judged = this.#relayed || canonicalAddress(envelope.address) === null ? null : envelope;
-    this.#address = this.#judged === null ? null : this.#judgeAddress(this.#judged);
-    this.#address?.catch(() => {}); // a fault of ours is thrown by finish, if it comes to that
-    this.#held = new Uint8Array(START_OCTETS);
+    this.#address = this.#judged === null ? null : this.#begin(this.#judged);
+    if (this.#address instanceof Promise) this.#address.catch(() => {});
+    this.#held = NOTHING;
     this.#length = 0;
     this.#state = "header";
+    this.#fields = null;
     this.#dkim = null;
     this.#arc = null;
     this.#hashes = false;
@@ -122,43 +130,46 @@ export class SenderCheck {
     this.#arc?.write(bytes, from, end);
   }
 
-  /** The octets are all there. Resolves within `withinMs`, or the deadline where that is less. */
-  async finish(withinMs = Infinity): Promise<SenderFindings> {
-    this.#timer = setTimeout(this.#ring, Math.min(this.#options.deadlineMs, withinMs));
+  /** The octets are all there. At once where all that DNS is asked for is known, else within `withinMs`, or the deadline where that is less. */
+  finish(withinMs = Infinity): SenderFindings | Promise<SenderFindings> {
+    this.#endsMs = performance.now() + Math.min(this.#options.deadlineMs, withinMs);
+    if (this.#late !== null) this.#arm(this.#late);
+    const findings = run(this.#found());
+    if (findings instanceof Promise) return findings.finally(() => this.discard());
+    this.discard();
+    return findings;
+  }
+
+  *#found(): Steps<SenderFindings> {
     if (this.#state === "header") this.#header(this.#length);
-    const header = this.#held.subarray(0, this.#length);
-    const spans = this.#state === "too-large" ? [] : scanFields(header, 0, header.length);
+    const { block: header, spans } = this.#fields ?? { block: NOTHING, spans: [] };
     if (this.#address === null) {
       this.#judged = this.#relayed ? handedOverBy(header, spans, this.#options.isRelay) : null;
-      this.#address = this.#judged === null
-        ? Promise.resolve([null, null])
-        : this.#judgeAddress({ ...this.#judged });
+      this.#address = this.#judged === null ? [null, null] : this.#judgeAddress({ ...this.#judged });
     }
     const { resolver, dmarc } = this.#options;
-    const { now } = this.#envelope;
-    try {
-      const [address, dkim, arc] = await Promise.all([
-        this.#address,
-        this.#dkim === null ? null : this.#bounded(this.#dkim.finish(resolver, now), () => [lateSignature()]),
-        this.#arc === null ? null : this.#bounded(
-          this.#arc.finish(resolver),
-          (): ArcResult => ({ result: "temperror", text: LATE, sets: [] }),
-        ),
-      ]);
-      const [iprev, spf] = address;
-      const authors = dmarc === null || this.#state === "too-large" ? null : authorDomains(header, spans);
-      const outcome = dmarc === null || authors === null ? null : await this.#bounded(
-        checkDmarc(resolver, this.#dmarcInput({ authors, spf, dkim }), dmarc),
-        (): DmarcOutcome => lateDmarc(authors[0] ?? ""),
-      );
-      return {
-        ...{ iprev, spf, dkim, arc, dmarc: outcome, judged: this.#judged, relayed: this.#relayed },
-        forged: spans.filter((span) => this.#isForged(header, span)),
-        headerTooLarge: this.#state === "too-large",
-      };
-    } finally {
-      this.discard();
-    }
+    // All of them are under way before the first is waited for.
+    const signatures = this.#dkim === null
+      ? null
+      : this.#bounded(this.#dkim.finish(resolver, this.#envelope.now), () => [lateSignature()]);
+    const chain = this.#arc === null ? null : this.#bounded(
+      this.#arc.finish(resolver),
+      (): ArcResult => ({ result: "temperror", text: LATE, sets: [] }),
+    );
+    for (const pending of [signatures, chain]) if (pending instanceof Promise) pending.catch(() => {});
+    const [iprev, spf] = yield* when(this.#address);
+    const dkim = yield* when(signatures);
+    const arc = yield* when(chain);
+    const authors = dmarc === null || this.#fields === null ? null : authorDomains(header, spans);
+    const outcome = dmarc === null || authors === null ? null : yield* when(this.#bounded(
+      checkDmarc(resolver, this.#dmarcInput({ authors, spf, dkim }), dmarc),
+      (): DmarcOutcome => lateDmarc(authors[0] ?? ""),
+    ));
+    return {
+      ...{ iprev, spf, dkim, arc, dmarc: outcome, judged: this.#judged, relayed: this.#relayed },
+      forged: spans.filter((span) => this.#isForged(header, span)),
+      headerTooLarge: this.#fields === null,
+    };
   }
 
   /** Stops the clock. Safe at any time and more than once. */
@@ -167,31 +178,51 @@ export class SenderCheck {
     this.#timer = undefined;
   }
 
-  async #judgeAddress(
+  /** A fault of ours is thrown by `finish`. */
+  #begin(judged: Pick<Envelope, "address" | "heloName">): AddressOutcomes | Promise<AddressOutcomes> {
+    try {
+      return this.#judgeAddress(judged);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #judgeAddress(
     { address, heloName }: Pick<Envelope, "address" | "heloName">,
-  ): Promise<[IprevOutcome | null, SpfOutcome | null]> {
+  ): AddressOutcomes | Promise<AddressOutcomes> {
     const { resolver, hostname, iprev, spf } = this.#options;
     const { sender, now } = this.#envelope;
     const helo = heloName === "" ? "unknown" : heloName;
     const domain = spfDomain(sender, heloName);
-    return await Promise.all([
-      iprev
-        ? this.#bounded(
-          checkIprev(resolver, address),
-          (): IprevOutcome => ({ result: "temperror", name: "", text: LATE }),
-        )
-        : null,
-      spf
-        ? this.#bounded(
-          checkSpf(resolver, { address, domain, sender, helo, receiver: hostname, now }),
-          (): SpfOutcome => ({ result: "temperror", mechanism: "", text: LATE }),
-        )
-        : null,
-    ]);
+    const named = iprev
+      ? this.#bounded(
+        checkIprev(resolver, address),
+        (): IprevOutcome => ({ result: "temperror", name: "", text: LATE }),
+      )
+      : null;
+    const allowed = spf
+      ? this.#bounded(
+        checkSpf(resolver, { address, domain, sender, helo, receiver: hostname, now }),
+        (): SpfOutcome => ({ result: "temperror", mechanism: "", text: LATE }),
+      )
+      : null;
+    return named instanceof Promise || allowed instanceof Promise
+      ? Promise.all([named, allowed])
+      : [named, allowed];
   }
 
-  async #bounded<T>(work: Promise<T>, late: () => T): Promise<T> {
-    return await Promise.race([work, this.#late.then(late)]);
+  /** What is known already is never late. */
+  #bounded<T>(work: T | Promise<T>, late: () => T): T | Promise<T> {
+    if (!(work instanceof Promise)) return work;
+    if (this.#late === null) {
+      this.#late = Promise.withResolvers();
+      if (this.#endsMs > 0) this.#arm(this.#late);
+    }
+    return Promise.race([work, this.#late.promise.then(late)]);
+  }
+
+  #arm({ resolve }: PromiseWithResolvers<void>): void {
+    this.#timer = setTimeout(resolve, Math.max(0, this.#endsMs - performance.now()));
   }
 
   #keep(bytes: Uint8Array, start: number, end: number): void {
@@ -209,9 +240,9 @@ export class SenderCheck {
   #header(bodyAt: number): void {
     this.#state = "body";
     this.#length = bodyAt;
-    const header = this.#held.subarray(0, bodyAt);
-    if (this.#options.dkim) this.#dkim = new DkimVerifier(header);
-    if (this.#options.arc) this.#arc = new ArcVerifier(header);
+    const fields = this.#fields = new HeaderFields(this.#held.subarray(0, bodyAt));
+    if (this.#options.dkim) this.#dkim = new DkimVerifier(fields);
+    if (this.#options.arc) this.#arc = new ArcVerifier(fields);
     this.#hashes = this.#dkim?.needsBody === true || this.#arc?.needsBody === true;
   }
 

@@ -14,6 +14,11 @@ export class HeaderFields {
     this.spans = scanFields(block, 0, block.length);
   }
 
+  /** Those of a header block, which may have been found already. */
+  static of(header: Uint8Array | HeaderFields): HeaderFields {
+    return header instanceof HeaderFields ? header : new HeaderFields(header);
+  }
+
   /** The field with its line end, one character an octet. */
   text(span: FieldSpan): string {
     return latin1(this.block, span.start, span.end);

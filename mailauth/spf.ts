@@ -6,6 +6,8 @@
  * DNS is temperror. The explanation of a domain is text of a stranger: it is cut and cleaned, and never of a shape that
  * could be mistaken for ours. Sockets and clocks are the resolver's.
  */
+import { run, type Steps } from "../bytes/steps.ts";
+import { ask } from "../dns/asking.ts";
 import { formatIpv4, parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
 import { nameLabels } from "../dns/name.ts";
 import type { DataOf } from "../dns/rdata.ts";
@@ -52,14 +54,18 @@ class SpfFault extends Error {
   }
 }
 
-/** Never rejects. */
-export async function checkSpf(resolver: Resolver, input: SpfInput): Promise<SpfOutcome> {
+/** At once where the names are known. Never rejects. */
+export function checkSpf(resolver: Resolver, input: SpfInput): SpfOutcome | Promise<SpfOutcome> {
+  return run(evaluated(resolver, input));
+}
+
+function* evaluated(resolver: Resolver, input: SpfInput): Steps<SpfOutcome> {
   if (!isCheckable(input.domain)) {
     return { result: "none", mechanism: "", text: "no domain that can be asked" };
   }
   const evaluation = new Evaluation(resolver, input);
   try {
-    return await evaluation.run(input.domain.toLowerCase().replace(/\.$/, ""));
+    return yield* evaluation.run(input.domain.toLowerCase().replace(/\.$/, ""));
   } catch (error) {
     if (!(error instanceof SpfFault)) throw error;
     return { result: error.result, mechanism: "", text: error.message };
@@ -91,29 +97,29 @@ class Evaluation {
   }
 
   /** check_host() of a domain, redirects followed. */
-  async run(domain: string): Promise<SpfOutcome> {
-    const record = await this.#record(domain);
+  *run(domain: string): Steps<SpfOutcome> {
+    const record = yield* this.#record(domain);
     if (record === null) return { result: "none", mechanism: "", text: `${domain} has no SPF record` };
     for (const mechanism of record.mechanisms) {
-      if (!await this.#matches(mechanism, domain)) continue;
+      if (!(yield* this.#matches(mechanism, domain))) continue;
       const text = mechanism.qualifier === "fail" && record.explanation !== null
-        ? await this.#explain(record.explanation, domain)
+        ? yield* this.#explain(record.explanation, domain)
         : "";
       return { result: mechanism.qualifier, mechanism: describe(mechanism), text };
     }
     if (record.redirect === null) return { result: "neutral", mechanism: "", text: "" };
     this.#count("redirect");
-    const next = await expandDomain(record.redirect, this.#facts(domain));
+    const next = yield* expandDomain(record.redirect, this.#facts(domain));
     if (!isCheckable(next)) throw new SpfFault("permerror", `redirect leads to ${next}, which is no domain`);
-    const outcome = await this.run(next);
+    const outcome = yield* this.run(next);
     if (outcome.result === "none") {
       throw new SpfFault("permerror", `redirect leads to ${next} without a record`);
     }
     return outcome;
   }
 
-  async #record(domain: string): Promise<SpfRecord | null> {
-    const { records } = await this.#ask(domain, "TXT", { countVoid: false });
+  *#record(domain: string): Steps<SpfRecord | null> {
+    const { records } = yield* this.#ask(domain, "TXT", { countVoid: false });
     const texts = records.map(joined).filter(isSpfRecord);
     if (texts.length === 0) return null;
     if (texts.length > 1) throw new SpfFault("permerror", `${domain} has ${texts.length} SPF records`);
@@ -122,7 +128,7 @@ class Evaluation {
     return record;
   }
 
-  async #matches(mechanism: Mechanism, domain: string): Promise<boolean> {
+  *#matches(mechanism: Mechanism, domain: string): Steps<boolean> {
     switch (mechanism.kind) {
       case "all":
         return true;
@@ -130,9 +136,9 @@ class Evaluation {
         return within(this.#address, mechanism.network, mechanism.bits);
       case "include": {
         this.#count("include");
-        const target = await this.#target(mechanism.domainSpec, domain);
+        const target = yield* this.#target(mechanism.domainSpec, domain);
         if (!isCheckable(target)) throw new SpfFault("permerror", `include of ${target}, which is no domain`);
-        const { result, text } = await this.run(target);
+        const { result, text } = yield* this.run(target);
         if (result === "none") {
           throw new SpfFault("permerror", `include of ${target}, which has no SPF record`);
         }
@@ -141,18 +147,18 @@ class Evaluation {
       }
       case "a": {
         this.#count("a");
-        return await this.#hostMatches(await this.#target(mechanism.domainSpec, domain), mechanism);
+        return yield* this.#hostMatches(yield* this.#target(mechanism.domainSpec, domain), mechanism);
       }
       case "mx": {
         this.#count("mx");
-        const target = await this.#target(mechanism.domainSpec, domain);
-        const { records } = await this.#ask(target, "MX");
+        const target = yield* this.#target(mechanism.domainSpec, domain);
+        const { records } = yield* this.#ask(target, "MX");
         if (records.length > MAX_NAMES) {
           throw new SpfFault("permerror", `${target} has more than ${MAX_NAMES} MX records`);
         }
         for (const { exchange } of records.toSorted((x, y) => x.preference - y.preference)) {
           // A null MX names nobody (RFC 7505).
-          if (exchange !== "" && exchange !== "." && await this.#hostMatches(exchange, mechanism)) {
+          if (exchange !== "" && exchange !== "." && (yield* this.#hostMatches(exchange, mechanism))) {
             return true;
           }
         }
@@ -160,42 +166,42 @@ class Evaluation {
       }
       case "exists": {
         this.#count("exists");
-        const { records } = await this.#ask(await this.#target(mechanism.domainSpec, domain), "A");
+        const { records } = yield* this.#ask(yield* this.#target(mechanism.domainSpec, domain), "A");
         return records.length > 0;
       }
       case "ptr": {
         this.#count("ptr");
-        const target = await this.#target(mechanism.domainSpec, domain);
-        return (await this.#validatedNames()).some((name) => isBelow(name, target));
+        const target = yield* this.#target(mechanism.domainSpec, domain);
+        return (yield* this.#validatedNames()).some((name) => isBelow(name, target));
       }
       default:
         return mechanism satisfies never;
     }
   }
 
-  async #target(domainSpec: string, domain: string): Promise<string> {
-    return domainSpec === "" ? domain : await expandDomain(domainSpec, this.#facts(domain));
+  *#target(domainSpec: string, domain: string): Steps<string> {
+    return domainSpec === "" ? domain : yield* expandDomain(domainSpec, this.#facts(domain));
   }
 
-  async #hostMatches(host: string, { bits4, bits6 }: { bits4: number; bits6: number }): Promise<boolean> {
+  *#hostMatches(host: string, { bits4, bits6 }: { bits4: number; bits6: number }): Steps<boolean> {
     const four = this.#address.length === 4;
-    const { records } = await this.#ask(host, four ? "A" : "AAAA");
+    const { records } = yield* this.#ask(host, four ? "A" : "AAAA");
     return records.some(({ address }) => within(this.#address, addressOctets(address), four ? bits4 : bits6));
   }
 
   /** Names of the client's address that lead back to it (RFC 7208 5.5). Trouble of DNS is no name here. */
-  async #validatedNames(): Promise<string[]> {
+  *#validatedNames(): Steps<string[]> {
     const valid: string[] = [];
     let names: readonly DataOf<"PTR">[];
     try {
-      names = (await this.#ask(reverseName(this.#address), "PTR")).records;
+      names = (yield* this.#ask(reverseName(this.#address), "PTR")).records;
     } catch (error) {
       if (error instanceof SpfFault && error.result === "temperror") return [];
       throw error;
     }
     for (const { target } of names.slice(0, MAX_NAMES)) {
       try {
-        if (await this.#hostMatches(target, { bits4: 32, bits6: 128 })) {
+        if (yield* this.#hostMatches(target, { bits4: 32, bits6: 128 })) {
           valid.push(target.toLowerCase().replace(/\.$/, ""));
         }
       } catch (error) {
@@ -217,26 +223,28 @@ class Evaluation {
       helo,
       receiver,
       seconds: Math.floor(now / 1000),
-      validatedName: async () => {
-        const names = await this.#validatedNames();
-        return names.find((name) => name === domain) ?? names.find((name) => isBelow(name, domain)) ??
-          names[0] ??
-          "unknown";
-      },
+      validatedName: () => this.#validatedName(domain),
     };
   }
 
+  /** `%{p}`. */
+  *#validatedName(domain: string): Steps<string> {
+    const names = yield* this.#validatedNames();
+    return names.find((name) => name === domain) ?? names.find((name) => isBelow(name, domain)) ??
+      names[0] ?? "unknown";
+  }
+
   /** RFC 7208 6.2: whatever goes wrong, there is just no explanation. */
-  async #explain(domainSpec: string, domain: string): Promise<string> {
+  *#explain(domainSpec: string, domain: string): Steps<string> {
     try {
       const facts = this.#facts(domain);
-      const target = await expandDomain(domainSpec, facts);
-      const { records } = await this.#ask(target, "TXT", { countVoid: false });
+      const target = yield* expandDomain(domainSpec, facts);
+      const { records } = yield* this.#ask(target, "TXT", { countVoid: false });
       const [only] = records;
       if (only === undefined || records.length > 1) return "";
       const text = joined(only);
       if (!checkExplanation(text)) return "";
-      return (await expand(text, facts)).replace(/[^\x20-\x7e]/g, "?").slice(0, MAX_EXPLANATION);
+      return (yield* expand(text, facts)).replace(/[^\x20-\x7e]/g, "?").slice(0, MAX_EXPLANATION);
     } catch (error) {
       if (!(error instanceof SpfFault)) throw error;
       return "";
@@ -249,13 +257,13 @@ class Evaluation {
     }
   }
 
-  async #ask<T extends "A" | "AAAA" | "MX" | "PTR" | "TXT">(
+  *#ask<T extends "A" | "AAAA" | "MX" | "PTR" | "TXT">(
     name: string,
     type: T,
     options: { countVoid: boolean } = { countVoid: true },
-  ): Promise<Pick<Answer<T>, "records">> {
+  ): Steps<Pick<Answer<T>, "records">> {
     try {
-      const answer = await this.#resolver.resolve(name, type);
+      const answer = yield* ask(this.#resolver, name, type);
       if (answer.status === "found") return answer;
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error;

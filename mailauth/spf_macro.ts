@@ -1,4 +1,5 @@
 /** Macros of SPF (RFC 7208 7): `%{ir}.%{v}._spf.%{d2}` to a name or an explanation. Pure. */
+import type { Steps } from "../bytes/steps.ts";
 import { formatIpv6, parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
 
 /** What the letters stand for. */
@@ -15,7 +16,7 @@ export interface MacroFacts {
   /** `t`: seconds since the epoch. */
   readonly seconds: number;
   /** `p`, looked up only where it is used. */
-  readonly validatedName: () => Promise<string>;
+  readonly validatedName: () => Steps<string>;
 }
 
 const EXPAND = /%\{([a-z])(\d*)(r?)([.\-+,/_=]*)\}|%[%_-]/gi;
@@ -33,26 +34,26 @@ export function checkExplanation(text: string): boolean {
 }
 
 /** A domain-spec; labels are dropped from the left until it fits into a name (RFC 7208 7.3). */
-export async function expandDomain(text: string, facts: MacroFacts): Promise<string> {
-  let name = await expand(text, facts);
+export function* expandDomain(text: string, facts: MacroFacts): Steps<string> {
+  let name = yield* expand(text, facts);
   while (name.length > MAX_NAME && name.includes(".")) name = name.slice(name.indexOf(".") + 1);
   return name;
 }
 
-export async function expand(text: string, facts: MacroFacts): Promise<string> {
+export function* expand(text: string, facts: MacroFacts): Steps<string> {
   let result = "";
   let last = 0;
   for (const match of text.matchAll(EXPAND)) {
     result += text.slice(last, match.index);
     last = match.index + match[0].length;
-    result += match[1] === undefined ? ESCAPES[match[0]] ?? "" : await macro(match, facts);
+    result += match[1] === undefined ? ESCAPES[match[0]] ?? "" : yield* macro(match, facts);
   }
   return result + text.slice(last);
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { "%%": "%", "%_": " ", "%-": "%20" };
 
-async function macro(match: RegExpExecArray, facts: MacroFacts): Promise<string> {
+function* macro(match: RegExpExecArray, facts: MacroFacts): Steps<string> {
   const [, letter, digits, reversed, delimiters] = match as unknown as [
     string,
     string,
@@ -61,7 +62,7 @@ async function macro(match: RegExpExecArray, facts: MacroFacts): Promise<string>
     string,
   ];
   const separators = delimiters === "" ? "." : delimiters;
-  let parts = split(await valueOf(letter.toLowerCase(), facts), separators);
+  let parts = split(yield* valueOf(letter.toLowerCase(), facts), separators);
   if (reversed !== "") parts.reverse();
   if (digits !== "") parts = parts.slice(-Math.max(1, Math.min(128, Number(digits))));
   const text = parts.join(".");
@@ -82,7 +83,7 @@ function split(value: string, separators: string): string[] {
   return parts;
 }
 
-async function valueOf(letter: string, facts: MacroFacts): Promise<string> {
+function* valueOf(letter: string, facts: MacroFacts): Steps<string> {
   const at = facts.sender.lastIndexOf("@");
   switch (letter) {
     case "s":
@@ -96,7 +97,7 @@ async function valueOf(letter: string, facts: MacroFacts): Promise<string> {
     case "i":
       return dotted(facts.address);
     case "p":
-      return await facts.validatedName();
+      return yield* facts.validatedName();
     case "v":
       return parseIpv4(facts.address) === null ? "ip6" : "in-addr";
     case "h":

@@ -15,8 +15,8 @@ const ENTRIES = 10_000;
 export function linkLists(
   zones: readonly LinkZone[],
   { resolver, clock: now }: { readonly resolver: Resolver; readonly clock: () => number },
-): (domains: readonly string[]) => Promise<readonly Hit[]> {
-  if (zones.length === 0) return () => Promise.resolve([]);
+): (domains: readonly string[]) => readonly Hit[] | Promise<readonly Hit[]> {
+  if (zones.length === 0) return () => [];
   const lookup = new Lookup(resolver, { now, timeoutMs: LOOKUP_MS, entries: ENTRIES });
   const lists = zones.map(({ zone, points: weight, codes }) =>
     new DnsList({ zone, of: "domain", weight, codes, lookup, now })

@@ -4,7 +4,7 @@ import { SharedMailboxIndex } from "./mailbox_index.ts";
 import { canonicalName } from "./operations/mailbox.ts";
 import type { Statements } from "./statements.ts";
 import { SeenIndex } from "./seen_index.ts";
-import type { Access, Mailbox, Mailboxes, MailboxIndex } from "./store.ts";
+import type { Access, Annotation, Mailbox, Mailboxes, MailboxIndex } from "./store.ts";
 
 export const MAILBOX_COLUMNS =
   "id, account_id, name, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size_octets, " +
@@ -29,6 +29,8 @@ export class SqlMailboxes implements Mailboxes {
   #statements: Statements;
   #access: Pick<Access, "seen">;
   #inboxes = new Map<number, number | null>();
+  /** Annotations of accounts as such. */
+  #ofAccounts = new Map<number, readonly Annotation[]>();
   #open = new Map<number, OpenIndex>();
   /** Of those the ones without users, in order of their last release, and the messages in them. */
   #resting = new Map<number, number>();
@@ -76,7 +78,17 @@ export class SqlMailboxes implements Mailboxes {
     return JSON.parse(String(row?.[0] ?? "[]")) as string[];
   }
 
-  annotations(accountId: number, mailboxId: number): { entry: string; value: Uint8Array }[] {
+  annotations(accountId: number, mailboxId: number): readonly Annotation[] {
+    if (mailboxId !== 0) return this.#annotations(accountId, mailboxId);
+    let known = this.#ofAccounts.get(accountId);
+    if (known === undefined) {
+      if (this.#ofAccounts.size >= MAX_CACHED) this.#ofAccounts.clear();
+      this.#ofAccounts.set(accountId, known = this.#annotations(accountId, 0));
+    }
+    return known;
+  }
+
+  #annotations(accountId: number, mailboxId: number): Annotation[] {
     return this.#statements.rows(
       "SELECT entry, value FROM annotations WHERE account_id = ? AND mailbox_id = ? ORDER BY entry LIMIT ?",
     )
@@ -142,9 +154,12 @@ export class SqlMailboxes implements Mailboxes {
         break;
       case "directory":
         this.#inboxes.clear();
+        this.#ofAccounts.clear();
+        break;
+      case "annotations":
+        if (change.mailboxId === 0) this.#ofAccounts.delete(change.accountId);
         break;
       case "acl":
-      case "annotations":
       case "queue":
       case "lessons":
         break;

@@ -35,6 +35,8 @@ export interface SpamLessons {
   foldedUpTo(accountId: number): number;
   /** Rows after `after`, of one account, or of all for account 0. */
   journal(accountId: number, page: { readonly after: number; readonly limit: number }): JournalRow[];
+  /** Nobody has said anything about mail, or all of it was forgotten. */
+  nothing(): boolean;
   /** Accounts with rows that are not folded, and how many. */
   unfolded(): { readonly accountId: number; readonly rows: number }[];
   lesson(accountId: number, key: string): LessonKind | null;
@@ -91,6 +93,14 @@ export class SqlSpamLessons implements SpamLessons {
       ham: ham as number,
       tokens: tokens as Uint8Array,
     }));
+  }
+
+  nothing(): boolean {
+    const [some] = this.#statements.rows(
+      "SELECT EXISTS (SELECT 1 FROM spam_wishes) OR EXISTS (SELECT 1 FROM spam_journal) OR " +
+        "EXISTS (SELECT 1 FROM spam_knowledge)",
+    ).get() as [number];
+    return some === 0;
   }
 
   unfolded(): { readonly accountId: number; readonly rows: number }[] {

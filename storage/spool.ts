@@ -94,6 +94,11 @@ export class SegmentSpool implements Spool {
     return result;
   }
 
+  held(start: number, end: number): Uint8Array | null {
+    const inMemory = this.#large === null && this.#state === "open";
+    return inMemory ? this.#buffer.subarray(start, Math.min(end, this.octets)) : null;
+  }
+
   store(salvage: SalvageFacts): BlobAddress | Promise<BlobAddress> {
     if (this.#state !== "open") throw new Error(`a spool that is ${this.#state} cannot be stored`);
     this.#state = "stored";

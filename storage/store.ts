@@ -65,6 +65,8 @@ export interface Spool {
    * `store`. Small spools answer from memory.
    */
   read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
+  /** The same as they lie in memory, until the next call of another method; null where they do not. */
+  held(start: number, end: number): Uint8Array | null;
   /**
    * Puts the octets where the address says, small ones at once. They are durable when a {@linkcode Store.write} of this
    * store that points at them has been done. Throws or rejects with StorageError.
@@ -250,6 +252,11 @@ export interface Mailbox {
   readonly selectable: boolean;
 }
 
+export interface Annotation {
+  readonly entry: string;
+  readonly value: Uint8Array;
+}
+
 export interface Mailboxes {
   /** By name; INBOX in any case. */
   byName(accountId: number, name: string): Mailbox | null;
@@ -259,8 +266,8 @@ export interface Mailboxes {
   /** All of an account in name order (bounded by the mailbox limit of an account). */
   list(accountId: number): Mailbox[];
   subscriptions(accountId: number): string[];
-  /** In order of their entries; mailbox 0 is the account itself (bounded by the limit of annotations). */
-  annotations(accountId: number, mailboxId: number): { readonly entry: string; readonly value: Uint8Array }[];
+  /** In order of their entries; mailbox 0 is the account itself, which is cached (bounded by the limit of annotations). */
+  annotations(accountId: number, mailboxId: number): readonly Annotation[];
   /** The INBOX of an account: the delivery hot path. Cached. */
   inboxOf(accountId: number): number | null;
   /** The index of an open mailbox, shared by this thread's sessions; call `release` when done with it. */

@@ -37,22 +37,34 @@ export function counter<L extends string>(name: string, help: string, labelNames
     },
   });
   // Counting is an addition; what was counted reaches the registry when somebody looks.
-  const labels = made.labels.bind(made) as (values: Prom.LabelValues<L>) => Prom.Counter.Internal;
+  const add = made.inc.bind(made) as (values: Prom.LabelValues<L>, value: number) => void;
+  const known = new Map<string, Tally>();
+  const [only] = labelNames.length === 1 ? labelNames : [];
   made.labels = ((values: Prom.LabelValues<L>) => {
-    const tally = new Tally(labels(values));
-    tallies.push(tally);
+    let key = "";
+    if (only !== undefined) key = String(values[only]);
+    else for (const name of labelNames) key += `${values[name]}\n`;
+    let tally = known.get(key);
+    if (tally === undefined) {
+      known.set(key, tally = new Tally((value) => add(values, value)));
+      tallies.push(tally);
+    }
     return tally;
   }) as typeof made.labels;
+  made.inc = ((labels: Prom.LabelValues<L> | number = {} as Prom.LabelValues<L>, value?: number) => {
+    if (typeof labels === "number") made.labels({} as Prom.LabelValues<L>).inc(labels);
+    else made.labels(labels).inc(value);
+  }) as typeof made.inc;
   return made;
 }
 
-/** A child of a counter, to be made once for each label set by whoever counts. */
+/** What was counted of one label set since somebody looked. */
 class Tally implements Prom.Counter.Internal {
-  readonly #child: Prom.Counter.Internal;
+  readonly #add: (value: number) => void;
   #value: number;
 
-  constructor(child: Prom.Counter.Internal) {
-    this.#child = child;
+  constructor(add: (value: number) => void) {
+    this.#add = add;
     this.#value = 0;
   }
 
@@ -61,7 +73,7 @@ class Tally implements Prom.Counter.Internal {
   }
 
   settle(): void {
-    if (this.#value > 0) this.#child.inc(this.#value);
+    if (this.#value > 0) this.#add(this.#value);
     this.#value = 0;
   }
 }

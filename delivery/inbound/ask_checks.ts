@@ -1,28 +1,28 @@
 /** What the operator's checks (milters, scanners, rules) say to the whole message, and the changes that they want. */
+import { run, type Steps, when } from "../../bytes/steps.ts";
 import type { MessageSource } from "../../filter/message_source.ts";
 import { type MailScreen, verdictField } from "../../filter/screen.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import { applyChanges } from "../apply_changes.ts";
 import { changeEnvelope } from "./change_envelope.ts";
-import type { Content } from "./content.ts";
+import { type Content, octetsOf } from "./content.ts";
 import type { Mail } from "./mail.ts";
 
-export function askChecks(mail: Mail): Promise<Reply | null> | null {
-  return mail.screen === null ? null : asked(mail, mail.screen);
+export function askChecks(mail: Mail): Reply | null | Promise<Reply | null> {
+  return mail.screen === null ? null : run(asked(mail, mail.screen));
 }
 
-async function asked(mail: Mail, screen: MailScreen): Promise<Reply | null> {
-  const pending = screen.message(sourceOf(mail.content), {
+function* asked(mail: Mail, screen: MailScreen): Steps<Reply | null> {
+  const refusal = yield* when(screen.message(sourceOf(mail.content), {
     sent: mail.findings,
     staysHere: mail.envelope.filing.remote === 0,
-  }, mail.time);
-  const refusal = pending instanceof Promise ? await pending : pending;
+  }, mail.time));
   if (refusal !== null) return refusal;
   if (screen.disposition === "discard") return mail.accepted();
   if (screen.changes.original !== null && screen.disposition === "deliver") mail.content.keepOriginal();
-  await mark(mail, screen);
+  yield* mark(mail, screen);
   const { envelope } = screen.changes;
-  return envelope.length === 0 ? null : await changeEnvelope(mail, envelope);
+  return envelope.length === 0 ? null : yield* when(changeEnvelope(mail, envelope));
 }
 
 /** The message as checks see it: without our own lines in front. */
@@ -30,12 +30,12 @@ function sourceOf({ spool, ownOctets: own, message: { headerOctets } }: Content)
   return {
     octets: spool.octets - own,
     headerOctets: headerOctets - own,
-    read: (offset, length) => spool.read(own + offset, Math.min(own + offset + length, spool.octets)),
+    read: (offset, length) => octetsOf(spool, own + offset, own + offset + length),
   };
 }
 
 /** What checks found goes in front: of each copy here, inside what leaves; what they want changed is changed. */
-async function mark(mail: Mail, { decisions, disposition, changes }: MailScreen): Promise<void> {
+function* mark(mail: Mail, { decisions, disposition, changes }: MailScreen): Steps<void> {
   const { content, envelope: { filing } } = mail;
   const front = verdictField(decisions, disposition) ?? "";
   const inside = filing.remote > 0;
@@ -43,6 +43,6 @@ async function mark(mail: Mail, { decisions, disposition, changes }: MailScreen)
   if (!changes.some && (front === "" || !inside)) return;
   const { ownOctets, message: { headerOctets } } = content;
   const plan = { front: inside ? front : "", changes, ownOctets, headerOctets };
-  await content.rewrite((from, to) => applyChanges(from, to, plan));
+  yield content.rewrite((from, to) => applyChanges(from, to, plan));
   content.ownOctets += plan.front.length;
 }

@@ -1,14 +1,15 @@
 /** Is it wanted: a refusal, or copies that lie where they should; what is held waits for the operator. */
+import { run, type Steps, when } from "../../bytes/steps.ts";
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import { provesAuthor } from "../authentication.ts";
 import { judgeSpam, type SpamParts } from "../spam/judge.ts";
 import { judgeOutgoing } from "../spam/outgoing.ts";
-import type { Content } from "./content.ts";
+import { type Content, octetsOf } from "./content.ts";
 import type { Mail } from "./mail.ts";
 import { tracedCheck } from "./tell.ts";
 
-export function askSpamFilter(mail: Mail): Promise<Reply | null> | null {
+export function askSpamFilter(mail: Mail): Reply | null | Promise<Reply | null> {
   const parts = mail.setting.spam;
   if (parts === null) return null;
   if (mail.client.account !== null) {
@@ -16,7 +17,7 @@ export function askSpamFilter(mail: Mail): Promise<Reply | null> | null {
     return mail.envelope.filing.remote === 0 ? null : judgeLogin(mail, { parts, login });
   }
   if (mail.findings === null) return null; // trusted, or of those whose mail is not checked
-  return judgeStranger(mail, { parts, findings: mail.findings });
+  return run(judgeStranger(mail, { parts, findings: mail.findings }));
 }
 
 /** What a login sends away. */
@@ -32,19 +33,19 @@ async function judgeLogin(
   return null;
 }
 
-async function judgeStranger(
+function* judgeStranger(
   mail: Mail,
   { parts, findings }: { readonly parts: SpamParts; readonly findings: SenderFindings },
-): Promise<Reply | null> {
+): Steps<Reply | null> {
   const { client: { address, heloName }, envelope: { filing, sender }, content, screen } = mail;
   const { authentication } = mail.setting.config;
-  mail.spam = await judgeSpam(parts, {
+  mail.spam = yield* when(judgeSpam(parts, {
     ...judged(content),
     ...{ filing, sender, findings, from: content.message.from, client: { address, heloName } },
     proven: authentication !== undefined && provesAuthor(findings, authentication),
     decisions: screen?.decisions ?? [],
     time: mail.time,
-  });
+  }));
   const { trace, heldFor, heldFront, refusal } = mail.spam;
   if (trace.length > 0) tracedCheck(mail, `spam: ${trace.join("; ")}`);
   mail.spamHeld = heldFor;
@@ -55,8 +56,8 @@ async function judgeStranger(
 /** The message without our own lines in front. */
 function judged({ spool, ownOctets }: Content): {
   readonly octets: number;
-  readonly read: (length: number) => Promise<Uint8Array>;
+  readonly read: (length: number) => Uint8Array | Promise<Uint8Array>;
 } {
   const octets = spool.octets - ownOctets;
-  return { octets, read: (length) => spool.read(ownOctets, ownOctets + Math.min(length, octets)) };
+  return { octets, read: (length) => octetsOf(spool, ownOctets, ownOctets + Math.min(length, octets)) };
 }

@@ -2,7 +2,7 @@
  * Who sent it: SPF, DKIM, ARC and DMARC of one message, begun while its octets stream, and what becomes of it for that
  * (authentication.ts decides). What was found goes in front of the message; what others claimed in our name goes out.
  */
-import { getLogger } from "@logtape/logtape";
+import { run, type Steps, when } from "../../bytes/steps.ts";
 import { resultsField } from "../../mailauth/authentication_results.ts";
 import { methodResults } from "../../mailauth/findings_text.ts";
 import type { SenderCheck, SenderFindings } from "../../mailauth/sender_check.ts";
@@ -16,11 +16,12 @@ import {
   type SenderVerdict,
   startCheck,
 } from "../authentication.ts";
+import { infoLines } from "../../telemetry/log.ts";
 import { dmarcObservation } from "../dmarc_observation.ts";
 import type { Mail } from "./mail.ts";
 import { tracedCheck } from "./tell.ts";
 
-const log = getLogger(["veredus", "delivery"]);
+const decidedLine = infoLines("delivery");
 
 /** Null where nobody asks who sent it. */
 export function startSenderCheck({ setting, client, envelope: { sender } }: Mail): SenderCheck | null {
@@ -30,34 +31,34 @@ export function startSenderCheck({ setting, client, envelope: { sender } }: Mail
   return startCheck(options, client, { sender, now: clock() });
 }
 
-export function authenticate(mail: Mail): Promise<Reply | null> | null {
+export function authenticate(mail: Mail): Reply | null | Promise<Reply | null> {
   const { content: { senderCheck }, setting: { config } } = mail;
   if (senderCheck === null || config.authentication === undefined) return null;
-  return authenticated(mail, { check: senderCheck, config: config.authentication });
+  return run(authenticated(mail, { check: senderCheck, config: config.authentication }));
 }
 
-async function authenticated(
+function* authenticated(
   mail: Mail,
   { check, config }: { readonly check: SenderCheck; readonly config: AuthenticationConfig },
-): Promise<Reply | null> {
+): Steps<Reply | null> {
   const { traceId, client, envelope: { sender, filing }, setting: { options: { store, clock } } } = mail;
   const withinMs = mail.time.half;
-  const findings = await finishCheck(check, { traceId, session: client.sessionId, withinMs });
+  const findings = yield* when(finishCheck(check, { traceId, session: client.sessionId, withinMs }));
   mail.findings = findings;
   const attempt = { store, address: client.address, sender, now: clock() };
   const verdict = decide(findings, config, () => mayDefer(attempt));
   observe(mail, { findings, verdict, config });
   if (verdict.reason !== "") {
-    log.info("sender: {action}, {reason}", { ...verdict, trace: traceId });
+    decidedLine("sender: {action}, {reason}", { ...verdict, trace: traceId });
     tracedCheck(mail, `${verdict.action}: ${verdict.reason}`);
   }
   const refusal = refusalOf(verdict);
   if (refusal !== null) return refusal;
   if (verdict.action === "junk") {
     mail.junk = true;
-    await filing.toJunk(store);
+    yield* when(filing.toJunk(store));
   }
-  await writeFindings(mail, findings);
+  yield* writeFindings(mail, findings);
   return null;
 }
 
@@ -78,12 +79,12 @@ function observe(
 }
 
 /** The results go in front, last of all (sign.ts): checks may still change the message, and a seal covers what leaves. */
-async function writeFindings(mail: Mail, findings: SenderFindings): Promise<void> {
+function* writeFindings(mail: Mail, findings: SenderFindings): Steps<void> {
   const { envelope: { sender }, content, setting: { options: { hostname } } } = mail;
   mail.front = resultsField(hostname, methodResults(findings, { sender }));
   if (findings.forged.length === 0) return;
   const own = content.ownOctets;
-  await content.putInFront(
+  yield content.putInFront(
     "",
     findings.forged.map(({ start, end }) => ({ start: own + start, end: own + end })),
   );

@@ -35,6 +35,12 @@ export interface Opening {
   readonly seeksEightBit: boolean;
 }
 
+/** At once where they are in memory: then as long as the message stays as it is. */
+export function octetsOf(spool: Spool, start: number, end: number): Uint8Array | Promise<Uint8Array> {
+  const until = Math.min(end, spool.octets);
+  return spool.held(start, until) ?? spool.read(start, until);
+}
+
 /** A message in the spool and what describes it. */
 export interface StoredMessage {
   readonly spool: Spool;

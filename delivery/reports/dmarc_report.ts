@@ -7,6 +7,7 @@
 import { txtTexts } from "../../dns/txt.ts";
 import { ResolveError, type Resolver } from "../../dns/resolver.ts";
 import { isDmarcRecord, parseDmarcRecord } from "../../mailauth/dmarc_record.ts";
+import { run } from "../../bytes/steps.ts";
 import { DmarcTempError, TreeWalker } from "../../mailauth/org_domain.ts";
 import type { DmarcObservation } from "../dmarc_observation.ts";
 import { type ReportFacts, type ReportForm, reportId, type ReportTarget } from "./form.ts";
@@ -48,8 +49,8 @@ async function mayHave(resolver: Resolver, policyDomain: string, place: string):
   const walker = new TreeWalker(resolver);
   try {
     const [ours, theirs] = [
-      await walker.organizationalDomain(policyDomain),
-      await walker.organizationalDomain(place),
+      await run(walker.organizationalDomain(policyDomain)),
+      await run(walker.organizationalDomain(place)),
     ];
     if (ours === theirs) return true;
   } catch (error) {

@@ -9,7 +9,7 @@ import { utf8 } from "../../bytes/decode.ts";
 import { EMPTY_HOST, type Host } from "../../sieve/host.ts";
 import type { Envelope } from "../../sieve/run.ts";
 import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
-import type { Account, Store } from "../../storage/store.ts";
+import type { Account, Annotation, Store } from "../../storage/store.ts";
 import { stateKey } from "./memory.ts";
 
 export interface HostOptions {
@@ -33,10 +33,8 @@ export function scriptHost(options: HostOptions): Host {
   const { store, account, envelope, now } = options;
   const { mailboxes, directory, policy } = store;
   const mailboxNamed = (name: string) => mailboxes.byName(account.id, name);
-  const annotation = (mailboxId: number, entry: string) => {
-    const row = mailboxes.annotations(account.id, mailboxId).find((one) => one.entry === entry.toLowerCase());
-    return row === undefined ? null : utf8(row.value);
-  };
+  const annotation = (mailboxId: number, entry: string) =>
+    annotationOf(mailboxes.annotations(account.id, mailboxId), entry.toLowerCase());
   return {
     ...EMPTY_HOST,
     envelope,
@@ -57,20 +55,34 @@ export function scriptHost(options: HostOptions): Host {
       const found = mailboxNamed(mailbox);
       return found === null ? null : annotation(found.id, entry);
     },
-    listHas: (list, value) => {
-      const address = normalizeAddress(value) ?? value.toLowerCase();
-      if (KNOWN.has(list)) return policy.get("known", `${account.address} ${address}`, now) !== null;
-      const name = /^urn:veredus:(allow|block)$/.exec(list)?.[1];
-      if (name === undefined) return null;
-      const entries = (annotation(0, ANNOTATION + name) ?? "").toLowerCase().split(/\s+/);
-      return address !== "" && (entries.includes(address) || entries.includes(`@${domainOf(address)}`));
-    },
+    listHas: (list, value) => listHas(options, list, value),
     seen: (id, last) => {
       const row = policy.get("duplicate", stateKey(account.id, id), now);
       // RFC 7352 3.2: with :last the time counts from the last message, else from the first.
       return row !== null && (last || row.expiresAt > now);
     },
   };
+}
+
+/** An address, or its domain, is on a list of the account; null where there is no such list. */
+export function listHas(
+  { store: { mailboxes, policy }, account, now }: Pick<HostOptions, "store" | "account" | "now">,
+  list: string,
+  value: string,
+): boolean | null {
+  const address = normalizeAddress(value) ?? value.toLowerCase();
+  if (KNOWN.has(list)) return policy.get("known", `${account.address} ${address}`, now) !== null;
+  const name = /^urn:veredus:(allow|block)$/.exec(list)?.[1];
+  if (name === undefined) return null;
+  const text = annotationOf(mailboxes.annotations(account.id, 0), ANNOTATION + name);
+  if (text === null || address === "") return false;
+  const entries = text.toLowerCase().split(/\s+/);
+  return entries.includes(address) || entries.includes(`@${domainOf(address)}`);
+}
+
+function annotationOf(annotations: readonly Annotation[], entry: string): string | null {
+  const row = annotations.find((one) => one.entry === entry);
+  return row === undefined ? null : utf8(row.value);
 }
 
 /** RFC 8579: special uses are compared in any case. */

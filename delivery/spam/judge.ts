@@ -6,6 +6,7 @@
  * is never refused for its content. Without a verdict in time the message is delivered with a mark, or put off by setting.
  */
 import { getLogger } from "@logtape/logtape";
+import { run, type Steps, when } from "../../bytes/steps.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { MAIL_LIMITS } from "../../filter/spam/limits.ts";
 import { addressOf } from "../../filter/spam/mail.ts";
@@ -19,7 +20,7 @@ import { type Reply, reply } from "../../protocols/smtp/reply.ts";
 import type { PolicyRow } from "../../storage/ops.ts";
 import type { Account, Store } from "../../storage/store.ts";
 import type { Filing } from "../filing.ts";
-import { scriptHost } from "../scripts/host.ts";
+import { listHas } from "../scripts/host.ts";
 import { spamFields, spamLine, type Verdict } from "./fields.ts";
 import { actionOf, percentOf, rulesOf, type RuleSource, type SpamAction } from "./rules.ts";
 
@@ -32,8 +33,8 @@ const SEEN_AGAIN_MS = 30 * 86_400_000;
 const REFUSED = reply(550, "5.7.1", "This message looks unwanted to its recipients");
 
 export interface SpamFilterPort {
-  /** Null where there was no verdict within so many milliseconds. */
-  assess(request: AssessRequest, withinMs: number): Promise<Assessment | null>;
+  /** Null where there was no verdict within so many milliseconds. At once where it is little work. */
+  assess(request: AssessRequest, withinMs: number): Assessment | null | Promise<Assessment | null>;
 }
 
 export interface SpamConfig {
@@ -64,13 +65,13 @@ export interface SpamParts {
   readonly hostname: string;
   readonly clock: () => number;
   /** What lists say of domains that links lead to. */
-  readonly linkHits: (domains: readonly string[]) => Promise<readonly Hit[]>;
+  readonly linkHits: (domains: readonly string[]) => readonly Hit[] | Promise<readonly Hit[]>;
 }
 
 export interface Judged {
   readonly filing: Filing;
   /** Octets of the message without our own lines, from its start. */
-  readonly read: (length: number) => Promise<Uint8Array>;
+  readonly read: (length: number) => Uint8Array | Promise<Uint8Array>;
   readonly octets: number;
   /** Decoded From. */
   readonly from: string;
@@ -109,7 +110,12 @@ export const NOT_JUDGED: SpamOutcome = {
   trace: [],
 };
 
-export async function judgeSpam(parts: SpamParts, given: Judged): Promise<SpamOutcome> {
+/** At once where the filter answers so. */
+export function judgeSpam(parts: SpamParts, given: Judged): SpamOutcome | Promise<SpamOutcome> {
+  return run(judged(parts, given));
+}
+
+function* judged(parts: SpamParts, given: Judged): Steps<SpamOutcome> {
   const { store, config } = parts;
   const owners = new Map<number, Account>();
   for (const { owner } of given.filing.targets()) owners.set(owner.id, owner);
@@ -117,8 +123,9 @@ export async function judgeSpam(parts: SpamParts, given: Judged): Promise<SpamOu
   const began = performance.now();
   const author = addressOf(given.from).address;
   const seen = new Map([...owners.keys()].map((id) => [id, seenRow(parts, id, author)]));
-  const assessment = await parts.filter.assess({
-    octets: await given.read(MAIL_LIMITS.octets),
+  const octets = yield* when(given.read(MAIL_LIMITS.octets));
+  const asked = parts.filter.assess({
+    octets,
     total: given.octets,
     around: circumstances(given),
     recipients: [...owners.values()].map((account) => ({
@@ -128,16 +135,17 @@ export async function judgeSpam(parts: SpamParts, given: Judged): Promise<SpamOu
     })),
     weights: config.weights,
   }, given.time.left);
+  const assessment = yield* when(asked);
   scanSeconds.observe((performance.now() - began) / 1_000);
   if (assessment === null) return unjudged(parts, given);
-  const listed = await given.time.within(parts.linkHits(assessment.linkDomains), () => []);
+  const listed = yield* when(given.time.within(parts.linkHits(assessment.linkDomains), () => []));
   const found = assessment.scores.map(({ accountId, score }) => {
     const account = owners.get(accountId)!;
     const rules = rulesOf(store, account, config.rules);
     const whole = listed.length === 0 ? score : scoreOf([...score.hits, ...listed], score.marks);
     return { account, verdict: { score: whole, rules, action: actionOf(whole.points, rules) } };
   });
-  const outcome = await carriedOut(parts, given, found);
+  const outcome = yield* carriedOut(parts, given, found);
   if (outcome.refusal === null) remember(parts, author, { found, seen });
   return outcome;
 }
@@ -147,11 +155,11 @@ interface Found {
   readonly verdict: Verdict;
 }
 
-async function carriedOut(
+function* carriedOut(
   { store }: SpamParts,
   { filing, findings }: Judged,
   found: readonly Found[],
-): Promise<SpamOutcome> {
+): Steps<SpamOutcome> {
   const all = (...actions: readonly SpamAction[]) =>
     filing.remote === 0 && found.every(({ verdict: { action } }) => actions.includes(action));
   const trace = found.map(({ account, verdict }) => `${account.address}: ${spamLine(verdict)}`);
@@ -171,7 +179,7 @@ async function carriedOut(
   }
   if (refused) return { ...NOT_JUDGED, refusal: REFUSED, verdicts: scripts, trace };
   filing.front((accountId) => fronts.get(accountId) ?? "");
-  if (junk.size > 0) await filing.toJunk(store, junk);
+  if (junk.size > 0) yield filing.toJunk(store, junk);
   const given = { ...NOT_JUDGED, verdicts: scripts, trace };
   if (!held) return given;
   return { ...given, heldFor: `spam: ${trace[0]}`, heldFront: spamFields(found[0]!.verdict) };
@@ -217,14 +225,11 @@ function circumstances(
 }
 
 /** The recipient has written to the author, or has him on the list of those whose mail is always wanted. */
-function knows({ store, hostname, clock }: SpamParts, account: Account, author: string): boolean {
+function knows({ store, clock }: SpamParts, account: Account, author: string): boolean {
   if (author === "") return false;
-  const { listHas } = scriptHost({
-    ...{ store, account, hostname, now: clock() },
-    envelope: { from: "", to: "" },
-    client: { address: "", name: "" },
-  });
-  return listHas("urn:veredus:known", author) === true || listHas("urn:veredus:allow", author) === true;
+  const asked = { store, account, now: clock() };
+  return listHas(asked, "urn:veredus:known", author) === true ||
+    listHas(asked, "urn:veredus:allow", author) === true;
 }
 
 function seenRow({ store, clock }: SpamParts, accountId: number, author: string): PolicyRow | null {

@@ -5,7 +5,8 @@
  * What passes a limit is not seen: that is a finding of its own. Mail of relays that are ours is never refused. `strip` takes
  * attachments out and keeps the original (content/strip.ts); where that cannot be, programs are refused and others marked.
  */
-import type { Check } from "../check.ts";
+import { run, type Steps } from "../../bytes/steps.ts";
+import type { Check, CheckFacts } from "../check.ts";
 import { inspectMessage } from "../content/attachments.ts";
 import { Budget, type ContentLimits, type Finding, type FindingKind } from "../content/inspect.ts";
 import { strip } from "../content/strip.ts";
@@ -39,46 +40,43 @@ const LEVELS: Readonly<Record<FindingKind, "suspicious" | "likely" | null>> = {
 };
 
 export function content({ name, actions, limits, isRelay }: ContentOptions): Check {
-  return {
-    name,
-    stages: ["message"],
-    async run({ message, client, findings: known, changes, staysHere }) {
-      if (message === null) return CONTINUE;
-      const budget = new Budget(limits);
-      const attachments = await inspectMessage(message, budget);
-      for (const { kind } of budget.findings) {
-        findings.inc({ kind });
-        const level = LEVELS[kind];
-        if (level !== null) known?.virus(level);
-      }
-      const unwanted = attachments.filter(({ kinds }) =>
-        [...kinds].some((kind) => actions[kind] === "strip")
-      );
-      const may = staysHere && client.login === null && changes !== null;
-      const verdict = verdictOf(budget.findings, {
-        actions: withoutStrip(actions, {
-          // What belongs to no attachment cannot be taken out.
-          kept: new Set(
-            budget.findings.filter(({ kind }) =>
-              !may || !unwanted.some(({ kinds }) => kinds.has(kind)) ||
-              unwanted.some(({ kinds, sealed }) => sealed && kinds.has(kind))
-            ).map(({ kind }) => kind),
-          ),
-        }),
-        relayed: isRelay(client.address),
-      });
-      const open = unwanted.filter(({ sealed }) => !sealed);
-      if (!may || open.length === 0 || verdict.action !== "tag") return verdict;
-      if (!strip(open, changes, { reason: verdict.reason, dangerous: verdict.dangerous === true })) {
-        return { ...verdict, reason: `${verdict.reason}; too many to take out` };
-      }
-      stripped.inc(open.length);
-      return {
-        ...verdict,
-        reason: `${verdict.reason}; ${open.length} taken out, the original is in quarantine`,
-      };
-    },
-  };
+  return { name, stages: ["message"], run: (facts) => run(judged(facts)) };
+
+  function* judged({ message, client, findings: known, changes, staysHere }: CheckFacts): Steps<Verdict> {
+    if (message === null) return CONTINUE;
+    const budget = new Budget(limits);
+    const attachments = yield* inspectMessage(message, budget);
+    if (budget.findings.length === 0) return CONTINUE;
+    for (const { kind } of budget.findings) {
+      findings.inc({ kind });
+      const level = LEVELS[kind];
+      if (level !== null) known?.virus(level);
+    }
+    const unwanted = attachments.filter(({ kinds }) => [...kinds].some((kind) => actions[kind] === "strip"));
+    const may = staysHere && client.login === null && changes !== null;
+    const verdict = verdictOf(budget.findings, {
+      actions: withoutStrip(actions, {
+        // What belongs to no attachment cannot be taken out.
+        kept: new Set(
+          budget.findings.filter(({ kind }) =>
+            !may || !unwanted.some(({ kinds }) => kinds.has(kind)) ||
+            unwanted.some(({ kinds, sealed }) => sealed && kinds.has(kind))
+          ).map(({ kind }) => kind),
+        ),
+      }),
+      relayed: isRelay(client.address),
+    });
+    const open = unwanted.filter(({ sealed }) => !sealed);
+    if (!may || open.length === 0 || verdict.action !== "tag") return verdict;
+    if (!strip(open, changes, { reason: verdict.reason, dangerous: verdict.dangerous === true })) {
+      return { ...verdict, reason: `${verdict.reason}; too many to take out` };
+    }
+    stripped.inc(open.length);
+    return {
+      ...verdict,
+      reason: `${verdict.reason}; ${open.length} taken out, the original is in quarantine`,
+    };
+  }
 }
 
 /** What is done where nothing is taken out; `kept`: kinds of which something stays in the message. */

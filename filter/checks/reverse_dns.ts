@@ -1,4 +1,5 @@
 /** Forward-confirmed reverse DNS: a name of the client's address that leads back to it (RFC 8601 2.7.3, iprev). */
+import { run, type Steps, when } from "../../bytes/steps.ts";
 import { canonicalAddress } from "../../dns/ip_address.ts";
 import { reversedLabels } from "../address_block.ts";
 import type { Check, ClientView } from "../check.ts";
@@ -9,30 +10,32 @@ import { type Action, CONTINUE, type Verdict } from "../verdict.ts";
 const MAX_NAMES = 10;
 
 export function reverseDns({ lookup, action }: { lookup: Lookup; action: Action }): Check {
+  function* judged(client: ClientView, notes: Map<string, string>): Steps<Verdict> {
+    const { name, problem } = yield* confirmedName(client, lookup);
+    if (name !== null) notes.set("reverse-name", name);
+    return problem === null ? CONTINUE : { action, reason: problem, reply: replyOf(action, client) };
+  }
   return {
     name: "reverse-dns",
     stages: ["connect"],
-    async run({ client, notes }): Promise<Verdict> {
-      const { name, problem } = await confirmedName(client, lookup);
-      if (name !== null) notes.set("reverse-name", name);
-      if (problem === null) return CONTINUE;
-      return { action, reason: problem, reply: replyOf(action, client) };
-    },
+    run: ({ client, notes }) => run(judged(client, notes)),
   };
 }
 
-async function confirmedName(
+function* confirmedName(
   { address }: ClientView,
   lookup: Lookup,
-): Promise<{ name: string | null; problem: string | null }> {
+): Steps<{ name: string | null; problem: string | null }> {
   const six = address.includes(":");
   const labels = reversedLabels(address);
   if (labels === null) return { name: null, problem: null };
-  const pointers = recordsOf(await lookup.resolve(`${labels}.${six ? "ip6" : "in-addr"}.arpa`, "PTR"));
+  const pointers = recordsOf(
+    yield* when(lookup.resolve(`${labels}.${six ? "ip6" : "in-addr"}.arpa`, "PTR")),
+  );
   if (pointers === null) return { name: null, problem: null }; // nobody answered: that is not the client's fault
   if (pointers.length === 0) return { name: null, problem: `${address} has no name` };
   for (const { target } of pointers.slice(0, MAX_NAMES)) {
-    const addresses = recordsOf(await lookup.resolve(target, six ? "AAAA" : "A"));
+    const addresses = recordsOf(yield* when(lookup.resolve(target, six ? "AAAA" : "A")));
     if (addresses === null) return { name: null, problem: null };
     if (addresses.some((record) => canonicalAddress(record.address) === canonicalAddress(address))) {
       return { name: target.toLowerCase(), problem: null };

@@ -4,6 +4,7 @@
  * A message of one part is not parsed beyond its header. What MIME hides deeper than its limits is octets of the part
  * around it, and looked at as such.
  */
+import { type Steps, when } from "../../bytes/steps.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import { decodeTransferEncoding } from "../../message/content.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../../message/mime_parser.ts";
@@ -38,13 +39,13 @@ export interface Attachment {
 }
 
 /**
- * Looks at all of them; what is found is in the budget. Those that something was found in, in their order. Rejects when the
+ * Looks at all of them; what is found is in the budget. Those that something was found in, in their order. Throws when the
  * message cannot be read.
  */
-export async function inspectMessage(message: MessageSource, budget: Budget): Promise<Attachment[]> {
+export function* inspectMessage(message: MessageSource, budget: Budget): Steps<Attachment[]> {
   if (message.headerOctets > MAX_HEADER) budget.found("not-seen", "header", "larger than is looked at");
   const found: Attachment[] = [];
-  for (const { part, whole, sealed } of await leavesOf(message)) {
+  for (const { part, whole, sealed } of yield* leavesOf(message)) {
     if (!budget.file()) {
       budget.found("not-seen", "message", "too many parts");
       break;
@@ -52,31 +53,30 @@ export async function inspectMessage(message: MessageSource, budget: Budget): Pr
     const kinds = budget.kinds = new Set<FindingKind>();
     const { headerStart, bodyStart, bodyEnd } = part;
     const name = nameOf(part);
-    await inspectLeaf(message, { part, name }, budget);
+    yield* inspectLeaf(message, { part, name }, budget);
     if (kinds.size > 0) found.push({ name, headerStart, bodyStart, bodyEnd, whole, sealed, kinds });
   }
   return found;
 }
 
-async function inspectLeaf(
+function* inspectLeaf(
   message: MessageSource,
   { part: leaf, name }: { readonly part: MimePart; readonly name: string },
   budget: Budget,
-): Promise<void> {
+): Steps<void> {
   const path = name === "" ? "part without a name" : name;
   if (name !== "") inspectName(name, path, budget);
   const rawOctets = leaf.bodyEnd - leaf.bodyStart;
   if (rawOctets <= 0) return;
-  const decoded = async (most: number) =>
-    decodeTransferEncoding(
-      await message.read(leaf.bodyStart, Math.min(most, rawOctets)),
-      leaf.fields.get("content-transfer-encoding") ?? "",
-    );
-  if (!inspectHead((await decoded(HEAD_RAW_OCTETS)).subarray(0, HEAD_OCTETS), path, budget)) return;
+  const decoded = function* (most: number): Steps<Uint8Array> {
+    const raw = yield* when(message.read(leaf.bodyStart, Math.min(most, rawOctets)));
+    return decodeTransferEncoding(raw, leaf.fields.get("content-transfer-encoding") ?? "");
+  };
+  if (!inspectHead((yield* decoded(HEAD_RAW_OCTETS)).subarray(0, HEAD_OCTETS), path, budget)) return;
   if (rawOctets > budget.octets) return budget.found("not-seen", path, "larger than is looked at");
-  const octets = await decoded(rawOctets);
+  const octets = yield* decoded(rawOctets);
   budget.spend(octets.length);
-  await inspectWhole(octets, { path, depth: 0 }, budget);
+  yield inspectWhole(octets, { path, depth: 0 }, budget);
 }
 
 interface Leaf {
@@ -85,9 +85,9 @@ interface Leaf {
   readonly sealed: boolean;
 }
 
-async function leavesOf(message: MessageSource): Promise<Leaf[]> {
+function* leavesOf(message: MessageSource): Steps<Leaf[]> {
   const parser = new MimeParser(DEFAULT_MIME_LIMITS, (block, spans) => pick(block, spans, WANTED));
-  const header = await message.read(0, Math.min(message.headerOctets, MAX_HEADER));
+  const header = yield* when(message.read(0, Math.min(message.headerOctets, MAX_HEADER)));
   parser.push(header, 0, header.length);
   if (!MAY_HAVE_PARTS.test(latin1(header))) {
     const root = parser.finish();
@@ -95,7 +95,7 @@ async function leavesOf(message: MessageSource): Promise<Leaf[]> {
     return [{ part, whole: true, sealed: isSealed(root) }];
   }
   for (let at = header.length; at < message.octets; at += READ_OCTETS) {
-    const octets = await message.read(at, READ_OCTETS);
+    const octets = yield* when(message.read(at, READ_OCTETS));
     parser.push(octets, 0, octets.length);
   }
   const leaves: Leaf[] = [];

@@ -56,11 +56,12 @@ interface Held {
 }
 
 export class Assessor {
-  readonly #lessons: SpamLessons;
+  readonly #lessons: SpamLessons | null;
   readonly #limits: KnowledgeLimits;
   readonly #held: Map<number, Held>;
 
-  constructor(lessons: SpamLessons, limits: KnowledgeLimits = KNOWLEDGE_LIMITS) {
+  /** Without lessons it judges by signals alone: nobody has taught anything. */
+  constructor(lessons: SpamLessons | null, limits: KnowledgeLimits = KNOWLEDGE_LIMITS) {
     this.#lessons = lessons;
     this.#limits = limits;
     this.#held = new Map();
@@ -116,36 +117,32 @@ export class Assessor {
   /** The knowledge of an account as it should be stored now; null where nothing is new. */
   fold(accountId: number): { readonly upTo: number; readonly octets: Uint8Array } | null {
     const { knowledge, upTo } = this.#current(accountId);
-    return upTo > this.#lessons.foldedUpTo(accountId) ? { upTo, octets: knowledge.encode() } : null;
+    const folded = this.#lessons?.foldedUpTo(accountId) ?? 0;
+    return upTo > folded ? { upTo, octets: knowledge.encode() } : null;
   }
 
   #current(accountId: number): Held {
+    return this.#lessons === null ? NOTHING_LEARNT : this.#upToDate(this.#lessons, accountId);
+  }
+
+  #upToDate(lessons: SpamLessons, accountId: number): Held {
     for (;;) {
-      const folded = this.#lessons.foldedUpTo(accountId);
+      const folded = lessons.foldedUpTo(accountId);
       const known = this.#held.get(accountId);
-      const held = known !== undefined && this.#stands(accountId, known, folded)
+      const held = known !== undefined && stands(lessons, accountId, { held: known, folded })
         ? known
-        : this.#load(accountId);
+        : this.#load(lessons, accountId);
       this.#hold(accountId, held);
       let rows: JournalRow[];
       do {
-        rows = this.#lessons.journal(accountId, { after: held.upTo, limit: JOURNAL_PAGE });
+        rows = lessons.journal(accountId, { after: held.upTo, limit: JOURNAL_PAGE });
         for (const row of rows) learnRow(held.knowledge, row);
         held.upTo = rows.at(-1)?.id ?? held.upTo;
       } while (rows.length === JOURNAL_PAGE);
       // Rows that were folded in between are gone from the journal.
-      if (this.#lessons.foldedUpTo(accountId) === folded) return held;
+      if (lessons.foldedUpTo(accountId) === folded) return held;
       this.#held.delete(accountId);
     }
-  }
-
-  /**
-   * False where another thread has folded rows that were not seen here, or the account was made to forget: the last row that was
-   * seen is then neither folded nor in the journal.
-   */
-  #stands(accountId: number, { upTo }: Held, folded: number): boolean {
-    if (folded >= upTo) return folded === upTo;
-    return this.#lessons.journal(accountId, { after: upTo - 1, limit: 1 })[0]?.id === upTo;
   }
 
   #hold(accountId: number, held: Held): void {
@@ -159,8 +156,8 @@ export class Assessor {
     }
   }
 
-  #load(accountId: number): Held {
-    const row = this.#lessons.knowledge(accountId);
+  #load(lessons: SpamLessons, accountId: number): Held {
+    const row = lessons.knowledge(accountId);
     if (row === null) return { knowledge: new Knowledge(this.#limits), upTo: 0, broken: false };
     try {
       return { knowledge: Knowledge.decode(row.octets, this.#limits), upTo: row.upTo, broken: false };
@@ -174,6 +171,21 @@ export class Assessor {
       return { knowledge: new Knowledge(this.#limits), upTo: row.upTo, broken: true };
     }
   }
+}
+
+const NOTHING_LEARNT: Held = { knowledge: new Knowledge(), upTo: 0, broken: false };
+
+/**
+ * False where another thread has folded rows that were not seen here, or the account was made to forget: the last row that was
+ * seen is then neither folded nor in the journal.
+ */
+function stands(
+  lessons: SpamLessons,
+  accountId: number,
+  { held: { upTo }, folded }: { readonly held: Held; readonly folded: number },
+): boolean {
+  if (folded >= upTo) return folded === upTo;
+  return lessons.journal(accountId, { after: upTo - 1, limit: 1 })[0]?.id === upTo;
 }
 
 const NOTHING_PERSONAL = {

@@ -119,7 +119,7 @@ export function mayAnnotate({ rights }: NamedMailbox): boolean {
   return rights.includes("l") && [..."rswip"].some((right) => rights.includes(right));
 }
 
-function annotationsOf(context: ImapContext, { mailboxId, mailbox }: Subject): MetadataEntry[] {
+function annotationsOf(context: ImapContext, { mailboxId, mailbox }: Subject): readonly MetadataEntry[] {
   const { mailboxes } = context.store;
   const { id: accountId } = accountOf(context);
   const own = mailboxes.annotations(accountId, mailboxId);

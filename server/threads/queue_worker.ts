@@ -6,7 +6,7 @@ import { runWorker } from "./worker_side.ts";
 runWorker(({ settings, writer, answers }) => {
   if (writer === null) throw new Error("the queue needs a port to the writer");
   return QueuePart.open(settings, {
-    writer: connectWriter(writer, ["queue", "mailboxes", "directory"]),
+    writer: connectWriter(writer, ["queue", "mailboxes", "directory", "annotations"]),
     answers,
   });
 });

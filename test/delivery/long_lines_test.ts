@@ -25,6 +25,9 @@ class MemorySpool implements Spool {
     into?.set(octets);
     return Promise.resolve(into?.subarray(0, octets.length) ?? octets);
   }
+  held(start: number, end: number): Uint8Array {
+    return octetsOf(this.#pieces.slice(start, end));
+  }
   store(): Promise<never> {
     return Promise.reject(new Error("only for reading and writing"));
   }

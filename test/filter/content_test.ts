@@ -1,4 +1,5 @@
 /** What messages carry, by what it is: types, names, archives, and bombs that end in a finding. */
+import { run } from "../../bytes/steps.ts";
 import { joined } from "../../bytes/joined.ts";
 import assert from "node:assert/strict";
 import { gzipSync, zipSync } from "fflate";
@@ -83,7 +84,7 @@ function withAttachment(name: string, octets: Uint8Array): string {
 
 async function found(message: string, limits = LIMITS): Promise<string[]> {
   const budget = new Budget(limits);
-  await inspectMessage(sourceOf(message), budget);
+  await run(inspectMessage(sourceOf(message), budget));
   return budget.findings.map(({ kind, path, what }) => `${kind} ${path}: ${what}`);
 }
 

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { gzipSync, zipSync } from "fflate";
 import { encode, encodeLatin1, latin1 } from "../../bytes/decode.ts";
+import { run } from "../../bytes/steps.ts";
 import { isDisguised, isScriptName } from "../../filter/content/file_name.ts";
 import { inspectMessage } from "../../filter/content/attachments.ts";
 import { strip } from "../../filter/content/strip.ts";
@@ -137,7 +138,7 @@ export async function checkAttachments(input: Uint8Array): Promise<void> {
   const end = text.indexOf("\r\n\r\n");
   const source = { ...sourceOf(text), headerOctets: end < 0 ? input.length : end + 4 };
   const budget = new Budget(LIMITS);
-  const found = await inspectMessage(source, budget);
+  const found = await run(inspectMessage(source, budget));
   const changes = new MessageChanges();
   strip(found.filter(({ sealed }) => !sealed), changes, { reason: "x", dangerous: false });
   let at = 0;

@@ -1,5 +1,6 @@
 /** DMARC: records, the tree walk by the examples of RFC 9989 4.10 and B.4, alignment, policy, and what DNS may do. */
 import assert from "node:assert/strict";
+import { run } from "../../bytes/steps.ts";
 import { checkDmarc, type DmarcInput, type DmarcOptions } from "../../mailauth/dmarc.ts";
 import { parseDmarcRecord } from "../../mailauth/dmarc_record.ts";
 import { listedDomain, TreeWalker, walkNames } from "../../mailauth/org_domain.ts";
@@ -89,10 +90,10 @@ Deno.test("organizational domains: RFC 9989 4.10.2 and B.4", async () => {
     const full = Object.fromEntries(
       Object.entries(records).map(([name, tags]) => [name, `v=DMARC1; ${tags}`]),
     );
-    assert.equal(await new TreeWalker(zone(full)).organizationalDomain(domain), expected, domain);
+    assert.equal(await run(new TreeWalker(zone(full)).organizationalDomain(domain)), expected, domain);
   }
   const two = new MockResolver({ "_dmarc.a.test TXT": [txt("v=DMARC1; p=none"), txt("v=DMARC1; p=reject")] });
-  assert.equal(await new TreeWalker(two).record("a.test"), null, "two records are none");
+  assert.equal(await run(new TreeWalker(two).record("a.test")), null, "two records are none");
 });
 
 Deno.test("whose policy it is: author domain, organization, public suffix; sp, np and t", async () => {
@@ -179,8 +180,8 @@ Deno.test("trouble of DNS is temporary wherever it meets the walk", async () => 
 });
 
 Deno.test("by RFC 7489: the public suffix list and pct", async () => {
-  assert.equal(await listedDomain("a.b.example.co.uk"), "example.co.uk");
-  assert.equal(await listedDomain("co.uk"), "co.uk");
+  assert.equal(await run(listedDomain("a.b.example.co.uk")), "example.co.uk");
+  assert.equal(await run(listedDomain("co.uk")), "co.uk");
   const old: DmarcOptions = { standard: "rfc7489", random: () => 0.5 };
   const resolver = zone({
     "example.co.uk": "v=DMARC1; p=reject; pct=40",

@@ -4,6 +4,8 @@ const LOOKED_AT = 30_000;
 /** Where a line begins. */
 const LINE =
   /(?:diff |@@ |\+\+\+ |--- |\$ \w)|[^\S\n\r\u2028\u2029]*(?:#include|if \(|for \(|return |def |sub |int |void )/y;
+/** As `^` of patterns of several lines has it. */
+const LINE_ENDS = /[\n\r\u2028\u2029]+/g;
 const CALL = /\w\(\);/;
 
 export const technical: Signal = {
@@ -15,18 +17,10 @@ export const technical: Signal = {
 
 function holdsCode(text: string): boolean {
   if (text.includes("();") && CALL.test(text)) return true;
-  let begins = true;
-  for (let at = 0; at < text.length; at++) {
-    if (begins) {
-      LINE.lastIndex = at;
-      if (LINE.test(text)) return true;
-    }
-    begins = endsLine(text.charCodeAt(at));
-  }
+  LINE_ENDS.lastIndex = 0;
+  do {
+    LINE.lastIndex = LINE_ENDS.lastIndex;
+    if (LINE.test(text)) return true;
+  } while (LINE_ENDS.test(text));
   return false;
-}
-
-/** As `^` of patterns of several lines has it. */
-function endsLine(code: number): boolean {
-  return code === 0x0a || code === 0x0d || code === 0x2028 || code === 0x2029;
 }
