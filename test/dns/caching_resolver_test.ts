@@ -272,3 +272,27 @@ Deno.test("aliases share one deadline", async () => {
   await assert.rejects(clock.settle(resolver.resolve("a.test", "A")), faultIs("timeout"));
   assert.equal(clock.now() - begin, 3_000);
 });
+
+Deno.test("what is known is told without a question: answers, that there is none, and failures; nothing else", async () => {
+  const { clock, network, resolver } = oneServer((name) =>
+    name.startsWith("gone")
+      ? { rcode: 3, authorities: [soa("example.test", 60, 60)] }
+      : name.startsWith("lame")
+      ? { rcode: 2 }
+      : { answers: [record(name, A1, 300)] }
+  );
+  for (const name of ["host.example.test", "gone.example.test", "lame.example.test"]) {
+    assert.equal(resolver.known(name, "A"), null);
+    await clock.settle(resolver.resolve(name, "A").catch(() => {}));
+  }
+  const asked = network.queries.length;
+  const host = resolver.known("Host.example.test.", "A");
+  assert.ok(host !== null && !(host instanceof ResolveError));
+  assert.deepEqual(host, await clock.settle(resolver.resolve("host.example.test", "A")));
+  const gone = resolver.known("gone.example.test", "MX");
+  assert.equal(gone instanceof ResolveError ? "" : gone?.status, "no-such-domain");
+  assert.ok(resolver.known("lame.example.test", "A") instanceof ResolveError);
+  assert.equal(resolver.known("host.example.test", "MX"), null);
+  assert.equal(resolver.known("not a..name", "A"), null);
+  assert.equal(network.queries.length, asked);
+});
