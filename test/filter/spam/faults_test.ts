@@ -119,6 +119,7 @@ Deno.test("a knowledge that is broken is left aside, with a mark, and the next f
     knowledge: (accountId) => accountId === 5 ? { upTo: 7, octets } : null,
     foldedUpTo: (accountId) => accountId === 5 ? 7 : 0,
     journal: (_, { after }) => journal.filter(({ id }) => id > after),
+    nothing: () => false,
     unfolded: () => [],
     lesson: () => null,
     counts: () => ({ spam: 0, ham: 0, waiting: 0 }),
