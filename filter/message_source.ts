@@ -3,8 +3,10 @@
 export interface MessageSource {
   readonly octets: number;
   readonly headerOctets: number;
-  /** Octets from `offset`, at most `length`; at once where they are in memory: then as long as the message stays as it is. */
-  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** Octets from `offset`, at most `length`. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** The same as they lie in memory, or null: only for who is done with them before the message goes on, whatever becomes of it. */
+  held(offset: number, length: number): Uint8Array | null;
 }
 
 /** One change of the header. `index` counts fields of that name, from 1. */

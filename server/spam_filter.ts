@@ -144,7 +144,7 @@ export class SpamFilter {
     const answer = new Promise<Answered>((resolve, reject) => {
       this.#waiting.set(question.id, { resolve, reject });
     });
-    worker.postMessage(question);
+    worker.postMessage(alone(question));
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -202,6 +202,13 @@ export class SpamFilter {
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
+}
+
+/** A view would take all of its buffer along. */
+function alone(question: SpamQuestion): SpamQuestion {
+  if (question.kind !== "assess") return question;
+  const { request } = question;
+  return { ...question, request: { ...request, octets: request.octets.slice() } };
 }
 
 function assessorModule() {

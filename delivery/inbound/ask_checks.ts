@@ -5,7 +5,7 @@ import { type MailScreen, verdictField } from "../../filter/screen.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import { applyChanges } from "../apply_changes.ts";
 import { changeEnvelope } from "./change_envelope.ts";
-import { type Content, octetsOf } from "./content.ts";
+import type { Content } from "./content.ts";
 import type { Mail } from "./mail.ts";
 
 export function askChecks(mail: Mail): Reply | null | Promise<Reply | null> {
@@ -30,7 +30,8 @@ function sourceOf({ spool, ownOctets: own, message: { headerOctets } }: Content)
   return {
     octets: spool.octets - own,
     headerOctets: headerOctets - own,
-    read: (offset, length) => octetsOf(spool, own + offset, own + offset + length),
+    read: (offset, length) => spool.read(own + offset, Math.min(own + offset + length, spool.octets)),
+    held: (offset, length) => spool.held(own + offset, own + offset + length),
   };
 }
 

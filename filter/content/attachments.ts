@@ -69,14 +69,19 @@ function* inspectLeaf(
   const rawOctets = leaf.bodyEnd - leaf.bodyStart;
   if (rawOctets <= 0) return;
   const decoded = function* (most: number): Steps<Uint8Array> {
-    const raw = yield* when(message.read(leaf.bodyStart, Math.min(most, rawOctets)));
+    const raw = yield* octetsOf(message, leaf.bodyStart, Math.min(most, rawOctets));
     return decodeTransferEncoding(raw, leaf.fields.get("content-transfer-encoding") ?? "");
   };
   if (!inspectHead((yield* decoded(HEAD_RAW_OCTETS)).subarray(0, HEAD_OCTETS), path, budget)) return;
   if (rawOctets > budget.octets) return budget.found("not-seen", path, "larger than is looked at");
-  const octets = yield* decoded(rawOctets);
+  const octets = (yield* decoded(rawOctets)).slice(); // what looks into archives may be given up and go on
   budget.spend(octets.length);
   yield inspectWhole(octets, { path, depth: 0 }, budget);
+}
+
+/** To be looked at, not to be kept. */
+function octetsOf(message: MessageSource, offset: number, length: number): Steps<Uint8Array> {
+  return when(message.held(offset, length) ?? message.read(offset, length));
 }
 
 interface Leaf {
@@ -87,7 +92,7 @@ interface Leaf {
 
 function* leavesOf(message: MessageSource): Steps<Leaf[]> {
   const parser = new MimeParser(DEFAULT_MIME_LIMITS, (block, spans) => pick(block, spans, WANTED));
-  const header = yield* when(message.read(0, Math.min(message.headerOctets, MAX_HEADER)));
+  const header = yield* octetsOf(message, 0, Math.min(message.headerOctets, MAX_HEADER));
   parser.push(header, 0, header.length);
   if (!MAY_HAVE_PARTS.test(latin1(header))) {
     const root = parser.finish();
@@ -95,7 +100,7 @@ function* leavesOf(message: MessageSource): Steps<Leaf[]> {
     return [{ part, whole: true, sealed: isSealed(root) }];
   }
   for (let at = header.length; at < message.octets; at += READ_OCTETS) {
-    const octets = yield* when(message.read(at, READ_OCTETS));
+    const octets = yield* octetsOf(message, at, READ_OCTETS);
     parser.push(octets, 0, octets.length);
   }
   const leaves: Leaf[] = [];

@@ -97,6 +97,7 @@ function facts(stage: Stage, into = changes): CheckFacts {
       octets: octets.length,
       headerOctets: MESSAGE.indexOf("\r\n\r\n") + 4,
       read: (at, length) => Promise.resolve(octets.slice(at, at + length)),
+      held: () => null,
     },
     notes: new Map(),
     changes: into,
