@@ -140,9 +140,9 @@ Deno.test("a chain of 50,000 replies is threaded without recursion", () => {
     { length: 50_000 },
     (_, at) => `${at + 1}|${at}|m${at}|${at ? `m${at - 1}` : ""}|x`,
   );
-  const started = performance.now();
+  const started = processorMs();
   assert.equal(threads(lines.join("\n"), "REFERENCES").length, 1 + 50_000 * 6 - 11_106);
-  assert.ok(performance.now() - started < 2_000);
+  assert.ok(processorMs() - started < 2_000);
 });
 
 Deno.test("chains and crowds below messages that are not here cost a straight line", () => {
@@ -150,10 +150,10 @@ Deno.test("chains and crowds below messages that are not here cost a straight li
   const comb = Array.from({ length: count }, (_, at) => `${at + 1}|${at}|m${at}|x${at} x${at + 1}|s${at}`);
   const crowd = Array.from({ length: 200_000 }, (_, at) => `${at + 1}|${at}|m${at}|x|s${at}`);
   for (const lines of [comb, crowd]) {
-    const started = performance.now();
+    const started = processorMs();
     const text = threads(lines.join("\n"), "REFS");
     assert.equal(text.match(/\d+/g)?.length, lines.length);
-    assert.ok(performance.now() - started < 5_000, `${Math.round(performance.now() - started)} ms`);
+    assert.ok(processorMs() - started < 5_000, `${Math.round(processorMs() - started)} ms`);
   }
 });
 
@@ -194,7 +194,12 @@ Deno.test("chains that begin alike are kept once; an id that ends many chains co
   assert.equal(references.chainOf("a b c"), chain);
   assert.equal(references.linkCount, 1_003);
   assert.equal(references.chainOf(""), -1);
-  const started = performance.now();
+  const started = processorMs();
   for (let at = 0; at < 100_000; at++) references.chainOf(`r${at} same`);
-  assert.ok(performance.now() - started < 5_000);
+  assert.ok(processorMs() - started < 5_000);
 });
+
+/** Of this thread: what else the machine does must not count. */
+function processorMs(): number {
+  return Number(Deno.readTextFileSync("/proc/thread-self/schedstat").split(" ")[0]) / 1e6;
+}
