@@ -101,12 +101,12 @@ function maildir(folder: string, subject: string): string[] {
   );
 }
 
-export function arrivesAt(company: Company, user: string, subject: string): Promise<string> {
+export function arrives(company: Company, user: string, subject: string): Promise<string> {
   return until(`"${subject}" for ${user}`, async () => (await company.inbox(user, subject))[0] ?? null);
 }
 
 /** The report on a message with this subject that could not be delivered. */
-export function returnsTo(company: Company, user: string, subject: string): Promise<string> {
+export function returns(company: Company, user: string, subject: string): Promise<string> {
   return until(`the report on "${subject}" for ${user}`, async () => {
     const texts = await company.inbox(user, "");
     return texts.find((text) =>

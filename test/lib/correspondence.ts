@@ -2,7 +2,6 @@
 import nodemailer from "nodemailer";
 import { ImapClient, literalText } from "./imap_client.ts";
 import type { ProductionServer } from "./production_server.ts";
-import { until } from "./program.ts";
 
 /** Everybody's. */
 export const PASSWORD = "a long enough secret";
@@ -19,20 +18,6 @@ export async function inbox(server: ProductionServer, login: string, subject: st
       .filter(({ literals }) => literals.length > 0).map(literalText);
   await client.logout();
   return texts;
-}
-
-export function arrives(server: ProductionServer, login: string, subject: string): Promise<string> {
-  return until(`"${subject}" for ${login}`, async () => (await inbox(server, login, subject))[0] ?? null);
-}
-
-/** The report on a message with this subject that could not be delivered. */
-export function returns(server: ProductionServer, login: string, subject: string): Promise<string> {
-  return until(`the report on "${subject}" for ${login}`, async () => {
-    const texts = await inbox(server, login, "");
-    return texts.find((text) =>
-      /report-type="?delivery-status/i.test(text) && text.includes(`Subject: ${subject}\r\n`)
-    ) ?? null;
-  });
 }
 
 /** By submission under TLS. */

@@ -2,7 +2,8 @@
  * DANE with the servers of others, on port 25 of loopback addresses, in signed zones: Exim, OpenSMTPD and Postfix of Debian as
  * next hops that we judge by their TLSA records, as posttls-finger does; and as senders that judge us by ours.
  *
- * OpenSMTPD sends without DANE (its program does not know the word): it delivers to us whatever our records say.
+ * OpenSMTPD sends without DANE (its program does not know the word): it delivers to us whatever our records say. A second one, as
+ * Debian has it, breaks every handshake off.
  */
 import assert from "node:assert/strict";
 import { DEFAULT_RESOLVER, defaultListener } from "../../server/config/config.ts";
@@ -28,6 +29,8 @@ const ROOT = "127.0.55.1",
   OWN = "127.0.55.30";
 const PEERS = { exim: "127.0.55.21", opensmtpd: "127.0.55.22", postfix: "127.0.55.23" } as const;
 type Peer = keyof typeof PEERS;
+/** An OpenSMTPD that breaks every handshake off. */
+const BROKEN = "127.0.55.24";
 const NAMES = Object.keys(PEERS) as Peer[];
 const SIGNING = { algorithm: "ECDSAP256SHA256" };
 
@@ -91,8 +94,10 @@ function chain(...issued: readonly Issued[]) {
 interface Scene {
   readonly lab: DnsLab;
   readonly folder: string;
-  readonly cases: Readonly<Record<Peer | "own", readonly Case[]>>;
-  readonly certificates: Readonly<Record<Peer | "own", { readonly pem: string; readonly keyPem: string }>>;
+  readonly cases: Readonly<Record<Peer | "own" | "broken", readonly Case[]>>;
+  readonly certificates: Readonly<
+    Record<Peer | "own" | "broken", { readonly pem: string; readonly keyPem: string }>
+  >;
 }
 
 async function makeScene(): Promise<Scene> {
@@ -101,8 +106,8 @@ async function makeScene(): Promise<Scene> {
   const cases: Record<string, Case[]> = {};
   const certificates: Record<string, { pem: string; keyPem: string }> = {};
   const zones: LabZone[] = [];
-  for (const name of [...NAMES, "own"] as const) {
-    const domain = `${name}.test`, address = name === "own" ? OWN : PEERS[name];
+  for (const [name, address] of Object.entries({ ...PEERS, own: OWN, broken: BROKEN })) {
+    const domain = `${name}.test`;
     const leaf = await certificateOf(domain, ca);
     certificates[name] = chain(leaf, ca);
     cases[name] = casesOf(leaf, ca, other);
@@ -152,6 +157,10 @@ async function startPeers(
   };
   const exim = await unpacked("exim");
   const opensmtpd = await unpacked("opensmtpd");
+  const broken = await UnpackedMta.start("opensmtpd", (obtained as { folder: string }).folder, {
+    ...{ address: BROKEN, port: 25, ours: others, others, certificate: certificates.broken, brokenTls: true },
+  });
+  stack.defer(() => broken.stop());
   const postfix = await Postfix.start(PEERS.postfix, {
     hostname: "postfix.test",
     dns: UNBOUND,
@@ -170,11 +179,12 @@ async function startPeers(
   return { exim, opensmtpd, postfix };
 }
 
-/** What the server says of how it took a message under TLS. */
-const UNDER_TLS: Readonly<Record<Peer, RegExp>> = {
+/** What the server says of how it took a message: under TLS, and the broken one in clear. */
+const TAKEN: Readonly<Record<Peer | "broken", RegExp>> = {
   exim: /^Received: .* with esmtps /,
   opensmtpd: /^Received: .*\(OpenSMTPD\) with ESMTPS /,
   postfix: /^Received: .*\(using TLSv1\.3 /,
+  broken: /^Received: .*\(OpenSMTPD\) with ESMTP id /,
 };
 
 Deno.test({
@@ -201,7 +211,7 @@ Deno.test({
     await step("as next hops of our sender", async () => {
       await using queue = await QueueHarness.open({ outbound: { resolver }, security: { dane: true } });
       queue.start();
-      const all = NAMES.flatMap((peer) => [
+      const all = NAMES.flatMap((peer): { peer: Peer | "broken"; delivered: boolean; to: string }[] => [
         ...cases[peer].map((one) => ({
           peer,
           delivered: one.delivered,
@@ -209,6 +219,8 @@ Deno.test({
         })),
         { peer, delivered: true, to: `x@plain.${peer}.test` },
       ]);
+      all.push({ peer: "broken", delivered: false, to: "x@to-ee.broken.test" });
+      all.push({ peer: "broken", delivered: true, to: "x@to-none.broken.test" });
       await queue.submit({ to: all.map(({ to }) => to) });
       const replies = new Map(
         (await queue.deferred()).map(({ recipient, lastReply }) => [recipient, lastReply]),
@@ -225,7 +237,7 @@ Deno.test({
         }
         const [message] = await until(`${to} behind ${peer}`, () => found().length > 0 && found());
         const [received] = message!.data.replace(/\r\n[\t ]+/g, " ").split("\r\n");
-        assert.match(received!, UNDER_TLS[peer], to);
+        assert.match(received!, TAKEN[peer], to);
       }
     });
 

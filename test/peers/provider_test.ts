@@ -6,7 +6,7 @@
  * exchanger, with B's own server behind it, or the backup.
  */
 import assert from "node:assert/strict";
-import { arrivesAt, type Company, postfixCompany, returnsTo, veredusCompany } from "../lib/company.ts";
+import { arrives, type Company, postfixCompany, returns, veredusCompany } from "../lib/company.ts";
 import { PASSWORD, queueOf } from "../lib/correspondence.ts";
 import { Nsd } from "../lib/nsd.ts";
 import { Postfix } from "../lib/postfix.ts";
@@ -201,7 +201,7 @@ async function story(t: Deno.TestContext, companies: "Veredus" | "Postfix"): Pro
     );
   const allArrive = async (subject: string, ways: Readonly<Record<string, readonly string[]>>) => {
     for (const [name, hosts] of Object.entries(ways)) {
-      const text = await arrivesAt(b, BEN, `${subject} ${name}`);
+      const text = await arrives(b, BEN, `${subject} ${name}`);
       assert.deepEqual(way(text), ["mx.a.test", ...hosts, "mx.b.test"], text);
       assert.equal((await b.inbox(BEN, `${subject} ${name}`)).length, 1);
     }
@@ -245,7 +245,7 @@ async function story(t: Deno.TestContext, companies: "Veredus" | "Postfix"): Pro
         ] as const
       ) {
         await a.submit({ from: ZOE, to: `ben@${name}`, subject: `unpaid ${name}` });
-        const notice = await returnsTo(a, ZOE, `unpaid ${name}`);
+        const notice = await returns(a, ZOE, `unpaid ${name}`);
         assert.ok(notice.includes(`\r\nFinal-Recipient: rfc822; ben@${name}\r\n`), notice);
         assert.match(notice, /^Action: failed\r$/m);
         assert.match(notice, /^Status: 5\.7\.1\r$/m);

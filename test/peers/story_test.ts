@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { ImapFlow } from "imapflow";
-import { arrives, inbox, PASSWORD, queueOf, returns, submit } from "../lib/correspondence.ts";
+import { arrives, returns, veredusCompany } from "../lib/company.ts";
+import { inbox, PASSWORD, queueOf, submit } from "../lib/correspondence.ts";
 import { Nsd } from "../lib/nsd.ts";
 import { ProductionServer, whyNoPort25 } from "../lib/production_server.ts";
 import { runOk, until } from "../lib/program.ts";
@@ -46,7 +47,7 @@ Deno.test({
 
       await t.step("A's user submits, A finds B's second exchanger, B files it", async () => {
         await submit(a, { from: ANN, to: BEN, subject: "first letter" });
-        const text = await arrives(b, BEN, "first letter");
+        const text = await arrives(veredusCompany(b), BEN, "first letter");
         assert.match(
           text,
           /^Return-Path: <ann@a\.test>\r\nDelivered-To: ben@b\.test\r\nReceived: from mx\.a\.test /,
@@ -80,7 +81,7 @@ Deno.test({
         const [text] = await inbox(b, BEN, "first letter");
         const id = /^Message-ID: (<.*>)\r$/mi.exec(text!)![1]!;
         await submit(b, { from: BEN, to: ANN, subject: "Re: first letter", inReplyTo: id });
-        const answer = await arrives(a, ANN, "Re: first letter");
+        const answer = await arrives(veredusCompany(a), ANN, "Re: first letter");
         assert.match(answer, /^Received: from mx2\.b\.test /m);
         assert.ok(answer.includes(`In-Reply-To: ${id}`));
       });
@@ -95,13 +96,13 @@ Deno.test({
         assert.equal(row.state, "queued");
         assert.match(row.lastReply, /^4\.\d\.\d /);
         await b.start();
-        await arrives(b, BEN, "second letter");
+        await arrives(veredusCompany(b), BEN, "second letter");
         assert.equal((await inbox(b, BEN, "second letter")).length, 1);
       });
 
       await t.step("after the last try its sender gets a delivery status notification", async () => {
         await submit(a, { from: ANN, to: "ben@down.test", subject: "third letter" });
-        const notice = await returns(a, ANN, "third letter");
+        const notice = await returns(veredusCompany(a), ANN, "third letter");
         assert.match(notice, /^Return-Path: <>\r\n/);
         assert.match(notice, /^Final-Recipient: rfc822; ?ben@down\.test\r$/mi);
         assert.match(notice, /^Action: failed\r$/mi);
