@@ -11,6 +11,14 @@ const SLOTS = 4_096;
 const WRITTEN = 0, READ = 16;
 const COUNTERS_OCTETS = 128;
 
+/** Older runtimes (2.6 for one) do not wake a thread that waits so and has nothing else to do: there everything is a message. */
+export const RINGS_WAKE = isSince(Deno.version.deno, 2, 9);
+
+function isSince(version: string, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = version.split(".").map(Number);
+  return first > major || (first === major && second >= minor);
+}
+
 export function ringBuffer(): SharedArrayBuffer {
   return new SharedArrayBuffer(COUNTERS_OCTETS + SLOTS * Float64Array.BYTES_PER_ELEMENT);
 }

@@ -16,7 +16,7 @@ import {
   outcomeAsNumbers,
   outcomeOfNumbers,
 } from "./number_frames.ts";
-import { ringBuffer, RingReceiver, RingSender } from "./number_ring.ts";
+import { ringBuffer, RingReceiver, RINGS_WAKE, RingSender } from "./number_ring.ts";
 import { packChange, type PackedChange, unpackChange } from "./packed_change.ts";
 import {
   type PackedOps,
@@ -35,8 +35,8 @@ export type ChangeKind = Change["kind"];
 type ToWriter =
   | { readonly turn: number; readonly ops: PackedOps }
   | {
-    /** The way there and back. */
-    readonly rings: readonly [SharedArrayBuffer, SharedArrayBuffer];
+    /** The way there and back; null where everything is a message. */
+    readonly rings: readonly [SharedArrayBuffer, SharedArrayBuffer] | null;
     readonly kinds: readonly ChangeKind[] | null;
     readonly patienceMs: number;
   }
@@ -135,6 +135,7 @@ export function serveWriter(writer: WriterPort, port: MessagePort): void {
     } else if ("rings" in data) {
       kinds = data.kinds === null ? null : new Set(data.kinds);
       patienceMs = data.patienceMs;
+      if (data.rings === null) return;
       receiver = new RingReceiver(data.rings[0], (frame) => {
         turns.came(frame[0]!, () => submit(opsOfNumbers(frame)));
       });
@@ -165,9 +166,11 @@ export function connectWriter(
       waiting.delete(id);
     }
   };
-  const rings: [SharedArrayBuffer, SharedArrayBuffer] = [ringBuffer(), ringBuffer()];
-  const sender = new RingSender(rings[0]);
-  const receiver = new RingReceiver(rings[1], (frame) => {
+  const rings: [SharedArrayBuffer, SharedArrayBuffer] | null = RINGS_WAKE
+    ? [ringBuffer(), ringBuffer()]
+    : null;
+  const sender = rings === null ? null : new RingSender(rings[0]);
+  const receiver = rings === null ? null : new RingReceiver(rings[1], (frame) => {
     turns.came(frame[0]!, () => hear(outcomeOfNumbers(frame)));
   });
   port.onmessage = ({ data: { turn, changes, results } }: MessageEvent<FromWriter>) => {
@@ -178,8 +181,8 @@ export function connectWriter(
     const batch = ops;
     ops = [];
     const turn = turns.take();
-    const frame = opsAsNumbers(turn, batch);
-    if (frame !== null && sender.send(frame)) return;
+    const frame = sender === null ? null : opsAsNumbers(turn, batch);
+    if (frame !== null && sender!.send(frame)) return;
     port.postMessage({ turn, ops: packOps(batch) } satisfies ToWriter);
   };
   return {
@@ -201,7 +204,7 @@ export function connectWriter(
       closed = true;
       while (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
       port.postMessage({ close: true } satisfies ToWriter);
-      receiver.close();
+      receiver?.close();
       port.close();
     },
   };
