@@ -21,6 +21,8 @@ const SMALL_OCTETS = 16 * 1024;
 const MAX_WAITING = 500;
 /** After a lesson, so that a command on many messages is one look. */
 const SETTLE_MS = 200;
+/** After lessons that could not be learnt. */
+const AGAIN_MS = 10_000;
 /** Batches of lessons in one go. */
 const MAX_BATCHES = 1_000;
 
@@ -41,6 +43,8 @@ export interface SpamFilterOptions {
   readonly data: string;
   readonly ownThread: boolean;
   readonly deadlineMs: number;
+  /** After lessons that could not be learnt; left out: {@linkcode AGAIN_MS}. */
+  readonly againMs?: number;
 }
 
 export class SpamFilter {
@@ -109,12 +113,18 @@ export class SpamFilter {
 
   /** Users have said something about their mail; nobody waits for it. */
   taught(): void {
+    this.#learnAfter(SETTLE_MS);
+  }
+
+  #learnAfter(ms: number): void {
     if (this.#closed || this.#settling !== undefined) return;
     this.#settling = setTimeout(() => {
       this.#settling = undefined;
-      this.#learning = (this.#learning ?? Promise.resolve()).then(() => this.#learn())
-        .catch((error) => log.error("lessons could not be learnt: {error}", { error }));
-    }, SETTLE_MS);
+      this.#learning = (this.#learning ?? Promise.resolve()).then(() => this.#learn()).catch((error) => {
+        log.error("lessons could not be learnt, and wait: {error}", { error });
+        this.#learnAfter(this.#options.againMs ?? AGAIN_MS);
+      });
+    }, ms);
   }
 
   async close(): Promise<void> {

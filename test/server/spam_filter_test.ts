@@ -5,6 +5,7 @@ import type { AssessRequest } from "../../filter/spam/assessor.ts";
 import { SpamFilter } from "../../server/spam_filter.ts";
 import type { ChangeListener } from "../../storage/changes.ts";
 import type { Store } from "../../storage/store.ts";
+import { until } from "../lib/program.ts";
 import { TestStore } from "../lib/test_store.ts";
 
 const WITHIN_MS = 60_000;
@@ -51,4 +52,22 @@ Deno.test("a small message is judged in place until somebody teaches, then as be
     await filter.close();
     await test.close();
   }
+});
+
+Deno.test("lessons that could not be learnt are tried again by themselves", async () => {
+  let looks = 0;
+  const spam = {
+    wishes: () => {
+      if (++looks <= 2) throw new Error("the disk is not there");
+      return [];
+    },
+    unfolded: () => [],
+  };
+  const store = { spam, blobs: {}, onChange: () => () => {} } as unknown as Store;
+  const filter = new SpamFilter({
+    ...{ store, data: "", ownThread: false, deadlineMs: WITHIN_MS, againMs: 1 },
+  });
+  filter.taught();
+  await until("the third look", () => looks >= 3 || null);
+  await filter.close();
 });
