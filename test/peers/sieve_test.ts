@@ -12,6 +12,7 @@ import { run } from "../lib/program.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { ServerProcess } from "../lib/server_process.ts";
 import { crlf } from "../sieve/harness.ts";
+import { PIGEONHOLE_EXTENSIONS, SCRIPTS } from "./sieve_scripts.ts";
 
 const FROM = "sender@remote.example";
 const TO = "me+detail@here.example";
@@ -26,7 +27,7 @@ first_valid_uid = 1
 recipient_delimiter = +
 mail_attribute_dict = file:${folder}/attributes
 plugin {
-  sieve_extensions = +vacation-seconds +editheader +spamtest +spamtestplus +virustest +mboxmetadata +servermetadata +special-use
+  sieve_extensions = ${PIGEONHOLE_EXTENSIONS}
   sieve_editheader_protected = X-Protected
 }
 `;
@@ -85,74 +86,6 @@ epilogue
 
 `,
 };
-
-const SCRIPTS: readonly string[] = [
-  "",
-  "keep;",
-  "discard;",
-  "stop; discard;",
-  'redirect "a@b.example";',
-  'require "fileinto"; if header :contains "subject" "hello" { fileinto "A"; } elsif exists "list-id" { fileinto "B"; } else { fileinto "C"; }',
-  'require "fileinto"; if header :is "subject" "Grüße aus München" { fileinto "A"; }',
-  'require "fileinto"; if header :comparator "i;octet" :contains "subject" "hello" { fileinto "A"; }',
-  'require "fileinto"; if address :localpart ["to", "cc"] "third" { fileinto "A"; }',
-  'require "fileinto"; if address :domain "from" "REMOTE.example" { fileinto "A"; }',
-  'require "fileinto"; if address :all :is "from" "andre@remote.example" { fileinto "A"; }',
-  'require "fileinto"; if size :over 300 { fileinto "big"; } else { fileinto "small"; }',
-  'require "fileinto"; if not exists ["to", "subject"] { fileinto "odd"; }',
-  'require "fileinto"; if header :matches "subject" "*?orld 4?" { fileinto "A"; }',
-  'require "fileinto"; if header :matches "x-none" "*" { fileinto "A"; }',
-  'require "fileinto"; if anyof (allof (true, not false), false) { fileinto "A"; fileinto "A"; keep; }',
-  'require ["fileinto", "envelope", "subaddress"]; if envelope :detail "to" "detail" { fileinto "A"; } if address :user "to" "other" { fileinto "B"; } if address :detail "to" "tag" { fileinto "C"; }',
-  'require ["fileinto", "envelope"]; if envelope :is "from" "sender@remote.example" { fileinto "A"; }',
-  'require ["fileinto", "variables"]; if header :matches "subject" "[*] *" { fileinto "${1}/${2}"; }',
-  'require ["fileinto", "variables"]; set :upperfirst :lower "a" "hELLO"; set :length "n" "${a}"; set :quotewildcard "q" "a*b"; fileinto "${a}-${n}-${q}-${nothing}-${2}";',
-  'require ["fileinto", "variables"]; set "a" "x"; if string :is "${a}" ["y", "x"] { fileinto "${A}${bad name}${a}"; }',
-  'require ["fileinto", "encoded-character"]; fileinto "${hex:41 42}-${unicode:e9}-${hex:zz}";',
-  'require ["fileinto", "relational", "comparator-i;ascii-numeric"]; if header :value "lt" :comparator "i;ascii-numeric" "x-priority" "3" { fileinto "urgent"; }',
-  'require ["fileinto", "relational", "comparator-i;ascii-numeric"]; if address :count "ge" :comparator "i;ascii-numeric" ["to", "cc"] "3" { fileinto "many"; }',
-  'require ["fileinto", "relational"]; if header :count "eq" ["subject"] "2" { fileinto "two"; }',
-  'require ["fileinto", "imap4flags"]; setflag "\\\\Seen $A"; addflag ["\\\\flagged", "$a"]; removeflag "$A"; fileinto "A"; if hasflag "\\\\seen" { fileinto :flags "$B" "B"; }',
-  'require ["imap4flags"]; addflag "\\\\Flagged"; keep :flags ["\\\\Answered"];',
-  'require ["fileinto", "copy"]; fileinto :copy "A"; redirect :copy "x@y.example";',
-  'require ["reject"]; reject "no";',
-  'require ["reject"]; if header :contains "subject" "hello" { reject "no"; }',
-  'require ["vacation"]; vacation "gone";',
-  'require ["fileinto", "date", "relational"]; if date :originalzone "date" "hour" "09" { fileinto "morning"; } if date :zone "+0000" "date" "hour" "17" { fileinto "utc"; } if date :value "le" "date" "year" "1997" { fileinto "old"; }',
-  'require ["fileinto", "date"]; if date "received" "weekday" "2" { fileinto "tuesday"; } if date :zone "+0000" "date" "julian" "50539" { fileinto "julian"; }',
-  'require ["fileinto", "index"]; if header :index 2 "subject" "second" { fileinto "A"; } if header :index 1 :last "subject" "second" { fileinto "B"; }',
-  'require ["fileinto", "body"]; if body :contains "words" { fileinto "A"; } if body :raw :contains "aGVsbG8" { fileinto "B"; } if body :content "text" :contains "bold" { fileinto "C"; } if body :content "application/pdf" :contains "hello pdf" { fileinto "D"; }',
-  'require ["fileinto", "body"]; if body :text :contains "Grüße" { fileinto "A"; }',
-  'require ["fileinto", "regex", "variables"]; if header :regex "subject" "hello (w[a-z]+) ([0-9]+)" { fileinto "${1}-${2}"; }',
-  'require ["fileinto", "editheader"]; addheader "X-New" "one"; deleteheader :index 1 "subject"; if header "x-new" "one" { fileinto "A"; } if exists "subject" { fileinto "B"; }',
-  'require ["fileinto", "mime", "foreverypart"]; foreverypart { if header :mime :subtype "content-type" "pdf" { fileinto "pdf"; break; } }',
-  'require ["fileinto", "mime"]; if header :mime :anychild :param "filename" :matches "content-disposition" "*.pdf" { fileinto "A"; } if header :mime :type "content-type" "multipart" { fileinto "B"; }',
-  'require ["fileinto", "mime", "foreverypart", "extracttext", "variables"]; foreverypart { if header :mime :contenttype "content-type" "text/plain" { extracttext :first 2 :upper "t"; fileinto "${t}"; break; } }',
-  'require ["fileinto", "ihave"]; if ihave "vnd.nothing" { blub; } elsif ihave "fileinto" { fileinto "A"; }',
-  'require ["fileinto", "environment"]; if environment :matches "name" "*" { fileinto "A"; }',
-  'require ["fileinto", "mailbox"]; if mailboxexists "NoSuch" { fileinto "A"; } else { fileinto "B"; }',
-  'require ["fileinto", "enotify"]; if valid_notify_method ["mailto:a@b.example"] { fileinto "A"; } if notify_method_capability "mailto:a@b.example" "online" "maybe" { fileinto "B"; }',
-  'require ["fileinto", "duplicate"]; if duplicate { fileinto "again"; }',
-  'require ["fileinto", "include", "variables"]; global "a"; set "a" "x"; fileinto "${global.a}"; return;',
-  'if header :contains ["subject", "from"] ["hello", "remote"] { discard; } # end',
-  // Extensions that are hidden there unless they are switched on.
-  'require ["vacation", "vacation-seconds"]; vacation :seconds 3600 "gone";',
-  'require ["fileinto", "spamtest", "relational", "comparator-i;ascii-numeric"]; if spamtest :value "eq" :comparator "i;ascii-numeric" "0" { fileinto "untested"; }',
-  'require ["fileinto", "spamtestplus", "relational", "comparator-i;ascii-numeric"]; if spamtest :percent :value "ge" :comparator "i;ascii-numeric" "1" { fileinto "spam"; }',
-  'require ["fileinto", "virustest", "relational", "comparator-i;ascii-numeric"]; if virustest :value "ge" :comparator "i;ascii-numeric" "1" { fileinto "tested"; } else { fileinto "untested"; }',
-  'require ["fileinto", "special-use"]; if specialuse_exists "\\\\Junk" { fileinto "A"; } else { fileinto "B"; }',
-  'require ["fileinto", "mboxmetadata"]; if metadataexists "INBOX" "/private/comment" { fileinto "A"; } else { fileinto "B"; }',
-  'require ["fileinto", "servermetadata"]; if servermetadataexists "/shared/comment" { fileinto "A"; } else { fileinto "B"; }',
-  // Not taken: both must say so.
-  "blub;",
-  'fileinto "x";',
-  'require "fileinto"; fileinto;',
-  'if header :is :contains "a" "b" { keep; }',
-  "if true { keep; } else { } else { }",
-  'require ["variables"]; set "1" "x";',
-  'require ["foreverypart"]; break;',
-  'redirect "a@b.example, c@d.example";',
-];
 
 Deno.test("Pigeonhole does the same with the same scripts and messages", async () => {
   const folder = await Deno.makeTempDir({ prefix: "veredus-sieve-" });

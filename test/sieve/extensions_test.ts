@@ -401,6 +401,24 @@ Deno.test("include: scripts of the owner and of the server, variables, recursion
   ]);
 });
 
+Deno.test("every extension that is offered can be required by itself; those that are left out cannot", async () => {
+  const offered =
+    "fileinto reject ereject envelope encoded-character variables vacation vacation-seconds relational " +
+    "subaddress imap4flags spamtest spamtestplus virustest date index editheader body copy regex mailbox mailboxid " +
+    "mboxmetadata servermetadata special-use duplicate enotify include environment ihave mime foreverypart extracttext " +
+    "extlists redirect-dsn fcc comparator-i;octet comparator-i;ascii-casemap comparator-i;ascii-numeric " +
+    "comparator-i;unicode-casemap";
+  for (const name of offered.split(" ")) {
+    assert.deepEqual(await faultsOf(`require "${name}"; keep;`), [], name);
+  }
+  for (const name of ["convert", "replace", "enclose", "redirect-deliverby", "vnd.nothing"]) {
+    const [fault, ...more] = await faultsOf(`require ["fileinto", "${name}"];\nkeep;`);
+    assert.match(fault ?? "", new RegExp(`^line 1, column 22: .*${name}`), name);
+    assert.deepEqual(more, []);
+    assert.equal(await actionsOf(`require "ihave"; if ihave "${name}" { discard; }`), "implicit keep", name);
+  }
+});
+
 Deno.test("environment, ihave, error (RFC 5183, RFC 5463)", async () => {
   const host = { environment: (item: string) => item === "name" ? "Veredus" : null };
   assert.equal(await holds('environment :is "NAME" "veredus"', { require: '"environment"', host }), true);
