@@ -14,6 +14,7 @@ import { CertificateError } from "../certificate.ts";
 import type { Config } from "../config/config.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import { Server, type ServerOptions, StartError } from "../run.ts";
+import { keepMemorySmall } from "./memory.ts";
 import { watchSupervisor } from "./supervise.ts";
 
 const log = getLogger(["veredus", "server"]);
@@ -80,6 +81,7 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
 
   const { reread } = options;
   const reload = reread === null ? null : async () => await server.reload(reread());
+  const memory = keepMemorySmall();
   let administration: Administration | null = null;
   let code: ExitCode = EXIT.ok;
   try {
@@ -92,6 +94,7 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
   }
   await administration?.close();
   await server.stop();
+  memory?.close();
   signals.close();
   flushLogs();
   output.flushSync();
