@@ -6,7 +6,7 @@
  * only says when to look; a start looks at all. What a crash, a lost power or a full disk leaves undone is done at the
  * next look. A file that cannot be read is moved aside and made again.
  *
- * Memory: one batch of messages ({@linkcode BATCH_OCTETS} of text), the caches of {@linkcode MAX_OPEN} files.
+ * Memory: one batch of messages ({@linkcode BATCH_OCTETS} of text), the cache of one file; {@linkcode MAX_OPEN} are open.
  */
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
@@ -15,7 +15,7 @@ import { type IndexedRow, type Mailbox, StorageError, type Store } from "../stor
 import { counter, gauge } from "../telemetry/metrics.ts";
 import { IndexFile, NO_DOCUMENT } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";
-import { type MessageText, readMessageText } from "./message_text.ts";
+import { leastCharacters, type MessageText, readMessageText } from "./message_text.ts";
 import { Breather, type Pace } from "./pace.ts";
 
 /** After a change, so that a burst of deliveries is one look. */
@@ -226,6 +226,7 @@ export class Indexer {
         if (mailbox.selectable) await this.#mailbox(file, mailbox);
         if (this.#stopping) return;
       }
+      file.forgetPages();
       folder.removeAside(accountId);
     } catch (error) {
       this.#close(accountId);
@@ -304,6 +305,10 @@ export class Indexer {
   /** The text of a message; "left out" where it cannot be had or is too much. */
   async #read(mailboxId: number, row: IndexedRow): Promise<Prepared> {
     const { store } = this.#options;
+    if (leastCharacters(row) > MAX_INDEXED_CHARACTERS) { // megabytes that need not be read
+      leftOut.inc();
+      return "left out";
+    }
     let text: MessageText;
     try {
       text = await readMessageText(store.blobs, row, "all");

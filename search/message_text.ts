@@ -24,6 +24,8 @@ export const MAX_PART_OCTETS = 4 * 1024 * 1024;
 /** Octets of all parts of one message. */
 const MAX_TEXT_OCTETS = 16 * 1024 * 1024;
 const SYNC_OCTETS = 64 * 1024;
+/** Transfer encodings that leave the octets as they are (RFC 2045 6.2). */
+const UNENCODED: ReadonlySet<string> = new Set(["", "7bit", "8bit", "binary"]);
 
 /** Fields whose words a fuzzy search of TEXT looks at; the others are for machines. */
 export const WORD_FIELDS: ReadonlySet<string> = new Set([
@@ -116,6 +118,21 @@ export async function readMessageText(
 ): Promise<MessageText> {
   const fields = headerTexts(await readBlock(blobs, row), casemap);
   return new MessageText(fields, scope === "all" ? await bodyParts(blobs, row) : null, casemap);
+}
+
+/**
+ * At least so many characters has the text of a message, as its structure tells: a character takes four octets at most, but
+ * for a charset that shifts behind each one.
+ */
+export function leastCharacters(row: Pick<MessageRow, "imap">): number {
+  const octets = (part: PartSpan): number => {
+    const below = part.children.reduce((sum, child) => sum + octets(child), 0);
+    if (part.message !== null) return octets(part.message);
+    const whole = part.children.length === 0 && part.contentType.startsWith("TEXT/") &&
+      UNENCODED.has(part.encoding.toLowerCase());
+    return below + (whole ? Math.min(MAX_PART_OCTETS, part.bodyEnd - part.bodyStart) : 0);
+  };
+  return Math.min(MAX_TEXT_OCTETS, octets(partsOf(row.imap))) / 4;
 }
 
 /** Of a header, or of the fields of it that are looked at. */
