@@ -3,7 +3,7 @@
  * thread with `threads: 0`. A Worker that dies or hangs past the deadline is ended and started again for the next message.
  *
  * A small message costs less to judge than to send there and back: as long as nobody has taught anything, so that no knowledge
- * has to be read, it is judged in this thread (docs/decisions/011-small-mail-is-judged-in-place.md).
+ * has to be read, it is judged in this thread (docs/decisions/013-small-mail-is-judged-in-place.md).
  */
 import { getLogger } from "@logtape/logtape";
 import type { Assessment, Assessor, AssessRequest } from "../filter/spam/assessor.ts";
