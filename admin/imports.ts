@@ -1,6 +1,7 @@
 /** Imports under way, one an account; the last of each is remembered until the process ends. */
 import { getLogger } from "@logtape/logtape";
-import type { Account, Store } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
+import type { Store } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { importMail, type ImportOptions, type ImportProgress, newProgress } from "../transfer/importer.ts";
 import { openSource, type SourceRequest } from "../transfer/request.ts";

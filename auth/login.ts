@@ -18,7 +18,8 @@
 import { getLogger } from "@logtape/logtape";
 import { createHash, randomBytes } from "node:crypto";
 import { normalizeAddress } from "../storage/address_form.ts";
-import type { Account, Store } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
+import type { Store } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { type FailureCounter, failureKey, type RepeatMemory } from "./failures.ts";
 import { HashWork } from "./hash_work.ts";

@@ -5,7 +5,7 @@
  * address tells nobody whose it is, so it logs nobody in.
  */
 import { domainOf, normalizeAddress } from "../storage/address_form.ts";
-import type { Account, Directory } from "../storage/store.ts";
+import type { Account, Directory } from "../storage/directory_view.ts";
 
 /** Null when there is none, or nobody logs in as it. */
 export function accountOfLogin(directory: Directory, login: string): Account | null {

@@ -8,7 +8,7 @@ import { createHmac, pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { formatScram, parseScram, type ScramVerifier } from "../protocols/sasl/scram.ts";
 import { normalizeAddress } from "../storage/address_form.ts";
-import type { Directory } from "../storage/store.ts";
+import type { Directory } from "../storage/directory_view.ts";
 import { accountOfLogin } from "./login_name.ts";
 import { opaqueString } from "./password_hash.ts";
 

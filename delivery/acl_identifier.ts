@@ -6,7 +6,7 @@
  */
 import { accountOfLogin } from "../auth/login_name.ts";
 import { normalizeAddress, normalizeDomain } from "../storage/address_form.ts";
-import type { Directory } from "../storage/store.ts";
+import type { Directory } from "../storage/directory_view.ts";
 
 /** Null when nobody here is meant. */
 export function aclIdentifier(directory: Directory, text: string): string | null {

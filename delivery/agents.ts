@@ -7,7 +7,7 @@
  * an agent does and what the queue writes of it does it again. Commands and hooks are those of the configuration, and no
  * others; an alias can name them only.
  */
-import type { DueRecipient, QueuedMessage } from "../storage/store.ts";
+import type { DueRecipient, QueuedMessage } from "../storage/queue.ts";
 import type { MessageSource } from "./outgoing_message.ts";
 import type { Verdict } from "./settle.ts";
 

@@ -12,7 +12,8 @@ import type { ServerTexts } from "../dns/authoritative.ts";
 import { ResolveError, type Resolver } from "../dns/resolver.ts";
 import { txtTexts } from "../dns/txt.ts";
 import type { DkimKeyInput } from "../storage/ops.ts";
-import type { DkimKeyRow, Store } from "../storage/store.ts";
+import type { DkimKeyRow } from "../storage/directory_view.ts";
+import type { Store } from "../storage/store.ts";
 
 const log = getLogger(["veredus", "delivery"]);
 const DAY_MS = 86_400_000;

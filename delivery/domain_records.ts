@@ -6,7 +6,7 @@
  */
 import { isDmarcRecord, parseDmarcRecord } from "../mailauth/dmarc_record.ts";
 import { isSpfRecord, parseSpfRecord } from "../mailauth/spf_record.ts";
-import type { DkimKeyRow } from "../storage/store.ts";
+import type { DkimKeyRow } from "../storage/directory_view.ts";
 import { keyName, keyRecord } from "./dkim_keys.ts";
 import { stsId } from "./security/mta_sts.ts";
 import { reportTargets } from "./reports/tls_report.ts";

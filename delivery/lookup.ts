@@ -6,7 +6,7 @@
  */
 import { CANNOT_VRFY, NOT_IMPLEMENTED, type Reply, reply } from "../protocols/smtp/reply.ts";
 import { normalizeAddress } from "../storage/address_form.ts";
-import type { Directory } from "../storage/store.ts";
+import type { Directory } from "../storage/directory_view.ts";
 import { UNKNOWN_RECIPIENT } from "./policy.ts";
 import type { ClientFacts } from "./reception.ts";
 import type { RecipientResolver } from "./recipients.ts";

@@ -8,7 +8,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { QueueOutcome, WriteOp } from "../storage/ops.ts";
-import type { DueRecipient, QueuedMessage, Store } from "../storage/store.ts";
+import type { DueRecipient, QueuedMessage } from "../storage/queue.ts";
+import type { Store } from "../storage/store.ts";
 import type { Timers } from "./connector.ts";
 import { notices as noticeCount } from "./queue_metrics.ts";
 

@@ -8,7 +8,7 @@
  * them two rows by key.
  */
 import type { DomainRow, QuotaLevel } from "../storage/ops.ts";
-import type { Account, Directory } from "../storage/store.ts";
+import type { Account, Directory } from "../storage/directory_view.ts";
 import { domainOf } from "../storage/address_form.ts";
 
 export type QuotaDirectory = Pick<Directory, "domain" | "usage" | "domainUsage">;

@@ -7,7 +7,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { QuotaLevel } from "../storage/ops.ts";
-import type { Account } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { composeAutomatic } from "./auto_reply.ts";
 import { type PostOptions, prepareOwnMail } from "./post.ts";

@@ -7,7 +7,7 @@
 import type { MailParameters, RcptParameters } from "../protocols/smtp/parameters.ts";
 import type { Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
-import type { Account } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
 import type { ClientView } from "../filter/check.ts";
 import type { SessionScreen } from "../filter/screen.ts";
 

@@ -20,7 +20,9 @@ import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
 import { domainOf, normalizeAddress, normalizeDomain } from "../storage/address_form.ts";
 import type { DomainRow } from "../storage/ops.ts";
-import type { Access, Account, Directory, GroupRow, Mailboxes } from "../storage/store.ts";
+import type { Access } from "../storage/access.ts";
+import type { Account, Directory, GroupRow } from "../storage/directory_view.ts";
+import type { Mailboxes } from "../storage/mailboxes.ts";
 import {
   ACCOUNT_DISABLED,
   ALIAS_LOOP,

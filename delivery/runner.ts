@@ -10,7 +10,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { QueueOutcome } from "../storage/ops.ts";
-import type { DueRecipient, DueRow, QueuedMessage, Store } from "../storage/store.ts";
+import type { DueRecipient, DueRow, QueuedMessage } from "../storage/queue.ts";
+import type { Store } from "../storage/store.ts";
 import { agentRoute, type Agents } from "./agents.ts";
 import type { OutboundParts } from "./outbound.ts";
 import { type NoticeWriter, OutcomeWriter, type Settled } from "./outcomes.ts";

@@ -5,7 +5,7 @@
  */
 import { formatPath, type Path } from "../protocols/smtp/path.ts";
 import { domainOf, normalizeAddress } from "../storage/address_form.ts";
-import type { Account, Directory } from "../storage/store.ts";
+import type { Account, Directory } from "../storage/directory_view.ts";
 import { subaddressBases } from "./subaddress.ts";
 
 export type SenderDirectory = Pick<Directory, "domain" | "alias" | "address">;

@@ -5,7 +5,7 @@
  * reverse-path). Delay notices go to authenticated senders alone: a stranger's address may be forged. Pure.
  */
 import type { Random } from "../dns/mx.ts";
-import type { DueRecipient, QueuedMessage } from "../storage/store.ts";
+import type { DueRecipient, QueuedMessage } from "../storage/queue.ts";
 import type { Settled } from "./outcomes.ts";
 import { delayNoticeDue, nextAttempt, type ScheduleOptions } from "./schedule.ts";
 

@@ -12,7 +12,8 @@ import { authorDomains } from "../mailauth/sender_check.ts";
 import type { SigningKey } from "../mailauth/sign_octets.ts";
 import { scanFields } from "../message/header.ts";
 import { canonicalName, parentName } from "../dns/name.ts";
-import type { DkimKeyRow, Store } from "../storage/store.ts";
+import type { DkimKeyRow } from "../storage/directory_view.ts";
+import type { Store } from "../storage/store.ts";
 
 const keys = new WeakMap<DkimKeyRow, SigningKey>();
 

@@ -16,7 +16,7 @@ import { type FieldSpan, fieldValue, scanFields } from "../message/header.ts";
 import { DEFAULT_MIME_LIMITS } from "../message/mime_parser.ts";
 import { formatPath } from "../protocols/smtp/path.ts";
 import { type Reply, reply } from "../protocols/smtp/reply.ts";
-import type { Account } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
 import { foldLongLines } from "./header_fold.ts";
 import { ownsAddress, type SenderDirectory } from "./sender.ts";
 

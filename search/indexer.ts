@@ -11,7 +11,9 @@
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import type { Change } from "../storage/changes.ts";
-import { type IndexedRow, type Mailbox, StorageError, type Store } from "../storage/store.ts";
+import type { Mailbox } from "../storage/mailboxes.ts";
+import type { IndexedRow } from "../storage/messages.ts";
+import { StorageError, type Store } from "../storage/store.ts";
 import { counter, gauge } from "../telemetry/metrics.ts";
 import { IndexFile, NO_DOCUMENT } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";

@@ -15,7 +15,8 @@ import { type FieldSpan, fieldValue, scanFields } from "../message/header.ts";
 import { htmlText } from "../message/html_text.ts";
 import { partsOf, type PartSpan } from "../message/packed.ts";
 import { parameter, parseParameterized } from "../message/parameter.ts";
-import type { BlobReader, MessageRow } from "../storage/store.ts";
+import type { MessageRow } from "../storage/messages.ts";
+import type { BlobReader } from "../storage/store.ts";
 import { wordsOf } from "./words.ts";
 
 /** Raised whenever the same octets give another text than before: indexes of other versions are made again. */

@@ -1,6 +1,6 @@
 /** What became of a login, as the drivers of all protocols see it. */
 import type { Credentials, SaslMechanisms } from "../protocols/sasl/exchange.ts";
-import type { Account } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
 import type { PeerFacts, TlsFacts } from "./transport.ts";
 
 /** Temporary trouble is never shown as a wrong password. */

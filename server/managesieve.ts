@@ -14,7 +14,8 @@ import {
 import type { Credentials } from "../protocols/sasl/exchange.ts";
 import { EXTENSIONS, NOTIFY_METHODS } from "../sieve/extensions.ts";
 import { DEFAULT_RUN_LIMITS } from "../sieve/run.ts";
-import type { Account, Store } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
+import type { Store } from "../storage/store.ts";
 import type { Deadlines } from "./deadline.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
 import { countReply, faults, sessions as sessionsGauge } from "./managesieve/metrics.ts";

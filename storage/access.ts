@@ -4,12 +4,38 @@
  * The identifiers that mean an account are kept until the directory changes: its address, its domain, the groups it is a
  * member of by any of its own addresses (groups in groups are not followed).
  */
-import type { Access, Account, AclEntry, Directory, Granted, Mailbox } from "./store.ts";
+import type { Account, Directory } from "./directory_view.ts";
+import { type Mailbox, MAILBOX_COLUMNS, toMailbox } from "./mailboxes.ts";
 import { domainOf } from "./address_form.ts";
-import { MAILBOX_COLUMNS, toMailbox } from "./mailboxes.ts";
 import type { UidRanges } from "./ops.ts";
 import { ALL_RIGHTS, combineRights, NO_RIGHTS, type SharingScope } from "./rights.ts";
 import type { Statements } from "./statements.ts";
+
+export interface AclEntry {
+  readonly identifier: string;
+  readonly rights: string;
+}
+
+/** A mailbox of another account, and the rights on it. */
+export interface Granted {
+  readonly mailbox: Mailbox;
+  readonly owner: Pick<Account, "address" | "shared">;
+  readonly rights: string;
+}
+
+/** Access lists (RFC 4314). Rights are letters in the order of storage/rights.ts, "" for none. */
+export interface Access {
+  /** All of an account's own mailboxes. `reader` null: a stranger. */
+  rights(reader: Account | null, mailbox: Mailbox, scope: SharingScope): string;
+  /** Mailboxes of others, or of one other, on which there is any right, by owner and name. */
+  granted(reader: Account, scope: SharingScope, ownerId?: number | null): Granted[];
+  /** The list as it is kept, without the owner. */
+  acl(mailboxId: number): AclEntry[];
+  /** What a reader has seen in a mailbox that is not his own. */
+  seen(mailboxId: number, readerId: number): { readonly modSeq: number; readonly uids: UidRanges };
+  /** How many messages of it he has not. */
+  unseen(mailbox: Mailbox, readerId: number): number;
+}
 
 const MAX_CACHED = 10_000;
 const MAX_ROWS = 30_000;

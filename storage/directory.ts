@@ -12,7 +12,7 @@ import type {
   Page,
   SecretRow,
   Usage,
-} from "./store.ts";
+} from "./directory_view.ts";
 
 const MAX_CACHED = 10_000;
 const MAX_PAGE = 1_000;

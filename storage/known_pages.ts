@@ -8,7 +8,7 @@
  * not used for longest goes first.
  */
 import type { RawStatement } from "./libsql.ts";
-import type { MessagePage, MessageRow } from "./store.ts";
+import type { MessagePage, MessageRow } from "./messages.ts";
 
 export const PAGE_UIDS = 512;
 export const STALE_MS = 45 * 60_000;

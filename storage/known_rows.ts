@@ -7,7 +7,7 @@
  * generations: when the younger is full or old it becomes the elder, and the elder goes. Limits: {@linkcode MAX_ROWS}, and 2 MB of headers for
  * each generation.
  */
-import type { MessageRow } from "./store.ts";
+import type { MessageRow } from "./messages.ts";
 
 export const MAX_ROWS = 16_384;
 /** Longer headers are read again each time. */

@@ -7,7 +7,33 @@
  */
 import type { Change, ChangeListener, FlagState } from "./changes.ts";
 import type { RawStatement } from "./libsql.ts";
-import type { MailboxIndex } from "./store.ts";
+
+/**
+ * (uid, flags, keywords, modseq) of every message of one mailbox in memory, in UID order, advanced by the change
+ * stream. Shared by this thread's sessions: read it, never write to it. Sessions keep their own sequence numbers.
+ */
+export interface MailboxIndex {
+  readonly mailboxId: number;
+  readonly count: number;
+  readonly uidNext: number;
+  readonly uidValidity: number;
+  readonly highestModSeq: number;
+  /** False once the mailbox is deleted. */
+  readonly exists: boolean;
+  uidAt(position: number): number;
+  flagsAt(position: number): number;
+  keywordsAt(position: number): string;
+  modSeqAt(position: number): number;
+  /** UIDs of what has a larger MODSEQ, ascending: a million messages take a millisecond. */
+  changedSince(modSeq: number): number[];
+  /** Position of a UID, or -1. Binary search. */
+  positionOf(uid: number): number;
+  /** First position whose UID is at least `uid`. */
+  lowerBound(uid: number): number;
+  /** Called after each change was applied to the index. */
+  subscribe(listener: ChangeListener): () => void;
+  release(): void;
+}
 
 /** What they leave behind stays among the young objects; a larger slice costs no less. */
 const CHUNK_ROWS = 5_000;

@@ -1,10 +1,54 @@
 /** Reads of mailboxes and subscriptions, and the shared indexes of the open ones. */
 import type { Change } from "./changes.ts";
-import { SharedMailboxIndex } from "./mailbox_index.ts";
+import { type MailboxIndex, SharedMailboxIndex } from "./mailbox_index.ts";
 import { canonicalName } from "./operations/mailbox.ts";
 import type { Statements } from "./statements.ts";
 import { SeenIndex } from "./seen_index.ts";
-import type { Access, Annotation, Mailbox, Mailboxes, MailboxIndex } from "./store.ts";
+import type { Access } from "./access.ts";
+
+export interface Mailbox {
+  readonly id: number;
+  readonly accountId: number;
+  /** UTF-8, separator "/"; the first is exactly "INBOX". */
+  readonly name: string;
+  readonly uidValidity: number;
+  readonly uidNext: number;
+  readonly highestModSeq: number;
+  readonly messages: number;
+  readonly unseen: number;
+  readonly deleted: number;
+  readonly sizeOctets: number;
+  readonly recentUid: number;
+  /** As in "\\Sent"; null without. */
+  readonly specialUse: string | null;
+  /** False: a \Noselect name that only has children. */
+  readonly selectable: boolean;
+}
+
+/** An entry of IMAP METADATA (RFC 5464). */
+export interface Annotation {
+  readonly entry: string;
+  readonly value: Uint8Array;
+}
+
+export interface Mailboxes {
+  /** By name; INBOX in any case. */
+  byName(accountId: number, name: string): Mailbox | null;
+  byId(id: number): Mailbox | null;
+  /** An ordinary mailbox (no \\Sent, \\Trash and the like) whose name is this in lower case. */
+  byFoldedName(accountId: number, name: string): Mailbox | null;
+  /** All of an account in name order (bounded by the mailbox limit of an account). */
+  list(accountId: number): Mailbox[];
+  subscriptions(accountId: number): string[];
+  /** In order of their entries; mailbox 0 is the account itself, which is cached (bounded by the limit of annotations). */
+  annotations(accountId: number, mailboxId: number): readonly Annotation[];
+  /** The INBOX of an account: the delivery hot path. Cached. */
+  inboxOf(accountId: number): number | null;
+  /** The index of an open mailbox, shared by this thread's sessions; call `release` when done with it. */
+  open(mailboxId: number): Promise<MailboxIndex | null>;
+  /** The same for a reader who need not own the mailbox: \Seen is as he has it. */
+  openFor(mailbox: Mailbox, readerId: number): Promise<MailboxIndex | null>;
+}
 
 export const MAILBOX_COLUMNS =
   "id, account_id, name, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size_octets, " +

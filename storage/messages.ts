@@ -1,17 +1,116 @@
 /** Reads of message rows for FETCH, SEARCH and POP3. Hot: rows come as arrays and leave as plain objects. */
 import { KnownPages, PAGE_SQL } from "./known_pages.ts";
 import { type KnownRow, KnownRows } from "./known_rows.ts";
-import type { UidRanges } from "./ops.ts";
+import type { BlobAddress, UidRanges } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type {
-  IndexedRow,
-  MaildropColumns,
-  MessagePage,
-  MessageRow,
-  Messages,
-  ObjectFacts,
-  SortColumns,
-} from "./store.ts";
+
+/** One row for FETCH; `prefix` and `imap` only when asked for. */
+export interface MessageRow {
+  readonly uid: number;
+  readonly internalDate: number;
+  /** Prefix and shared octets together: RFC822.SIZE. */
+  readonly sizeOctets: number;
+  readonly sentAt: number | null;
+  readonly blob: BlobAddress;
+  /** Header octets of the shared part, without the prefix. */
+  readonly headerOctets: number;
+  readonly prefix: Uint8Array;
+  readonly imap: Uint8Array;
+}
+
+/** What the full-text index reads of a message. */
+export interface IndexedRow extends MessageRow {
+  readonly contentId: number;
+  readonly traceId: string;
+}
+
+/** What FETCH of PREVIEW, SAVEDATE and object ids needs; read only when asked for. */
+export interface ObjectFacts {
+  readonly uid: number;
+  /** When the message came into this mailbox. */
+  readonly savedAt: number;
+  readonly contentId: number;
+  readonly traceId: string;
+  readonly messageId: string | null;
+  /** Message ids separated by spaces, oldest first. */
+  readonly references: string;
+  readonly preview: string;
+}
+
+/** Messages whose UIDs lie in a row, in memory. `has` comes first: the others answer anything for a message that is not there. */
+export interface MessagePage {
+  readonly first: number;
+  readonly last: number;
+  has(uid: number): boolean;
+  internalDateOf(uid: number): number;
+  sentAtOf(uid: number): number | null;
+  sizeOf(uid: number): number;
+  /** Null for a message that is not there; with the given `imap`, which is not kept. */
+  row(uid: number, imap?: Uint8Array): MessageRow | null;
+}
+
+/** What SORT and THREAD go by, as columns. */
+export interface SortColumns {
+  readonly uids: readonly number[];
+  readonly subjects: readonly string[];
+  readonly messageIds: readonly (string | null)[];
+  readonly references: readonly string[];
+}
+
+/** Facts of many messages, by columns. */
+export interface MaildropColumns {
+  readonly uids: readonly number[];
+  readonly sizeOctets: readonly number[];
+  readonly segments: readonly number[];
+  readonly offsets: readonly number[];
+  /** Octets of the shared part; what `sizeOctets` has above it is the prefix. */
+  readonly lengths: readonly number[];
+  readonly headerOctets: readonly number[];
+  /** All prefixes one behind the other. */
+  readonly prefixes: Uint8Array;
+}
+
+export interface Messages {
+  /** Up to `limit` rows with UIDs in the ranges, ascending. `withImap: false` leaves `imap` empty. */
+  rows(
+    mailboxId: number,
+    uids: UidRanges,
+    options: { limit: number; withImap: boolean },
+  ): MessageRow[];
+  /** The hot path of a single FETCH. */
+  row(mailboxId: number, uid: number, options: { withImap: boolean }): MessageRow | null;
+  /**
+   * The rows of these messages without `imap`, null for each that is gone: from memory where they were read lately.
+   * `uids` ascend and come from the mailbox's index: what was expunged may still be in memory.
+   */
+  known(mailboxId: number, uids: readonly number[]): (MessageRow | KnownRow | null)[];
+  /** The same with `imap`. */
+  knownWithImap(mailboxId: number, uids: readonly number[]): (MessageRow | null)[];
+  /** The messages around `uid`; `largest` is the largest UID that will be asked for. Both come from the mailbox's index. */
+  page(mailboxId: number, at: { readonly uid: number; readonly largest: number }): MessagePage;
+  /** Keeps the whole header (prefix included) of a known row that was read. Nobody may write to it any more. */
+  keepHeader(row: KnownRow, header: Uint8Array): void;
+  /** Up to `limit` messages with UIDs above `after`, ascending, with `imap`. */
+  toIndex(mailboxId: number, page: { after: number; limit: number }): IndexedRow[];
+  /** Up to `limit` messages with UIDs above `after`, ascending, for POP3: cheaper by the row than `rows`. */
+  maildrop(mailboxId: number, page: { after: number; limit: number }): MaildropColumns;
+  /** Up to `limit` messages with UIDs in the ranges, ascending. */
+  facts(mailboxId: number, uids: UidRanges, limit: number): ObjectFacts[];
+  /** Up to `limit` messages with UIDs above `after`, ascending; columns that are not wanted are empty. */
+  sortColumns(
+    mailboxId: number,
+    page: { after: number; limit: number },
+    wanted: { subjects: boolean; threads: boolean },
+  ): SortColumns;
+  /** Unique ids of POP3 that were kept, by UID (bounded by the messages of the mailbox). */
+  keptUidls(mailboxId: number): ReadonlyMap<number, string>;
+  /** Up to `limit` items of a source that were imported, above `after`, ascending. */
+  importedItems(accountId: number, source: string, page: { after: string; limit: number }): string[];
+  /** UIDs expunged with a larger MODSEQ, ascending, from a log that is never cut (RFC 7162 3.2.10.1). */
+  expungedSince(mailboxId: number, modSeq: number): number[];
+  /** Octets stored by an account, over all its mailboxes. */
+  usage(accountId: number): { octets: number; messages: number };
+}
 
 const EMPTY = new Uint8Array(0);
 const NARROW =

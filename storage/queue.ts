@@ -1,17 +1,112 @@
 /** Reads of the outbound queue: what is due, one message, and the operator's lists. */
 import type { SqlValue } from "./libsql.ts";
-import type { QueueTls } from "./ops.ts";
+import type { BlobAddress, QueueTls } from "./ops.ts";
 import type { Statements } from "./statements.ts";
-import type {
-  DuePosition,
-  DueRecipient,
-  DueRow,
-  Queue,
-  QueuedMessage,
-  QueueEvent,
-  QueueFilter,
-  QueueListRow,
-} from "./store.ts";
+
+export interface DueRecipient {
+  readonly recipientId: number;
+  readonly queueId: number;
+  readonly recipient: string;
+  readonly destination: string;
+  readonly notify: string;
+  readonly originalRecipient: string;
+  readonly attempts: number;
+  readonly delayNotified: boolean;
+  readonly nextAttemptAt: number;
+}
+
+/** With what fairness needs of its message. */
+export interface DueRow extends DueRecipient {
+  readonly sender: string;
+  readonly priority: number;
+}
+
+/** What a webhook is to be told. */
+export interface QueueEvent {
+  readonly id: number;
+  readonly hook: string;
+  readonly body: string;
+  readonly createdAt: number;
+  readonly attempts: number;
+}
+
+/** A place in the order of what is due. */
+export interface DuePosition {
+  readonly nextAttemptAt: number;
+  readonly recipientId: number;
+}
+
+export interface QueuedMessage {
+  readonly queueId: number;
+  readonly traceId: string;
+  readonly sender: string;
+  readonly accountId: number | null;
+  readonly envelopeId: string;
+  readonly ret: "" | "FULL" | "HDRS";
+  readonly eightBit: boolean;
+  readonly smtputf8: boolean;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly blob: BlobAddress;
+  readonly headerOctets: number;
+  readonly tls: QueueTls;
+  readonly priority: number;
+}
+
+/** A row of administrative queue lists. */
+export interface QueueListRow extends DueRecipient {
+  readonly traceId: string;
+  readonly sender: string;
+  readonly state: "queued" | "held";
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly lastReply: string;
+  readonly sizeOctets: number;
+}
+
+export interface QueueFilter {
+  readonly sender?: string;
+  readonly recipient?: string;
+  readonly destination?: string;
+  readonly state?: "queued" | "held";
+  readonly queueId?: number;
+}
+
+export interface Queue {
+  /**
+   * Recipients due at `now` that are not held, oldest due first, skipping destinations in `busy` and what does not lie
+   * behind `after`.
+   */
+  due(
+    now: number,
+    options: { limit: number; busy: readonly string[]; after?: DuePosition },
+  ): DueRow[];
+  /** Those of one destination, the oldest due first, or the newest first. */
+  dueOf(
+    destination: string,
+    now: number,
+    options: { readonly limit: number; readonly newest: boolean },
+  ): DueRow[];
+  /** Destinations that have recipients, in the order of their names, behind `after`. */
+  destinations(page: { readonly after: string; readonly limit: number }): string[];
+  /** Events for webhooks that are due, oldest due first. */
+  dueEvents(now: number, limit: number): QueueEvent[];
+  /** When the first event is due; null when there is none. */
+  nextEventAt(): number | null;
+  /** When the next one that is not due yet at `after` becomes due; null when there is none. */
+  nextDueAt(after: number): number | null;
+  /** Of these recipients, those that are there and not held. */
+  waiting(recipientIds: readonly number[]): number[];
+  /** Recipients of these destinations that wait for another attempt (up to 10,000). */
+  waitingFor(destinations: readonly string[]): number[];
+  /** Recipients of a destination whose next attempt is behind `after` and whose last one ended in the network (4.4.x). */
+  unreached(destination: string, after: number, limit: number): number[];
+  /** Those of the given recipients that are still in the queue, held ones too. */
+  recipients(ids: readonly number[]): DueRecipient[];
+  message(queueId: number): QueuedMessage | null;
+  list(filter: QueueFilter, page: { afterRecipientId: number; limit: number }): QueueListRow[];
+  counts(): { queued: number; held: number; oldestCreatedAt: number | null };
+}
 
 const RECIPIENT =
   "r.id, r.queue_id, r.recipient, r.destination, r.notify, r.original_recipient, r.attempts, r.delay_notified, " +

@@ -6,7 +6,7 @@
  */
 import { type Change, type ChangeListener, FLAG_SEEN } from "./changes.ts";
 import type { UidRanges } from "./ops.ts";
-import type { MailboxIndex } from "./store.ts";
+import type { MailboxIndex } from "./mailbox_index.ts";
 import { UidSet } from "./uid_set.ts";
 
 export class SeenIndex implements MailboxIndex {

@@ -9,7 +9,9 @@ import { CR, LF } from "../bytes/ascii.ts";
 import { encodeLatin1 } from "../bytes/decode.ts";
 import { encodeUtf7 } from "../protocols/imap/utf7.ts";
 import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../storage/changes.ts";
-import { type Mailbox, type MessageRow, StorageError, type Store } from "../storage/store.ts";
+import type { Mailbox } from "../storage/mailboxes.ts";
+import type { MessageRow } from "../storage/messages.ts";
+import { StorageError, type Store } from "../storage/store.ts";
 
 const PAGE = 200;
 const PIECE_OCTETS = 256 * 1024;

@@ -10,7 +10,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import { LineEndConverter } from "../protocols/smtp/line_ends.ts";
 import type { ImportedMessage, WriteResult } from "../storage/ops.ts";
-import type { Account, Mailbox, Spool, Store } from "../storage/store.ts";
+import type { Account } from "../storage/directory_view.ts";
+import type { Mailbox } from "../storage/mailboxes.ts";
+import type { Spool, Store } from "../storage/store.ts";
 import type { Source, SourceFolder, SourceMessage } from "./source.ts";
 
 const BATCH_MESSAGES = 50;

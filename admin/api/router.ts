@@ -1,7 +1,8 @@
 /** What every group of routes is built on: the checked router, serial changes of the directory, shared pieces. */
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import { normalizeAddress, normalizeDomain } from "../../storage/address_form.ts";
-import type { Account, Store } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Store } from "../../storage/store.ts";
 import type { AdminServices } from "../services.ts";
 import type { AdminEnv } from "./access.ts";
 import { notFound, Problem } from "./problem.ts";

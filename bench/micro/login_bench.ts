@@ -2,7 +2,8 @@
 import { MemoryFailures } from "../../auth/failures.ts";
 import { hashPassword } from "../../auth/password_hash.ts";
 import { Authenticator } from "../../auth/login.ts";
-import type { Account, Store } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Store } from "../../storage/store.ts";
 import { normalizeAddress } from "../../storage/address_form.ts";
 
 const account: Account = {

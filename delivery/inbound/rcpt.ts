@@ -7,7 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { formatPath } from "../../protocols/smtp/path.ts";
 import { NEEDS_SMTPUTF8, RECIPIENT_OK, type Reply, TOO_MANY_RECIPIENTS } from "../../protocols/smtp/reply.ts";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import type { EnvelopeRecipient } from "../envelope_changes.ts";
 import { MAIL_LOOP } from "../policy.ts";
 import { countRecipient } from "../reception_metrics.ts";

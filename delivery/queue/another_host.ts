@@ -7,7 +7,7 @@
  * there is none to be had, nobody looks again in that time.
  */
 import type { RecipientResult } from "../../protocols/smtp/client_result.ts";
-import type { DueRow } from "../../storage/store.ts";
+import type { DueRow } from "../../storage/queue.ts";
 import type { OutboundConnection } from "../outbound_connection.ts";
 
 /** One recipient and what the last host that was asked said about it. */

@@ -13,7 +13,7 @@
  *
  * So nothing is read again and again that cannot be taken, however long the queue is.
  */
-import type { DuePosition, DueRecipient, DueRow, Queue } from "../../storage/store.ts";
+import type { DuePosition, DueRecipient, DueRow, Queue } from "../../storage/queue.ts";
 
 /** Recipients of one destination kept in memory. */
 export const CLAIM_PER_DESTINATION = 500;

@@ -8,7 +8,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { TransactionResult } from "../../protocols/smtp/client_result.ts";
 import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
-import type { DueRecipient, DueRow, QueuedMessage, Store } from "../../storage/store.ts";
+import type { DueRecipient, DueRow, QueuedMessage } from "../../storage/queue.ts";
+import type { Store } from "../../storage/store.ts";
 import { type AgentRoute, type Agents, agentVerdict } from "../agents.ts";
 import { openConnection, type OutboundParts } from "../outbound.ts";
 import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";

@@ -1,7 +1,7 @@
 /** One destination of the queue: what waits for it, who works for it, and how fast it may go. */
 import type { ClientTransaction } from "../../protocols/smtp/client_transaction.ts";
 import type { QueueTls } from "../../storage/ops.ts";
-import type { DueRow, QueuedMessage } from "../../storage/store.ts";
+import type { DueRow, QueuedMessage } from "../../storage/queue.ts";
 import type { AgentRoute } from "../agents.ts";
 import type { Identity, Route } from "../routes.ts";
 import { Concurrency } from "./concurrency.ts";

@@ -5,7 +5,8 @@
  * whose quota is used up, or that names our address as listed, waits.
  */
 import type { QueueTls } from "../../storage/ops.ts";
-import type { DueRecipient, Store } from "../../storage/store.ts";
+import type { DueRecipient } from "../../storage/queue.ts";
+import type { Store } from "../../storage/store.ts";
 import type { AgentRoute } from "../agents.ts";
 import * as metrics from "../queue_metrics.ts";
 import { type Identity, type Route, routeKey, routeName } from "../routes.ts";

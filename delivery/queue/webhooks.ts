@@ -7,7 +7,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { NewQueueEvent } from "../../storage/ops.ts";
-import type { QueueEvent, Store } from "../../storage/store.ts";
+import type { QueueEvent } from "../../storage/queue.ts";
+import type { Store } from "../../storage/store.ts";
 import { counter } from "../../telemetry/metrics.ts";
 import type { Timers } from "../connector.ts";
 import type { Settled } from "../outcomes.ts";

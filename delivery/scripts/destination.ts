@@ -1,6 +1,7 @@
 /** The mailbox that a script means: by its id, its special use, its name; made where the script asks for it. */
 import type { Filing } from "../../sieve/outcome.ts";
-import type { Account, Store } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Store } from "../../storage/store.ts";
 import { mailboxById, sameUse } from "./host.ts";
 
 /** Null where there is no such mailbox. */

@@ -9,7 +9,9 @@ import { utf8 } from "../../bytes/decode.ts";
 import { EMPTY_HOST, type Host } from "../../sieve/host.ts";
 import type { Envelope } from "../../sieve/run.ts";
 import { domainOf, normalizeAddress } from "../../storage/address_form.ts";
-import type { Account, Annotation, Store } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Annotation } from "../../storage/mailboxes.ts";
+import type { Store } from "../../storage/store.ts";
 import { stateKey } from "./memory.ts";
 
 export interface HostOptions {

@@ -6,7 +6,8 @@
  */
 import { utf8 } from "../../bytes/decode.ts";
 import { domainOf } from "../../storage/address_form.ts";
-import type { Account, Store } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Store } from "../../storage/store.ts";
 
 /** From how many points on; null never. */
 export interface SpamRules {

@@ -1,7 +1,8 @@
 /** BINARY (RFC 3516 4): the octets of a part with its Content-Transfer-Encoding undone. */
 import { decodeTransferEncoding } from "../../message/content.ts";
 import { partsOf } from "../../message/packed.ts";
-import type { BlobReader, MessageRow } from "../../storage/store.ts";
+import type { MessageRow } from "../../storage/messages.ts";
+import type { BlobReader } from "../../storage/store.ts";
 import { findPart } from "./section.ts";
 
 const KNOWN = new Set(["", "7BIT", "8BIT", "BINARY", "BASE64", "QUOTED-PRINTABLE"]);

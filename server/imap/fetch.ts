@@ -18,7 +18,8 @@ import { type Ranges, rangesOf, resolve, SAVED_RESULT } from "../../protocols/im
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { FLAG_SEEN } from "../../storage/changes.ts";
 import type { WriteResult } from "../../storage/ops.ts";
-import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
+import type { MessageRow, ObjectFacts } from "../../storage/messages.ts";
+import { StorageError } from "../../storage/store.ts";
 import { binaryPart } from "./binary.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { fieldBlocks, fieldBlocksOf } from "./field_blocks.ts";

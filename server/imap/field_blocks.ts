@@ -10,7 +10,8 @@ import { grown } from "../../bytes/grown.ts";
 import { headerFields } from "../../message/header_section.ts";
 import type { Section } from "../../protocols/imap/fetch_plan.ts";
 import type { KnownRow } from "../../storage/known_rows.ts";
-import type { MessageRow, Store } from "../../storage/store.ts";
+import type { MessageRow } from "../../storage/messages.ts";
+import type { Store } from "../../storage/store.ts";
 import { readHeaders } from "./header_batch.ts";
 
 export const MAX_OCTETS = 24 * 1024 * 1024;

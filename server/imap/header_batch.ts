@@ -4,7 +4,8 @@
  */
 import { shortLived } from "../../bytes/arena.ts";
 import type { KnownRow } from "../../storage/known_rows.ts";
-import { type BlobReader, type MessageRow, StorageError } from "../../storage/store.ts";
+import type { MessageRow } from "../../storage/messages.ts";
+import { type BlobReader, StorageError } from "../../storage/store.ts";
 
 const NEAR_OCTETS = 8 * 1024;
 const PIECE_OCTETS = 128 * 1024;

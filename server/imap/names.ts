@@ -9,7 +9,8 @@ import { ancestors } from "../../protocols/imap/list_match.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import { ALL_RIGHTS, NO_RIGHTS } from "../../storage/rights.ts";
-import type { Account, Mailbox } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Mailbox } from "../../storage/mailboxes.ts";
 import { accountOf, type ImapContext, no } from "./context.ts";
 
 /** A mailbox under the name that this client has for it. */

@@ -6,7 +6,7 @@
  * of a message never changes and is known before its other messages arrive.
  */
 import { encode } from "../../bytes/decode.ts";
-import type { ObjectFacts } from "../../storage/store.ts";
+import type { ObjectFacts } from "../../storage/messages.ts";
 
 export function mailboxId(id: number): string {
   return `F${id}`;

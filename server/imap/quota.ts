@@ -10,7 +10,8 @@ import { formatQuota, formatQuotaRoot, type QuotaItem } from "../../protocols/im
 import type { Command } from "../../protocols/imap/command.ts";
 import { parseForeignName } from "../../protocols/imap/namespaces.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import type { Account, Mailbox } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { Mailbox } from "../../storage/mailboxes.ts";
 import { FLAG_DELETED } from "../../storage/changes.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";

@@ -4,7 +4,8 @@
  */
 import { eventScript } from "../../delivery/scripts/imap_events.ts";
 import { flagNames } from "../../delivery/scripts/flag_bits.ts";
-import type { Mailbox, Store } from "../../storage/store.ts";
+import type { Mailbox } from "../../storage/mailboxes.ts";
+import type { Store } from "../../storage/store.ts";
 import { accountOf, type ImapContext, type Selected } from "./context.ts";
 
 /** A mailbox under its owner's name for it. */

@@ -25,7 +25,8 @@ import {
   type MessageText,
   readMessageText,
 } from "../../search/message_text.ts";
-import { type MessageRow, type ObjectFacts, StorageError } from "../../storage/store.ts";
+import type { MessageRow, ObjectFacts } from "../../storage/messages.ts";
+import { StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { fieldBlocks, fieldBlocksOf } from "./field_blocks.ts";
 import { Hits, UNREAD } from "./hits.ts";

@@ -9,7 +9,8 @@ import { headerFields } from "../../message/header_section.ts";
 import { partsOf, type PartSpan } from "../../message/packed.ts";
 import type { Section } from "../../protocols/imap/fetch_plan.ts";
 import type { KnownRow } from "../../storage/known_rows.ts";
-import type { MessageRow, Store } from "../../storage/store.ts";
+import type { MessageRow } from "../../storage/messages.ts";
+import type { Store } from "../../storage/store.ts";
 
 /** Octets `[start, end)` of the stored record. */
 export interface Span {

@@ -11,7 +11,7 @@ import { contains, resolve } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { MailboxView } from "../../protocols/imap/view.ts";
 import { type Change, FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
-import type { MailboxIndex } from "../../storage/store.ts";
+import type { MailboxIndex } from "../../storage/mailbox_index.ts";
 import { accountOf, bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { refusal } from "./fault.ts";
 import { mailboxWith, NO_MAILBOX } from "./names.ts";

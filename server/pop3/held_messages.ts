@@ -7,7 +7,8 @@
  * Typed arrays and one run of prefixes: 36 octets a message and its prefix.
  */
 import type { Maildrop } from "../../protocols/pop3/maildrop.ts";
-import type { BlobReader, MaildropColumns, MessageRow, Store } from "../../storage/store.ts";
+import type { MaildropColumns, MessageRow } from "../../storage/messages.ts";
+import type { BlobReader, Store } from "../../storage/store.ts";
 
 /** Messages read at a stretch: about two milliseconds. */
 const BATCH = 2_000;

@@ -26,7 +26,8 @@ import {
 import type { SmtpEvent } from "../../protocols/smtp/event.ts";
 import { SmtpSession } from "../../protocols/smtp/session.ts";
 import type { LimitName } from "../../protocols/smtp/session_options.ts";
-import { type Account, StorageError } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import { StorageError } from "../../storage/store.ts";
 import type { PeerFacts, Transport } from "../transport.ts";
 import { clientOf } from "../xclient.ts";
 import { SmtpIo } from "./io.ts";

@@ -1,7 +1,7 @@
 /** What of the queue is in memory: some of every destination, never much of one, nothing forgotten. */
 import assert from "node:assert/strict";
 import { CLAIM_PER_DESTINATION, Claims } from "../../delivery/queue/claims.ts";
-import type { DueRow } from "../../storage/store.ts";
+import type { DueRow } from "../../storage/queue.ts";
 import { QueueHarness } from "./queue_harness.ts";
 
 /** Looks until nothing more comes; time goes on by itself. */

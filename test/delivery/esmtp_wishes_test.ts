@@ -1,6 +1,6 @@
 /** What clients ask for by parameters and fields: DSN, BINARYMIME, REQUIRETLS, FUTURERELEASE, ETRN, VRFY and EXPN. */
 import assert from "node:assert/strict";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import { isReply } from "../../delivery/reception.ts";
 import { NO_MAIL_PARAMETERS, NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { line, NOW, pathOf, ReceptionBed, STRANGER } from "./reception_bed.ts";

@@ -6,7 +6,7 @@ import type { ClientFacts } from "../../delivery/reception.ts";
 import { ownsAddress } from "../../delivery/sender.ts";
 import { subaddressBases } from "../../delivery/subaddress.ts";
 import type { DomainRow } from "../../storage/ops.ts";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import { domainRow } from "../lib/domain_row.ts";
 import { line, pathOf, STRANGER } from "./reception_bed.ts";
 

@@ -19,7 +19,7 @@ import { DEFAULT_QUEUE } from "../../server/config/config.ts";
 import { DENO_TIMERS } from "../../server/deno_timers.ts";
 import { denoConnector } from "../../server/outgoing.ts";
 import type { QueueEntry } from "../../storage/ops.ts";
-import type { QueueListRow } from "../../storage/store.ts";
+import type { QueueListRow } from "../../storage/queue.ts";
 import { until } from "../lib/program.ts";
 import { TestStore, type TestStoreOptions } from "../lib/test_store.ts";
 

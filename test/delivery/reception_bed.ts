@@ -11,7 +11,8 @@ import {
 import type { Path } from "../../protocols/smtp/path.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import type { WriteOp } from "../../storage/ops.ts";
-import type { Account, QueueListRow } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
+import type { QueueListRow } from "../../storage/queue.ts";
 import { TestStore, type TestStoreOptions } from "../lib/test_store.ts";
 
 /** Mon, 23 Nov 2026 20:09:29 +0000 */

@@ -2,7 +2,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
 import fc from "fast-check";
 import { MAX_HEADER_OCTETS, SubmissionHeader } from "../../delivery/submission.ts";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import { domainRow } from "../lib/domain_row.ts";
 import { line, NOW, octetsOf, ReceptionBed, STRANGER, text } from "./reception_bed.ts";
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { scanFields } from "../../message/header.ts";
 import type { ClientFacts } from "../../delivery/reception.ts";
 import { copyPrefix, protocolName, receivedField } from "../../delivery/trace.ts";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import { NOW, pathOf, STRANGER } from "./reception_bed.ts";
 
 const ACCOUNT = { id: 1 } as Account;

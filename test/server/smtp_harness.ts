@@ -8,7 +8,7 @@ import { Deadlines } from "../../server/deadline.ts";
 import type { LoginOutcome } from "../../server/login.ts";
 import { SmtpServer } from "../../server/smtp.ts";
 import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp/options.ts";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import { type MemoryOptions, type MemoryTransport, memoryTransports } from "../lib/memory_transport.ts";
 
 /** A transaction as the driver used it. */

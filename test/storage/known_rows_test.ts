@@ -1,7 +1,7 @@
 /** Rows in memory: bounded in number and age, and never another message's. */
 import assert from "node:assert/strict";
 import { KnownRows, MAX_ROWS, TURN_MS } from "../../storage/known_rows.ts";
-import type { MessageRow } from "../../storage/store.ts";
+import type { MessageRow } from "../../storage/messages.ts";
 
 const EMPTY = new Uint8Array(0);
 

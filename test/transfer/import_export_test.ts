@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { strToU8, zipSync } from "fflate";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
-import type { Account } from "../../storage/store.ts";
+import type { Account } from "../../storage/directory_view.ts";
 import { type ExportForm, exportMail } from "../../transfer/export.ts";
 import { importMail, type ImportOptions, type ImportProgress, newProgress } from "../../transfer/importer.ts";
 import { openSource, type SourceRequest } from "../../transfer/request.ts";

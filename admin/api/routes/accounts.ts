@@ -4,7 +4,7 @@ import { HashBusy } from "../../../auth/hash_work.ts";
 import { parsePasswordHash, UnusableHash } from "../../../auth/password_hash.ts";
 import { makeScram } from "../../../auth/scram.ts";
 import { domainOf } from "../../../storage/address_form.ts";
-import type { Account } from "../../../storage/store.ts";
+import type { Account } from "../../../storage/directory_view.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, Problem, PROBLEM_RESPONSE } from "../problem.ts";

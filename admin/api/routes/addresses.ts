@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { KEPT_KEYS, rotateKeys } from "../../../delivery/forwarding.ts";
 import { maskedLocalPart } from "../../../delivery/masked.ts";
 import { domainOf } from "../../../storage/address_form.ts";
-import type { Account, AddressRow } from "../../../storage/store.ts";
+import type { Account, AddressRow } from "../../../storage/directory_view.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, notFound, PROBLEM_RESPONSE } from "../problem.ts";

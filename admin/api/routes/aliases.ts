@@ -1,7 +1,7 @@
 /** Aliases: an address of a local domain that stands for one or more others. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { domainOf, normalizeDomain, normalizeLocalPart } from "../../../storage/address_form.ts";
-import type { AliasRow } from "../../../storage/store.ts";
+import type { AliasRow } from "../../../storage/directory_view.ts";
 import { isAgentTarget } from "../../../delivery/recipients.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";

@@ -1,7 +1,7 @@
 /** Client certificates of an account: what SASL EXTERNAL logs in with (RFC 4422 A). */
 import { createRoute, z } from "@hono/zod-openapi";
 import { X509Certificate } from "node:crypto";
-import type { CertificateRow } from "../../../storage/store.ts";
+import type { CertificateRow } from "../../../storage/directory_view.ts";
 import { needs } from "../access.ts";
 import { commit, invalid, notFound, PROBLEM_RESPONSE } from "../problem.ts";
 import {

@@ -1,7 +1,7 @@
 /** Groups: an address whose mail goes to every member, with the marks of a list. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { domainOf, normalizeDomain, normalizeLocalPart } from "../../../storage/address_form.ts";
-import type { GroupRow } from "../../../storage/store.ts";
+import type { GroupRow } from "../../../storage/directory_view.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";

@@ -1,6 +1,6 @@
 /** Moving in: mail of another server or of files, brought into an account by the server itself. */
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Account } from "../../../storage/store.ts";
+import type { Account } from "../../../storage/directory_view.ts";
 import { needs } from "../access.ts";
 import { notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
 import {

@@ -3,7 +3,8 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { aclIdentifier } from "../../../delivery/acl_identifier.ts";
 import { mailboxNameFault } from "../../../protocols/imap/mailbox_name.ts";
 import { parseRights } from "../../../protocols/imap/rights.ts";
-import type { Account, Mailbox } from "../../../storage/store.ts";
+import type { Account } from "../../../storage/directory_view.ts";
+import type { Mailbox } from "../../../storage/mailboxes.ts";
 import { needs } from "../access.ts";
 import { commit, invalid, notFound, PROBLEM_RESPONSE } from "../problem.ts";
 import {

@@ -5,7 +5,7 @@
  * stays within the limits of a write.
  */
 import { createRoute, z } from "@hono/zod-openapi";
-import type { QueueFilter, QueueListRow } from "../../../storage/store.ts";
+import type { QueueFilter, QueueListRow } from "../../../storage/queue.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";

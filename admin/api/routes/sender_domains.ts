@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { keyName, keyRecord, newKeyPair, startSigning } from "../../../delivery/dkim_keys.ts";
 import { askedType, checkRecord, RECORD_KINDS, wantedRecords } from "../../../delivery/domain_records.ts";
 import { TYPE_CODES } from "../../../dns/rdata.ts";
-import type { DkimKeyRow } from "../../../storage/store.ts";
+import type { DkimKeyRow } from "../../../storage/directory_view.ts";
 import { needs } from "../access.ts";
 import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";

@@ -2,7 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { formatRules, parseRules, SPAM_ENTRY, userRules } from "../../../delivery/spam/rules.ts";
 import { encode } from "../../../bytes/decode.ts";
-import type { Account } from "../../../storage/store.ts";
+import type { Account } from "../../../storage/directory_view.ts";
 import type { SpamControl } from "../../services.ts";
 import { needs } from "../access.ts";
 import { invalid, Problem, PROBLEM_RESPONSE } from "../problem.ts";
