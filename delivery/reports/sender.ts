@@ -29,8 +29,8 @@ const GIVE_UP_MS = DAY_MS;
 const DOMAINS_AT_ONCE = 100;
 /** Rows of one report; the most frequent ones stand in it. */
 const MAX_ROWS = 2_000;
-/** A report that is larger, compressed, is not sent. */
-const MAX_REPORT_OCTETS = 5 * 1024 * 1024;
+/** A report that is larger, compressed, is not sent, whatever way it would go. */
+export const MAX_REPORT_OCTETS = 5 * 1024 * 1024;
 
 /** Takes a report by HTTPS; false where the server refuses it. Rejects where there is no answer. */
 export type PostReport = (
@@ -45,6 +45,8 @@ export interface ReportSenderParts {
   readonly hostname: string;
   readonly postReport: PostReport;
   readonly clock: () => number;
+  /** {@linkcode MAX_REPORT_OCTETS} where it is left out. */
+  readonly maxOctets?: number;
 }
 
 /** Sends what is due; call it now and then. */
@@ -95,7 +97,13 @@ interface Sending {
 async function sendOne(form: ReportForm, facts: ReportFacts, sending: Sending): Promise<boolean> {
   const { parts, targets, done } = sending;
   const gzip = new Uint8Array(gzipSync(encode(form.text(facts))));
-  if (gzip.length > MAX_REPORT_OCTETS) return false;
+  const { maxOctets = MAX_REPORT_OCTETS } = parts;
+  if (gzip.length > maxOctets) {
+    log.warn("the report {name} has {octets} octets, more than {maxOctets}: it is not sent", {
+      ...{ name: form.fileName(facts), octets: gzip.length, maxOctets },
+    });
+    return false;
+  }
   const mails = targets.flatMap((target) => target.kind === "mail" ? [target.address] : []);
   if (form.wants === "all") return await queue(form, facts, { sending, gzip, to: mails });
   for (const target of targets) {

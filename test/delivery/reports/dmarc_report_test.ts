@@ -4,6 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { DMARC_REPORT, reportXml } from "../../../delivery/reports/dmarc_report.ts";
 import { DAY_MS, Observations } from "../../../delivery/reports/observations.ts";
+import { MAX_REPORT_OCTETS } from "../../../delivery/reports/sender.ts";
 import type { DmarcObservation } from "../../../delivery/dmarc_observation.ts";
 import type { AuthenticationConfig } from "../../../delivery/authentication.ts";
 import { Blocks } from "../../../filter/address_block.ts";
@@ -188,6 +189,26 @@ Deno.test("sent once to each; kept for later where DNS does not answer", async (
   assert.match(text, /^Subject: Report Domain: one\.test\r\n Submitter: mx\.test\r\n Report-ID: </m);
   assert.match(text, /filename="mx\.test!one\.test!1793491200!1793577599\.xml\.gz"/);
   assert.equal(parseAggregateReport(gunzipSync(attachmentOf(text)).toString())![0]!.rows.length, 2);
+});
+
+Deno.test("a report of more octets than the limit is sent to nobody, and given up after a day", async () => {
+  const dns = { "_dmarc.one.test TXT": [txt("v=DMARC1; p=none; rua=mailto:a@one.test")] };
+  const bed = (maxOctets?: number) =>
+    reportBed(DMARC_REPORT, { rows: ROWS, dns, ...(maxOctets !== undefined && { maxOctets }) });
+  await using usual = await bed();
+  await usual.send();
+  const octets = attachmentOf(usual.queued()[0]!.text).length;
+  assert.ok(octets < MAX_REPORT_OCTETS);
+  assert.equal(MAX_REPORT_OCTETS, 5 * 1024 * 1024);
+  await using just = await bed(octets);
+  await just.send();
+  assert.deepEqual([just.queued().length, just.left()], [1, 0], "as many as the limit");
+  await using over = await bed(octets - 1);
+  await over.send();
+  assert.deepEqual([over.queued(), over.left()], [[], 1]);
+  over.time.now += 2 * DAY_MS;
+  await over.send();
+  assert.deepEqual([over.queued(), over.left()], [[], 0]);
 });
 
 Deno.test("equal findings of a day are one row, written before the store closes", async () => {

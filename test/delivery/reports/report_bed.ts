@@ -13,9 +13,10 @@ export interface ReportBedOptions {
   readonly rows: readonly ObservedRow[];
   readonly dns: Readonly<Record<string, MockEntry>>;
   readonly postReport?: PostReport;
+  readonly maxOctets?: number;
 }
 
-export async function reportBed(form: ReportForm, { rows, dns, postReport }: ReportBedOptions) {
+export async function reportBed(form: ReportForm, { rows, dns, postReport, maxOctets }: ReportBedOptions) {
   const test = await TestStore.open();
   const { store } = test;
   await test.ok({ kind: "observe", of: form.kind, rows });
@@ -47,6 +48,7 @@ export async function reportBed(form: ReportForm, { rows, dns, postReport }: Rep
       sendReports(form, {
         ...{ store, resolver, post, hostname: "mx.test", clock },
         postReport: postReport ?? (() => Promise.resolve(true)),
+        ...(maxOctets !== undefined && { maxOctets }),
       }),
     queued: () =>
       store.queue.list({}, { afterRecipientId: 0, limit: 10 }).map((row) => {
