@@ -136,7 +136,7 @@ export class QueueConnection {
         await this.#send(opened, job);
         const next = this.#ahead.shift();
         if (next !== undefined) job = next;
-        else if (!opened.usable || this.#neighbours.crowded(destination)) break;
+        else if (!opened.usable || !this.#mayGoOn) break;
         else job = await this.#nextJob();
       }
     } finally {
@@ -148,6 +148,12 @@ export class QueueConnection {
 
   #now(): number {
     return this.#parts.outbound.timers.now();
+  }
+
+  /** Others need it less, and the destination bears as many as are open. */
+  get #mayGoOn(): boolean {
+    const { ready, concurrency } = this.#destination;
+    return ready <= concurrency.connections && !this.#neighbours.crowded(this.#destination);
   }
 
   get #rules(): ConversionRules {
@@ -198,7 +204,8 @@ export class QueueConnection {
     cancel();
     const at = destination.idle.indexOf(resolve);
     if (at >= 0) destination.idle.splice(at, 1);
-    return this.#destinations.take(destination);
+    else destination.waking--;
+    return this.#mayGoOn ? this.#destinations.take(destination) : null;
   }
 
   /** Opens a connection for a job; where that fails, the job and all that waits with it is put off. */

@@ -33,6 +33,8 @@ export interface Destination {
   ready: number;
   /** Wakes a connection that waits for work. */
   idle: (() => void)[];
+  /** Connections that were woken for work and have not asked for it yet. */
+  waking: number;
   /** No further connection before this: it refused one while others worked. */
   crowdedUntil: number;
   /** Nothing is sent before this: its quota is used up, or it named our address as listed. */
@@ -60,6 +62,7 @@ export function newDestination(
     connections: 0,
     ready: 0,
     idle: [],
+    waking: 0,
     crowdedUntil: 0,
     waitsUntil: 0,
     listed: 0,
@@ -67,6 +70,15 @@ export function newDestination(
     whole: true,
     period: { begin: 0, messages: 0 },
   };
+}
+
+/** Wakes a connection that waits for work; false where none does. */
+export function wakeOne(destination: Destination): boolean {
+  const wake = destination.idle.shift();
+  if (wake === undefined) return false;
+  destination.waking++;
+  wake();
+  return true;
 }
 
 /** Counts a message against the quota of the route; false, and the destination waits, where it is used up. */

@@ -11,7 +11,7 @@ import type { AgentRoute } from "../agents.ts";
 import * as metrics from "../queue_metrics.ts";
 import { type Identity, type Route, routeKey, routeName } from "../routes.ts";
 import type { Verdict } from "../settle.ts";
-import { type Destination, type Job, newDestination, withinQuota } from "./destination.ts";
+import { type Destination, type Job, newDestination, wakeOne, withinQuota } from "./destination.ts";
 import { listedWaitMs } from "./listed.ts";
 
 export interface DestinationsParts {
@@ -138,7 +138,7 @@ export class Destinations {
     this.#draining = true;
     for (const destination of this.#byKey.values()) {
       for (const job of destination.jobs.takeAll()) this.#parts.release(job.recipients);
-      for (const wake of destination.idle.splice(0)) wake();
+      while (wakeOne(destination));
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   type Neighbours,
   QueueConnection,
 } from "./connection.ts";
-import type { Destination } from "./destination.ts";
+import { type Destination, wakeOne } from "./destination.ts";
 import { Destinations, type DestinationsParts } from "./destinations.ts";
 
 const log = getLogger(["veredus", "queue"]);
@@ -92,7 +92,7 @@ export class Dispatcher {
     const now = this.#now();
     const waiting = [...this.destinations.all()].filter((destination) => {
       if (destination.jobs.length === 0 || destination.waitsUntil > now) return false;
-      while (destination.jobs.length > 0 && destination.idle.length > 0) destination.idle.shift()!();
+      while (destination.jobs.length > destination.waking && wakeOne(destination));
       return true;
     });
     for (let has = 0, more = waiting; more.length > 0; has++) {
@@ -121,10 +121,7 @@ export class Dispatcher {
 
   /** All connections are taken and somebody has none: one that only waits is given up. */
   #freeOne(): void {
-    for (const { idle } of this.destinations.all()) {
-      const wake = idle.shift();
-      if (wake !== undefined) return wake();
-    }
+    for (const destination of this.destinations.all()) if (wakeOne(destination)) return;
   }
 
   #crowded(mine: Destination): boolean {
@@ -160,10 +157,10 @@ export class Dispatcher {
 }
 
 function wantsAnother(
-  { jobs, connections, ready, concurrency, crowdedUntil, listed }: Destination,
+  { jobs, connections, ready, waking, concurrency, crowdedUntil, listed }: Destination,
   now: number,
 ): boolean {
-  const starting = connections - ready;
+  const starting = connections - ready + waking;
   if (jobs.length <= starting) return false;
   if (connections === 0) return true;
   return listed === 0 && connections < concurrency.connections && crowdedUntil <= now;

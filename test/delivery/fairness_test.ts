@@ -159,6 +159,56 @@ Deno.test("a destination gets more connections as mail gets through, and fewer w
   }
 });
 
+Deno.test("4yz to MAIL takes connections away from the destination, half of them", async () => {
+  const MOST = 8;
+  let open = 0;
+  let busy = false;
+  const full = Promise.withResolvers<void>();
+  await using next = new FakeSmtpServer({
+    script: async (command) => {
+      if (command === "connect" && ++open === MOST) full.resolve();
+      if (command === "QUIT") open--;
+      if (command === "." && !busy) await Promise.race([full.promise, pause()]);
+      if (!command.startsWith("MAIL") || !busy) return null;
+      await pause();
+      return "451 4.3.2 too busy";
+    },
+  });
+  await using queue = await QueueHarness.open({
+    rules: [relayRule(next.port)],
+    // What has no work stays: connections go because of what the peer says.
+    options: { connectionsPerDestination: MOST, idleMs: 600_000 },
+  });
+  for (let n = 0; n < 200; n++) await queue.submit({ to: [`x${n}@one.test`] });
+  queue.start();
+  await full.promise;
+  busy = true;
+  // One may have come back for messages that were in their data when the peer became busy.
+  await until("half of the connections to be gone", () => open <= MOST / 2 + 1);
+  const rows = await queue.deferred();
+  assert.ok(rows.length > MOST, `${rows.length} were put off`);
+  assert.ok(open <= MOST / 2 + 1, `${open} at the end`);
+});
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+Deno.test("a connection that waits takes the next message, no other is opened for it", async () => {
+  await using next = new FakeSmtpServer();
+  await using queue = await QueueHarness.open({
+    rules: [relayRule(next.port)],
+    options: { idleMs: 600_000 },
+  });
+  queue.start();
+  for (let n = 0; n < 3; n++) {
+    await queue.submit({ to: [`x${n}@one.test`] });
+    await queue.empty();
+    await until("it to wait", () => queue.runner.sessions().every(({ doing }) => doing.startsWith("waiting")));
+  }
+  assert.deepEqual(next.sessions.map(({ messages }) => messages), [3]);
+});
+
 Deno.test("a quota lets so many through and keeps the rest in its place", async () => {
   await using next = new FakeSmtpServer();
   const manner = { ...PLAIN_MANNER, quota: { messages: 3, perMs: 400 } };
