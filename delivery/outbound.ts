@@ -62,8 +62,16 @@ const MAX_TRIED = 20;
 export interface Purpose {
   readonly need: QueueTls;
   readonly identity: Identity;
-  /** A host that is not asked this time. Left out: every one is. */
-  readonly besides?: string;
+  /** Left out: every host is asked. */
+  readonly besides?: Besides;
+}
+
+/** Another host than the one that was asked. */
+export interface Besides {
+  /** The one that is not asked this time. */
+  readonly host: string;
+  /** Called before a connection is opened; false: none may be. */
+  readonly makeRoom: () => Promise<boolean>;
 }
 
 /** Tries the hosts of a route until one is ready for mail. */
@@ -91,7 +99,7 @@ async function openHops(
 ): Promise<OutboundConnection | HopFailure> {
   const tries: Tries = { left: MAX_TRIED, failure: null, refused: true };
   for (const hop of byWeight(route.hops, parts.random)) {
-    if (hop.host === purpose.besides) continue;
+    if (hop.host === purpose.besides?.host) continue;
     const opened = await openHost({ route, hop, purpose, mx: null }, parts, tries);
     if (opened !== null) return opened;
   }
@@ -109,7 +117,7 @@ async function openMx(
   const mx = { domain: security, mxSecure: found.secure };
   const tries: Tries = { left: MAX_TRIED, failure: null, refused: found.complete };
   for (const host of found.hosts) {
-    if (host === purpose.besides) continue;
+    if (host === purpose.besides?.host) continue;
     const hop = { host, port: 0, weight: 1 };
     const opened = await openHost(
       { route: { ...BY_MX, hops: [hop], manner }, hop, purpose, mx },
@@ -184,6 +192,9 @@ async function openHost(
   const addresses = isAddress(host) ? found.addresses : ordered(found.addresses, { choice, memory, now });
   if (addresses.length === 0) {
     return failed({ enhanced: "4.4.4", text: `${host} has no address of the families in use`, remote: host });
+  }
+  if (purpose.besides !== undefined && !await purpose.besides.makeRoom()) {
+    return failed({ enhanced: "4.3.2", text: `there is no room for a connection to ${host}`, remote: host });
   }
   for (const address of addresses) {
     if (tries.left-- <= 0) break;

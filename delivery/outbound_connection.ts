@@ -259,6 +259,11 @@ export class OutboundConnection {
     return !this.#closed;
   }
 
+  /** Messages were sent behind others, and what became of them is still to be asked for. */
+  get owes(): boolean {
+    return this.#begun.length > 0;
+  }
+
   /** The peer can be given a message before it has answered to the one before. */
   get takesWhole(): boolean {
     return this.#session.offersWhole;

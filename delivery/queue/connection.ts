@@ -11,7 +11,7 @@ import type { ClientTransaction } from "../../protocols/smtp/client_transaction.
 import type { DueRecipient, DueRow, QueuedMessage } from "../../storage/queue.ts";
 import type { Store } from "../../storage/store.ts";
 import { type AgentRoute, type Agents, agentVerdict } from "../agents.ts";
-import { openConnection, type OutboundParts } from "../outbound.ts";
+import { type Besides, openConnection, type OutboundParts } from "../outbound.ts";
 import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";
 import type { Outgoing } from "../outgoing_message.ts";
 import * as metrics from "../queue_metrics.ts";
@@ -67,6 +67,10 @@ export interface Neighbours {
   readonly crowded: (mine: Destination) => boolean;
   /** The destination may bear a connection more. */
   readonly room: (destination: Destination) => void;
+  /** Counts a second connection of one of them; false, and it does not, where there is no room. */
+  readonly beside: (destination: Destination) => boolean;
+  /** A second connection is gone. */
+  readonly left: (destination: Destination) => void;
 }
 
 export class QueueConnection {
@@ -95,7 +99,11 @@ export class QueueConnection {
     this.#doing = `connecting to ${destination.key}`;
     this.#outbound = null;
     this.#ahead = [];
-    this.#another = new AnotherHost((besides) => this.#openAnother(besides));
+    this.#another = new AnotherHost({
+      open: (besides) => this.#openAnother(besides),
+      take: () => neighbours.beside(destination),
+      leave: () => neighbours.left(destination),
+    });
   }
 
   get doing(): string {
@@ -124,7 +132,7 @@ export class QueueConnection {
     if (destination.agent !== null) return await this.#runAgent(destination.agent);
     const first = this.#destinations.take(destination);
     if (first === null) return;
-    const opened = await this.#open(first);
+    let opened = await this.#open(first);
     if (opened === null) return;
     this.#outbound = opened;
     destination.ready++;
@@ -134,6 +142,7 @@ export class QueueConnection {
       for (let job: Job | null = first; job !== null;) {
         this.#doing = `sending ${job.message.traceId} to ${destination.key}`;
         await this.#send(opened, job);
+        this.#outbound = opened = this.#another.inPlaceOf(opened);
         const next = this.#ahead.shift();
         if (next !== undefined) job = next;
         else if (!opened.usable || !this.#mayGoOn) break;
@@ -152,8 +161,8 @@ export class QueueConnection {
 
   /** Others need it less, and the destination bears as many as are open. */
   get #mayGoOn(): boolean {
-    const { ready, concurrency } = this.#destination;
-    return ready <= concurrency.connections && !this.#neighbours.crowded(this.#destination);
+    const { ready, beside, concurrency } = this.#destination;
+    return ready + beside <= concurrency.connections && !this.#neighbours.crowded(this.#destination);
   }
 
   get #rules(): ConversionRules {
@@ -240,9 +249,8 @@ export class QueueConnection {
     return null;
   }
 
-  async #openAnother(besides: string): Promise<OutboundConnection | null> {
+  async #openAnother(besides: Besides): Promise<OutboundConnection | null> {
     const { route, tls: need, identity } = this.#destination;
-    if (this.#neighbours.crowded(this.#destination)) return null;
     const purpose = { need, identity, besides };
     const opened = await openConnection(route, this.#parts.outbound, purpose);
     return opened instanceof OutboundConnection ? opened : null;
@@ -313,7 +321,9 @@ export class QueueConnection {
       this.#learn(said);
       const done: { recipient: DueRecipient; verdict: Verdict }[] = [];
       const again: DueRow[] = [];
-      for (const { recipient, result, by } of await this.#elsewhere(message, said)) {
+      const inTheEnd = await this.#elsewhere(message, said);
+      if (inTheEnd !== said) this.#learn(inTheEnd.filter(({ by }) => by !== connection));
+      for (const { recipient, result, by } of inTheEnd) {
         if (result.again) again.push(recipient);
         else done.push({ recipient, verdict: verdictOf(result, by, destination.route) });
       }
@@ -344,7 +354,7 @@ export class QueueConnection {
 
   /** Another host of the destination is asked where this one puts off; not where our address is what it minds. */
   async #elsewhere(message: QueuedMessage, said: readonly Said[]): Promise<readonly Said[]> {
-    if (this.#destination.listed > 0) return said;
+    if (this.#destination.listed > 0 || this.#neighbours.crowded(this.#destination)) return said;
     const { store } = this.#parts;
     try {
       return await this.#another.ask(said, async (other, recipients) => {

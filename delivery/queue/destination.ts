@@ -29,6 +29,8 @@ export interface Destination {
   readonly jobs: FairJobs<Job>;
   readonly concurrency: Concurrency;
   connections: number;
+  /** Connections to another host beside the first one of theirs. */
+  beside: number;
   /** Connections that are open and past EHLO. */
   ready: number;
   /** Wakes a connection that waits for work. */
@@ -60,6 +62,7 @@ export function newDestination(
     jobs: new FairJobs(),
     concurrency: new Concurrency(connections),
     connections: 0,
+    beside: 0,
     ready: 0,
     idle: [],
     waking: 0,

@@ -43,6 +43,8 @@ export class Dispatcher {
   readonly destinations: Destinations;
   readonly #neighbours: Neighbours;
   readonly #connections: Map<string, QueueConnection>;
+  /** Second connections of these. */
+  #beside: number;
   #nextId: number;
   #drained: (() => void) | null;
 
@@ -52,8 +54,11 @@ export class Dispatcher {
     this.#neighbours = {
       crowded: (destination) => this.#crowded(destination),
       room: (destination) => this.#startIfRoom(destination),
+      beside: (destination) => this.#takeBeside(destination),
+      left: (destination) => this.#leftBeside(destination),
     };
     this.#connections = new Map();
+    this.#beside = 0;
     this.#nextId = 1;
     this.#drained = null;
   }
@@ -116,7 +121,23 @@ export class Dispatcher {
   }
 
   get #full(): boolean {
-    return this.#connections.size >= this.#parts.options.connections;
+    return this.#connections.size + this.#beside >= this.#parts.options.connections;
+  }
+
+  #takeBeside(destination: Destination): boolean {
+    const { connections, beside, concurrency } = destination;
+    if (this.#full || connections + beside >= concurrency.connections) return false;
+    destination.beside++;
+    this.#beside++;
+    metrics.connections.inc();
+    return true;
+  }
+
+  #leftBeside(destination: Destination): void {
+    destination.beside--;
+    this.#beside--;
+    metrics.connections.dec();
+    this.startConnections();
   }
 
   /** All connections are taken and somebody has none: one that only waits is given up. */
@@ -157,11 +178,11 @@ export class Dispatcher {
 }
 
 function wantsAnother(
-  { jobs, connections, ready, waking, concurrency, crowdedUntil, listed }: Destination,
+  { jobs, connections, beside, ready, waking, concurrency, crowdedUntil, listed }: Destination,
   now: number,
 ): boolean {
   const starting = connections - ready + waking;
   if (jobs.length <= starting) return false;
   if (connections === 0) return true;
-  return listed === 0 && connections < concurrency.connections && crowdedUntil <= now;
+  return listed === 0 && connections + beside < concurrency.connections && crowdedUntil <= now;
 }

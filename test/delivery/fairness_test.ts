@@ -204,7 +204,10 @@ Deno.test("a connection that waits takes the next message, no other is opened fo
   for (let n = 0; n < 3; n++) {
     await queue.submit({ to: [`x${n}@one.test`] });
     await queue.empty();
-    await until("it to wait", () => queue.runner.sessions().every(({ doing }) => doing.startsWith("waiting")));
+    await until(
+      "it to wait",
+      () => queue.runner.sessions().every(({ doing }) => doing.startsWith("waiting")),
+    );
   }
   assert.deepEqual(next.sessions.map(({ messages }) => messages), [3]);
 });

@@ -9,6 +9,7 @@ import type { Transport } from "../../server/transport.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { a, aaaa, type MockEntry, MockResolver, mx } from "../lib/mock_resolver.ts";
 import { freePort } from "../lib/ports.ts";
+import { until } from "../lib/program.ts";
 import { type HarnessOptions, QueueHarness, relayRule } from "./queue_harness.ts";
 
 const X = "x@one.test";
@@ -123,12 +124,15 @@ Deno.test("one more host is asked and no third; each recipient goes where it is 
   await using third = new FakeSmtpServer({ hostname: "127.0.0.4", port });
   await using queue = await QueueHarness.open({
     outbound: { resolver: zone(3), smtpPort: port },
-    options: { connectionsPerDestination: 1 },
+    options: { connectionsPerDestination: 2, idleMs: 600_000 },
   });
+  queue.start();
   for (let n = 0; n < 3; n++) {
     await queue.submit({ to: [`x${n}@one.test`, `late${n}@one.test`, `late-everywhere${n}@one.test`] });
+    await queue.deferred();
+    const waits = () => queue.runner.sessions().every(({ doing }) => doing.startsWith("waiting"));
+    await until("the connection to wait", waits);
   }
-  queue.start();
   const rows = await queue.deferred();
   assert.deepEqual(
     rows.map(({ recipient }) => recipient),
@@ -138,6 +142,36 @@ Deno.test("one more host is asked and no third; each recipient goes where it is 
   assert.deepEqual(got(first), [0, 1, 2].map((n) => `x${n}@one.test`));
   assert.deepEqual(got(second), [0, 1, 2].map((n) => `late${n}@one.test`));
   assert.deepEqual([first, second, third].map(({ sessions }) => sessions.length), [1, 1, 0]);
+});
+
+Deno.test("a connection to another host counts like any other, and takes the place of the first where there is no room", async () => {
+  for (const [connections, connectionsPerDestination] of [[1, 5], [5, 1], [3, 3]] as const) {
+    const port = freePort();
+    let open = 0;
+    let most = 0;
+    const server = (hostname: string, putsOff: string) =>
+      new FakeSmtpServer({
+        ...{ hostname, port },
+        script: (command) => {
+          if (command === "connect") most = Math.max(most, ++open);
+          if (command === "QUIT") open--;
+          return command.startsWith(putsOff) ? "451 4.3.2 later" : null;
+        },
+      });
+    await using first = server("127.0.0.2", "RCPT");
+    await using second = server("127.0.0.3", "never");
+    await using queue = await QueueHarness.open({
+      outbound: { resolver: zone(2), smtpPort: port },
+      options: { connections, connectionsPerDestination, idleMs: 600_000 },
+    });
+    for (let n = 0; n < 12; n++) await queue.submit({ to: [`x${n}@one.test`] });
+    queue.start();
+    const waiting = await queue.deferred();
+    assert.deepEqual([waiting.length, first.messages.length, second.messages.length], [0, 0, 12]);
+    const limit = Math.min(connections, connectionsPerDestination);
+    assert.ok(most <= limit, `${most} connections, ${limit} were allowed`);
+    for (const { sessions } of [first, second]) assert.ok(sessions.length <= limit, "each is kept");
+  }
 });
 
 Deno.test("with no host left the mail waits, and says why", async () => {
