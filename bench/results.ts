@@ -23,7 +23,7 @@ export function writeResults(rows: readonly Row[], facts: Facts): void {
     "connection, on the same cores). Veredus is the program of its executable (`deno task bundle`) under this Deno, as",
     "`veredus start` starts it: default policy, logs and metrics on.",
     "The peer is Postfix + Dovecot (`peers/postfix_dovecot.sh`) unless the line names Haraka (`peers/haraka.sh`). 20",
-    'connections deliver 4 kB messages; "to the mailbox" counts until IMAP shows them all. "Every check on" is',
+    'connections deliver 4 kB messages; "to the mailbox" counts until IMAP shows them all. "Policy on" and "every check on" are',
     "`checked_server.ts`; the peer checks nothing there, unless the line names rspamd (`peers/rspamd.sh`: its milter, with",
     "Redis). Whole-mailbox figures count messages, the others operations. In parentheses: processor time of the server for",
     "each.",

@@ -1,7 +1,7 @@
 /**
  * `deno run -A bench/threads.ts [new|keep|tls]... [--msgs N] [--rounds N] [--threads N] [--checked] [--perf FILE]`: what a delivery costs
  * each thread of the server, in microseconds of processor time, from the threads' own counts in /proc. `--checked`: with every
- * check on, as in `deliver-checked`.
+ * check on, as in `deliver-filtered`.
  *
  * The same server, client and 4 kB messages as `deno task bench`, without the peer. Processor time is what can be compared on a machine
  * that does other things too; messages a second cannot. `--perf FILE` records the run by `perf record`, with names of
@@ -120,7 +120,7 @@ const server = await startVeredus({
   sink: base + 999,
   log: `${folder}/log`,
   ...(args.threads !== undefined && { threads: args.threads }),
-  ...(args.checked && { checkedBy: base + 998 }),
+  ...(args.checked && { checked: { dns: base + 998, checks: "all" } }),
 });
 try {
   const run = (shape: LoadOptions, count: number) =>

@@ -2,6 +2,7 @@
  * Veredus as whoever tries it starts it: `veredus start`, default policy, logs and metrics on. It runs the program that the
  * executable is made of (server/bundle.ts), under the Deno that runs this.
  */
+import type { Checks } from "./checked_config.ts";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { hashPassword, type ScryptParameters } from "../auth/password_hash.ts";
@@ -24,8 +25,8 @@ const READY_WITHIN_MS = 20_000;
 export interface StartOptions {
   readonly threads?: string;
   readonly tls?: "compact" | "full";
-  /** Every check on, with the name server at this port. */
-  readonly checkedBy?: number;
+  /** Checks on (`checked_config.ts`), with the name server at this port. */
+  readonly checked?: { readonly dns: number; readonly checks: Checks };
   /** Room for so many connections, and no full-text indexes, whose making would be measured along. */
   readonly connections?: number;
   /** Accounts keep the passwords they have, as at every start but the first. */
@@ -132,9 +133,9 @@ export async function startVeredus(options: VeredusOptions): Promise<Veredus> {
 }
 
 function commandOf(options: VeredusOptions): string[] {
-  const { data, base, sink, threads, tls, checkedBy, connections, keepPasswords } = options;
+  const { data, base, sink, threads, tls, checked, connections, keepPasswords } = options;
   if (connections !== undefined) return [CROWDED, data, String(base), String(sink), String(connections)];
-  if (checkedBy !== undefined) return [CHECKED, data, String(base), String(checkedBy)];
+  if (checked !== undefined) return [CHECKED, data, String(base), String(checked.dns), checked.checks];
   const args = [MAIN, "start", "--data", data, "--port-offset", String(base)];
   if (keepPasswords !== true) args.push("--password", PASSWORD);
   args.push("--relay", `127.0.0.1:${sink}`);

@@ -133,7 +133,7 @@ const plain = () =>
 async function checked() {
   const base = freeBase(12_000);
   const names = await LoadGenerator.compile(path).start("dns", base, {});
-  const config = checkedConfig({ data: path, base, dns: base });
+  const config = checkedConfig({ data: path, base, dns: base, checks: "all" });
   const intake = new Intake(config, {
     ...{ store, trace: tracer, newId: parts.newId, learns: true },
     buckets: new SharedBuckets(SharedBuckets.buffer(), 0),
