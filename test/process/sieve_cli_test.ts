@@ -76,12 +76,17 @@ Deno.test("a run over existing mail tells how far it is, dry or not, and files e
       [...text.matchAll(/sieve [^%\r\n]* (\d+)% \|/g)].map(([, digits]) => Number(digits));
     const dry = await onTerminal([...run, "--dry-run"]);
     assert.equal(dry.code, 0, dry.stdout);
-    assert.deepEqual(percents(dry.stdout), percents(dry.stdout).toSorted((a, b) => a - b));
-    assert.ok(percents(dry.stdout).length >= 3 && percents(dry.stdout).at(-1) === 100, dry.stdout);
+    // Steps of 200 of 450; the bar shows those that it has time for.
+    const isProgress = (shown: number[]) => {
+      assert.ok(shown.length >= 2 && shown.at(-1) === 100, shown.join());
+      assert.deepEqual(shown, shown.toSorted((a, b) => a - b));
+      assert.deepEqual(shown.filter((percent) => ![44, 88, 100].includes(percent)), []);
+    };
+    isProgress(percents(dry.stdout));
     assert.match(dry.stdout, /\.\.\. and 400 more\r?\n450 messages, 150 would change/);
     // What is moved away in between does not change how much there was.
     const real = await onTerminal(run);
-    assert.deepEqual(percents(real.stdout), percents(dry.stdout));
+    isProgress(percents(real.stdout));
     assert.match(real.stdout, /450 messages, 150 changed/);
     const again = await veredus([...run, "--json"]);
     const { looked, changed } = JSON.parse(again.stdout);
