@@ -1,4 +1,8 @@
 /** The message as checks see it, and what they may ask to be changed. */
+import type { BlobAddress } from "../storage/ops.ts";
+
+/** As another thread gets it: the octets themselves, or where they lie on disk, as long as somebody waits for its answer. */
+export type Handed = Uint8Array | BlobAddress;
 
 export interface MessageSource {
   readonly octets: number;
@@ -7,6 +11,8 @@ export interface MessageSource {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** The same as they lie in memory, or null: only for who is done with them before the message goes on, whatever becomes of it. */
   held(offset: number, length: number): Uint8Array | null;
+  /** Where all of it lies on disk, for other threads to read; null while it is in memory. */
+  onDisk(): Promise<BlobAddress> | null;
 }
 
 /** One change of the header. `index` counts fields of that name, from 1. */

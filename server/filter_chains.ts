@@ -5,6 +5,7 @@ import type { Buckets } from "../filter/buckets.ts";
 import { type Blocks, networkOf } from "../filter/address_block.ts";
 import { Chain } from "../filter/chain.ts";
 import type { Check } from "../filter/check.ts";
+import type { Inspect } from "../filter/content/attachments.ts";
 import { content } from "../filter/checks/content.ts";
 import { dnsbl } from "../filter/checks/dnsbl.ts";
 import { earlyTalker } from "../filter/checks/early_talker.ts";
@@ -51,6 +52,8 @@ export interface ChainParts {
   readonly patterns: PatternEngine | null;
   /** Relays and backup MX of ours: their mail is not refused for its content. */
   readonly relays: Blocks;
+  /** Looks into attachments. */
+  readonly inspect: Inspect;
   /** A login looks stolen. */
   readonly notify: (login: string, reason: string) => void;
 }
@@ -147,7 +150,10 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
     case "script":
       return scriptCheck(config);
     case "content":
-      return content({ name, actions: config.findings, limits: config.contentLimits, isRelay });
+      return content({
+        ...{ name, actions: config.findings, limits: config.contentLimits },
+        ...{ isRelay, inspect: parts.inspect },
+      });
     case "clamd":
       return clamdCheck(config, scanners);
     case "icap":

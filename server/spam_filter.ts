@@ -1,24 +1,21 @@
 /**
- * The spam filter of one front end: a Worker of its own, started by the first message that needs it, or the same work in this
- * thread with `threads: 0`. A Worker that dies or hangs past the deadline is ended and started again for the next message.
+ * The spam filter of one front end: the filter's thread, or the same work in this one with `threads: 0`.
  *
  * A small message costs less to judge than to send there and back: as long as nobody has taught anything, so that no knowledge
  * has to be read, it is judged in this thread (docs/decisions/013-small-mail-is-judged-in-place.md).
  */
 import { getLogger } from "@logtape/logtape";
+import type { Handed } from "../filter/message_source.ts";
 import type { Assessment, Assessor, AssessRequest } from "../filter/spam/assessor.ts";
 import { scanTrouble } from "../filter/spam/metrics.ts";
 import type { Teacher } from "../filter/spam/teacher.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import type { Store } from "../storage/store.ts";
+import { type FilterThread, LateError, SMALL_OCTETS } from "./filter_thread.ts";
+import type { FilterAnswers, FilterQuestion } from "./filter_worker.ts";
 import { later } from "./later.ts";
-import type { SpamAnswer, SpamQuestion } from "./spam_worker.ts";
 
 const log = getLogger(["veredus", "spam"]);
-/** Judged in this thread up to here: 0.1 to 0.4 ms. */
-const SMALL_OCTETS = 16 * 1024;
-/** Messages at one Worker at a time; what is beyond is not judged. */
-const MAX_WAITING = 500;
 /** After a lesson, so that a command on many messages is one look. */
 const SETTLE_MS = 200;
 /** After lessons that could not be learnt. */
@@ -31,17 +28,12 @@ interface Inside {
   readonly teacher: Teacher;
 }
 
-type Answered = Assessment | readonly WriteOp[];
-
-interface Waiting {
-  readonly resolve: (answer: Answered) => void;
-  readonly reject: (reason: Error) => void;
-}
+type Question = Extract<FilterQuestion, { kind: "assess" | "learn" }>;
 
 export interface SpamFilterOptions {
   readonly store: Store;
-  readonly data: string;
-  readonly ownThread: boolean;
+  /** Null: its work is done in this one. */
+  readonly thread: FilterThread | null;
   readonly deadlineMs: number;
   /** After lessons that could not be learnt; left out: {@linkcode AGAIN_MS}. */
   readonly againMs?: number;
@@ -49,8 +41,6 @@ export interface SpamFilterOptions {
 
 export class SpamFilter {
   readonly #options: SpamFilterOptions;
-  readonly #waiting: Map<number, Waiting>;
-  #worker: Worker | null;
   #inside: Promise<Inside> | null;
   /** Judges small messages, once its code is there. */
   #judge: Assessor | null;
@@ -58,15 +48,12 @@ export class SpamFilter {
   /** Nobody has taught anything; null until it was looked up. */
   #untaught: boolean | null;
   readonly #stop: () => void;
-  #next: number;
   #settling: ReturnType<typeof setTimeout> | undefined;
   #learning: Promise<void> | null;
   #closed: boolean;
 
   constructor(options: SpamFilterOptions) {
     this.#options = options;
-    this.#waiting = new Map();
-    this.#worker = null;
     this.#inside = null;
     this.#judge = null;
     this.#loading = null;
@@ -74,26 +61,26 @@ export class SpamFilter {
     this.#stop = options.store.onChange(({ kind }) => {
       if (kind === "lessons") this.#untaught = false; // what was taught is read by the Worker from now on
     });
-    this.#next = 1;
     this.#settling = undefined;
     this.#learning = null;
     this.#closed = false;
   }
 
   /** Null where there was no verdict in time, or the filter failed: counted and logged. */
-  assess(request: AssessRequest, withinMs: number): Assessment | null | Promise<Assessment | null> {
-    const here = request.octets.length <= SMALL_OCTETS && withinMs > 0 && this.#nothingTaught();
-    if (!here) return this.#elsewhere(request, withinMs);
+  assess(request: AssessRequest<Handed>, withinMs: number): Assessment | null | Promise<Assessment | null> {
+    const { octets } = request;
+    const small = octets instanceof Uint8Array && octets.length <= SMALL_OCTETS;
+    if (!small || withinMs <= 0 || !this.#nothingTaught()) return this.#elsewhere(request, withinMs);
     if (this.#judge === null) return this.#load().then(() => this.assess(request, withinMs)).catch(failed);
     try {
-      return this.#judge.assess(request);
+      return this.#judge.assess({ ...request, octets });
     } catch (error) {
       return failed(error);
     }
   }
 
   #nothingTaught(): boolean {
-    return this.#options.ownThread && (this.#untaught ??= this.#options.store.spam.nothing());
+    return this.#options.thread !== null && (this.#untaught ??= this.#options.store.spam.nothing());
   }
 
   #load(): Promise<void> {
@@ -102,10 +89,10 @@ export class SpamFilter {
     });
   }
 
-  async #elsewhere(request: AssessRequest, withinMs: number): Promise<Assessment | null> {
+  async #elsewhere(request: AssessRequest<Handed>, withinMs: number): Promise<Assessment | null> {
     try {
       if (withinMs <= 0) throw new LateError("no time was left to judge it");
-      return await this.#ask({ kind: "assess", id: this.#next++, request }, withinMs) as Assessment;
+      return await this.#ask<"assess">({ kind: "assess", request }, withinMs);
     } catch (error) {
       return failed(error);
     }
@@ -131,14 +118,12 @@ export class SpamFilter {
     this.#closed = true;
     this.#stop();
     clearTimeout(this.#settling);
-    this.#end(new Error("the filter is closed"));
     await this.#learning;
   }
 
   async #learn(): Promise<void> {
     for (let batch = 0; batch < MAX_BATCHES && !this.#closed; batch++) {
-      const question = { kind: "learn", id: this.#next++ } as const;
-      const ops = await this.#ask(question, this.#options.deadlineMs) as readonly WriteOp[];
+      const ops = await this.#ask<"learn">({ kind: "learn" }, this.#options.deadlineMs);
       if (ops.length === 0) return;
       const results = await Promise.all(ops.map((op) => this.#options.store.write(op)));
       const refused = results.find((result) => !result.ok);
@@ -146,36 +131,25 @@ export class SpamFilter {
     }
   }
 
-  async #ask(question: Exclude<SpamQuestion, { kind: "open" }>, withinMs: number): Promise<Answered> {
+  async #ask<K extends Question["kind"]>(
+    question: Extract<Question, { kind: K }>,
+    withinMs: number,
+  ): Promise<FilterAnswers[K]> {
     if (this.#closed) throw new Error("the filter is closed");
-    if (!this.#options.ownThread) return await this.#here(question);
-    if (this.#waiting.size >= MAX_WAITING) throw new Error(`${MAX_WAITING} messages wait already`);
-    const worker = this.#worker ??= this.#start();
-    const answer = new Promise<Answered>((resolve, reject) => {
-      this.#waiting.set(question.id, { resolve, reject });
-    });
-    worker.postMessage(alone(question));
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const error = new LateError(`no answer within ${Math.round(withinMs)} ms`);
-        this.#waiting.delete(question.id);
-        reject(error);
-        // It may hang: only its end helps those that come after. Where others took most of the time, it is not known.
-        if (this.#worker === worker && withinMs * 2 > this.#options.deadlineMs) this.#end(error);
-      }, withinMs);
-    });
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const { thread } = this.#options;
+    if (thread === null) return await this.#here(question) as FilterAnswers[K];
+    return await thread.ask<K>(question, withinMs);
   }
 
-  async #here(question: Exclude<SpamQuestion, { kind: "open" }>): Promise<Answered> {
+  async #here(question: Question): Promise<Assessment | readonly WriteOp[]> {
     this.#inside ??= this.#openHere();
     const { assessor, teacher } = await this.#inside;
-    return question.kind === "assess" ? assessor.assess(question.request) : await teacher.next();
+    if (question.kind === "learn") return await teacher.next();
+    const { octets: handed } = question.request;
+    const octets = handed instanceof Uint8Array
+      ? handed
+      : await this.#options.store.blobs.read(handed, 0, handed.length);
+    return assessor.assess({ ...question.request, octets });
   }
 
   async #openHere(): Promise<Inside> {
@@ -189,36 +163,6 @@ export class SpamFilter {
     const assessor = new Assessor(lessons);
     return { assessor, teacher: new Teacher({ lessons, blobs, assessor }) };
   }
-
-  #start(): Worker {
-    const worker = new Worker(new URL("./spam_worker.ts", import.meta.url), { type: "module" });
-    worker.onmessage = ({ data }: MessageEvent<SpamAnswer>) => {
-      const waiting = this.#waiting.get(data.id);
-      this.#waiting.delete(data.id);
-      if ("fault" in data) waiting?.reject(new Error(data.fault));
-      else waiting?.resolve("ops" in data ? data.ops : data.assessment);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      if (this.#worker === worker) this.#end(new Error(`the filter failed: ${event.message}`));
-    };
-    worker.postMessage({ kind: "open", data: this.#options.data } satisfies SpamQuestion);
-    return worker;
-  }
-
-  #end(reason: Error): void {
-    this.#worker?.terminate();
-    this.#worker = null;
-    for (const { reject } of this.#waiting.values()) reject(reason);
-    this.#waiting.clear();
-  }
-}
-
-/** A view would take all of its buffer along. */
-function alone(question: SpamQuestion): SpamQuestion {
-  if (question.kind !== "assess") return question;
-  const { request } = question;
-  return { ...question, request: { ...request, octets: request.octets.slice() } };
 }
 
 function assessorModule() {
@@ -231,8 +175,4 @@ function failed(error: unknown): null {
   scanTrouble.inc({ why: error instanceof LateError ? "late" : "failed" });
   log.error("a message was not judged: {error}", { error });
   return null;
-}
-
-class LateError extends Error {
-  override readonly name = "LateError";
 }

@@ -99,6 +99,19 @@ export class SegmentSpool implements Spool {
     return inMemory ? this.#buffer.subarray(start, Math.min(end, this.octets)) : null;
   }
 
+  onDisk(): Promise<BlobAddress> | null {
+    const large = this.#large;
+    return large === null || this.#state !== "open" ? null : this.#written(large);
+  }
+
+  async #written(large: LargeFile): Promise<BlobAddress> {
+    await this.#writing;
+    if (this.#state !== "open") throw new Error(`a spool that is ${this.#state} cannot be handed on`);
+    if (this.#used > 0) await this.#flush();
+    if (this.#failure !== null) throw this.#failure;
+    return { segment: large.number, offset: PAYLOAD_AT, length: large.written };
+  }
+
   store(salvage: SalvageFacts): BlobAddress | Promise<BlobAddress> {
     if (this.#state !== "open") throw new Error(`a spool that is ${this.#state} cannot be stored`);
     this.#state = "stored";

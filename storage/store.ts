@@ -59,6 +59,11 @@ export interface Spool {
   /** The same as they lie in memory, until the next call of another method; null where they do not. */
   held(start: number, end: number): Uint8Array | null;
   /**
+   * Where all of it lies once that resolves, for other threads to read until `discard` (spooled_octets.ts); not durable yet.
+   * Null while it is in memory. Rejects with StorageError.
+   */
+  onDisk(): Promise<BlobAddress> | null;
+  /**
    * Puts the octets where the address says, small ones at once. They are durable when a {@linkcode Store.write} of this
    * store that points at them has been done. Throws or rejects with StorageError.
    */

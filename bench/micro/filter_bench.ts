@@ -7,6 +7,7 @@ import { Blocks } from "../../filter/address_block.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
 import { SessionScreen } from "../../filter/screen.ts";
 import { DEFAULT_FILTER } from "../../server/config/config.ts";
+import { inspected } from "../../filter/content/attachments.ts";
 import { buildChains } from "../../server/filter_chains.ts";
 import { TraceLog } from "../../storage/trace_log.ts";
 import type { Store } from "../../storage/store.ts";
@@ -53,6 +54,7 @@ function messageThrough(checks: typeof DEFAULT_FILTER.checks): () => unknown {
     relays: new Blocks([]),
     steady: Date.now,
     patterns: null,
+    inspect: inspected,
     notify: () => {},
   });
   return () => {

@@ -5,7 +5,7 @@ import { type MailScreen, verdictField } from "../../filter/screen.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import { applyChanges } from "../apply_changes.ts";
 import { changeEnvelope } from "./change_envelope.ts";
-import type { Content } from "./content.ts";
+import { type Content, placeOf } from "./content.ts";
 import type { Mail } from "./mail.ts";
 
 export function askChecks(mail: Mail): Reply | null | Promise<Reply | null> {
@@ -32,6 +32,7 @@ function sourceOf({ spool, ownOctets: own, message: { headerOctets } }: Content)
     headerOctets: headerOctets - own,
     read: (offset, length) => spool.read(own + offset, Math.min(own + offset + length, spool.octets)),
     held: (offset, length) => spool.held(own + offset, own + offset + length),
+    onDisk: () => placeOf(spool, own, spool.octets),
   };
 }
 

@@ -1,11 +1,12 @@
 /** Is it wanted: a refusal, or copies that lie where they should; what is held waits for the operator. */
+import type { Handed } from "../../filter/message_source.ts";
 import { run, type Steps, when } from "../../bytes/steps.ts";
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import { provesAuthor } from "../authentication.ts";
 import { judgeSpam, type SpamParts } from "../spam/judge.ts";
 import { judgeOutgoing } from "../spam/outgoing.ts";
-import { type Content, octetsOf } from "./content.ts";
+import { type Content, octetsOf, placeOf } from "./content.ts";
 import type { Mail } from "./mail.ts";
 import { tracedCheck } from "./tell.ts";
 
@@ -56,8 +57,12 @@ function* judgeStranger(
 /** The message without our own lines in front. */
 function judged({ spool, ownOctets }: Content): {
   readonly octets: number;
-  readonly read: (length: number) => Uint8Array | Promise<Uint8Array>;
+  readonly hand: (length: number) => Handed | Promise<Handed>;
 } {
   const octets = spool.octets - ownOctets;
-  return { octets, read: (length) => octetsOf(spool, ownOctets, ownOctets + Math.min(length, octets)) };
+  const hand = (length: number) => {
+    const end = ownOctets + Math.min(length, octets);
+    return placeOf(spool, ownOctets, end) ?? octetsOf(spool, ownOctets, end);
+  };
+  return { octets, hand };
 }

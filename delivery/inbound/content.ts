@@ -8,6 +8,7 @@
 import { FactsBuilder, type MessageFacts } from "../../message/facts.ts";
 import { LOCAL_ERROR, type Reply, TOO_BIG } from "../../protocols/smtp/reply.ts";
 import type { SenderCheck } from "../../mailauth/sender_check.ts";
+import type { BlobAddress } from "../../storage/ops.ts";
 import type { Spool } from "../../storage/store.ts";
 import { errorReply } from "../faults.ts";
 import { type Span, writeWithFields } from "../front_fields.ts";
@@ -39,6 +40,13 @@ export interface Opening {
 export function octetsOf(spool: Spool, start: number, end: number): Uint8Array | Promise<Uint8Array> {
   const until = Math.min(end, spool.octets);
   return spool.held(start, until) ?? spool.read(start, until);
+}
+
+/** Where they lie on disk, for other threads to read; null while they are in memory. */
+export function placeOf(spool: Spool, start: number, end: number): Promise<BlobAddress> | null {
+  const place = spool.onDisk();
+  if (place === null) return null;
+  return place.then(({ segment, offset }) => ({ segment, offset: offset + start, length: end - start }));
 }
 
 /** A message in the spool and what describes it. */

@@ -8,6 +8,7 @@
 import { getLogger } from "@logtape/logtape";
 import { run, type Steps, when } from "../../bytes/steps.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
+import type { Handed } from "../../filter/message_source.ts";
 import { MAIL_LIMITS } from "../../filter/spam/limits.ts";
 import { addressOf } from "../../filter/spam/mail.ts";
 import { scanSeconds, scanTrouble, verdicts } from "../../filter/spam/metrics.ts";
@@ -35,7 +36,7 @@ const REFUSED = reply(550, "5.7.1", "This message looks unwanted to its recipien
 
 export interface SpamFilterPort {
   /** Null where there was no verdict within so many milliseconds. At once where it is little work. */
-  assess(request: AssessRequest, withinMs: number): Assessment | null | Promise<Assessment | null>;
+  assess(request: AssessRequest<Handed>, withinMs: number): Assessment | null | Promise<Assessment | null>;
 }
 
 export interface SpamConfig {
@@ -72,7 +73,7 @@ export interface SpamParts {
 export interface Judged {
   readonly filing: Filing;
   /** Octets of the message without our own lines, from its start. */
-  readonly read: (length: number) => Uint8Array | Promise<Uint8Array>;
+  readonly hand: (length: number) => Handed | Promise<Handed>;
   readonly octets: number;
   /** Decoded From. */
   readonly from: string;
@@ -124,7 +125,7 @@ function* judged(parts: SpamParts, given: Judged): Steps<SpamOutcome> {
   const began = performance.now();
   const author = addressOf(given.from).address;
   const seen = new Map([...owners.keys()].map((id) => [id, seenRow(parts, id, author)]));
-  const octets = yield* when(given.read(MAIL_LIMITS.octets));
+  const octets = yield* when(given.hand(MAIL_LIMITS.octets));
   const asked = parts.filter.assess({
     octets,
     total: given.octets,

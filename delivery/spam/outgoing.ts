@@ -9,12 +9,12 @@ import type { Judged, SpamParts } from "./judge.ts";
 /** Why it waits; "" it does not. Mail without a verdict in time goes. */
 export async function judgeOutgoing(
   { filter, config, linkHits }: SpamParts,
-  given: Pick<Judged, "read" | "octets" | "time">,
+  given: Pick<Judged, "hand" | "octets" | "time">,
 ): Promise<string> {
   const { outgoingHold, weights, rules } = config;
   if (outgoingHold === null) return "";
   const assessment = await filter.assess({
-    octets: await given.read(MAIL_LIMITS.octets),
+    octets: await given.hand(MAIL_LIMITS.octets),
     total: given.octets,
     // Hops and signatures are ours: only the content is judged.
     around: null,

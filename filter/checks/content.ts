@@ -7,10 +7,11 @@
  */
 import { run, type Steps } from "../../bytes/steps.ts";
 import type { Check, CheckFacts } from "../check.ts";
-import { inspectMessage } from "../content/attachments.ts";
-import { Budget, type ContentLimits, type Finding, type FindingKind } from "../content/inspect.ts";
+import type { Inspect } from "../content/attachments.ts";
+import type { ContentLimits, Finding, FindingKind } from "../content/inspect.ts";
 import { strip } from "../content/strip.ts";
 import { counter } from "../../telemetry/metrics.ts";
+import { failures } from "../metrics.ts";
 import { type Action, CONTINUE, oneLine, type Verdict } from "../verdict.ts";
 
 export type ContentAction = Extract<Action, "continue" | "tag" | "quarantine" | "reject"> | "strip";
@@ -22,10 +23,13 @@ export interface ContentOptions {
   readonly limits: ContentLimits;
   /** A relay or backup MX of ours. */
   readonly isRelay: (address: string) => boolean;
+  readonly inspect: Inspect;
 }
 
 const findings = counter("veredus_content_findings_total", "What was found in attachments", ["kind"]);
 const stripped = counter("veredus_content_stripped_total", "Attachments taken out of messages");
+/** What looks at attachments failed: neither for nor against the message, but it shows. */
+const NOT_LOOKED_AT: Verdict = { action: "tag", reason: "attachments were not looked at", points: 0 };
 /** The strictest first. */
 const STRICT = ["reject", "quarantine", "tag"] as const;
 const MAX_NAMED = 3;
@@ -39,26 +43,30 @@ const LEVELS: Readonly<Record<FindingKind, "suspicious" | "likely" | null>> = {
   "not-seen": null,
 };
 
-export function content({ name, actions, limits, isRelay }: ContentOptions): Check {
+export function content({ name, actions, limits, isRelay, inspect }: ContentOptions): Check {
   return { name, stages: ["message"], run: (facts) => run(judged(facts)) };
 
   function* judged({ message, client, findings: known, changes, staysHere }: CheckFacts): Steps<Verdict> {
     if (message === null) return CONTINUE;
-    const budget = new Budget(limits);
-    const attachments = yield* inspectMessage(message, budget);
-    if (budget.findings.length === 0) return CONTINUE;
-    for (const { kind } of budget.findings) {
+    const looked = yield* inspect(message, limits);
+    if (looked === null) {
+      failures.inc({ check: name });
+      return NOT_LOOKED_AT;
+    }
+    const { attachments, findings: found } = looked;
+    if (found.length === 0) return CONTINUE;
+    for (const { kind } of found) {
       findings.inc({ kind });
       const level = LEVELS[kind];
       if (level !== null) known?.virus(level);
     }
     const unwanted = attachments.filter(({ kinds }) => [...kinds].some((kind) => actions[kind] === "strip"));
     const may = staysHere && client.login === null && changes !== null;
-    const verdict = verdictOf(budget.findings, {
+    const verdict = verdictOf(found, {
       actions: withoutStrip(actions, {
         // What belongs to no attachment cannot be taken out.
         kept: new Set(
-          budget.findings.filter(({ kind }) =>
+          found.filter(({ kind }) =>
             !may || !unwanted.some(({ kinds }) => kinds.has(kind)) ||
             unwanted.some(({ kinds, sealed }) => sealed && kinds.has(kind))
           ).map(({ kind }) => kind),

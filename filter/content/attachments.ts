@@ -10,7 +10,15 @@ import { decodeTransferEncoding } from "../../message/content.ts";
 import { DEFAULT_MIME_LIMITS, MimeParser, type MimePart, pick } from "../../message/mime_parser.ts";
 import { parameter, parseParameterized } from "../../message/parameter.ts";
 import type { MessageSource } from "../message_source.ts";
-import { type Budget, type FindingKind, inspectHead, inspectName, inspectWhole } from "./inspect.ts";
+import {
+  Budget,
+  type ContentLimits,
+  type Finding,
+  type FindingKind,
+  inspectHead,
+  inspectName,
+  inspectWhole,
+} from "./inspect.ts";
 import { HEAD_OCTETS } from "./true_type.ts";
 
 const READ_OCTETS = 256 * 1024;
@@ -36,6 +44,22 @@ export interface Attachment {
   /** It is encrypted, or signed together with what is around it: no octet of it may change. */
   readonly sealed: boolean;
   readonly kinds: ReadonlySet<FindingKind>;
+}
+
+export interface Inspected {
+  readonly findings: readonly Finding[];
+  /** Those that something was found in, in their order. */
+  readonly attachments: readonly Attachment[];
+}
+
+/** Looks at all of them, here or in another thread; null where that failed, which is in the log. */
+export type Inspect = (message: MessageSource, limits: ContentLimits) => Steps<Inspected | null>;
+
+/** Looks at all of them here. Throws when the message cannot be read. */
+export function* inspected(message: MessageSource, limits: ContentLimits): Steps<Inspected> {
+  const budget = new Budget(limits);
+  const attachments = yield* inspectMessage(message, budget);
+  return { findings: budget.findings, attachments };
 }
 
 /**

@@ -31,9 +31,9 @@ export interface Recipient {
   readonly firstContact: boolean | null;
 }
 
-export interface AssessRequest {
+export interface AssessRequest<Octets = Uint8Array> {
   /** The message from its start; the rest is left out. */
-  readonly octets: Uint8Array;
+  readonly octets: Octets;
   readonly total: number;
   /** Null: only the octets are judged. */
   readonly around: Circumstances | null;

@@ -20,7 +20,9 @@ import type { Store } from "../../storage/store.ts";
 import type { Config } from "../config/config.ts";
 import { DENO_TIMERS } from "../deno_timers.ts";
 import { plainAddress } from "../deno_transport.ts";
+import { inspectIn } from "../attachments.ts";
 import { buildChains } from "../filter_chains.ts";
+import { FilterThread } from "../filter_thread.ts";
 import { linkLists } from "../link_lists.ts";
 import { stsFetch } from "../mail_web.ts";
 import { outboundParts } from "../outbound_parts.ts";
@@ -46,29 +48,28 @@ export class Intake {
   readonly reception: InboundReception;
   readonly #resolver: ThreadResolver;
   readonly #chains: Chains;
+  readonly #filter: FilterThread | null;
   readonly #spam: SpamFilter;
   readonly #observations: Observations;
 
   constructor(config: Config, { store, buckets, answers, patterns, trace, newId, learns }: IntakeParts) {
     const { hostname, filter } = config;
     this.#resolver = createResolver(config.resolver, { folder: config.data, answers });
+    const { deadlineMs } = filter.spam;
+    this.#filter = config.threads === 0 ? null : new FilterThread({ data: config.data, deadlineMs });
     this.#chains = buildChains(filter, {
       store,
       resolver: this.#resolver,
       buckets,
       patterns,
+      inspect: inspectIn(this.#filter),
       hostname,
       clock: Date.now,
       steady: steadyNow,
       relays: new Blocks(config.senderChecks.relays),
       notify: (login, reason) => this.reception.noticed(stolenNotice(config, { login, reason })),
     });
-    this.#spam = new SpamFilter({
-      store,
-      data: config.data,
-      ownThread: config.threads !== 0,
-      deadlineMs: filter.spam.deadlineMs,
-    });
+    this.#spam = new SpamFilter({ store, thread: this.#filter, deadlineMs });
     if (learns && filter.spam.enabled) this.#learn(store);
     this.#observations = new Observations("dmarc", { store, timers: DENO_TIMERS });
     this.reception = new InboundReception({
@@ -112,6 +113,7 @@ export class Intake {
     await Promise.all([this.#chains.strangers.close(), this.#chains.logins.close()]);
     this.#resolver.close();
     await this.#observations.flush();
+    this.#filter?.close();
     await this.#spam.close();
   }
 }

@@ -28,6 +28,9 @@ class MemorySpool implements Spool {
   held(start: number, end: number): Uint8Array {
     return octetsOf(this.#pieces.slice(start, end));
   }
+  onDisk(): null {
+    return null;
+  }
   store(): Promise<never> {
     return Promise.reject(new Error("only for reading and writing"));
   }

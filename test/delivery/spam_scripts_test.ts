@@ -34,7 +34,7 @@ async function withBed(script: string, use: (bed: ReceptionBed) => Promise<void>
       filter: {
         assess: (request, withinMs) => {
           filter ??= new SpamFilter({
-            ...{ store: bed.test.store, data: bed.test.folder.path, ownThread: false, deadlineMs: 60_000 },
+            ...{ store: bed.test.store, thread: null, deadlineMs: 60_000 },
           });
           return filter.assess(request, withinMs);
         },

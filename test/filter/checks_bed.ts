@@ -9,6 +9,7 @@ import { MemoryBuckets } from "../../filter/buckets.ts";
 import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { loadPatternEngine } from "../../filter/patterns.ts";
+import { inspected } from "../../filter/content/attachments.ts";
 import { buildChains } from "../../server/filter_chains.ts";
 import { type MockEntry, MockResolver } from "../lib/mock_resolver.ts";
 import { TestStore } from "../lib/test_store.ts";
@@ -85,6 +86,7 @@ export class Bed {
         clock: () => this.now,
         steady: () => this.now,
         relays: new Blocks(relays),
+        inspect: inspected,
         notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
       }),
     });

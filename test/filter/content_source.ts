@@ -15,5 +15,6 @@ export function sourceOf(message: string): MessageSource {
     headerOctets: message.indexOf("\r\n\r\n") + 4,
     read: (at, length) => Promise.resolve(octets.slice(at, at + length)),
     held: (at, length) => octets.subarray(at, at + length),
+    onDisk: () => null,
   };
 }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { gzipSync, zipSync } from "fflate";
 import { encode, encodeLatin1 } from "../../bytes/decode.ts";
 import { content, type ContentAction } from "../../filter/checks/content.ts";
-import { inspectMessage } from "../../filter/content/attachments.ts";
+import { inspected, inspectMessage } from "../../filter/content/attachments.ts";
 import { Budget, type ContentLimits } from "../../filter/content/inspect.ts";
 import { trueType } from "../../filter/content/true_type.ts";
 import { MessageFindings } from "../../filter/findings.ts";
@@ -196,7 +196,13 @@ Deno.test("each kind has its own action; relays of ours are never refused; virus
     ...{ macros: "continue", encrypted: "tag", "not-seen": "tag" },
   } as Record<string, ContentAction> as Parameters<typeof content>[0]["actions"];
   const ask = async (message: string, relay = false): Promise<Verdict & { level: number | null }> => {
-    const check = content({ name: "content", actions, limits: LIMITS, isRelay: () => relay });
+    const check = content({
+      name: "content",
+      actions,
+      limits: LIMITS,
+      isRelay: () => relay,
+      inspect: inspected,
+    });
     const findings = new MessageFindings();
     const verdict = await check.run({
       ...{ stage: "message", client: CLIENT, traceId: "t", sender: "a@b", recipient: "", recipients: [] },

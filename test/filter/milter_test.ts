@@ -98,6 +98,7 @@ function facts(stage: Stage, into = changes): CheckFacts {
       headerOctets: MESSAGE.indexOf("\r\n\r\n") + 4,
       read: (at, length) => Promise.resolve(octets.slice(at, at + length)),
       held: () => null,
+      onDisk: () => null,
     },
     notes: new Map(),
     changes: into,

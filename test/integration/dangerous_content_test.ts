@@ -1,5 +1,7 @@
 /** Dangerous content and scanners that fail, through the running server: what clients hear, readers see and traces tell. */
 import assert from "node:assert/strict";
+import { zipSync } from "fflate";
+import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import type { Config } from "../../server/config/config.ts";
 import { findTraces } from "../../storage/trace_log.ts";
@@ -69,6 +71,32 @@ inBothShapes(
     assert.match(stored, /X-Veredus-Verdict: deliver;\r\n\tcontent=tag \(disguised: .* in a\.pdf\.js\)/);
   },
 );
+
+inBothShapes("a program in an archive is refused whatever the size of the archive", async (start) => {
+  await using server = await start({ config: configured("") });
+  const client = await server.smtp();
+  for (const size of [1_000, 100_000, 2_000_000]) {
+    const noise = new Uint8Array(size);
+    for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(noise.subarray(at, at + 65_536));
+    const archive = (name: string, program: string) =>
+      btoa(latin1(zipSync({ noise, [name]: encodeLatin1(program) }))).replace(/.{76}/g, "$&\r\n");
+    const refused = await client.send(
+      "x@elsewhere.test",
+      [ALICE],
+      letter("a.zip", archive("b", atob(PROGRAM))),
+    );
+    assert.deepEqual([refused.code, refused.lines], [
+      550,
+      ["5.7.1 Such attachments are not taken: executable: windows-program in a.zip/b"],
+    ]);
+    const taken = letter("a.zip", archive("b.js", "alert(1)"));
+    assert.equal((await client.send("x@elsewhere.test", [ALICE], taken)).code, 250);
+    const stored = (await inbox(server)).at(-1)!;
+    assert.match(stored, /content=tag \(script: .* in a\.zip\/b\.js\)/);
+    assert.ok(stored.endsWith(taken));
+  }
+  await client.quit();
+});
 
 inBothShapes(
   "a clamd that hangs delays a message until its time-out, and is then left alone",

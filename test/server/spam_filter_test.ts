@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { encode } from "../../bytes/decode.ts";
 import type { AssessRequest } from "../../filter/spam/assessor.ts";
+import { FilterThread } from "../../server/filter_thread.ts";
 import { SpamFilter } from "../../server/spam_filter.ts";
 import type { ChangeListener } from "../../storage/changes.ts";
 import type { Store } from "../../storage/store.ts";
@@ -28,11 +29,8 @@ Deno.test("a small message is judged in place until somebody teaches, then as be
     return () => {};
   };
   const store = { spam, blobs, write, onChange } as unknown as Store;
-  const filter = new SpamFilter({
-    store,
-    data: test.folder.path,
-    ...{ ownThread: true, deadlineMs: WITHIN_MS },
-  });
+  const thread = new FilterThread({ data: test.folder.path, deadlineMs: WITHIN_MS });
+  const filter = new SpamFilter({ store, thread, deadlineMs: WITHIN_MS });
   try {
     const small = requestOf(10);
     const first = await filter.assess(small, WITHIN_MS); // its code is loaded
@@ -49,6 +47,7 @@ Deno.test("a small message is judged in place until somebody teaches, then as be
     assert.ok(elsewhere instanceof Promise);
     assert.deepEqual(await elsewhere, first);
   } finally {
+    thread.close();
     await filter.close();
     await test.close();
   }
@@ -65,7 +64,7 @@ Deno.test("lessons that could not be learnt are tried again by themselves", asyn
   };
   const store = { spam, blobs: {}, onChange: () => () => {} } as unknown as Store;
   const filter = new SpamFilter({
-    ...{ store, data: "", ownThread: false, deadlineMs: WITHIN_MS, againMs: 1 },
+    ...{ store, thread: null, deadlineMs: WITHIN_MS, againMs: 1 },
   });
   filter.taught();
   await until("the third look", () => looks >= 3 || null);
