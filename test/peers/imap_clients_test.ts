@@ -54,7 +54,11 @@ async function account(server: RunningServer, login: string): Promise<Kept[]> {
     await client.ok(`EXAMINE "${mailbox}"`);
     for (const response of (await client.ok("UID FETCH 1:* (FLAGS BODY.PEEK[])")).untagged) {
       if (response.literals.length === 0) continue;
-      const flags = /FLAGS \(([^)]*)\)/.exec(response.line)![1]!.split(" ").sort().join(" ");
+      // \Recent is the session's that was told first, be it ours.
+      const flags = /FLAGS \(([^)]*)\)/.exec(response.line)![1]!.split(" ").filter((flag) =>
+        flag !== "\\Recent"
+      )
+        .sort().join(" ");
       kept.push({ mailbox, flags, text: literalText(response) });
     }
   }
