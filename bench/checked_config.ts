@@ -37,8 +37,8 @@ listeners:
 ${listeners.join("\n")}
 resolver: { mode: forward, servers: ["127.0.0.1:${dns}"] }
 sender_checks: ${checks === "all" ? "{ skip: [] }" : NO_SENDER_CHECKS}
-spam: { enabled: ${checks === "all"} }
 filter:
+  spam: { enabled: ${checks === "all"} }
   checks:
     - { check: null-mx }
     - { check: list, name: networks, stages: [connect], networks: [192.0.2.0/24, "2001:db8::/32"] }
