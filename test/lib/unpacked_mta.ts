@@ -100,11 +100,14 @@ export interface MtaWays {
 
 export class UnpackedMta {
   readonly #child: Deno.ChildProcess;
+  /** Folder of Exim's logs. */
+  readonly #logs: string;
   #said: string;
   readonly #saying: Promise<void>;
 
-  private constructor(child: Deno.ChildProcess) {
+  private constructor(child: Deno.ChildProcess, logs: string) {
     this.#child = child;
+    this.#logs = logs;
     this.#said = "";
     this.#saying = this.#collect();
   }
@@ -118,11 +121,13 @@ export class UnpackedMta {
     await Deno.writeTextFile(files.certificate, ways.certificate.pem);
     await Deno.writeTextFile(files.key, ways.certificate.keyPem, { mode: 0o600 });
     const config = `${folder}/${name}.conf`;
+    const logs = await Deno.makeTempDir({ dir: folder, prefix: "log-" });
+    await Deno.chown(logs, USERS["Debian-exim"], USERS["Debian-exim"]);
     if (name === "exim") await Deno.chown(files.key, USERS["Debian-exim"], USERS["Debian-exim"]);
     await Deno.writeTextFile(
       config,
       name === "exim"
-        ? eximConfig(ways, { ...files, program: `${folder}/usr/sbin/exim4` })
+        ? eximConfig(ways, { ...files, logs, program: `${folder}/usr/sbin/exim4` })
         : smtpdConfig(ways, files),
     );
     const program = name === "exim"
@@ -139,7 +144,7 @@ export class UnpackedMta {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    const mta = new UnpackedMta(child);
+    const mta = new UnpackedMta(child, logs);
     try {
       await until(`${name} to listen`, () => answers(ways));
     } catch (error) {
@@ -163,7 +168,7 @@ export class UnpackedMta {
   /** What it wrote down. */
   log(): string {
     try {
-      return this.#said + Deno.readTextFileSync(`/proc/${this.#first}/root/var/spool/exim4/mainlog`);
+      return this.#said + Deno.readTextFileSync(`${this.#logs}/mainlog`);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return this.#said; // no Exim
       throw error;
@@ -195,12 +200,12 @@ type Files = { readonly certificate: string; readonly key: string };
 
 function eximConfig(
   { address, port, ours, others, byMx }: MtaWays,
-  { certificate, key, program }: Files & { readonly program: string },
+  { certificate, key, logs, program }: Files & { readonly logs: string; readonly program: string },
 ): string {
   return `primary_hostname = exim.test
 exim_path = ${program}
 spool_directory = /var/spool/exim4
-log_file_path = /var/spool/exim4/%slog
+log_file_path = ${logs}/%slog
 keep_environment =
 local_interfaces = ${address}
 daemon_smtp_ports = ${port}
