@@ -2,6 +2,9 @@
 import type { PolicyKind, WriteOp } from "../storage/ops.ts";
 import type { PolicyState } from "../storage/policy_state.ts";
 
+/** How long one sender's mail is put off for a dead scanner, or for want of a verdict in time. */
+export const MAX_SCAN_DEFERRAL_MS = 4 * 3_600_000;
+
 export interface Deferral {
   readonly state: PolicyState;
   /** Nobody waits for it. */

@@ -7,21 +7,27 @@ export type WhenLate = "mark" | "defer";
 const LATE = "the time for a verdict was over";
 
 export class VerdictTime {
-  readonly whenLate: WhenLate;
   readonly #now: () => number;
   readonly #until: number;
+  readonly #whenLate: () => WhenLate;
+  #found: WhenLate | null;
 
-  /** Begins now. `now` in milliseconds, never backwards. */
+  /** Begins now. `now` in milliseconds, never backwards; `whenLate` is asked once, and only for a message that is late. */
   constructor(
     { ms, whenLate, now = () => performance.now() }: {
       readonly ms: number;
-      readonly whenLate: WhenLate;
+      readonly whenLate: () => WhenLate;
       readonly now?: () => number;
     },
   ) {
-    this.whenLate = whenLate;
     this.#now = now;
     this.#until = now() + ms;
+    this.#whenLate = whenLate;
+    this.#found = null;
+  }
+
+  get whenLate(): WhenLate {
+    return this.#found ??= this.#whenLate();
   }
 
   /** Milliseconds, 0 when it is over. */

@@ -25,13 +25,17 @@ export function askSpamFilter(mail: Mail): Reply | null | Promise<Reply | null> 
 async function judgeLogin(
   mail: Mail,
   { parts, login }: { readonly parts: SpamParts; readonly login: string },
-): Promise<null> {
-  const reason = await judgeOutgoing(parts, { ...judged(mail.content), time: mail.time });
-  mail.spamHeld = reason;
-  if (reason === "") return null;
-  tracedCheck(mail, reason);
-  mail.setting.options.spam?.notify({ login, reason, traceId: mail.traceId, now: parts.clock() });
-  return null;
+): Promise<Reply | null> {
+  const { heldFor, refusal, trace } = await judgeOutgoing(parts, {
+    ...judged(mail.content),
+    time: mail.time,
+  });
+  mail.spamHeld = heldFor;
+  tellTrace(mail, trace);
+  if (heldFor !== "") {
+    mail.setting.options.spam?.notify({ login, reason: heldFor, traceId: mail.traceId, now: parts.clock() });
+  }
+  return refusal;
 }
 
 function* judgeStranger(
@@ -48,10 +52,14 @@ function* judgeStranger(
     time: mail.time,
   }));
   const { trace, heldFor, heldFront, refusal } = mail.spam;
-  if (trace.length > 0) tracedCheck(mail, `spam: ${trace.join("; ")}`);
+  tellTrace(mail, trace);
   mail.spamHeld = heldFor;
   mail.front = heldFront + mail.front;
   return refusal;
+}
+
+function tellTrace(mail: Mail, trace: readonly string[]): void {
+  if (trace.length > 0) tracedCheck(mail, `spam: ${trace.join("; ")}`);
 }
 
 /** The message without our own lines in front. */

@@ -2,6 +2,9 @@
  * One message on its way in, as the steps of its reception see it: who sends it, its envelope, its octets, and what the
  * steps have found so far. Belongs to one transaction; steps run one after the other.
  */
+import { getLogger } from "@logtape/logtape";
+import { networkOf } from "../../filter/address_block.ts";
+import { MAX_SCAN_DEFERRAL_MS, mayPutOff } from "../../filter/deferral.ts";
 import type { MailScreen } from "../../filter/screen.ts";
 import { VerdictTime } from "../../filter/verdict_time.ts";
 import type { SenderFindings } from "../../mailauth/sender_check.ts";
@@ -20,6 +23,9 @@ export type Step = (mail: Mail) => Reply | null | Promise<Reply | null>;
 
 /** Where nothing is said of it. */
 const DEFAULT_TIME = { deadlineMs: 30_000, onTimeout: "mark" } as const;
+/** No check is called so. */
+const VERDICT_LATE = "";
+const log = getLogger(["veredus", "delivery"]);
 
 export class Mail {
   readonly traceId: string;
@@ -77,8 +83,11 @@ export class Mail {
 
   /** A new one, that begins now. */
   verdictTime(): VerdictTime {
-    const { deadlineMs: ms, onTimeout: whenLate } = this.setting.config.spam ?? DEFAULT_TIME;
-    return new VerdictTime({ ms, whenLate });
+    const { deadlineMs: ms, onTimeout } = this.setting.config.spam ?? DEFAULT_TIME;
+    return new VerdictTime({
+      ms,
+      whenLate: () => onTimeout === "defer" && this.#mayComeAgain() ? "defer" : "mark",
+    });
   }
 
   /** Why it waits for the operator; "" it does not. */
@@ -89,6 +98,20 @@ export class Mail {
   /** The 250 of this message; sent when it is durable. */
   accepted(): Reply {
     return reply(250, "2.6.0", `${this.traceId} Message accepted`);
+  }
+
+  /** This client and sender may be put off (again) for want of a verdict. */
+  #mayComeAgain(): boolean {
+    const { store, clock } = this.setting.options;
+    return mayPutOff({
+      state: store.policy,
+      write: (op) => {
+        store.write(op).catch((error) => log.warn("a deferral could not be noted: {error}", { error }));
+      },
+      kind: "scan-trouble",
+      key: `${VERDICT_LATE} ${networkOf(this.client.address)} ${this.envelope.sender.toLowerCase()}`,
+      ...{ forMs: MAX_SCAN_DEFERRAL_MS, now: clock() },
+    });
   }
 
   /** Copies that wait in the queue get their front there: what the checks found goes into the message itself. */

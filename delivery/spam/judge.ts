@@ -12,7 +12,7 @@ import type { Handed } from "../../filter/message_source.ts";
 import { MAIL_LIMITS } from "../../filter/spam/limits.ts";
 import { addressOf } from "../../filter/spam/mail.ts";
 import { scanSeconds, scanTrouble, verdicts } from "../../filter/spam/metrics.ts";
-import { type Hit, scoreOf, type SignalWeights } from "../../filter/spam/score.ts";
+import { type Hit, type Score, scoreOf, type SignalWeights } from "../../filter/spam/score.ts";
 import type { Circumstances } from "../../filter/spam/surroundings.ts";
 import { type Decision, PUT_OFF_LATE } from "../../filter/verdict.ts";
 import type { VerdictTime, WhenLate } from "../../filter/verdict_time.ts";
@@ -32,6 +32,8 @@ const TAG_POINTS = 1;
 const SEEN_MS = 365 * 86_400_000;
 /** A row that is known is written again after so long only. */
 const SEEN_AGAIN_MS = 30 * 86_400_000;
+export const NO_ANSWER = "it was not judged: the filter did not answer in time";
+export const LINKS_NOT_ASKED = "lists of links did not answer in time";
 const REFUSED = reply(550, "5.7.1", "This message looks unwanted to its recipients");
 
 export interface SpamFilterPort {
@@ -139,17 +141,24 @@ function* judged(parts: SpamParts, given: Judged): Steps<SpamOutcome> {
   }, given.time.left);
   const assessment = yield* when(asked);
   scanSeconds.observe((performance.now() - began) / 1_000);
-  if (assessment === null) return unjudged(parts, given);
-  const listed = yield* when(given.time.within(parts.linkHits(assessment.linkDomains), () => []));
+  if (assessment === null) return unjudged(given);
+  const listed = yield* when(given.time.within(parts.linkHits(assessment.linkDomains), () => null));
+  if (listed === null && given.time.whenLate === "defer") return late(given.time, LINKS_NOT_ASKED);
   const found = assessment.scores.map(({ accountId, score }) => {
     const account = owners.get(accountId)!;
     const rules = rulesOf(store, account, config.rules);
-    const whole = listed.length === 0 ? score : scoreOf([...score.hits, ...listed], score.marks);
+    const whole = withLinks(score, listed);
     return { account, verdict: { score: whole, rules, action: actionOf(whole.points, rules) } };
   });
   const outcome = yield* carriedOut(parts, given, found);
   if (outcome.refusal === null) remember(parts, author, { found, seen });
   return outcome;
+}
+
+/** `listed` null: the lists did not answer in time. */
+export function withLinks(score: Score, listed: readonly Hit[] | null): Score {
+  if (listed === null) return scoreOf(score.hits, [...score.marks, LINKS_NOT_ASKED]);
+  return listed.length === 0 ? score : scoreOf([...score.hits, ...listed], score.marks);
 }
 
 interface Found {
@@ -187,14 +196,19 @@ function* carriedOut(
   return { ...given, heldFor: `spam: ${trace[0]}`, heldFront: spamFields(found[0]!.verdict) };
 }
 
-function unjudged({ config }: SpamParts, { filing }: Judged): SpamOutcome {
-  const mark = "it was not judged: the filter did not answer in time";
-  if (config.onTimeout === "defer") {
-    scanTrouble.inc({ why: "deferred" });
-    return { ...NOT_JUDGED, refusal: PUT_OFF_LATE, trace: [mark] };
+function unjudged({ filing, time }: Judged): SpamOutcome {
+  const outcome = late(time, NO_ANSWER);
+  if (outcome.refusal === null) {
+    filing.front(() => `X-Spam-Status: No, not judged\r\nX-Spam-Reason: ${NO_ANSWER}\r\n`);
   }
-  filing.front(() => `X-Spam-Status: No, not judged\r\nX-Spam-Reason: ${mark}\r\n`);
-  return { ...NOT_JUDGED, trace: [mark] };
+  return outcome;
+}
+
+/** Something had no answer: the message goes with a mark, or is put off. */
+export function late({ whenLate }: VerdictTime, mark: string): SpamOutcome {
+  if (whenLate === "mark") return { ...NOT_JUDGED, trace: [mark] };
+  scanTrouble.inc({ why: "deferred" });
+  return { ...NOT_JUDGED, refusal: PUT_OFF_LATE, trace: [mark] };
 }
 
 /** What is known besides the octets. */

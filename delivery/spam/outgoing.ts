@@ -4,15 +4,24 @@ import { verdicts } from "../../filter/spam/metrics.ts";
 import { administratorNotice } from "../administrator_notice.ts";
 import type { OwnMail } from "../post.ts";
 import { spamLine } from "./fields.ts";
-import type { Judged, SpamParts } from "./judge.ts";
+import {
+  type Judged,
+  late,
+  LINKS_NOT_ASKED,
+  NO_ANSWER,
+  NOT_JUDGED,
+  type SpamOutcome,
+  type SpamParts,
+  withLinks,
+} from "./judge.ts";
 
-/** Why it waits; "" it does not. Mail without a verdict in time goes. */
+/** Mail without a verdict in time goes, with a mark in the trace, or is put off. */
 export async function judgeOutgoing(
   { filter, config, linkHits }: SpamParts,
   given: Pick<Judged, "hand" | "octets" | "time">,
-): Promise<string> {
+): Promise<SpamOutcome> {
   const { outgoingHold, weights, rules } = config;
-  if (outgoingHold === null) return "";
+  if (outgoingHold === null) return NOT_JUDGED;
   const assessment = await filter.assess({
     octets: await given.hand(MAIL_LIMITS.octets),
     total: given.octets,
@@ -22,14 +31,13 @@ export async function judgeOutgoing(
     weights: { ...weights, ...UNSENT },
   }, given.time.left);
   const [first] = assessment?.scores ?? [];
-  if (first === undefined) return "";
-  const listed = await given.time.within(linkHits(assessment!.linkDomains), () => []);
-  const points = listed.reduce((sum, hit) => sum + hit.points, first.score.points);
-  if (points < outgoingHold) return "";
+  if (first === undefined) return late(given.time, NO_ANSWER);
+  const listed = await given.time.within(linkHits(assessment!.linkDomains), () => null);
+  const score = withLinks(first.score, listed);
+  if (score.points < outgoingHold) return listed === null ? late(given.time, LINKS_NOT_ASKED) : NOT_JUDGED;
   verdicts.inc({ action: "hold" });
-  return `spam: ${
-    spamLine({ score: { ...first.score, points }, action: "quarantine", rules: rules.server })
-  }`;
+  const line = spamLine({ score, action: "quarantine", rules: rules.server });
+  return { ...NOT_JUDGED, heldFor: `spam: ${line}`, trace: [line] };
 }
 
 /** Signals about how a message came, which say nothing of one that begins here. */

@@ -3,7 +3,7 @@
  *
  * A real hit is refused in the session, or what `action` says; unwanted programs and heuristics only mark. What was not
  * scanned, because of a limit or because the scanner is dead, is marked and delivered. Where `defer` is chosen for a dead
- * scanner the client comes again, for {@linkcode MAX_SCAN_DEFERRAL_MS} at most. Mail of relays that are ours is never
+ * scanner the client comes again, for 4 hours at most. Mail of relays that are ours is never
  * refused for its content: it goes to quarantine.
  */
 import { getLogger } from "@logtape/logtape";
@@ -16,9 +16,6 @@ import type { ScanResult } from "../scan/result.ts";
 import { type Action, CONTINUE, oneLine, type Verdict } from "../verdict.ts";
 
 const log = getLogger(["veredus", "filter"]);
-
-/** How long one sender's mail is put off for a dead scanner. */
-export const MAX_SCAN_DEFERRAL_MS = 4 * 3_600_000;
 
 export interface ScannerOptions {
   readonly name: string;
@@ -48,7 +45,7 @@ export function scanner(options: ScannerOptions): Check {
         reply: { code: 451, enhanced: "4.7.1", text: "The scanner does not answer, try again later" },
       };
     }
-    return { action: "tag", reason: `not scanned: ${what}` };
+    return notScanned(what);
   };
   return {
     name,
@@ -107,12 +104,17 @@ function verdictOf(result: ScanResult, facts: CheckFacts, options: ScannerOption
       findings?.virus("suspicious");
       return { action: "tag", reason: `suspicious: ${result.name}` };
     case "not-scanned":
-      return { action: "tag", reason: `not scanned: ${result.why}` };
+      return notScanned(result.why);
     case "spam":
       return { action: actionOf(facts, options), reason: result.why };
     default:
       return result satisfies never;
   }
+}
+
+/** Which speaks neither for nor against the message. */
+function notScanned(why: string): Verdict {
+  return { action: "tag", reason: `not scanned: ${why}`, points: 0 };
 }
 
 function actionOf({ client }: CheckFacts, { action, isRelay }: ScannerOptions): Action {

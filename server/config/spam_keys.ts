@@ -71,7 +71,7 @@ export const spam = z.strictObject({
   ),
   on_timeout: about(
     z.enum(["mark", "defer"]).default(DEFAULT_SPAM.onTimeout),
-    "what was not answered by then: delivered with a mark, or put off (451)",
+    "what was not answered by then: delivered with a mark, or put off (451) for 4 hours at most",
   ),
 }).transform((value): SpamConfig => ({
   enabled: value.enabled,

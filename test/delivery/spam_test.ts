@@ -202,6 +202,59 @@ Deno.test("without a verdict in time a message is delivered with a mark, or put 
   });
 });
 
+Deno.test("lists of links that are late: the rest of the verdict counts, with a mark, or the message is put off", async () => {
+  const mark = "lists of links did not answer in time";
+  const assess = ({ recipients }: AssessRequest): Promise<Assessment> =>
+    Promise.resolve({
+      scores: recipients.map(({ accountId }) => ({ accountId, score: scoreOf([], []) })),
+      linkDomains: ["bad.example"],
+    });
+  for (const onTimeout of ["mark", "defer"] as const) {
+    const traced: TraceEvent[] = [];
+    await using bed = await ReceptionBed.open(
+      { authentication: AUTHENTICATION, spam: { ...SPAM, deadlineMs: 100, onTimeout } },
+      {},
+      {
+        resolver: new MockResolver({}),
+        tracer: { note: (event) => void traced.push(event) },
+        spam: { filter: { assess }, linkHits: () => new Promise<never>(() => {}), notify: () => {} },
+      },
+    );
+    const { data } = await bed.send({ to: ["alice@example.test"], message: LETTER });
+    const told = traced.filter(({ event }) => event === "checked").map(({ reply }) => reply);
+    if (onTimeout === "defer") {
+      assert.deepEqual([line(data!), bed.stored("alice"), told], ["451 4.7.1", [], [`spam: ${mark}`]]);
+      continue;
+    }
+    assert.equal(line(data!), "250 2.6.0");
+    assert.match(
+      bed.stored("alice")[0]!.replace(/\r\n\t/g, " "),
+      new RegExp(`^X-Spam-Reason: .*${mark}\r$`, "m"),
+    );
+    assert.deepEqual(told, [`spam: alice@example.test: 0.0 deliver, ${mark}`]);
+  }
+});
+
+Deno.test("mail of a login without a verdict in time goes with a mark in its trace, or is put off", async () => {
+  const own = LETTER.replace("ann@friends.test", "alice@example.test");
+  for (const onTimeout of ["mark", "defer"] as const) {
+    const traced: TraceEvent[] = [];
+    await using bed = await ReceptionBed.open({ spam: { ...SPAM, onTimeout } }, {}, {
+      tracer: { note: (event) => void traced.push(event) },
+      spam: { filter: { assess: () => Promise.resolve(null) }, linkHits: () => [], notify: () => {} },
+    });
+    const { data } = await bed.send({
+      client: bed.login("alice"),
+      ...{ from: "alice@example.test", to: ["x@remote.example"], message: own },
+    });
+    assert.equal(line(data!), onTimeout === "mark" ? "250 2.6.0" : "451 4.7.1");
+    assert.equal(bed.queued().length, onTimeout === "mark" ? 1 : 0);
+    assert.deepEqual(traced.filter(({ event }) => event === "checked").map(({ reply }) => reply), [
+      "spam: it was not judged: the filter did not answer in time",
+    ]);
+  }
+});
+
 Deno.test("who sent it, the checks and the filter have one time together; who sent it has half of it at most", async () => {
   const silent = { resolve: () => new Promise<never>(() => {}) };
   const never: Check = {

@@ -8,6 +8,7 @@ import { Blocks } from "../../filter/address_block.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
 import { NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
 import { parseConfig } from "../../server/config/load.ts";
+import type { Chains } from "../../filter/screen.ts";
 import { loadPatternEngine } from "../../filter/patterns.ts";
 import { inspected } from "../../filter/content/attachments.ts";
 import { buildChains } from "../../server/filter_chains.ts";
@@ -31,6 +32,8 @@ export interface BedOptions {
   readonly authentication?: Partial<AuthenticationConfig>;
   /** Of the provider, or backup MX of ours. */
   readonly relays?: readonly string[];
+  /** Keys of `filter.spam`, as YAML has them: the time of a verdict. */
+  readonly spam?: string;
 }
 
 export interface Letter {
@@ -53,42 +56,47 @@ export class Bed {
   readonly traced: TraceEvent[] = [];
   readonly reception: InboundReception;
   now = NOW;
+  readonly #chains: Chains;
   #ids = 0;
 
   private constructor(
     test: TestStore,
     checks: string,
-    { dns, authentication, relays = [] }: BedOptions & { readonly dns: Record<string, MockEntry> },
+    { dns, authentication, relays = [], spam = "{}" }: BedOptions & {
+      readonly dns: Record<string, MockEntry>;
+    },
   ) {
     this.test = test;
     this.resolver = new MockResolver(dns);
     const { filter } = parseConfig(
-      `hostname: mx.example.test\nfilter:\n  checks:\n${checks}`,
+      `hostname: mx.example.test\nfilter:\n  spam: ${spam}\n  checks:\n${checks}`,
       "/veredus.yaml",
     );
+    this.#chains = buildChains(filter, {
+      store: test.store,
+      resolver: this.resolver,
+      buckets: new MemoryBuckets(),
+      patterns,
+      hostname: "mx.example.test",
+      clock: () => this.now,
+      steady: () => this.now,
+      relays: new Blocks(relays),
+      inspect: inspected,
+      notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
+    });
+    const config = { ...CONFIG, spam: filter.spam };
     this.reception = new InboundReception({
       store: test.store,
       hostname: "mx.example.test",
       clock: () => this.now,
       newId: () => `trace${++this.#ids}`,
       ...(authentication !== undefined && { resolver: this.resolver }),
-      config: authentication === undefined ? CONFIG : {
-        ...CONFIG,
+      config: authentication === undefined ? config : {
+        ...config,
         authentication: { ...AUTHENTICATION, relays: new Blocks(relays), ...authentication },
       },
       tracer: { note: (event) => void this.traced.push(event) },
-      chains: buildChains(filter, {
-        store: test.store,
-        resolver: this.resolver,
-        buckets: new MemoryBuckets(),
-        patterns,
-        hostname: "mx.example.test",
-        clock: () => this.now,
-        steady: () => this.now,
-        relays: new Blocks(relays),
-        inspect: inspected,
-        notify: (login, reason) => this.notices.push(`${login}: ${reason}`),
-      }),
+      chains: this.#chains,
     });
   }
 
@@ -157,6 +165,7 @@ export class Bed {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#chains.strangers.close(), this.#chains.logins.close()]);
     await this.test.close();
   }
 }

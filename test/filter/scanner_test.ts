@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import type { CheckFacts } from "../../filter/check.ts";
-import { MAX_SCAN_DEFERRAL_MS, scanner, type ScannerOptions } from "../../filter/checks/scanner.ts";
-import { mayPutOff } from "../../filter/deferral.ts";
+import { scanner, type ScannerOptions } from "../../filter/checks/scanner.ts";
+import { MAX_SCAN_DEFERRAL_MS, mayPutOff } from "../../filter/deferral.ts";
 import { MessageFindings } from "../../filter/findings.ts";
 import { Clamd } from "../../filter/scan/clamd.ts";
 import { parseClamdReply } from "../../filter/scan/clamd_reply.ts";
@@ -310,7 +310,13 @@ Deno.test("a hit is 550 5.7.1, what proves nothing and what was not scanned is m
   const pua = await verdict({ kind: "suspicious", name: "PUA.x" });
   assert.deepEqual([pua.action, pua.reason, pua.level], ["tag", "suspicious: PUA.x", 3]);
   const limit = await verdict({ kind: "not-scanned", why: "too large" });
-  assert.deepEqual([limit.action, limit.reason, limit.level], ["tag", "not scanned: too large", null]);
+  assert.deepEqual([limit.action, limit.reason, limit.level, limit.points], [
+    "tag",
+    "not scanned: too large",
+    null,
+    0,
+  ]);
+  assert.equal(pua.points, undefined, "it counts as other tags do");
   assert.deepEqual([(await verdict({ kind: "clean" })).level, (await verdict({ kind: "wanted" })).level], [
     1,
     null,
