@@ -31,9 +31,9 @@ const TEST_ENTRIES = {
 export interface DnsListOptions {
   readonly zone: string;
   readonly of: keyof typeof TEST_ENTRIES;
-  /** Of any answer; below 0 the list speaks for whom it lists. */
+  /** Of any answer that `codes` does not name; below 0 the list speaks for whom it lists, 0 is no entry. */
   readonly weight: number;
-  /** Of certain answers, in place of `weight`. */
+  /** Of the answers that the list documents, in place of `weight`. */
   readonly codes: Readonly<Record<string, number>>;
   readonly lookup: Lookup;
   readonly now: () => number;
@@ -84,7 +84,7 @@ export class DnsList {
     }
     this.#breaker.worked();
     if (isTrouble(listing) || works !== true) return null;
-    return strongest(listing.map((address) => codes[address] ?? weight));
+    return strongest(listing.map((address) => codes[address] ?? weight).filter((one) => one !== 0));
   }
 
   get #off(): boolean {

@@ -14,7 +14,7 @@ export interface ListZone {
   readonly zone: string;
   /** What is looked up: the client's address, the domain of the sender, or the name of EHLO. */
   readonly of: "address" | "sender" | "helo";
-  /** Of any answer; below 0 the list speaks for the client. */
+  /** Of any answer that `codes` does not name; below 0 the list speaks for the client, 0 is no entry. */
   readonly weight: number;
   /** Of certain answers, in place of `weight`. */
   readonly codes: Readonly<Record<string, number>>;

@@ -28,9 +28,17 @@ import { about, domain, duration, hostPortText, lower, network, size, whole } fr
 const zone = z.strictObject({
   zone: about(domain, "the list's domain", "bl.example.net"),
   of: about(z.enum(["address", "sender", "helo"]).default("address"), "address, sender (its domain) or helo"),
-  weight: about(z.number().default(1), "of any answer; below 0 it speaks for the client"),
+  weight: about(
+    z.number().optional(),
+    "below 0 it speaks for the client. Of any answer that `codes` does not name; left out: 1, with `codes` none: only\n" +
+      "those count",
+    1,
+  ),
   codes: about(z.record(z.ipv4(), z.number()).default({}), "weights of certain answers", { "127.0.0.2": 3 }),
-});
+}).transform(({ weight, ...value }) => ({
+  ...value,
+  weight: weight ?? (Object.keys(value.codes).length > 0 ? 0 : 1),
+}));
 
 /** What each kind does when nothing is said, and when it is asked. */
 const CHECK_DEFAULTS: Readonly<Record<CheckKind, Pick<CheckConfig, "action" | "stages">>> = {

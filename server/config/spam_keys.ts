@@ -15,11 +15,15 @@ const { server, domains } = DEFAULT_SPAM.rules;
 const linkZone = z.strictObject({
   zone: about(domain, "the list's domain", "uribl.example.net"),
   points: about(
-    points.default(2),
-    "of any answer in 127.0.0.0/8 that `codes` does not name; 0 counts those of `codes` alone",
+    points.optional(),
+    "of any answer that `codes` does not name; left out: 2, with `codes` none: only those count",
+    2,
   ),
   codes: about(z.record(z.ipv4(), points).default({}), "points of certain answers", { "127.0.0.2": 3 }),
-});
+}).transform(({ points, ...value }) => ({
+  ...value,
+  points: points ?? (Object.keys(value.codes).length > 0 ? 0 : 2),
+}));
 
 const domainRules = z.strictObject({
   mark: about(from.optional(), "as above", 3),

@@ -95,6 +95,34 @@ Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open th
   assert.deepEqual(await bed.send(from(2)), ["550 5.7.1"], "it is asked again");
 });
 
+Deno.test("DNS lists: where codes are stated only those count; without codes any in 127.0.0.0/8, or as weight says", async () => {
+  const dns: Record<string, MockEntry> = {
+    "2.0.0.127.bl.example A": A("127.0.0.2"),
+    "1.2.0.192.bl.example A": A("127.0.0.4"),
+    "2.2.0.192.bl.example A": A("127.0.0.9"),
+    "3.2.0.192.bl.example A": [...A("127.0.0.9"), ...A("127.0.0.4")],
+  };
+  const REFUSED = ["550 5.7.1"];
+  const cases: [zone: string, answers: readonly (readonly string[])[]][] = [
+    ["zone: bl.example, codes: { 127.0.0.4: 1 }", [REFUSED, TAKEN, REFUSED]],
+    ["zone: bl.example", [REFUSED, REFUSED, REFUSED]],
+    ["zone: bl.example, weight: 1, codes: { 127.0.0.4: 0 }", [TAKEN, REFUSED, REFUSED]],
+  ];
+  for (const [zone, answers] of cases) {
+    await using bed = await Bed.open(
+      `    - { check: dnsbl, action: reject, threshold: 1, zones: [{ ${zone} }] }\n`,
+      dns,
+    );
+    for (const [at, answer] of answers.entries()) {
+      assert.deepEqual(
+        await bed.send({ client: { address: `192.0.2.${at + 1}` } }),
+        answer,
+        `${zone}: ${at + 1}`,
+      );
+    }
+  }
+});
+
 Deno.test("DNS lists: one that does not answer is left alone after a few times, and lists nobody", async () => {
   const checks =
     "    - { check: dnsbl, action: reject, zones: [{ zone: bl.example }, { zone: good.example }] }\n";

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { DnsList } from "../../filter/dns_list.ts";
 import { Lookup } from "../../filter/lookup.ts";
+import { parseConfig } from "../../server/config/load.ts";
 import { linkLists } from "../../server/link_lists.ts";
 import { a, type MockEntry, MockResolver } from "../lib/mock_resolver.ts";
 
@@ -160,4 +161,21 @@ Deno.test("lists of links: the strongest answer gives the points; a list that li
   ]);
   assert.deepEqual(await hitsOf(["good.example"]), []);
   assert.deepEqual(await hitsOf([]), []);
+});
+
+Deno.test("lists of links: none by default; where codes are stated only those count", async () => {
+  const zonesOf = (yaml: string) =>
+    parseConfig(`hostname: mx.test\nfilter: { spam: ${yaml} }\n`, "/veredus.yaml").filter.spam.linkZones;
+  assert.deepEqual(zonesOf("{}"), []);
+  const resolver = new MockResolver({
+    "test.uri.test A": LISTED,
+    "undocumented.example.uri.test A": [a("127.0.0.4")],
+    "bad.example.uri.test A": [a("127.0.0.8")],
+  });
+  const pointsOf = async (yaml: string, domain: string) =>
+    (await linkLists(zonesOf(yaml), { resolver, clock: () => 0 })([domain])).map(({ points }) => points);
+  const codes = "{ link_zones: [{ zone: uri.test, codes: { 127.0.0.8: 5 } }] }";
+  assert.deepEqual(await pointsOf(codes, "bad.example"), [5]);
+  assert.deepEqual(await pointsOf(codes, "undocumented.example"), []);
+  assert.deepEqual(await pointsOf("{ link_zones: [{ zone: uri.test }] }", "undocumented.example"), [2]);
 });
