@@ -250,8 +250,7 @@ function learnRow(knowledge: Knowledge, { accountId, spam, ham, tokens }: Journa
   knowledge.learn(numbers, { spam, ham, teacher: accountId });
 }
 
-/** The same for a message wherever it is stored: by its Message-ID, date, author and subject. */
-/** What a message is known by, so that it counts once. */
+/** What a message is known by wherever it is stored, so that it counts once: its Message-ID, date, author and subject. */
 export function keyOf(mail: Mail): string {
   const text = [mail.first("message-id"), mail.first("date"), mail.from.address, mail.subject].join("\n");
   const bare = mail.has("message-id") || mail.has("date") ? text : `${text}\n${mail.text.slice(0, 10_000)}`;

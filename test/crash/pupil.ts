@@ -11,7 +11,7 @@ import { Mail } from "../../filter/spam/mail.ts";
 import { encode } from "../../bytes/decode.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
 import { openReaderConnection } from "../../storage/database.ts";
-import { type LessonCounts, SqlSpamLessons } from "../../storage/spam_lessons.ts";
+import { SqlSpamLessons } from "../../storage/spam_lessons.ts";
 import type { LessonKind } from "../../storage/ops.ts";
 import { Statements } from "../../storage/statements.ts";
 import { ImapClient, literalText } from "../lib/imap_client.ts";
@@ -125,13 +125,15 @@ export class Pupil {
       const account = connection.prepare("SELECT id FROM accounts WHERE address = ?").raw().get(this.login);
       const id = Number(account?.[0]);
       const lessons = new SqlSpamLessons(new Statements(connection));
-      const counts = await learnt(lessons, id);
-      if (counts === null) {
+      if (!await learnt(lessons, id)) {
         findings.push(`lessons of ${this.login} wait for ${LEARNT_WITHIN_MS / 1_000} s`);
         return;
       }
+      // One snapshot: the server folds its journal right behind the last lesson.
+      connection.exec("BEGIN");
       this.#compare(lessons, id, findings);
-      findings.push(...miscounted(lessons, { id, counts }));
+      findings.push(...miscounted(lessons, id));
+      connection.exec("COMMIT");
     } finally {
       connection.close();
     }
@@ -172,22 +174,19 @@ export class Pupil {
   }
 }
 
-/** Null where something waits for too long. */
-async function learnt(lessons: SqlSpamLessons, id: number): Promise<LessonCounts | null> {
+/** False where something waits for too long. */
+async function learnt(lessons: SqlSpamLessons, id: number): Promise<boolean> {
   const until = performance.now() + LEARNT_WITHIN_MS;
   for (;;) {
-    const counts = lessons.counts(id);
-    if (counts.waiting === 0) return counts;
-    if (performance.now() > until) return null;
+    if (lessons.counts(id).waiting === 0) return true;
+    if (performance.now() > until) return false;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
 /** Knowledge and journal together count each lesson once. */
-function miscounted(
-  lessons: SqlSpamLessons,
-  { id, counts }: { readonly id: number; readonly counts: LessonCounts },
-): string[] {
+function miscounted(lessons: SqlSpamLessons, id: number): string[] {
+  const counts = lessons.counts(id);
   const folded = lessons.knowledge(id);
   const known = folded === null ? { spam: 0, ham: 0 } : Knowledge.decode(folded.octets);
   let { spam, ham } = known;
