@@ -3,8 +3,8 @@
  *
  * In front of the message stand List-Id (RFC 2919), List-Post, List-Owner and List-Unsubscribe (RFC 2369), `Precedence:
  * list` (RFC 3834 2. asks for such a sign), and a Delivered-To of the group, which is how a loop is seen: a message that
- * has been here is refused. Bounces go to the first owner (RFC 5321 3.9.2), never to the author; a null reverse-path
- * stays null. The author's octets follow unchanged, so that signatures survive. Members are read and filed in pages, so
+ * has been here is refused. Bounces go to the first owner (RFC 5321 3.9.2), never to the author, by an address of ours (srs.ts) where he
+ * is elsewhere; a null reverse-path stays null. The author's octets follow unchanged, so that signatures survive. Members are read and filed in pages, so
  * memory does not grow with their number. A page is noted in the transaction that files it: who is asked again, because a
  * later page failed or the server died before the outcome was written, passes over those that are done.
  */
@@ -13,9 +13,11 @@ import { encode, latin1 } from "../bytes/decode.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import type { PolicyRow, WriteOp } from "../storage/ops.ts";
 import type { GroupRow } from "../storage/directory_view.ts";
+import { domainOf } from "../storage/address_form.ts";
 import type { Spool } from "../storage/store.ts";
 import { type AgentJob, agentVerdict } from "./agents.ts";
 import { Filing, type FilingFacts } from "./filing.ts";
+import { forwardedSender, freshKeys } from "./forwarding.ts";
 import type { PostOptions } from "./post.ts";
 import type { ScriptedMessage } from "./scripts/scripted.ts";
 import { fileByScripts, hasScripts, NO_FRONT } from "./scripts/file.ts";
@@ -96,7 +98,7 @@ export class GroupAgent {
         return agentVerdict("permanent", "5.4.6", `the message has been in ${group.address} before`);
       }
       const at = clock();
-      const sender = message.sender === "" ? "" : ownerOf(group);
+      const sender = message.sender === "" ? "" : await this.#bouncesTo(group, at);
       const filingFacts: FilingFacts = {
         traceId: message.traceId,
         sender,
@@ -121,6 +123,15 @@ export class GroupAgent {
     }
   }
 
+  /** An owner elsewhere gets bounces by an address of ours: mail of ours in his domain's name would fail SPF. */
+  async #bouncesTo(group: GroupRow, now: number): Promise<string> {
+    const { store, resolver } = this.#options;
+    const sender = ownerOf(group);
+    const isLocal = (address: string) => resolver.isLocal(address);
+    if (!isLocal(sender)) await freshKeys(store, now);
+    return forwardedSender(store, { sender, domain: domainOf(group.address), now, isLocal });
+  }
+
   /** Null where no member wants it: a refusal of members is not told to those who write to a group. */
   async #byScripts(post: Post, facts: FilingFacts): Promise<WriteOp | null> {
     const filed = await fileByScripts(
@@ -136,7 +147,7 @@ export class GroupAgent {
 type Post = Pick<ScriptedMessage, "filing" | "spool" | "message" | "traceId" | "sender">;
 
 function ownerOf({ owners, address }: GroupRow): string {
-  return owners[0] ?? `postmaster@${address.slice(address.lastIndexOf("@") + 1)}`;
+  return owners[0] ?? `postmaster@${domainOf(address)}`;
 }
 
 /** The header fields of a group in front of every message. */

@@ -2,6 +2,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
 import type { AgentJob } from "../../delivery/agents.ts";
 import { listFields, PAGE_MEMBERS } from "../../delivery/group.ts";
+import { srsReverse } from "../../delivery/srs.ts";
 import type { GroupInput } from "../../storage/ops.ts";
 import { until } from "../lib/program.ts";
 import { ALICE, QueueHarness } from "./queue_harness.ts";
@@ -61,7 +62,9 @@ Deno.test("every member has the message with the marks of a list; the author's o
     await post(h);
     await until("both members", () => stored(h, "alice").length === 1 && stored(h, "bob").length === 1);
     const [text] = stored(h, "bob");
-    ok(text!.startsWith("Return-Path: <boss@else.example>\r\nDelivered-To: bob@example.test\r\n"), text);
+    const boss = /^Return-Path: <(SRS0=[^=]+=[^=]+=else\.example=boss@example\.test)>\r\nDelivered-To: bob@/
+      .exec(text!)?.[1];
+    ok(boss !== undefined, text);
     for (
       const field of [
         `Delivered-To: ${TEAM}`,
@@ -74,7 +77,13 @@ Deno.test("every member has the message with the marks of a list; the author's o
     ) ok(text!.includes(`\r\n${field}\r\n`), field);
     ok(text!.endsWith("Precedence: list\r\nSubject: hello\r\n\r\nbody\r\n"));
     const [row] = queued(h).filter(({ destination }) => destination === "else.example");
-    equal([row!.recipient, row!.sender], ["fred@else.example", "boss@else.example"]);
+    equal([row!.recipient, row!.sender], ["fred@else.example", boss]);
+    // What bounces to it goes to the owner.
+    const keys = h.t.store.directory.secrets("srs").map(({ value }) => Uint8Array.fromBase64(value));
+    equal(srsReverse(boss.slice(0, boss.lastIndexOf("@")), { keys, now: Date.now() }), {
+      kind: "address",
+      address: "boss@else.example",
+    });
     await until(
       "the group's row to go",
       () => queued(h).every(({ destination }) => destination !== `group:${TEAM}`),
