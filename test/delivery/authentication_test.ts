@@ -255,6 +255,38 @@ Deno.test("what is handed on is sealed behind all changes that checks want", asy
   });
 });
 
+Deno.test("what a script redirects is sealed, its sender rewritten", async () => {
+  const dns = { ...NAMED, "s._domainkey.example.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)] };
+  await withBed(dns, {}, async (bed) => {
+    const owner = String(bed.account("bob").id);
+    await bed.ok({
+      kind: "put-dkim-key",
+      key: {
+        ...{ domain: "example.test", selector: "s", kind: "rsa", publicKey: PUBLIC, state: "signing" },
+        privateKey: RSA.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+      },
+    }, {
+      ...{ kind: "put-script", scope: "user", owner, name: "main" },
+      content:
+        'require ["copy", "editheader"]; redirect :copy "far@away.test"; addheader "X-Mine" "1"; redirect "off@away.test";',
+    }, { kind: "activate-script", scope: "user", owner, name: "main" });
+    assert.equal((await send(bed, "a@good.test", await signed(letter("a@good.test"), GOOD))).data?.code, 250);
+    const rows = bed.queued();
+    assert.deepEqual(rows.map(({ recipient }) => recipient), ["far@away.test", "off@away.test"]);
+    for (const [at, row] of rows.entries()) {
+      assert.match(row.sender, /^SRS0=[^=]+=[^=]+=good\.test=a@example\.test$/);
+      const octets = octetsOf(bed.queuedOctets(row));
+      assert.equal(/^X-Mine: 1\r$/m.test(text(octets)), at === 1);
+      const bodyAt = text(octets).indexOf("\r\n\r\n") + 4;
+      const chain = new ArcVerifier(octets.subarray(0, bodyAt - 2));
+      chain.write(octets, bodyAt, octets.length);
+      const { result, text: why, sets } = await chain.finish(new MockResolver(dns));
+      assert.deepEqual([result, sets.map(({ seal }) => seal.domain)], ["pass", ["example.test"]], why);
+      assert.match(text(octets), /^ARC-Authentication-Results: i=1; mx\.example\.test;[^]*?dmarc=pass/m);
+    }
+  });
+});
+
 Deno.test("posts to a group are sealed, and the group's own fields in front break neither seal nor signature", async () => {
   const dns = { ...NAMED, "s._domainkey.example.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)] };
   await withBed(dns, {}, async (bed) => {
