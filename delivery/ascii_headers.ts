@@ -87,6 +87,11 @@ async function collect(
 
 const everything = () => true;
 
+/** Somebody vouches for this header and the body behind it, as far as it says. */
+export function isSigned(header: Uint8Array): boolean {
+  return scanFields(header, 0, header.length).some(({ name }) => SIGNATURES.has(name));
+}
+
 /** Which fields of the message's own header stay, or why it cannot change. */
 function rootFields(
   header: Uint8Array,

@@ -9,6 +9,7 @@ import { EXTENSIONS, withImplied } from "./extensions.ts";
 import type { Call, CommandSpec, Kind, Place, TagSpec, TestSpec, Value } from "./grammar.ts";
 import type { RegexEngine } from "./regex.ts";
 import { COMMANDS, TESTS } from "./registry.ts";
+import type { Held } from "./outcome.ts";
 import { type Run, ScriptError, type Signal, type Step, type Test } from "./run.ts";
 import type { ArgumentNode, Node, StringNode } from "./syntax.ts";
 import { literal, parseText, type Text } from "./text.ts";
@@ -128,7 +129,7 @@ class Checker implements Place {
 
   /** RFC 5228 3.1. */
   #if(chain: readonly Node[]): Step {
-    const branches: { test: Test | null; step: Step }[] = [];
+    const branches: { test: Test | null; step: Step; held: Held }[] = [];
     let decided = false;
     chain.forEach((node, i) => {
       const isElse = node.name === "else";
@@ -142,11 +143,18 @@ class Checker implements Place {
       if (decided) return;
       const test = isElse ? null : this.#test(node.tests[0]!);
       if (test?.known === false) return;
-      branches.push({ test, step: this.#block(node.block) });
+      const held = { at: node.at, test: isElse ? null : node.tests[0]! };
+      branches.push({ test, step: this.#block(node.block), held });
       if (test?.known === true) decided = true;
     });
     return (run) => {
-      for (const { test, step } of branches) if (test === null || test.holds(run)) return step(run);
+      for (const { test, step, held } of branches) {
+        if (test !== null && !test.holds(run)) continue;
+        run.held.push(held);
+        const signal = step(run);
+        run.held.pop();
+        return signal;
+      }
     };
   }
 
@@ -173,7 +181,9 @@ class Checker implements Place {
     return (run) => {
       run.spend();
       try {
-        return step(run);
+        const signal = step(run);
+        run.explain(script, node.at);
+        return signal;
       } catch (error) {
         if (error instanceof ScriptError) {
           error.at ??= node.at;

@@ -5,6 +5,7 @@
  */
 import type { ScriptFault } from "./fault.ts";
 import type { HeaderField } from "./message_view.ts";
+import type { Node } from "./syntax.ts";
 
 /** Where a copy goes. */
 export interface Filing {
@@ -95,6 +96,23 @@ export interface Outcome {
   readonly header: Header;
   /** Why the script ended before its time; `actions` are to be forgotten then, and the message is kept. */
   readonly fault: (ScriptFault & { readonly script: string }) | null;
-  /** Why each action was taken, one line each, for those who test a script. */
+  /** What was done, one line each, for those who test a script. */
   readonly trace: readonly string[];
+  /** Where and under which tests, for each line of `trace`; an implicit keep has none. */
+  readonly reasons: readonly Reason[];
+}
+
+export interface Reason {
+  readonly script: string;
+  /** Of the command: offset into the text of the script. */
+  readonly at: number;
+  /** What held of the ifs around it, outermost first. */
+  readonly held: readonly Held[];
+}
+
+export interface Held {
+  /** Of the `if`, `elsif` or `else`. */
+  readonly at: number;
+  /** Null of an `else`. */
+  readonly test: Node | null;
 }

@@ -16,7 +16,8 @@ function printCommand(command: Node, indent: string): string {
   return `${head} {\r\n${inside}${indent}}\r\n`;
 }
 
-function printHead({ name, arguments: given, tests }: Node): string {
+/** A command without its block, or a test. */
+export function printHead({ name, arguments: given, tests }: Node): string {
   const words = [name, ...given.map(printArgument)];
   if (tests.length === 1) words.push(printHead(tests[0]!));
   else if (tests.length > 1) words.push(`(${tests.map(printHead).join(", ")})`);

@@ -187,6 +187,7 @@ export class Program {
         header,
         fault: { ...place, script: error.script ?? this.name },
         trace: run.trace,
+        reasons: run.reasons,
       };
     }
     return {
@@ -196,6 +197,7 @@ export class Program {
       header: run.header,
       fault: null,
       trace: run.implicitKeep ? [...run.trace, "implicit keep"] : run.trace,
+      reasons: run.reasons,
     };
   }
 }

@@ -8,7 +8,7 @@ import type { Comparator } from "./comparator.ts";
 import type { ScriptFault } from "./fault.ts";
 import type { Host } from "./host.ts";
 import type { HeaderField, MessageView, PartView } from "./message_view.ts";
-import type { Action, Keep, Remembered } from "./outcome.ts";
+import type { Action, Held, Keep, Reason, Remembered } from "./outcome.ts";
 import type { Variables } from "./text.ts";
 
 export interface Envelope {
@@ -68,6 +68,9 @@ export class Run implements Variables {
   readonly actions: Action[];
   readonly remembered: Remembered[];
   readonly trace: string[];
+  readonly reasons: Reason[];
+  /** The branches that the run is in. */
+  readonly held: Held[];
   /** Scripts that `:once` keeps from a second time. */
   readonly included: Set<string>;
   frame: Frame;
@@ -99,6 +102,8 @@ export class Run implements Variables {
     this.actions = [];
     this.remembered = [];
     this.trace = [];
+    this.reasons = [];
+    this.held = [];
     this.included = new Set();
     this.frame = { variables: new Map(), globals: new Set() };
     this.matched = [];
@@ -155,11 +160,18 @@ export class Run implements Variables {
     if (this.#steps > this.limits.steps) throw new ScriptError("the script takes too long");
   }
 
-  act(action: Action, why: string): void {
+  /** Lines of the trace that are new are of this command. */
+  explain(script: string, at: number): void {
+    while (this.reasons.length < this.trace.length) {
+      this.reasons.push({ script, at, held: [...this.held] });
+    }
+  }
+
+  act(action: Action, what: string): void {
     if (this.actions.length >= this.limits.actions) {
       throw new ScriptError(`more than ${this.limits.actions} actions`);
     }
-    this.trace.push(why);
+    this.trace.push(what);
     this.actions.push(action);
   }
 

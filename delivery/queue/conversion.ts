@@ -3,8 +3,8 @@
  * SMTPUTF8. It is sent as it is, converted, or returned, as the operator says and as the standards allow.
  *
  * 8BITMIME (RFC 6152 3): nearly every server takes 8-bit octets whatever it offers, and a conversion breaks signatures over the
- * body: therefore `send` is the default. Converted parts become quoted-printable or base64 (long_lines.ts); a header that is
- * not ASCII, and parts under multipart/signed, cannot be converted and go as they are.
+ * body: therefore `send` is the default, and what anybody has signed or sealed goes as it is in any case. Converted parts become
+ * quoted-printable or base64 (long_lines.ts); a header that is not ASCII, and parts under multipart/signed, go as they are too.
  *
  * SMTPUTF8 (RFC 6531 3.2): nothing in UTF-8 may be sent. A recipient or a sender whose address needs it is returned (5.6.7);
  * an address in ASCII may have its mail with headers in ASCII (ascii_headers.ts), when a login of ours submitted it: what
@@ -17,7 +17,7 @@ import type { ClientTransaction } from "../../protocols/smtp/client_transaction.
 import type { QueuedMessage } from "../../storage/queue.ts";
 import type { Spool, Store } from "../../storage/store.ts";
 import { counter } from "../../telemetry/metrics.ts";
-import { writeAsciiHeaders } from "../ascii_headers.ts";
+import { isSigned, writeAsciiHeaders } from "../ascii_headers.ts";
 import { bodyDigest, hasEightBitFrom } from "../front_fields.ts";
 import { reencodeSevenBit } from "../long_lines.ts";
 import type { OutboundConnection } from "../outbound_connection.ts";
@@ -214,15 +214,16 @@ async function readBehind(
   return octets;
 }
 
-/** The message without 8-bit parts; null where nothing could be converted. */
-export async function sevenBit(
+/** The message without 8-bit parts; null where nothing could be converted, or a signature would break. */
+async function sevenBit(
   store: Pick<Store, "spool">,
   source: MessageSource,
 ): Promise<Converted | null> {
   const [from, to] = [store.spool(), store.spool()];
   let kept = false;
   try {
-    if (await reencodeSevenBit(await copied(source, from), to) === null) return null;
+    const facts = await reencodeSevenBit(await copied(source, from), to);
+    if (facts === null || isSigned(await to.read(0, facts.headerOctets))) return null;
     kept = true;
     return { octets: to.octets, read: (start, end) => to.read(start, end), discard: () => to.discard() };
   } finally {

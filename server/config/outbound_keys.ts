@@ -57,7 +57,7 @@ export const queue = z.strictObject({
   ),
   eight_bit: about(
     z.enum(["send", "convert", "refuse"]).default(DEFAULT_QUEUE.eightBit),
-    "8-bit mail for servers without 8BITMIME: send as it is, convert (breaks signatures over it), or refuse",
+    "8-bit mail for servers without 8BITMIME: send as it is, convert unless it is signed, or refuse",
   ),
   utf8_headers: about(
     z.enum(["convert", "return"]).default(DEFAULT_QUEUE.utf8Headers),

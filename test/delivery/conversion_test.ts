@@ -8,11 +8,15 @@ import { QueueHarness, relayRule } from "./queue_harness.ts";
 const EIGHT_BIT =
   "Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n";
 
-async function send(eightBit: "send" | "convert" | "refuse", extensions: readonly string[]) {
+async function send(
+  eightBit: "send" | "convert" | "refuse",
+  extensions: readonly string[],
+  text = EIGHT_BIT,
+) {
   await using next = new FakeSmtpServer({ extensions });
   await using queue = await QueueHarness.open({ rules: [relayRule(next.port)], options: { eightBit } });
   queue.start();
-  await queue.submit({ to: ["x@one.test"], text: EIGHT_BIT, entry: { eightBit: true } });
+  await queue.submit({ to: ["x@one.test"], text, entry: { eightBit: true } });
   await queue.empty();
   return {
     data: next.messages[0]?.data,
@@ -33,6 +37,14 @@ Deno.test("8-bit mail for a server without 8BITMIME: as it is, converted, or ref
   const taken = await send("convert", ["PIPELINING", "8BITMIME"]);
   assert.equal(taken.data, raw);
   assert.match(taken.mail!, / BODY=8BITMIME$/);
+});
+
+Deno.test("8-bit mail that anybody has signed or sealed is never converted, whatever the setting", async () => {
+  for (const name of ["DKIM-Signature", "ARC-Message-Signature"]) {
+    const text = `${name}: v=1; a=rsa-sha256; d=far.test; s=x; h=from; bh=AAAA; b=AAAA\r\n${EIGHT_BIT}`;
+    const { data } = await send("convert", ["PIPELINING"], text);
+    assert.equal(data, latin1(new TextEncoder().encode(text)));
+  }
 });
 
 Deno.test("a domain of U-labels goes as A-labels and needs no SMTPUTF8; a local part does", async () => {

@@ -1,6 +1,9 @@
 /** Mail that leaves is signed by RSA and Ed25519, submitted mail as 7-bit; what we sign, our verifier takes. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { Chain } from "../../filter/chain.ts";
+import type { Check } from "../../filter/check.ts";
+import { SessionScreen } from "../../filter/screen.ts";
 import { prepareOwnMail } from "../../delivery/post.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import { DkimVerifier } from "../../mailauth/dkim_verify.ts";
@@ -85,6 +88,34 @@ Deno.test("submitted mail is signed twice at acceptance, after it was made 7-bit
     for (const [from, to] of [["/off>", "/other>"], ["=One-Click", "=Other"]] as const) {
       assert.ok((await verify(list.replace(from, to))).every((one) => one.includes(" fail ")), from);
     }
+  } finally {
+    await bed.close();
+  }
+});
+
+Deno.test("what a check changes is signed behind it", async () => {
+  const changer: Check = {
+    ...{ name: "changer", stages: ["message"] },
+    run({ changes }) {
+      changes!.add({ kind: "change", name: "Subject", index: 1, value: "changed" });
+      changes!.body = [octetsOf("Another body\r\n")];
+      return { action: "tag", reason: "changed" };
+    },
+  };
+  const bed = await ReceptionBed.open();
+  try {
+    await bed.ok(keyOp("r1", "rsa"), keyOp("e1", "ed25519"));
+    const chain = new Chain([changer]);
+    const screen = new SessionScreen({ strangers: chain, logins: chain });
+    const { data } = await bed.send({
+      client: { ...bed.login("alice"), screen },
+      ...{ from: "alice@example.test", to: ["far@away.test"], message: letter("Hi\r\n") },
+    });
+    assert.equal(data?.code, 250);
+    const sent = bed.queuedOctets(bed.queued().at(-1)!);
+    assert.match(sent, /^subject: changed\r$/im);
+    assert.match(sent, /\r\n\r\nAnother body\r\n$/);
+    assert.deepEqual(await verify(sent), BOTH);
   } finally {
     await bed.close();
   }

@@ -20,9 +20,13 @@ Deno.test("a script file is checked and tried without any server", () =>
       faulty.stdout,
       'line 2, column 1: there is no command blub\nline 3, column 1: fileinto needs require "fileinto"\n',
     );
-    assert.equal((await veredus(["sieve", "test", good, message])).stdout, 'fileinto "Bills"\n');
+    assert.equal(
+      (await veredus(["sieve", "test", good, message])).stdout,
+      'fileinto "Bills" (line 2: header :contains "subject" "bill")\n',
+    );
     const json = JSON.parse((await veredus(["sieve", "test", good, message, "--json"])).stdout);
     assert.deepEqual([json.actions[0].mailbox, json.implicitKeep, json.fault], ["Bills", null, null]);
+    assert.deepEqual(json.why, ['fileinto "Bills" (line 2: header :contains "subject" "bill")']);
     assert.match((await veredus(["sieve", "check", `${folder}/none`])).stderr, /none: /);
   }));
 

@@ -176,10 +176,11 @@ async function testFile(
     Deno.readFile(script).catch((error) => unreadable(script, error)),
     Deno.readFile(message).catch((error) => unreadable(message, error)),
   ]);
-  const [{ compileScript }, { MessageView }, { EMPTY_HOST }] = await Promise.all([
+  const [{ compileScript }, { MessageView }, { EMPTY_HOST }, { explained }] = await Promise.all([
     import("../../../sieve/program.ts"),
     import("../../../sieve/message_view.ts"),
     import("../../../sieve/host.ts"),
+    import("../../../sieve/explain.ts"),
   ]);
   const compiled = await compileScript(source);
   if ("faults" in compiled) {
@@ -193,9 +194,10 @@ async function testFile(
     mailboxExists: () => true,
   });
   const { fault, trace, actions, implicitKeep } = outcome;
+  const why = explained(outcome, compiled.program.source);
   if (options.json === true) {
-    console.log(JSON.stringify({ actions, implicitKeep, fault, trace }, withoutHeaders));
-  } else if (fault === null) console.log(trace.join("\n"));
+    console.log(JSON.stringify({ actions, implicitKeep, fault, trace, why }, withoutHeaders));
+  } else if (fault === null) console.log(why.join("\n"));
   else console.log(`${faultText(fault)}\nimplicit keep`);
 }
 
