@@ -420,6 +420,24 @@ Deno.test("a resolver that never answers delays a message by the deadline and no
   }, { resolver: silent, tracer });
 });
 
+Deno.test("a DNS that lies, or is down, is trouble and no failure: delivered, and the trace names the methods", async () => {
+  for (const fault of ["bogus", "server-failure", "malformed"] as const) {
+    const traced: TraceEvent[] = [];
+    const tracer = { note: (event: TraceEvent) => void traced.push(event) };
+    const entries = Object.fromEntries(Object.keys(NAMED).map((question) => [question, fault]));
+    await withBed(entries, { refuse: "always" }, async (bed) => {
+      const { data } = await send(bed, "x@strict.test", await signed(letter("x@strict.test"), GOOD));
+      assert.equal(data?.code, 250, fault);
+      const [stored = ""] = bed.stored("bob");
+      assert.doesNotMatch(stored, /=fail/);
+      assert.equal(
+        traced.find(({ event }) => event === "checked")?.reply,
+        "deliver: not known in time or for DNS: iprev, spf, dmarc, dkim",
+      );
+    }, { tracer });
+  }
+});
+
 Deno.test("mail through a relay of ours: whom it had it from is judged, and it is never refused for that", async () => {
   const relay = { ...STRANGER, address: "198.51.100.7", heloName: "backup.test" };
   const received = (address: string) =>
