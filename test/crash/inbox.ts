@@ -30,9 +30,11 @@ export class Inbox {
     const client = await ImapClient.connect(server.port(143), { login: this.login, password: PASSWORD });
     await client.ok("SELECT INBOX");
     const seen = new Set<string>();
+    let last = 0;
     const { untagged } = await client.ok("UID FETCH 1:* (UID BODY.PEEK[])");
     for (const response of untagged) {
       if (response.literals.length === 0) continue;
+      last = Math.max(last, Number(/UID (\d+)/.exec(response.line)?.[1]));
       const marker = markerOf(literalText(response));
       if (marker === null) {
         findings.push(`INBOX of ${this.login}: octets differ in ${response.line.slice(0, 60)}`);
@@ -45,8 +47,9 @@ export class Inbox {
     }
     this.acknowledged.clear();
     if (seen.size > 0) {
-      await client.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)");
-      await client.ok("EXPUNGE");
+      // And no more: others come meanwhile.
+      await client.ok(`UID STORE 1:${last} +FLAGS.SILENT (\\Deleted)`);
+      await client.ok(`UID EXPUNGE 1:${last}`);
       for (const marker of seen) {
         this.removed.add(marker);
         this.awaited.delete(marker);
