@@ -23,7 +23,7 @@ const LONGEST = 4 * 1024;
 
 type Row = MessageRow | KnownRow;
 
-/** The fields of each row; null for those that cannot be read together with others, which are left for reads of their own. */
+/** The fields of each row; null for those whose header is too long or cannot be read, which are left for reads of their own. */
 export function fieldBlocks(
   { blobs }: Store,
   kept: FieldBlocks,

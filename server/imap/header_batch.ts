@@ -17,8 +17,8 @@ let piece = new Uint8Array(0);
 type Row = MessageRow | KnownRow;
 
 /**
- * The header of each row, prefix included: that which the row keeps (storage/known_rows.ts), or read; null for those that
- * cannot be read together with others, which are left for a read of their own. Not to be written to.
+ * The header of each row, prefix included: that which the row keeps (storage/known_rows.ts), or read; null for those that are
+ * too long or cannot be read, which are left for a read of their own. Not to be written to.
  */
 export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (Uint8Array | null)[] {
   const result: (Uint8Array | null)[] = new Array(rows.length).fill(null);
@@ -39,7 +39,7 @@ export function readHeaders(blobs: BlobReader, rows: readonly (Row | null)[]): (
       if (offset < end || offset - end > NEAR_OCTETS || nextEnd - start > PIECE_OCTETS) break;
       end = nextEnd;
     }
-    if (to - from > 1) readTogether(blobs, { rows, result, from, to, start, end });
+    readTogether(blobs, { rows, result, from, to, start, end });
     held += end - start;
     from = to;
   }

@@ -4,6 +4,8 @@ import { encode } from "../../bytes/decode.ts";
 import { FieldBlocks, fieldBlocks, REST_MS } from "../../server/imap/field_blocks.ts";
 import type { Section } from "../../protocols/imap/fetch_plan.ts";
 import type { KnownRow } from "../../storage/known_rows.ts";
+import type { MessageRow } from "../../storage/messages.ts";
+import type { BlobAddress } from "../../storage/ops.ts";
 import type { Store } from "../../storage/store.ts";
 
 Deno.test("blocks come back by mailbox, fields and UID", () => {
@@ -64,4 +66,27 @@ Deno.test("a header that is in memory with its row is gone through once, and its
   assert.deepEqual(read(), expected);
   for (const one of rows) if (one !== null) one.header = encode("Subject: other\r\n\r\n");
   assert.deepEqual(read(), expected);
+});
+
+Deno.test("headers that lie far from each other, as those of many mailboxes filled at once, are read once", () => {
+  const kept = new FieldBlocks({ now: () => 0 });
+  const header = encode("Subject: a\r\nTo: b\r\n\r\n");
+  let reads = 0;
+  const readIntoSync = (blob: BlobAddress, _span: unknown, into: Uint8Array, at: number) => {
+    assert.equal(blob.length, header.length);
+    into.set(header, at);
+    reads++;
+  };
+  const store = { blobs: { readIntoSync } } as unknown as Store;
+  const rows = Array.from({ length: 3 }, (_, at): MessageRow => ({
+    ...{ uid: at + 1, internalDate: 0, sizeOctets: 0, sentAt: null, headerOctets: header.length },
+    ...{ blob: { segment: 1, offset: at * 100_000, length: 4_000 } },
+    ...{ prefix: new Uint8Array(0), imap: new Uint8Array(0) },
+  }));
+  const section = { text: "HEADER.FIELDS", fields: new Set(["to"]), part: [] } as const satisfies Section;
+  for (let round = 0; round < 2; round++) {
+    const blocks = fieldBlocks(store, kept, { mailboxId: 1, rows, section });
+    assert.deepEqual(blocks, rows.map(() => encode("To: b\r\n\r\n")));
+    assert.equal(reads, rows.length);
+  }
 });
