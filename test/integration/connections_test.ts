@@ -1,10 +1,13 @@
 /** Ways in besides plain SMTP: LMTP, proxies, XCLIENT, browsers; and logins besides passwords. */
 import assert from "node:assert/strict";
 import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
+import { connect } from "node:net";
 import tls from "node:tls";
+import { encodeLatin1 } from "../../bytes/decode.ts";
 import { makeSelfSigned } from "../../server/certificate.ts";
 import { defaultListener, type ListenerConfig, type Protocol } from "../../server/config/config.ts";
 import { literalText } from "../lib/imap_client.ts";
+import { until } from "../lib/program.ts";
 import { inBothShapes, PASSWORD, RunningServer } from "../lib/running_server.ts";
 
 const decoder = new TextDecoder();
@@ -145,6 +148,47 @@ inBothShapes(
   },
 );
 
+/** Address 192.0.2.7 by version 1; 2001:db8::7 by version 2. */
+const PROXIED = [
+  { header: encodeLatin1("PROXY TCP4 192.0.2.7 198.51.100.2 4711 25\r\n"), address: "192.0.2.7" },
+  {
+    header: new Uint8Array([
+      ...encodeLatin1("\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24"),
+      ...[0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7],
+      ...[0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+      ...[0x12, 0x67, 0, 25],
+    ]),
+    address: "2001:db8::7",
+  },
+];
+
+inBothShapes("PROXY headers of both versions on every mail port, TLS behind them", async (start) => {
+  const plain = ["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"] as const;
+  const implicit = ["submissions", "imaps", "pop3s"] as const;
+  await using t = await start({
+    config: { listeners: listeners(...plain, ...implicit), proxyNetworks: ["127.0.0.1/32"] },
+  });
+  for (const { header, address } of PROXIED) {
+    for (const protocol of [...plain, ...implicit]) {
+      const socket = connect(t.port(protocol), "127.0.0.1");
+      await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+      socket.write(header);
+      const inClear = plain.some((one) => one === protocol);
+      const carrier = inClear ? socket : tls.connect({ socket, rejectUnauthorized: false });
+      const greeting = await new Promise<string>((resolve, reject) => {
+        carrier.once("data", (data: Uint8Array) => resolve(decoder.decode(data)));
+        carrier.once("error", reject);
+      });
+      assert.match(greeting, /^(220 |\* OK|\+OK|"IMPLEMENTATION")/, protocol);
+      const sessions = await t.server.sessions();
+      assert.deepEqual(sessions.map((one) => one.address), [address], protocol);
+      carrier.destroy();
+      socket.destroy();
+      await until("the session is gone", async () => (await t.server.sessions()).length === 0 ? true : null);
+    }
+  }
+});
+
 Deno.test("a PROXY header from anywhere else is a command like any other", async () => {
   await using t = await RunningServer.start({ threads: 0, config: { listeners: listeners("smtp") } });
   using line = await Line.tcp(t.port("smtp"));
@@ -177,14 +221,16 @@ Deno.test("XCLIENT from a listed network names the client in Received and for re
   imap.close();
 });
 
+const PLAIN_PORTS = ["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"] as const;
+
 inBothShapes("a browser or a TLS hello on a plain port is cut at its first octets", async (start) => {
-  await using t = await start({ config: { listeners: listeners("smtp", "submission", "imap", "pop3") } });
-  for (const protocol of ["smtp", "submission", "imap", "pop3"] as const) {
+  await using t = await start({ config: { listeners: listeners(...PLAIN_PORTS) } });
+  for (const protocol of PLAIN_PORTS) {
     for (
       const hello of ["POST / HTTP/1.1\r\n\r\nQUIT\r\n", "GET / HTTP/1.1\r\n", "\x16\x03\x01\x02\0\x01\0"]
     ) {
       using line = await Line.tcp(t.port(protocol));
-      await line.until(/\r\n/); // the greeting
+      await line.until(protocol === "managesieve" ? /OK "ManageSieve.*\r\n/ : /\r\n/); // the greeting
       await line.say(hello);
       assert.equal(await line.rest(), "", `${protocol} ${JSON.stringify(hello)}`);
     }

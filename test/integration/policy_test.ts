@@ -82,6 +82,59 @@ inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace 
   await hook.shutdown();
 });
 
+inBothShapes(
+  "an HTTP hook is asked at each stage, and its refusal is heard where it belongs",
+  async (start) => {
+    const STAGES = ["connect", "ehlo", "mail", "rcpt", "data", "message"] as const;
+    let refuseAt = "";
+    const asked: Record<string, unknown>[] = [];
+    const hook = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+      assert.equal(request.headers.get("content-type"), "application/json");
+      const facts = await request.json();
+      asked.push(facts);
+      return Response.json(
+        facts.stage === refuseAt ? { action: "reject", reason: `at ${refuseAt}` } : { action: "continue" },
+      );
+    });
+    await using server = await start({
+      config: configured(
+        `filter: { checks: [{ check: http, at: "http://127.0.0.1:${hook.addr.port}/", stages: [${STAGES}], timeout: 20s }] }`,
+      ),
+    });
+    for (const stage of ["", ...STAGES]) {
+      refuseAt = stage;
+      asked.length = 0;
+      const client = await server.smtp();
+      await client.command("EHLO hooked.example", 250);
+      await client.command("MAIL FROM:<x@elsewhere.test>", 250);
+      const heard = [(await client.command(`RCPT TO:<${ALICE}>`)).code];
+      if (heard[0] === 250) heard.push((await client.command("DATA")).code);
+      if (heard[1] === 354) heard.push((await client.command(`${MESSAGE}.`)).code);
+      const expected = stage === ""
+        ? [250, 354, 250]
+        : stage === "message"
+        ? [250, 354, 550]
+        : stage === "data"
+        ? [250, 550]
+        : [550];
+      assert.deepEqual(heard, expected, `refused at ${stage}`);
+      if (stage === "") {
+        // Some front end's connection greeted before: each stage stands there once, in order.
+        assert.deepEqual([...new Set(asked.map((facts) => facts.stage))], STAGES);
+        const last = asked.at(-1)!;
+        assert.deepEqual([last.sender, last.recipients, (last.client as { heloName: string }).heloName], [
+          "x@elsewhere.test",
+          [ALICE],
+          "hooked.example",
+        ]);
+        assert.equal(asked.find((facts) => facts.stage === "rcpt")!.recipient, ALICE);
+      }
+      await client.quit();
+    }
+    await hook.shutdown();
+  },
+);
+
 /** Those that run policy files for this file's servers. */
 function policyProcesses(): number[] {
   return processTree(Deno.pid).filter((pid) => {
