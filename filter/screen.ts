@@ -55,14 +55,20 @@ export class SessionScreen {
     this.#ehlo = null;
   }
 
+  /** There is something to ask as soon as a connection is there. */
+  get asksAtConnect(): boolean {
+    return this.#chains.strangers.has("connect");
+  }
+
   /** The connection is there. Answers come in while the client goes on. */
   connected(client: ClientView): void {
-    if (this.#connect !== null || !this.#chains.strangers.has("connect")) return;
+    if (this.#connect !== null || !this.asksAtConnect) return;
     this.#connect = this.#chains.strangers.run(this.#facts("connect", client));
   }
 
   /** EHLO or HELO was given; asked again for another name only. */
   greeted(client: ClientView): void {
+    this.connected(client);
     if (!this.#chains.strangers.has("ehlo") || this.#ehlo?.name === client.heloName) return;
     this.#ehlo = {
       name: client.heloName,
@@ -77,12 +83,17 @@ export class SessionScreen {
     const known = client.login !== null || facts.trusted;
     const chain = known ? this.#chains.logins : this.#chains.strangers;
     if (chain.checks.length === 0) return null;
-    if (!known) {
-      this.connected(client);
-      this.greeted(client);
-    }
+    if (!known) this.greeted(client);
     const before = known ? [] : [this.#connect, this.#ehlo?.decisions ?? null].filter((one) => one !== null);
     return new MailScreen(chain, { client, notes: this.notes, before, ...facts });
+  }
+
+  /** It speaks for another client from now on: what was found about the one before says nothing. */
+  another(sessionId: string): void {
+    this.ended(sessionId);
+    this.notes.clear();
+    this.#connect = null;
+    this.#ehlo = null;
   }
 
   ended(sessionId: string): void {

@@ -1,7 +1,8 @@
 /**
  * Milters: filters beside the server that speak Sendmail's protocol, version 6 (rspamd, opendkim, clamav-milter).
  *
- * One connection a session, opened with the first step. Milters see every stage, the header and body as the client sent
+ * One connection a session, opened with the first step; steps follow one another, also where the client does not wait for what
+ * one stage says before the next begins. Milters see every stage, the header and body as the client sent
  * them, and may refuse, discard, quarantine, change the header and the envelope and replace the body. What one has accepted or lost is
  * done with for the message (or the session); other checks go on. Trouble is `on_failure`, and the session's next message
  * gets a new connection.
@@ -45,6 +46,10 @@ interface Session {
   messageDone: boolean;
   inMessage: boolean;
   greeted: boolean;
+  /** The client is gone. */
+  ended: boolean;
+  /** Settles when the steps before are done; never rejects. */
+  turn: Promise<unknown>;
 }
 
 export function milter(options: MilterOptions): Check {
@@ -56,7 +61,10 @@ export function milter(options: MilterOptions): Check {
     let session = sessions.get(id);
     if (session === undefined) {
       if (sessions.size >= MAX_SESSIONS) throw new MilterFault("too many sessions");
-      session = { conversation: null, done: false, messageDone: false, inMessage: false, greeted: false };
+      session = {
+        ...{ conversation: null, done: false, messageDone: false, inMessage: false, greeted: false },
+        ...{ ended: false, turn: Promise.resolve() },
+      };
       sessions.set(id, session);
     }
     return session;
@@ -72,44 +80,70 @@ export function milter(options: MilterOptions): Check {
     return failureVerdict(onFailure, what);
   };
 
+  const step = async (session: Session, facts: CheckFacts): Promise<Verdict> => {
+    try {
+      if (facts.stage === "mail") {
+        session.messageDone = false;
+        session.inMessage = true;
+      }
+      if (session.ended || session.done || (session.messageDone && facts.stage !== "connect")) {
+        return CONTINUE;
+      }
+      if (session.conversation === null) {
+        if (breaker.open) return failureVerdict(onFailure, "it is left alone for a while");
+        const conversation = await Conversation.open(await options.connect(), options.timeoutMs);
+        if (session.ended) {
+          conversation.close();
+          return CONTINUE;
+        }
+        session.conversation = conversation;
+        session.greeted = false;
+      }
+      const verdict = await stepOf(session, facts, options);
+      breaker.worked();
+      return verdict;
+    } catch (error) {
+      return failed(session, error);
+    }
+  };
+
   return {
     name,
     stages: STAGES,
     async run(facts) {
-      let session: Session | undefined;
+      let session: Session;
       try {
         session = sessionOf(facts.client.sessionId);
-        if (facts.stage === "mail") {
-          session.messageDone = false;
-          session.inMessage = true;
-        }
-        if (session.done || (session.messageDone && facts.stage !== "connect")) return CONTINUE;
-        if (session.conversation === null) {
-          if (breaker.open) return failureVerdict(onFailure, "it is left alone for a while");
-          session.conversation = await Conversation.open(await options.connect(), options.timeoutMs);
-          session.greeted = false;
-        }
-        const verdict = await stepOf(session, facts, options);
-        breaker.worked();
-        return verdict;
       } catch (error) {
-        return failed(session, error);
+        return failed(undefined, error);
       }
+      const verdict = session.turn.then(() => step(session, facts));
+      session.turn = verdict;
+      return await verdict;
     },
     // It may be in the middle of a message: what it says from now on is about nothing.
     late: ({ client }) => failed(sessions.get(client.sessionId), "the time for a verdict was over"),
     aborted(id) {
       const session = sessions.get(id);
-      if (session?.conversation == null || !session.inMessage) return;
-      session.inMessage = false;
-      session.conversation.abort().catch((error) => failed(session, error));
+      if (session === undefined) return;
+      session.turn = session.turn.then(() => {
+        if (session.conversation === null || !session.inMessage) return;
+        session.inMessage = false;
+        return session.conversation.abort();
+      }).catch((error) => failed(session, error));
     },
     ended(id) {
-      sessions.get(id)?.conversation?.close();
+      const session = sessions.get(id);
+      if (session === undefined) return;
+      session.ended = true;
+      session.conversation?.close();
       sessions.delete(id);
     },
     close() {
-      for (const { conversation } of sessions.values()) conversation?.close();
+      for (const session of sessions.values()) {
+        session.ended = true;
+        session.conversation?.close();
+      }
       sessions.clear();
     },
   };

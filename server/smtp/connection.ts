@@ -135,6 +135,7 @@ export class Connection {
   async run(): Promise<void> {
     this.log.debug("session opened", { tls: this.session.tlsActive, service: this.#options.service });
     try {
+      this.#askAtConnect();
       if (this.#options.greetingDelayMs > 0) await this.#pause();
       this.session.greet();
       await this.#loop();
@@ -165,7 +166,7 @@ export class Connection {
           this.#discard(null);
           this.#facts = null;
           session.accept();
-          if (this.#screen !== null && !this.#known) this.#screen.greeted(viewOf(this.#client()));
+          this.#early?.greeted(viewOf(this.#client()));
           break;
         case "mail":
           this.#mail(event);
@@ -313,6 +314,7 @@ export class Connection {
     this.#peerHelo = client.heloName ?? this.#peerHelo;
     this.#trusted = this.#options.trusts(client.peer.address);
     this.#account = null;
+    this.#screen?.another(this.id);
     this.#facts = null;
     this.session.restarted(this.#trusted ? "convert" : this.#options.bareLineEnds);
   }
@@ -368,6 +370,18 @@ export class Connection {
     if (enhanced === "5.1.1") this.#offence("unknown-user");
     const { tarpitMs } = this.#options;
     if (tarpitMs > 0) await this.#sleep(tarpitMs);
+  }
+
+  /** The checks of strangers, before they have said more than EHLO; null where there are none for this client. */
+  get #early(): SessionScreen | null {
+    return this.#known || this.#options.service !== "mx" ? null : this.#screen;
+  }
+
+  /** A filter that will speak for others says first for whom. */
+  #askAtConnect(): void {
+    if (this.#options.xclient || this.#early?.asksAtConnect !== true) return;
+    this.#early.connected(viewOf(this.#client()));
+    this.#facts = null; // whether it speaks too early is not known yet
   }
 
   /** Waits before the greeting, and sees whether the client does. What it says is kept. */

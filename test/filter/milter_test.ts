@@ -110,6 +110,30 @@ function facts(stage: Stage, into = changes): CheckFacts {
 
 const STAGES: Stage[] = ["connect", "ehlo", "mail", "rcpt", "data", "message"];
 
+Deno.test("stages that begin before the one before has its answer follow one another, on one connection", async () => {
+  const answered = (command: string) => command === "A" || command === "Q" ? [] : [say("c")];
+  const played = new Played(answered);
+  let connections = 0;
+  let onConnect = () => {};
+  const connect = () => {
+    connections++;
+    onConnect();
+    return played.connect();
+  };
+  const one = milter({
+    ...{ name: "milter", hostname: "mx.example.test", timeoutMs: 10_000, onFailure: "reject", now: () => 0 },
+    connect,
+  });
+  const verdicts = await Promise.all(STAGES.map((stage) => one.run(facts(stage, new MessageChanges()))));
+  assert.deepEqual(verdicts.map(({ action }) => action), STAGES.map(() => "continue"));
+  assert.equal(connections, 1);
+  assert.equal(played.heard.map((line) => line[0]).join(""), "CHMRTLLNBE");
+  // A client that goes while the first connection is made leaves none behind.
+  onConnect = () => one.ended!("other");
+  await one.run({ ...facts("connect"), client: { ...facts("connect").client, sessionId: "other" } });
+  assert.deepEqual([connections, played.heard.at(-1)], [2, "Q"]);
+});
+
 Deno.test("every stage reaches the milter, changes and quarantine come back", async () => {
   const played = new Played((command) =>
     command === "A" || command === "Q" ? [] : command === "E"
