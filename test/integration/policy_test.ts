@@ -162,6 +162,7 @@ inBothShapes("who speaks for another by XCLIENT is not asked about in its place"
     await client.command("MAIL FROM:<x@elsewhere.test>", 250);
     await client.command(`RCPT TO:<${ALICE}>`, answer);
     for (const stage of ["connect", "ehlo"]) assert.ok(asked.includes(`${stage} ${address}`), asked.join());
+    await client.command("RSET", 250);
   }
   await client.quit();
   await hook.shutdown();
