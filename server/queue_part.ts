@@ -43,7 +43,7 @@ import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.t
 
 /** How long a connection to another server waits for the next message. */
 const IDLE_MS = 2_000;
-/** Between two looks at what waits for DNS or for a day to end: DKIM keys, MTA-STS policies, TLS reports. */
+/** Between two looks at what waits for DNS or for a day to end: DKIM keys, the quarantine, MTA-STS policies, reports. */
 const UPKEEP_MS = 600_000;
 
 const log = getLogger(["veredus", "queue"]);
@@ -52,6 +52,8 @@ export interface QueueSharing {
   readonly writer: WriterPort;
   /** Answers of DNS. */
   readonly answers: SharedArrayBuffer;
+  /** Left out: {@linkcode UPKEEP_MS}. */
+  readonly upkeepMs?: number;
 }
 
 export class QueuePart implements ThreadPart {
@@ -162,7 +164,7 @@ export class QueuePart implements ThreadPart {
       const parts = { ...sender, postReport: tlsReportPost(web) };
       if (config.outboundTls.reports) upkeep("TLS reports", sendReports(TLS_REPORT, parts));
       if (config.senderChecks.reports) upkeep("DMARC reports", sendReports(DMARC_REPORT, parts));
-    }, UPKEEP_MS);
+    }, sharing.upkeepMs ?? UPKEEP_MS);
     Deno.unrefTimer(this.#upkeep as unknown as number);
   }
 

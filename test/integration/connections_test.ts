@@ -334,16 +334,43 @@ Deno.test("EXTERNAL logs in by the fingerprint of a client certificate, and only
   const other = await makeSelfSigned({ names: ["other.example.test"], now: Date.now() });
   await using t = await RunningServer.start({
     threads: 0,
-    config: { listeners: listeners({ protocol: "submissions", tls: "full", clientCertificates: true }) },
+    config: {
+      listeners: listeners({ protocol: "submissions", tls: "full", clientCertificates: true }, "submission"),
+    },
   });
   const fingerprint = createHash("sha256").update(
     Uint8Array.fromBase64(known.certificatePem.replace(/-----[^-]+-----|\s/g, "")),
   ).digest("hex");
   const put = await t.server.writer.submit({ kind: "put-certificate", fingerprint, accountId: 1, note: "" });
   assert.ok(put.ok);
-  const talk = async (certificate: { certificatePem: string; keyPem: string } | null, authzid: string) => {
+  const afterStartTls = async () => {
+    const socket = connect(t.port("submission"), "127.0.0.1");
+    for (
+      const [command, answer] of [["", /220 .*\r\n/], ["EHLO a.example", /250 LIMITS.*\r\n/], [
+        "STARTTLS",
+        /220 /,
+      ]] as const
+    ) {
+      if (command !== "") socket.write(`${command}\r\n`);
+      let text = "";
+      while (!answer.test(text)) {
+        text += await new Promise<string>((resolve) =>
+          socket.once("data", (data: Uint8Array) => resolve(decoder.decode(data)))
+        );
+      }
+    }
+    return socket;
+  };
+  const talk = async (
+    certificate: { certificatePem: string; keyPem: string } | null,
+    authzid: string,
+    way: "implicit" | "starttls" = "implicit",
+  ) => {
     const socket = tls.connect({
-      ...{ host: "127.0.0.1", port: t.port("submissions"), rejectUnauthorized: false },
+      ...(way === "implicit"
+        ? { host: "127.0.0.1", port: t.port("submissions") }
+        : { socket: await afterStartTls() }),
+      rejectUnauthorized: false,
       ...(certificate !== null && { cert: certificate.certificatePem, key: certificate.keyPem }),
     });
     let text = "";
@@ -354,7 +381,7 @@ Deno.test("EXTERNAL logs in by the fingerprint of a client certificate, and only
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     };
-    await until(/220 .*\r\n/);
+    if (way === "implicit") await until(/220 .*\r\n/);
     socket.write("EHLO a.example\r\n");
     await until(/250 LIMITS.*\r\n/);
     socket.write(`AUTH EXTERNAL ${authzid === "" ? "=" : btoa(authzid)}\r\n`);
@@ -366,4 +393,7 @@ Deno.test("EXTERNAL logs in by the fingerprint of a client certificate, and only
   assert.deepEqual(await talk(known, "bob@example.test"), { offered: true, code: 535 });
   assert.deepEqual(await talk(other, ""), { offered: true, code: 535 });
   assert.deepEqual(await talk(null, ""), { offered: false, code: 504 });
+  assert.deepEqual(await talk(known, "", "starttls"), { offered: true, code: 235 });
+  assert.deepEqual(await talk(other, "", "starttls"), { offered: true, code: 535 });
+  assert.deepEqual(await talk(null, "", "starttls"), { offered: false, code: 504 });
 });

@@ -31,7 +31,7 @@ async function flags(client: ImapClient, mailbox: string): Promise<string[]> {
 }
 
 inBothShapes(
-  "the script of a mailbox, or of the account, runs on APPEND, COPY and changed flags",
+  "the script of a mailbox, or of the account, runs on APPEND, COPY, MOVE and changed flags",
   async (start) => {
     await using server = await start();
     await scripts(server, {
@@ -68,6 +68,11 @@ inBothShapes(
     await client.ok("COPY 1 Work");
     await client.ok("UNSELECT");
     assert.deepEqual((await flags(client, "Work"))[1], "$COPY by-alice in-work");
+    await client.ok("SELECT Plain");
+    await client.ok("MOVE 1 Work"); // RFC 6785 4.1: a COPY like any other
+    await client.ok("UNSELECT");
+    assert.deepEqual((await flags(client, "Work"))[2], "$COPY by-alice in-work");
+    assert.deepEqual(await flags(client, "Plain"), []);
     await client.ok("SELECT Work");
     await client.ok("STORE 1 +FLAGS (\\Flagged)");
     await client.ok("STORE 1 +FLAGS (\\Flagged)"); // changes nothing
@@ -108,7 +113,7 @@ inBothShapes(
     await append(client, "Quiet");
     assert.deepEqual(await flags(client, "Quiet"), [""]);
     await append(client, "Plain");
-    assert.deepEqual((await flags(client, "Plain"))[1], "$APPEND by-alice");
+    assert.deepEqual((await flags(client, "Plain"))[0], "$APPEND by-alice");
     await set("Quiet", "nothing");
     await append(client, "Quiet");
     assert.deepEqual(await flags(client, "Quiet"), ["", ""]);
