@@ -73,6 +73,26 @@ Deno.test("vacation answers wanted mail, and never what scored Junk", () =>
     assert.equal(bed.queued()[0]!.recipient, "carol@friends.test");
   }));
 
+Deno.test("a Junk verdict takes the place of the implicit keep only", async () => {
+  const cases: [script: string, where: string][] = [
+    ["", "Junk"],
+    ['if header :contains "subject" "nothing of the kind" { discard; }', "Junk"],
+    ["keep;", "INBOX"],
+    ['require ["fileinto", "mailbox"]; fileinto :create "Own";', "Own"],
+    ["discard;", "nowhere"],
+  ];
+  for (const [script, where] of cases) {
+    await withBed(script, async (bed) => {
+      await bed.ok({
+        ...{ kind: "create-mailbox", accountId: bed.account("alice").id, name: "Own", specialUse: null },
+      });
+      await send(bed, UNWANTED(1));
+      const found = ["INBOX", "Own", "Junk"].filter((name) => bed.stored("alice", name).length > 0);
+      assert.deepEqual(found, where === "nowhere" ? [] : [where], script);
+    });
+  }
+});
+
 Deno.test("a redirect to outside leaves what scored Junk here, in Junk; to a mailbox here it goes", async () => {
   await withBed('redirect "me@far.example";', async (bed) => {
     await send(bed, UNWANTED(1));
