@@ -39,6 +39,12 @@ export interface DnsListOptions {
   readonly now: () => number;
 }
 
+/** The list cannot say: it does not answer, or is left alone for that. */
+export const NO_ANSWER = "no answer";
+
+/** A weight; null: not listed, or the list is off. */
+export type ListWord = number | null | typeof NO_ANSWER;
+
 interface Tested {
   readonly at: number;
   readonly good: boolean;
@@ -63,10 +69,11 @@ export class DnsList {
 
   /**
    * The weight of a subject, as it stands in front of the zone (reversed address, domain): the strongest word counts, not
-   * the number of them. Null where it is not listed, or the list cannot say. At once where the names are known; never rejects.
+   * the number of them. At once where the names are known; never rejects.
    */
-  weightOf(subject: string): number | null | Promise<number | null> {
-    if (this.#breaker.open || this.#off) return null;
+  weightOf(subject: string): ListWord | Promise<ListWord> {
+    if (this.#off) return null;
+    if (this.#breaker.open) return NO_ANSWER;
     // Both at once: a test costs no time of its own.
     const works = this.#works();
     const listing = this.#listing(subject);
@@ -75,12 +82,12 @@ export class DnsList {
       : this.#weigh(works, listing);
   }
 
-  #weigh(works: boolean | ListTrouble, listing: Listing): number | null {
+  #weigh(works: boolean | ListTrouble, listing: Listing): ListWord {
     const { weight, codes } = this.#options;
     for (const answer of [listing, works]) {
       if (!(answer instanceof ListTrouble)) continue;
       this.#failed(answer);
-      return null;
+      return NO_ANSWER;
     }
     this.#breaker.worked();
     if (isTrouble(listing) || works !== true) return null;

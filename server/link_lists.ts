@@ -25,7 +25,7 @@ export function linkLists(
     const subjects = domains.flatMap((domain) => listableDomain(domain) ?? []);
     const hits = await Promise.all(lists.map(async (list): Promise<Hit[]> => {
       const weights = await Promise.all(subjects.map((domain) => list.weightOf(domain)));
-      const most = strongest(weights.filter((weight) => weight !== null)) ?? 0;
+      const most = strongest(weights.filter((weight) => typeof weight === "number")) ?? 0;
       return most === 0 ? [] : [{
         name: "listed-link",
         points: most,

@@ -1,11 +1,11 @@
 /**
  * Lists in DNS of clients and domains (RFC 5782), blocking and allowing: answers have weights, the sum decides.
- * Which answers count, and when a list is not asked: dns_list.ts. Mail of a relay of ours is judged when it is there, by whom
+ * Which answers count, and when a list is not asked: dns_list.ts. Lists that cannot say are told in a tag without points. Mail of a relay of ours is judged when it is there, by whom
  * the relay had it from, and never refused: it is the relay that would have to send it back.
  */
 import { type Blocks, reversedLabels } from "../address_block.ts";
 import type { Check, CheckFacts, ClientView } from "../check.ts";
-import { DnsList, listableDomain } from "../dns_list.ts";
+import { DnsList, listableDomain, type ListWord, NO_ANSWER } from "../dns_list.ts";
 import type { Lookup } from "../lookup.ts";
 import { type Action, CONTINUE, type Verdict } from "../verdict.ts";
 import { domainOf } from "./null_mx.ts";
@@ -68,20 +68,25 @@ export function dnsbl({ name, zones, threshold, action, lookup, now, relays }: D
     });
     return weights.some((weight) => weight instanceof Promise)
       ? Promise.all(weights).then((all) => verdictOf(facts, from, all))
-      : verdictOf(facts, from, weights as (number | null)[]);
+      : verdictOf(facts, from, weights as ListWord[]);
   }
 
   function verdictOf(
     { client }: CheckFacts,
     { relayed, origin }: From,
-    weights: readonly (number | null)[],
+    weights: readonly ListWord[],
   ): Verdict {
+    const silent = lists.filter((_, at) => weights[at] === NO_ANSWER).map(({ list }) => list.zone);
     const scores = lists.flatMap(({ list: { zone } }, at): Score[] => {
       const weight = weights[at] ?? null;
-      return weight === null ? [] : [{ zone, weight }];
+      return typeof weight === "number" ? [{ zone, weight }] : [];
     });
     const sum = scores.reduce((total, { weight }) => total + weight, 0);
-    if (sum < threshold && sum >= 0) return CONTINUE;
+    if (sum < threshold && sum >= 0) {
+      return silent.length === 0
+        ? CONTINUE
+        : { action: "tag", reason: `no answer of ${silent.join(", ")}`, points: 0 };
+    }
     const listed = scores.map(({ zone, weight }) => `${zone} ${weight}`).join(", ");
     const handedOver = relayed ? `, of ${origin?.address ?? "whom the relay does not name"}` : "";
     const said = { reason: `score ${sum}: ${listed}${handedOver}`, points: sum };

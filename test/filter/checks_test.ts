@@ -134,7 +134,14 @@ Deno.test("DNS lists: one that does not answer is left alone after a few times, 
   for (const last of [1, 2, 3, 4, 5]) dns[`${last}.2.0.192.bl.example A`] = "timeout";
   await using bed = await Bed.open(checks, dns);
   const from = (last: number) => bed.send({ client: { address: `192.0.2.${last}` } });
-  for (const last of [1, 2, 3, 4, 5]) assert.deepEqual(await from(last), TAKEN);
+  for (const last of [1, 2, 3, 4, 5]) {
+    assert.deepEqual(await from(last), TAKEN);
+    assert.deepEqual(
+      bed.traced.at(-1)!.checks?.map(({ action, reason }) => [action, reason]),
+      [["tag", "no answer of bl.example"]],
+      "asked, or left alone: it is told",
+    );
+  }
   const asked = bed.resolver.queries.filter((query) => query.includes(".2.0.192.bl.example"));
   assert.equal(new Set(asked).size, 3);
   assert.deepEqual(await from(9), ["550 5.7.1"], "the other list works on");

@@ -1,7 +1,7 @@
 /** A list in DNS is believed only while its test entries are as RFC 5782 5 has them. */
 import assert from "node:assert/strict";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
-import { DnsList } from "../../filter/dns_list.ts";
+import { DnsList, type ListWord, NO_ANSWER } from "../../filter/dns_list.ts";
 import { Lookup } from "../../filter/lookup.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { linkLists } from "../../server/link_lists.ts";
@@ -32,7 +32,7 @@ class Bed {
     this.#list = new DnsList({ zone: "bl.test", of, weight: 3, codes: {}, lookup, now });
   }
 
-  ask(): number | null | Promise<number | null> {
+  ask(): ListWord | Promise<ListWord> {
     return this.#list.weightOf(this.#of === "address" ? "9.2.0.192" : "bad.example");
   }
 
@@ -122,7 +122,7 @@ Deno.test("a good list is tested once a day, and goes off when it begins to list
 
 Deno.test("a test that nobody answers switches nothing off; the list counts when it answers again", async () => {
   const bed = new Bed("address", { "2.0.0.127.bl.test A": "timeout" });
-  const lines = await logged(async () => assert.equal(await bed.ask(), null));
+  const lines = await logged(async () => assert.equal(await bed.ask(), NO_ANSWER));
   assert.deepEqual(lines, []);
   bed.resolver.entries.set("2.0.0.127.bl.test A", LISTED);
   bed.now += 60_000; // what failed is remembered for half a minute
@@ -132,9 +132,9 @@ Deno.test("a test that nobody answers switches nothing off; the list counts when
 Deno.test("a list that says it does not answer us is left alone at once", async () => {
   const bed = new Bed("domain", { "test.bl.test A": [a("127.255.255.254")] });
   const lines = await logged(async () => {
-    assert.equal(await bed.ask(), null);
+    assert.equal(await bed.ask(), NO_ANSWER);
     bed.asked();
-    assert.equal(await bed.ask(), null);
+    assert.equal(await bed.ask(), NO_ANSWER);
     assert.deepEqual(bed.asked(), []);
   });
   assert.deepEqual(lines, [
