@@ -495,6 +495,33 @@ Deno.test("a header larger than is looked at is delivered, marked, and costs no 
   });
 });
 
+Deno.test("a script's refusal of one of several is told to strangers that SPF or DKIM proves; of others it goes to Junk", async () => {
+  await withBed(NAMED, {}, async (bed) => {
+    const owner = String(bed.account("bob").id);
+    await bed.ok({
+      ...{ kind: "put-script", scope: "user", owner, name: "main" },
+      content: 'require "ereject"; ereject "not me";',
+    }, { kind: "activate-script", scope: "user", owner, name: "main" });
+    const both = ["bob@example.test", "alice@example.test"];
+    const cases: [from: string, message: string, told: boolean][] = [
+      ["a@good.test", letter("a@good.test"), true], // SPF
+      ["x@open.test", letter("x@open.test"), false],
+      ["x@unknown.test", letter("x@unknown.test"), false],
+      ["", letter("x@open.test"), false],
+    ];
+    for (const [from, message, told] of cases) {
+      const before = [bed.queued().length, bed.stored("bob", "Junk").length];
+      const { data } = await bed.send({ from, to: both, message });
+      assert.equal(data?.code, 250, from);
+      const after = [bed.queued().length, bed.stored("bob", "Junk").length];
+      assert.deepEqual(after, told ? [before[0]! + 1, before[1]!] : [before[0]!, before[1]! + 1], from);
+      if (told) assert.deepEqual([bed.queued().at(-1)!.sender, bed.queued().at(-1)!.recipient], ["", from]);
+    }
+    assert.equal(bed.stored("alice").length, cases.length);
+    assert.equal(bed.stored("bob").length, 0);
+  });
+});
+
 Deno.test("strangers are told of success only where SPF, or a signature of their domain, says that they sent it", async () => {
   const cases: [from: string, message: string, told: boolean][] = [
     ["a@good.test", letter("a@good.test"), true], // SPF
