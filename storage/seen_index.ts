@@ -6,7 +6,7 @@
  */
 import { type Change, type ChangeListener, FLAG_SEEN } from "./changes.ts";
 import type { UidRanges } from "./ops.ts";
-import type { MailboxIndex } from "./mailbox_index.ts";
+import type { FlagMask, MailboxIndex } from "./mailbox_index.ts";
 import { UidSet } from "./uid_set.ts";
 
 export class SeenIndex implements MailboxIndex {
@@ -66,6 +66,13 @@ export class SeenIndex implements MailboxIndex {
 
   modSeqAt(position: number): number {
     return this.#base.modSeqAt(position);
+  }
+
+  eachWithFlags({ mask, value }: FlagMask, count: number, visit: (position: number) => void): void {
+    const shared = { mask: mask & ~FLAG_SEEN, value: value & ~FLAG_SEEN };
+    this.#base.eachWithFlags(shared, count, (position) => {
+      if ((this.flagsAt(position) & mask) === value) visit(position);
+    });
   }
 
   changedSince(modSeq: number): number[] {

@@ -34,6 +34,11 @@ export class Hits {
     return this.#relevancies[place] ?? UNREAD;
   }
 
+  /** Makes room for so many in all, at once. */
+  reserve(count: number): void {
+    if (count > this.#uids.length) this.#grow(count);
+  }
+
   push(sequence: number, uid: number, relevancy = UNREAD): void {
     const place = this.count++;
     if (place === this.#uids.length) this.#grow(2 * place + 16);

@@ -1,13 +1,8 @@
 /** SEARCH by system flags alone, as UNSEEN FLAGGED: one comparison a message. Hot. */
 import type { SearchKey } from "../../protocols/imap/search_program.ts";
+import type { FlagMask } from "../../storage/mailbox_index.ts";
 import type { Selected } from "./context.ts";
 import type { Hits } from "./hits.ts";
-
-/** Flags that must be there (`value`) of those that are looked at (`mask`). */
-export interface FlagMask {
-  readonly mask: number;
-  readonly value: number;
-}
 
 /** Null for a key that asks for more than system flags, or cannot be said so. */
 export function flagMask(key: SearchKey): FlagMask | null {
@@ -36,14 +31,11 @@ export function flagMask(key: SearchKey): FlagMask | null {
   }
 }
 
-/** All messages at once: a million take 5 ms. */
+/** All messages at once: where none is found a million take a millisecond. */
 export function byFlags(
   { selected: { view, index }, hits }: { readonly selected: Selected; readonly hits: Hits },
-  { mask, value }: FlagMask,
+  flags: FlagMask,
 ): void {
-  const { exists } = view;
-  for (let position = 0; position < exists; position++) {
-    if ((index.flagsAt(position) & mask) !== value) continue;
-    hits.push(position + 1, index.uidAt(position));
-  }
+  if (flags.mask === 0) hits.reserve(view.exists);
+  index.eachWithFlags(flags, view.exists, (position) => hits.push(position + 1, index.uidAt(position)));
 }

@@ -58,6 +58,11 @@ Deno.test("any sequence of changes leaves what a plain list of messages has", as
       const since = random.between(1, modSeq);
       const later = model.filter((_, i) => index.modSeqAt(i) > since).map((message) => message.uid);
       assert.deepEqual(index.changedSince(since), later);
+      const mask = random.between(0, 31), value = random.between(0, 31) & mask;
+      const count = random.between(0, model.length), found: number[] = [];
+      index.eachWithFlags({ mask, value }, count, (position) => found.push(position));
+      const expected = [...model.keys()].slice(0, count).filter((at) => (model[at]!.flags & mask) === value);
+      assert.deepEqual(found, expected, `seed ${seed}, change ${modSeq}`);
     }
   }
 });
