@@ -45,8 +45,9 @@ export function writeLarge(rows: readonly Row[], facts: Facts): void {
     "## Large mailboxes, side by side with Dovecot",
     "",
     ...head(facts),
-    "The same messages of 4 kB in both (`large/messages.ts`), one connection, one command at a time, the first not counted.",
-    "Notes: until the tagged line, and in parentheses the processor time of the server.",
+    "The same messages of 4 kB in both (`large/messages.ts`), one connection, one command at a time, on each server behind as many",
+    "that are not counted as take a second, at most 20: what is measured is a server that runs, and not one that was just",
+    "started. Notes: until the tagged line, and in parentheses the processor time of the server; the middle of the times.",
     "",
     ...table(rows),
   ]);
