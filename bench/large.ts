@@ -29,12 +29,13 @@ import { crowdRows } from "./large/crowd.ts";
 import { importRows } from "./large/import.ts";
 import { mailboxRows } from "./large/mailboxes.ts";
 import { threadSeconds } from "./cpu.ts";
-import { LoadGenerator } from "./load.ts";
+import { type Figures, LoadGenerator, type LoadOptions } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
 import { secondsOf } from "./memory.ts";
 import { peerMissing, startPeer } from "./peer.ts";
 import { writeLarge } from "./results.ts";
 import { cells, type Row } from "./row.ts";
+import { latencies, loadCounted } from "./setting.ts";
 import { DOMAIN, PASSWORD, type Target } from "./target.ts";
 import { makeAccounts, type StartOptions, startVeredus } from "./veredus.ts";
 
@@ -148,21 +149,52 @@ async function besides(figure: LargeFigure, targets: readonly Target[]): Promise
   add(rowOf(figure, { ours: ours!, peer }));
 }
 
-async function pop3Drop(generator: LoadGenerator, targets: readonly Target[]): Promise<void> {
+/** By the load generator, in turns as {@linkcode besides}: a second each, and one before that is not counted. */
+async function generated(
+  generator: LoadGenerator,
+  targets: readonly Target[],
+  load: { readonly mode: "imap" | "pop3"; readonly user: string; readonly options: LoadOptions },
+): Promise<Figures[]> {
+  const { mode, user } = load;
   const options = {
-    ...{ users: 1, first: Number(DROP.user.slice(1)), prefix: "u", domain: DOMAIN, pass: PASSWORD },
-    ...{ conns: 1, secs: 3, mailbox: DROP.count },
+    ...{ users: 1, first: Number(user.slice(1)), prefix: "u", domain: DOMAIN, pass: PASSWORD },
+    ...{ conns: 1, secs: 1, ...load.options },
   };
-  const rates: number[] = [];
-  for (const { pop3 } of targets) {
-    const { per_s = 0, failed } = await generator.run("pop3", pop3, options);
-    if (failed !== 0) throw new Error("pop3: a session failed");
-    rates.push(per_s);
+  const runs: Figures[][] = targets.map(() => []);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [at, target] of targets.entries()) {
+      const figures = await loadCounted({ generator }, target, mode, { port: target[mode], options });
+      if (round > 0) runs[at]!.push(figures);
+    }
   }
-  const [ours = 0, peer = null] = rates;
+  return runs.map((some) => some.sort((a, b) => a.per_s! - b.per_s!)[some.length >> 1]!);
+}
+
+async function quick(
+  generator: LoadGenerator,
+  targets: readonly Target[],
+  figure: LargeFigure,
+): Promise<Row> {
+  const options = { op: "command", word: figure.command };
+  const all = await generated(generator, targets, { mode: "imap", user: figure.user, options });
+  const [ours, peer = null] = all.map((one): Times => ({
+    ms: 1_000 / one.per_s!,
+    processorMs: one.processor_us! / 1_000,
+  }));
+  return rowOf(figure, { ours: ours!, peer });
+}
+
+async function pop3Drop(generator: LoadGenerator, targets: readonly Target[]): Promise<Row> {
+  const options = { mailbox: DROP.count };
+  const all = await generated(generator, targets, { mode: "pop3", user: DROP.user, options });
+  const [ours, peer = null] = all;
   const what = `POP3, whole drops of ${DROP.count.toLocaleString("en-US")} messages`;
   const budget = { kind: "ratio", least: 1.5 } as const;
-  add({ figure: "pop3-drop", what, unit: "messages/s", ours, peer, budget, note: "" });
+  const note = latencies({ ours: ours!, peer });
+  return {
+    ...{ figure: "pop3-drop", what, unit: "messages/s", budget, note },
+    ...{ ours: ours!.per_s!, peer: peer?.per_s ?? null },
+  };
 }
 
 /** Processor time of a FETCH by how many messages it names. */
@@ -219,8 +251,11 @@ try {
       targets.push(peer);
     }
     await settled(ours);
-    for (const figure of figures) await besides(figure, targets);
-    if (wanted("pop3-drop")) await pop3Drop(generator, targets);
+    for (const figure of figures) {
+      if (figure.quick === true) add(await quick(generator, targets, figure));
+      else await besides(figure, targets);
+    }
+    if (wanted("pop3-drop")) add(await pop3Drop(generator, targets));
     if (wanted("messages-line")) add(await messagesLine(ours));
     await ours.stop();
   }

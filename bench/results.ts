@@ -48,6 +48,7 @@ export function writeLarge(rows: readonly Row[], facts: Facts): void {
     "The same messages of 4 kB in both (`large/messages.ts`), one connection, one command at a time, on each server behind as many",
     "that are not counted as take a second, at most 20: what is measured is a server that runs, and not one that was just",
     "started. Notes: until the tagged line, and in parentheses the processor time of the server; the middle of the times.",
+    "SEARCH by flags and POP3 are asked by the generator of the load, because their answers take no longer than the way.",
     "",
     ...table(rows),
   ]);

@@ -92,6 +92,7 @@ static int operation(struct conn *c, int *sequence, unsigned random, const char 
     snprintf(b, sizeof b, "SEARCH TEXT %s", opt.word);
     return imap_command(c, sequence, b);
   }
+  if (!strcmp(op, "command")) return imap_command(c, sequence, opt.word);
   if (!strcmp(op, "storeall")) {
     sprintf(b, "STORE 1:* %cFLAGS.SILENT (\\Seen)", *sequence & 1 ? '+' : '-');
     return imap_command(c, sequence, b);

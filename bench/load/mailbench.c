@@ -7,7 +7,7 @@
  *   mailbench smtp HOST PORT conns=20 msgs=2000 size=4096 users=10 keep=0 pipe=0 rcpts=1 [starttls=1]
  *                  [count=IMAP_PORT] [auth=user:password]
  *   mailbench imap HOST PORT conns=8 secs=4 mailbox=200
- *                  op=fetch|flags|env|hdr|all|store|storeall|search|searchtext|mixed|noop|login|append
+ *                  op=fetch|flags|env|hdr|all|store|storeall|search|searchtext|command|mixed|noop|login|append
  *   mailbench pop3 HOST PORT conns=4 secs=4                    logs in, UIDL, RETR of up to 20 messages, again
  *   mailbench idle HOST PORT conns=1000 tls=1 sources=10      logs in, IDLE, holds until standard input ends
  *   mailbench watch HOST PORT conns=1000 tls=1 sources=10     the same; a line each time all were told of new mail

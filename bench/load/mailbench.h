@@ -21,7 +21,7 @@ struct options {
   int delay;        /* sink: milliseconds */
   int chunking;     /* sink: it offers CHUNKING */
   double secs;
-  /* word: smtp: the first of the text; imap: the one that op=searchtext looks for */
+  /* word: smtp: the first of the text; imap: the one that op=searchtext looks for, or all of op=command */
   char domain[128], from[128], to_domain[128], pass[64], op[32], word[64], prefix[32], dir[512], auth[160];
 };
 extern struct options opt;
