@@ -97,8 +97,8 @@ export class DenoTransport implements Transport {
     return true;
   }
 
-  write(bytes: Uint8Array): Promise<void> | undefined {
-    return this.#writer.write(bytes);
+  write(bytes: Uint8Array, options?: { readonly last?: boolean }): Promise<void> | undefined {
+    return this.#writer.write(bytes, options);
   }
 
   async startTls(): Promise<Transport> {

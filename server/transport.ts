@@ -34,9 +34,9 @@ export interface Transport {
   read(into: Uint8Array): Promise<number | null>;
   /**
    * Writes everything; undefined when it was taken at once, otherwise resolves when the kernel (or TLS layer) took it, so
-   * that awaiting it is backpressure.
+   * that awaiting it is backpressure. `last`: {@linkcode close} follows at once, and the octets may wait for it.
    */
-  write(bytes: Uint8Array): Promise<void> | undefined;
+  write(bytes: Uint8Array, options?: { readonly last?: boolean }): Promise<void> | undefined;
   /**
    * Server side of STARTTLS. Octets the peer sent before the handshake are the caller's to drop. The old
    * transport must not be used afterwards. Rejects when the handshake fails; the connection is closed then.

@@ -46,14 +46,14 @@ export class Wire {
     return this.#writing !== null;
   }
 
-  /** Sends what the session wrote; undefined when it was taken at once. */
-  flush(): Promise<void> | undefined {
+  /** Sends what the session wrote; undefined when it was taken at once. `last`: {@linkcode close} follows at once. */
+  flush(options?: { readonly last: boolean }): Promise<void> | undefined {
     if (this.#writing !== null) return this.#flushBehind(this.#writing);
     const { out, writes } = this.#parts;
     if (out.pending === 0) return undefined;
     const bytes = out.take();
     writes?.(bytes.length);
-    const written = this.#transport.write(bytes);
+    const written = this.#transport.write(bytes, options);
     if (written !== undefined) return this.#writing = this.#written(bytes, written);
     out.give(bytes);
     return undefined;

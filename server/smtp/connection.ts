@@ -213,7 +213,7 @@ export class Connection {
           await io.flush();
           break;
         case "close":
-          await io.flush();
+          await io.flushLast();
           return;
         default:
           return event satisfies never;

@@ -125,6 +125,11 @@ export class SmtpIo {
     return this.#wire.flush();
   }
 
+  /** As {@linkcode flush}, when nothing but {@linkcode close} follows. */
+  flushLast(): Promise<void> | undefined {
+    return this.#wire.flush({ last: true });
+  }
+
   async startTls(): Promise<void> {
     this.#extendDeadline();
     this.#phase = "handshake";

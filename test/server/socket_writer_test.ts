@@ -48,6 +48,27 @@ Deno.test("a reply goes to the kernel without the runtime's write", async () => 
   });
 });
 
+Deno.test("last words wait for the end of the connection, and come with it", async () => {
+  await listening(async (listener) => {
+    const { near, far } = await connected(listener);
+    const into = new Uint8Array(200);
+    let cameAfterMs = Infinity;
+    const begin = performance.now();
+    const read = far.read(into).then((count) => {
+      cameAfterMs = performance.now() - begin;
+      return count;
+    });
+    assert.equal(new SocketWriter(near, { direct: true }).write(counted(100), { last: true }), undefined);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert(cameAfterMs > 100, `they came after ${cameAfterMs} ms`); // by itself the kernel sends them after 200
+    closeQuietly(near);
+    assert.equal(await read, 100);
+    assert.deepEqual(into.subarray(0, 100), counted(100));
+    assert.equal(await far.read(into), null);
+    far.close();
+  });
+});
+
 Deno.test("what the kernel does not take at once follows in order", async () => {
   await listening(async (listener) => {
     const { near, far } = await connected(listener);
