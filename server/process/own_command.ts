@@ -10,12 +10,16 @@ import { fileURLToPath } from "node:url";
  * What a command makes is gone with that command: the engine is told not to put into the old space at once what it takes, by its
  * first look, for objects that stay. One server in three collected its old space whole every few commands for that.
  *
+ * A thread that was idle for 8 s would be collected so that nothing is kept for later, and compiled code goes with that: the next
+ * mail is met by code that is compiled anew, a second of processor time. Here that waits until a minute was idle.
+ *
  * A message runs each function once or a few times: counted by what the engine waits for by
  * itself (400 and 3,000 calls, and 500 behind the last new type), much of the way of a message still ran uncompiled after fifteen thousand.
  */
 export const ENGINE_FLAGS = "--v8-flags=" + [
   "--max-semi-space-size=4",
   "--heap-growing-percent=40",
+  "--memory-reducer-delay-ms=60000",
   "--no-allocation-site-pretenuring",
   "--invocation-count-for-maglev=100",
   "--invocation-count-for-turbofan=800",
