@@ -76,7 +76,7 @@ const NO_OCTETS = new Uint8Array(0);
 const spare: Uint8Array<ArrayBuffer>[] = [];
 const MAX_SPARE = 64;
 
-/** Octets of a line that arrives in pieces which are kept in a body: a boundary has at most 70 characters. */
+/** Octets of a line that arrives in pieces which are kept in a body: a boundary should have at most 70 characters. */
 const LINE_START_OCTETS = 256;
 
 export class MimeParser {
@@ -102,6 +102,8 @@ export class MimeParser {
   #inHeader = true;
   #stack: OpenPart[] = [];
   #active = 0;
+  /** Octets of a started line by which each boundary is known, an end boundary too. */
+  #lineStart = LINE_START_OCTETS;
   #parts = 0;
   /** Set while the part that begins now is a child of a multipart/digest. */
   #pendingMessageOf: MimePart | null = null;
@@ -207,7 +209,7 @@ export class MimeParser {
     const length = end - start;
     this.#started += length;
     this.#endsWithCr = bytes[end - 1] === CR;
-    const room = (this.#inHeader ? this.#limits.headerOctets : LINE_START_OCTETS) - this.#carried;
+    const room = (this.#inHeader ? this.#limits.headerOctets : this.#lineStart) - this.#carried;
     const take = Math.min(length, Math.max(0, room));
     if (take > 0) {
       if (this.#carried + take > this.#carry.length) {
@@ -275,29 +277,40 @@ export class MimeParser {
 
   /** Handles a line that may be a boundary; true when it was one. */
   #boundary(bytes: Uint8Array, start: number, end: number, from: number): boolean {
-    let lineEnd = end;
-    while (lineEnd > start && (bytes[lineEnd - 1] === LF || bytes[lineEnd - 1] === CR)) lineEnd--;
-    while (lineEnd > start && (bytes[lineEnd - 1] === SP || bytes[lineEnd - 1] === TAB)) lineEnd--;
+    const level = this.#boundaryLevel(bytes, start, end);
+    if (level < 0) return false;
+    const open = this.#stack[level]!;
+    const behind = start + open.boundary!.length;
+    const closing = behind + 2 <= end && bytes[behind] === HYPHEN && bytes[behind + 1] === HYPHEN;
+    if (this.#inHeader) this.#endHeader(from);
+    this.#close(level + 1, from, this.#lastEol);
+    if (closing) {
+      open.boundary = null;
+      this.#active--;
+      this.#inHeader = false;
+    } else if (this.#parts >= this.#limits.parts) {
+      this.#inHeader = false; // one part too many: what follows is epilogue
+    } else this.#beginHeader(this.#offset, null);
+    return true;
+  }
+
+  /**
+   * The multipart whose boundary the line begins with, whatever stands behind it (RFC 2046 5.1.1), or -1. One may be the
+   * beginning of another: the line that is a boundary as a whole is that one's, else it is the longest's; of equal ones
+   * the innermost.
+   */
+  #boundaryLevel(bytes: Uint8Array, start: number, end: number): number {
+    let found = -1;
+    let longest = 0;
     for (let level = this.#stack.length - 1; level >= 0; level--) {
       const boundary = this.#stack[level]!.boundary;
-      if (boundary === null) continue;
-      const size = boundary.length;
-      const exact = lineEnd - start === size;
-      const closing = lineEnd - start === size + 2 && bytes[lineEnd - 1] === HYPHEN &&
-        bytes[lineEnd - 2] === HYPHEN;
-      if ((!exact && !closing) || !startsWith(bytes, start, boundary)) continue;
-      if (this.#inHeader) this.#endHeader(from);
-      this.#close(level + 1, from, this.#lastEol);
-      if (closing) {
-        this.#stack[level]!.boundary = null;
-        this.#active--;
-        this.#inHeader = false;
-      } else if (this.#parts >= this.#limits.parts) {
-        this.#inHeader = false; // one part too many: what follows is epilogue
-      } else this.#beginHeader(this.#offset, null);
-      return true;
+      if (boundary === null || boundary.length <= longest || boundary.length > end - start) continue;
+      if (!startsWith(bytes, start, boundary)) continue;
+      found = level;
+      longest = boundary.length;
+      if (endsLine(bytes, start + longest, end)) break;
     }
-    return false;
+    return found;
   }
 
   #beginHeader(at: number, messageOf: MimePart | null): void {
@@ -341,7 +354,10 @@ export class MimeParser {
     else parent?.children.push(part);
     const boundary = container && !unusable ? encodeLatin1(`--${boundaryText}`) : null;
     this.#stack.push({ part, boundary, linesBefore: this.#lines });
-    if (boundary !== null) this.#active++;
+    if (boundary !== null) {
+      this.#active++;
+      this.#lineStart = Math.max(this.#lineStart, boundary.length + 2);
+    }
     this.#inHeader = false;
     if (this.previewPart === null && part.type === "TEXT") this.previewPart = part;
     const encoding = (fields.get("content-transfer-encoding") ?? "7bit").toLowerCase();
@@ -373,6 +389,13 @@ export class MimeParser {
 function startsWith(bytes: Uint8Array, start: number, prefix: Uint8Array): boolean {
   for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false;
   return true;
+}
+
+/** Nothing is left of a boundary's line but the hyphens of an end boundary and white space. */
+function endsLine(bytes: Uint8Array, at: number, end: number): boolean {
+  if (at + 1 < end && bytes[at] === HYPHEN && bytes[at + 1] === HYPHEN) at += 2;
+  while (at < end && (bytes[at] === SP || bytes[at] === TAB || bytes[at] === CR || bytes[at] === LF)) at++;
+  return at === end;
 }
 
 const TEXT_PLAIN: ParameterizedValue = { value: "text/plain", parameters: [["charset", "us-ascii"]] };

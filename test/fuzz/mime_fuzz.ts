@@ -56,7 +56,7 @@ const TOKENS = [
   "*0*=",
   "a".repeat(1_100),
 ];
-const BOUNDARIES = ["b", "bb", "x y", "'()+_,-./:=?"];
+const BOUNDARIES = ["b", "bb", "b--", "x y", "x y  ", "'()+_,-./:=?", "l".repeat(300)];
 const MAX_MS = 2_000;
 
 function part(random: Random, depth: number): string {
