@@ -1,8 +1,8 @@
 /**
  * One list in DNS (RFC 5782) of addresses or domains: what it says of one, and whether it is to be believed at all.
  *
- * Only answers in 127.0.0.0/8 list anybody. 127.0.0.1 is no entry (RFC 5782 5); 127.255.255.0/24 is how lists say that they do not
- * answer us (an open resolver, too many questions). Such an error opens the circuit at once, faults of DNS after a few: the list is
+ * Only answers count that the operator names or the list documents (dns_list_codes.ts), all in 127.0.0.0/8. 127.0.0.1 is no entry
+ * (RFC 5782 5); 127.255.255.0/24 is how lists say that they do not answer us (an open resolver, too many questions). Such an error opens the circuit at once, faults of DNS after a few: the list is
  * not asked for a while.
  *
  * Before its first use and each day a list is asked for its test entries (RFC 5782 5). One that lists what none may list, or lacks
@@ -12,6 +12,7 @@
 import { getLogger } from "@logtape/logtape";
 import { reversedLabels } from "./address_block.ts";
 import { Breaker } from "./breaker.ts";
+import { documentedCodes, isUndocumented } from "./dns_list_codes.ts";
 import { type Lookup, type LookupAnswer, recordsOf } from "./lookup.ts";
 import { listFaults } from "./metrics.ts";
 
@@ -31,9 +32,9 @@ const TEST_ENTRIES = {
 export interface DnsListOptions {
   readonly zone: string;
   readonly of: keyof typeof TEST_ENTRIES;
-  /** Of any answer that `codes` does not name; below 0 the list speaks for whom it lists, 0 is no entry. */
+  /** Of documented answers that `codes` does not name; below 0 the list speaks for whom it lists, 0 is no entry. */
   readonly weight: number;
-  /** Of the answers that the list documents, in place of `weight`. */
+  /** Of certain answers, documented or not; of a bit mask the bits. */
   readonly codes: Readonly<Record<string, number>>;
   readonly lookup: Lookup;
   readonly now: () => number;
@@ -83,7 +84,6 @@ export class DnsList {
   }
 
   #weigh(works: boolean | ListTrouble, listing: Listing): ListWord {
-    const { weight, codes } = this.#options;
     for (const answer of [listing, works]) {
       if (!(answer instanceof ListTrouble)) continue;
       this.#failed(answer);
@@ -91,7 +91,13 @@ export class DnsList {
     }
     this.#breaker.worked();
     if (isTrouble(listing) || works !== true) return null;
-    return strongest(listing.map((address) => codes[address] ?? weight).filter((one) => one !== 0));
+    return strongest(listing.flatMap((answer) => this.#weights(answer)).filter((one) => one !== 0));
+  }
+
+  #weights(answer: string): readonly number[] {
+    const { zone, weight, codes } = this.#options;
+    const whole = codes[answer];
+    return whole === undefined ? documentedCodes(zone, answer).map((code) => codes[code] ?? weight) : [whole];
   }
 
   get #off(): boolean {
@@ -148,7 +154,14 @@ export class DnsList {
     const answers = records.map(({ address }) => address);
     return answers.some((address) => address.startsWith("127.255.255."))
       ? new ListTrouble(`it says ${answers.join(" ")}`, true)
-      : answers.filter((address) => address.startsWith("127.") && address !== "127.0.0.1");
+      : answers.filter((address) => this.#lists(address));
+  }
+
+  /** Of a list that we do not know any answer may list somebody, for its test: what counts is weighed. */
+  #lists(answer: string): boolean {
+    const { zone, codes } = this.#options;
+    return answer.startsWith("127.") && answer !== "127.0.0.1" &&
+      (codes[answer] !== undefined || !isUndocumented(zone, answer));
   }
 
   #failed({ why, refused }: ListTrouble): void {

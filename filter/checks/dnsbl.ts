@@ -1,7 +1,8 @@
 /**
  * Lists in DNS of clients and domains (RFC 5782), blocking and allowing: answers have weights, the sum decides.
- * Which answers count, and when a list is not asked: dns_list.ts. Lists that cannot say are told in a tag without points. Mail of a relay of ours is judged when it is there, by whom
- * the relay had it from, and never refused: it is the relay that would have to send it back.
+ * Which answers count, and when a list is not asked: dns_list.ts. Lists that cannot say are told in a tag without points. Mail of a
+ * relay of ours is judged when it is there, by whom the relay had it from, and never refused: it is the relay that would have to send
+ * it back.
  */
 import { type Blocks, reversedLabels } from "../address_block.ts";
 import type { Check, CheckFacts, ClientView } from "../check.ts";
@@ -14,7 +15,7 @@ export interface ListZone {
   readonly zone: string;
   /** What is looked up: the client's address, the domain of the sender, or the name of EHLO. */
   readonly of: "address" | "sender" | "helo";
-  /** Of any answer that `codes` does not name; below 0 the list speaks for the client, 0 is no entry. */
+  /** Of documented answers that `codes` does not name; below 0 the list speaks for the client, 0 is no entry. */
   readonly weight: number;
   /** Of certain answers, in place of `weight`. */
   readonly codes: Readonly<Record<string, number>>;

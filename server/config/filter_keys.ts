@@ -30,11 +30,15 @@ const zone = z.strictObject({
   of: about(z.enum(["address", "sender", "helo"]).default("address"), "address, sender (its domain) or helo"),
   weight: about(
     z.number().optional(),
-    "below 0 it speaks for the client. Of any answer that `codes` does not name; left out: 1, with `codes` none: only\n" +
-      "those count",
+    "below 0 it speaks for the client. Of documented answers that `codes` does not name; left out: 1, with `codes` none:\n" +
+      "only those count",
     1,
   ),
-  codes: about(z.record(z.ipv4(), z.number()).default({}), "weights of certain answers", { "127.0.0.2": 3 }),
+  codes: about(
+    z.record(z.ipv4(), z.number()).default({}),
+    "weights of certain answers. Of others those count that a well-known list documents; of other lists 127.0.0.2",
+    { "127.0.0.2": 3 },
+  ),
 }).transform(({ weight, ...value }) => ({
   ...value,
   weight: weight ?? (Object.keys(value.codes).length > 0 ? 0 : 1),

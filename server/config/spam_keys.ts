@@ -16,10 +16,14 @@ const linkZone = z.strictObject({
   zone: about(domain, "the list's domain", "uribl.example.net"),
   points: about(
     points.optional(),
-    "of any answer that `codes` does not name; left out: 2, with `codes` none: only those count",
+    "of documented answers that `codes` does not name; left out: 2, with `codes` none: only those count",
     2,
   ),
-  codes: about(z.record(z.ipv4(), points).default({}), "points of certain answers", { "127.0.0.2": 3 }),
+  codes: about(
+    z.record(z.ipv4(), points).default({}),
+    "points of certain answers. Of others those count that a well-known list documents; of other lists 127.0.0.2",
+    { "127.0.0.2": 3 },
+  ),
 }).transform(({ points, ...value }) => ({
   ...value,
   points: points ?? (Object.keys(value.codes).length > 0 ? 0 : 2),

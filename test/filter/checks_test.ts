@@ -70,11 +70,11 @@ Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open th
     "2.0.0.127.wl.example A": A("127.0.0.2"),
     "test.dbl.example A": A("127.0.0.2"),
     "1.2.0.192.bl.example A": A("127.0.0.2"),
-    "1.2.0.192.wl.example A": A("127.0.0.9"),
+    "1.2.0.192.wl.example A": A("127.0.0.2"),
     "2.2.0.192.bl.example A": A("127.0.0.4"),
     "3.2.0.192.bl.example A": A("203.0.113.1"),
     "4.2.0.192.bl.example A": A("127.0.0.1"),
-    "bad.example.dbl.example A": A("127.0.1.2"),
+    "bad.example.dbl.example A": A("127.0.0.2"),
     "5.2.0.192.bl.example A": A("127.255.255.254"),
   };
   const checks = "    - check: dnsbl\n      action: reject\n      threshold: 3\n      zones:\n" +
@@ -95,18 +95,28 @@ Deno.test("DNS lists: weights by answer, only 127.0.0.0/8 counts, errors open th
   assert.deepEqual(await bed.send(from(2)), ["550 5.7.1"], "it is asked again");
 });
 
-Deno.test("DNS lists: where codes are stated only those count; without codes any in 127.0.0.0/8, or as weight says", async () => {
+Deno.test("DNS lists: stated codes count, and what a known list documents; of others 127.0.0.2", async () => {
   const dns: Record<string, MockEntry> = {
     "2.0.0.127.bl.example A": A("127.0.0.2"),
-    "1.2.0.192.bl.example A": A("127.0.0.4"),
-    "2.2.0.192.bl.example A": A("127.0.0.9"),
-    "3.2.0.192.bl.example A": [...A("127.0.0.9"), ...A("127.0.0.4")],
+    "1.2.0.192.bl.example A": A("127.0.0.2"),
+    "2.2.0.192.bl.example A": A("127.0.0.4"),
+    "3.2.0.192.bl.example A": A("127.0.0.9"),
+    "4.2.0.192.bl.example A": [...A("127.0.0.9"), ...A("127.0.0.4")],
+    "2.0.0.127.zen.spamhaus.org A": [...A("127.0.0.2"), ...A("127.0.0.4"), ...A("127.0.0.10")],
+    "1.2.0.192.zen.spamhaus.org A": A("127.0.0.3"),
+    "2.2.0.192.zen.spamhaus.org A": A("127.0.0.11"),
+    "3.2.0.192.zen.spamhaus.org A": A("127.0.0.200"),
+    "4.2.0.192.zen.spamhaus.org A": A("127.0.1.2"),
   };
   const REFUSED = ["550 5.7.1"];
   const cases: [zone: string, answers: readonly (readonly string[])[]][] = [
-    ["zone: bl.example, codes: { 127.0.0.4: 1 }", [REFUSED, TAKEN, REFUSED]],
-    ["zone: bl.example", [REFUSED, REFUSED, REFUSED]],
-    ["zone: bl.example, weight: 1, codes: { 127.0.0.4: 0 }", [TAKEN, REFUSED, REFUSED]],
+    ["zone: bl.example, codes: { 127.0.0.4: 1 }", [TAKEN, REFUSED, TAKEN, REFUSED]],
+    ["zone: bl.example", [REFUSED, TAKEN, TAKEN, TAKEN]],
+    ["zone: bl.example, weight: 1, codes: { 127.0.0.4: 0 }", [REFUSED, TAKEN, TAKEN, TAKEN]],
+    ["zone: bl.example, weight: 1, codes: { 127.0.0.2: 0, 127.0.0.9: 1 }", [TAKEN, TAKEN, REFUSED, REFUSED]],
+    ["zone: zen.spamhaus.org", [REFUSED, REFUSED, TAKEN, TAKEN]],
+    ["zone: zen.spamhaus.org, codes: { 127.0.0.3: 1 }", [REFUSED, TAKEN, TAKEN, TAKEN]],
+    ["zone: zen.spamhaus.org, weight: 1, codes: { 127.0.0.11: 0 }", [REFUSED, TAKEN, TAKEN, TAKEN]],
   ];
   for (const [zone, answers] of cases) {
     await using bed = await Bed.open(

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { DnsList, type ListWord, NO_ANSWER } from "../../filter/dns_list.ts";
+import { documentedCodes } from "../../filter/dns_list_codes.ts";
 import { Lookup } from "../../filter/lookup.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { linkLists } from "../../server/link_lists.ts";
@@ -152,7 +153,7 @@ Deno.test("lists of links: the strongest answer gives the points; a list that li
     "bad.example.all.test A": LISTED,
   });
   const zones = [
-    { zone: "uri.test", points: 2, codes: { "127.0.0.8": 5 } },
+    { zone: "uri.test", points: 2, codes: { "127.0.0.4": 2, "127.0.0.8": 5 } },
     { zone: "all.test", points: 9, codes: {} },
   ];
   const hitsOf = linkLists(zones, { resolver, clock: () => 0 });
@@ -163,7 +164,7 @@ Deno.test("lists of links: the strongest answer gives the points; a list that li
   assert.deepEqual(await hitsOf([]), []);
 });
 
-Deno.test("lists of links: none by default; where codes are stated only those count", async () => {
+Deno.test("lists of links: none by default; where codes are stated only those count, else documented ones", async () => {
   const zonesOf = (yaml: string) =>
     parseConfig(`hostname: mx.test\nfilter: { spam: ${yaml} }\n`, "/veredus.yaml").filter.spam.linkZones;
   assert.deepEqual(zonesOf("{}"), []);
@@ -177,5 +178,59 @@ Deno.test("lists of links: none by default; where codes are stated only those co
   const codes = "{ link_zones: [{ zone: uri.test, codes: { 127.0.0.8: 5 } }] }";
   assert.deepEqual(await pointsOf(codes, "bad.example"), [5]);
   assert.deepEqual(await pointsOf(codes, "undocumented.example"), []);
-  assert.deepEqual(await pointsOf("{ link_zones: [{ zone: uri.test }] }", "undocumented.example"), [2]);
+  assert.deepEqual(await pointsOf("{ link_zones: [{ zone: uri.test }] }", "undocumented.example"), []);
+});
+
+Deno.test("bit masks are told by their bits; a list of domains that refuses questions about addresses is believed", async () => {
+  const entries: Record<string, MockEntry> = {
+    "2.0.0.127.multi.uribl.com A": [a("127.0.0.14")],
+    "black-and-grey.example.multi.uribl.com A": [a("127.0.0.6")],
+    "grey.example.multi.uribl.com A": [a("127.0.0.4")],
+    "none.example.multi.uribl.com A": [a("127.0.0.48")],
+    "test.dbl.spamhaus.org A": [a("127.0.1.2")],
+    "1.0.0.127.dbl.spamhaus.org A": [a("127.0.1.255")],
+    "2.0.0.127.dbl.spamhaus.org A": [a("127.0.1.255")],
+    "phish.example.dbl.spamhaus.org A": [a("127.0.1.4")],
+    "odd.example.dbl.spamhaus.org A": [a("127.0.1.255")],
+  };
+  const pointsOf = async (zone: string, domain: string, codes: Record<string, number> = {}) => {
+    const lists = linkLists([{ zone, points: 2, codes }], {
+      resolver: new MockResolver(entries),
+      clock: () => 0,
+    });
+    return (await lists([domain])).map(({ points }) => points);
+  };
+  const uribl = "multi.uribl.com";
+  assert.deepEqual(await pointsOf(uribl, "black-and-grey.example"), [2]);
+  assert.deepEqual(await pointsOf(uribl, "black-and-grey.example", { "127.0.0.2": 5 }), [5]);
+  assert.deepEqual(await pointsOf(uribl, "grey.example", { "127.0.0.2": 5, "127.0.0.4": 0 }), []);
+  assert.deepEqual(await pointsOf(uribl, "none.example"), []);
+  assert.deepEqual(await pointsOf("dbl.spamhaus.org", "phish.example"), [2]);
+  assert.deepEqual(await pointsOf("dbl.spamhaus.org", "odd.example"), []);
+});
+
+Deno.test("the documented codes of lists, one of each and one that is none", () => {
+  const cases: [zone: string, answer: string, codes: readonly string[]][] = [
+    ["sbl.spamhaus.org", "127.0.0.3", ["127.0.0.3"]],
+    ["sbl.spamhaus.org", "127.0.0.4", []],
+    ["xbl.spamhaus.org", "127.0.0.4", ["127.0.0.4"]],
+    ["pbl.spamhaus.org", "127.0.0.10", ["127.0.0.10"]],
+    ["abcdef.zen.dq.spamhaus.net.", "127.0.0.10", ["127.0.0.10"]],
+    ["ABCDEF.DBL.dq.spamhaus.net", "127.0.1.106", ["127.0.1.106"]],
+    ["dbl.spamhaus.org", "127.0.0.2", []],
+    ["bl.spamcop.net", "127.0.0.2", ["127.0.0.2"]],
+    ["b.barracudacentral.org", "127.0.0.3", []],
+    ["psbl.surriel.com", "127.0.0.2", ["127.0.0.2"]],
+    ["list.dnswl.org", "127.0.5.3", ["127.0.5.3"]],
+    ["list.dnswl.org", "127.0.0.255", []],
+    ["multi.surbl.org", "127.0.0.80", ["127.0.0.16", "127.0.0.64"]],
+    ["multi.surbl.org", "127.0.0.1", []],
+    ["multi.uribl.com", "127.0.0.9", ["127.0.0.8"]],
+    ["bl.test", "127.0.0.2", ["127.0.0.2"]],
+    ["bl.test", "127.0.0.3", []],
+    ["org", "127.0.0.3", []],
+  ];
+  for (const [zone, answer, codes] of cases) {
+    assert.deepEqual(documentedCodes(zone, answer), codes, `${zone} ${answer}`);
+  }
 });
