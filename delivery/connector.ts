@@ -9,8 +9,11 @@ export interface OutgoingConnection {
   readonly remote: string;
   /** Null in clear. */
   readonly tls: OutgoingTls | null;
-  /** At least one octet; null at the end. Rejects when the connection breaks. */
-  read(into: Uint8Array): Promise<number | null>;
+  /**
+   * At least one octet; null at the end. Rejects when the connection breaks. `waits` is called where nothing is there yet, or where
+   * that cannot be told.
+   */
+  read(into: Uint8Array, waits?: () => void): Promise<number | null>;
   write(bytes: Uint8Array): Promise<void>;
   /**
    * Client side of TLS; any certificate will do. The old connection must not be used afterwards. Rejects when the

@@ -8,6 +8,7 @@
  */
 import { ForeignHello } from "../protocols/foreign_hello.ts";
 import { counter } from "../telemetry/metrics.ts";
+import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
 import { SocketReader } from "./socket_reader.ts";
 import { closeQuietly, SocketWriter } from "./socket_writer.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
@@ -38,45 +39,60 @@ export class DenoTransport implements Transport {
 
   private constructor(
     conn: Deno.Conn,
-    options: { upgrader: TlsUpgrader | null; tls: TlsFacts | null; peer: PeerFacts | null },
+    options: {
+      upgrader: TlsUpgrader | null;
+      tls: TlsFacts | null;
+      peer: PeerFacts | null;
+      descriptor: number;
+    },
   ) {
     this.peer = options.peer ?? peerFacts(conn);
     this.#hello = options.tls === null ? new ForeignHello() : null;
     this.tls = options.tls;
     this.#conn = conn;
     const direct = options.tls === null;
-    this.#reader = new SocketReader(conn, { direct });
-    this.#writer = new SocketWriter(conn, { direct });
+    const { descriptor } = options;
+    this.#reader = new SocketReader(conn, { direct, descriptor });
+    this.#writer = new SocketWriter(conn, { direct, descriptor });
     this.#upgrader = options.upgrader;
     this.#closed = false;
   }
 
   /**
    * A connection in clear; `upgrader` null means no STARTTLS. `noDelay`: it has TCP_NODELAY from its listener, or no use
-   * for it; `peer`: whom it is for, where a proxy said so.
+   * for it; `peer`: whom it is for, where a proxy said so; `descriptor`: its own, where the runtime does not tell.
    */
   static plain(
     conn: Deno.Conn,
     upgrader: TlsUpgrader | null,
-    { noDelay = false, peer = null }: { readonly noDelay?: boolean; readonly peer?: PeerFacts | null } = {},
+    { noDelay = false, peer = null, descriptor = descriptorOf(conn) }: {
+      readonly noDelay?: boolean;
+      readonly peer?: PeerFacts | null;
+      readonly descriptor?: number;
+    } = {},
   ): DenoTransport {
     if (!noDelay) setNoDelay(conn as Deno.TcpConn);
-    return new DenoTransport(conn, { upgrader, tls: null, peer });
+    return new DenoTransport(conn, { upgrader, tls: null, peer, descriptor });
   }
 
   /** An implicit TLS connection of `Deno.listenTls`; the handshake runs with the first read or write. */
   static compactTls(conn: Deno.TlsConn): DenoTransport {
-    return new DenoTransport(conn, { upgrader: null, tls: COMPACT_TLS, peer: null });
+    return new DenoTransport(conn, {
+      upgrader: null,
+      tls: COMPACT_TLS,
+      peer: null,
+      descriptor: NO_DESCRIPTOR,
+    });
   }
 
   get canStartTls(): boolean {
     return this.tls === null && this.#upgrader !== null && !this.#closed;
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
+  async read(into: Uint8Array, waits?: () => void): Promise<number | null> {
     if (this.#closed) return null;
     try {
-      const count = await this.#reader.read(into);
+      const count = await this.#reader.read(into, waits);
       if (this.#hello !== null && count !== null && this.#isForeign(into.subarray(0, count))) return null;
       return count;
     } catch (error) {

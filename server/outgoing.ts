@@ -10,7 +10,9 @@ import tls from "node:tls";
 import type { Connector, OutgoingConnection, OutgoingTls } from "../delivery/connector.ts";
 import { MAX_CHAIN, type PeerCertificates } from "../delivery/security/certificate_check.ts";
 import { connectFrom } from "./bound_conn.ts";
+import { NO_DESCRIPTOR } from "./descriptor.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
+import { openedDescriptor } from "./opened_descriptor.ts";
 import { HANDSHAKE_TIMEOUT_MS, onPeerEnd, streamBelow, TlsTransport } from "./tls_transport.ts";
 import type { Transport } from "./transport.ts";
 
@@ -24,7 +26,7 @@ export function denoConnector(options: OutgoingOptions = {}): Connector {
     async connect({ address, port, from = "", timeoutMs }) {
       if (address.startsWith("unix:")) {
         const conn = await Deno.connect({ transport: "unix", path: address.slice(5) });
-        return new PlainConnection(conn, address, options);
+        return new PlainConnection(conn, address, { ...options, descriptor: NO_DESCRIPTOR });
       }
       const signal = AbortSignal.timeout(timeoutMs);
       try {
@@ -32,7 +34,8 @@ export function denoConnector(options: OutgoingOptions = {}): Connector {
           ? await Deno.connect({ hostname: address, port, signal })
           : await connectFrom({ address, port, from, signal });
         const peer = peerFacts(conn);
-        return new PlainConnection(conn, `${peer.address}:${peer.port}`, options);
+        const descriptor = from === "" ? openedDescriptor(conn) : NO_DESCRIPTOR;
+        return new PlainConnection(conn, `${peer.address}:${peer.port}`, { ...options, descriptor });
       } catch (error) {
         if (signal.aborted) throw new Error("no answer in time");
         throw error;
@@ -48,16 +51,20 @@ class PlainConnection implements OutgoingConnection {
   readonly #transport: Transport;
   readonly #options: OutgoingOptions;
 
-  constructor(conn: Deno.Conn, remote: string, options: OutgoingOptions) {
+  constructor(
+    conn: Deno.Conn,
+    remote: string,
+    { descriptor, ...options }: OutgoingOptions & { readonly descriptor: number },
+  ) {
     this.remote = remote;
     this.tls = null;
     this.#conn = conn;
-    this.#transport = DenoTransport.plain(conn, null, { noDelay: remote.startsWith("unix:") });
+    this.#transport = DenoTransport.plain(conn, null, { noDelay: remote.startsWith("unix:"), descriptor });
     this.#options = options;
   }
 
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#transport.read(into);
+  read(into: Uint8Array, waits?: () => void): Promise<number | null> {
+    return this.#transport.read(into, waits);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -97,7 +104,8 @@ class TlsConnection implements OutgoingConnection {
     this.#transport = transport;
   }
 
-  read(into: Uint8Array): Promise<number | null> {
+  read(into: Uint8Array, waits?: () => void): Promise<number | null> {
+    waits?.(); // what is there cannot be told below TLS
     return this.#transport.read(into);
   }
 

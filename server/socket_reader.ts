@@ -25,6 +25,7 @@ interface Waiting {
   readonly conn: Deno.Conn;
   readonly descriptor: number;
   readonly into: Uint8Array<ArrayBuffer>;
+  readonly waits: (() => void) | undefined;
   readonly resolve: (count: number | null | Promise<number | null>) => void;
 }
 
@@ -38,20 +39,30 @@ export class SocketReader {
   readonly #descriptor: number;
 
   /** `direct`: what is read are the octets of the wire, and not those under the runtime's TLS. */
-  constructor(conn: Deno.Conn, { direct }: { readonly direct: boolean }) {
+  constructor(
+    conn: Deno.Conn,
+    { direct, descriptor = descriptorOf(conn) }: { readonly direct: boolean; readonly descriptor?: number },
+  ) {
     this.#conn = conn;
-    this.#descriptor = direct && libc !== null ? descriptorOf(conn) : NO_DESCRIPTOR;
+    this.#descriptor = direct && libc !== null ? descriptor : NO_DESCRIPTOR;
   }
 
-  /** What is there, at least one octet; null at the end. One read at a time. Rejects as the runtime's does. */
-  read(into: Uint8Array): Promise<number | null> {
-    if (this.#descriptor === NO_DESCRIPTOR || !isWorthTrying()) return this.#conn.read(into);
+  /**
+   * What is there, at least one octet; null at the end. One read at a time. Rejects as the runtime's does. `waits` is called where
+   * nothing is there yet: who wants to know has every read tried. Where none can be, every one waits.
+   */
+  read(into: Uint8Array, waits?: () => void): Promise<number | null> {
+    if (this.#descriptor === NO_DESCRIPTOR || (waits === undefined && !isWorthTrying())) {
+      waits?.();
+      return this.#conn.read(into);
+    }
     return new Promise((resolve) => {
       if (
         waiting.push({
           conn: this.#conn,
           descriptor: this.#descriptor,
           into: into as Uint8Array<ArrayBuffer>, // none of ours lies in shared memory
+          waits,
           resolve,
         }) === 1
       ) setImmediate(tryAll);
@@ -71,12 +82,13 @@ function tryAll(): void {
   for (const one of all) tryOne(one);
 }
 
-function tryOne({ conn, descriptor, into, resolve }: Waiting): void {
+function tryOne({ conn, descriptor, into, waits, resolve }: Waiting): void {
   const count = isClosed(conn) ? -1 : Number(libc!.recv(descriptor, into, BigInt(into.length), MSG_DONTWAIT));
   if (count >= 0) {
     worth = Math.min(MOST, worth + HIT);
     return resolve(count === 0 ? null : count);
   }
   worth = Math.max(0, worth - 1);
+  waits?.();
   resolve(conn.read(into)); // which also tells what is wrong with the connection
 }

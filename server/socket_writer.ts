@@ -26,9 +26,12 @@ export class SocketWriter {
   #last: Promise<void> | null;
 
   /** `direct`: what is written are the octets of the wire, and not those under the runtime's TLS. */
-  constructor(conn: Deno.Conn, { direct }: { readonly direct: boolean }) {
+  constructor(
+    conn: Deno.Conn,
+    { direct, descriptor = descriptorOf(conn) }: { readonly direct: boolean; readonly descriptor?: number },
+  ) {
     this.#conn = conn;
-    this.#descriptor = direct ? descriptorOf(conn) : NO_DESCRIPTOR;
+    this.#descriptor = direct ? descriptor : NO_DESCRIPTOR;
     this.#last = null;
   }
 

@@ -30,8 +30,11 @@ export interface Transport {
   readonly tls: TlsFacts | null;
   /** True when {@linkcode startTls} can work: plain connection, certificate at hand, runtime able. */
   readonly canStartTls: boolean;
-  /** Reads what is there, at least one octet; null at the end. Rejects when the connection breaks. */
-  read(into: Uint8Array): Promise<number | null>;
+  /**
+   * Reads what is there, at least one octet; null at the end. Rejects when the connection breaks. A plain connection calls `waits`
+   * where nothing is there yet, as far as it can tell.
+   */
+  read(into: Uint8Array, waits?: () => void): Promise<number | null>;
   /**
    * Writes everything; undefined when it was taken at once, otherwise resolves when the kernel (or TLS layer) took it, so
    * that awaiting it is backpressure. `last`: {@linkcode close} follows at once, and the octets may wait for it.

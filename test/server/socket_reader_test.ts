@@ -59,6 +59,27 @@ Deno.test("a read waits for octets that come later", async () => {
   });
 });
 
+Deno.test("a read that finds nothing says so, one that finds something mostly does not", async () => {
+  await connected(async ({ near, far }) => {
+    const reader = new SocketReader(near, { direct: true });
+    const into = new Uint8Array(64);
+    let waits = 0;
+    const count = () => waits++;
+    for (let reads = 0; reads < 200; reads++) {
+      await far.write(WORDS);
+      await reader.read(into, count);
+    }
+    assert(waits < 100, `${waits} of 200 reads waited`);
+    const before = waits;
+    const read = reader.read(into, count);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(waits, before + 1);
+    await far.write(WORDS);
+    await read;
+    assert.equal(waits, before + 1, "once");
+  });
+});
+
 Deno.test("a read into a part of a buffer leaves the rest alone", async () => {
   await connected(async ({ near, far }) => {
     const reader = new SocketReader(near, { direct: true });
