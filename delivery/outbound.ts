@@ -18,6 +18,7 @@ import {
   type KeyDerivation,
   OutboundConnection,
   type OutboundTimeouts,
+  type Pace,
   remoteName,
 } from "./outbound_connection.ts";
 import {
@@ -64,6 +65,8 @@ export interface Purpose {
   readonly identity: Identity;
   /** Left out: every host is asked. */
   readonly besides?: Besides;
+  /** Left out: nobody asks. */
+  readonly pace?: Pace;
 }
 
 /** Another host than the one that was asked. */
@@ -303,7 +306,10 @@ async function openAt(target: Target, parts: OutboundParts): Promise<OutboundCon
       credentials,
       clearPassword: route.tls === "none",
     });
-    const opened = await OutboundConnection.start(connection, { host, session, io: parts, plan, password });
+    const { pace = null } = target.purpose;
+    const opened = await OutboundConnection.start(connection, {
+      ...{ host, session, io: parts, plan, password, pace },
+    });
     if (opened instanceof OutboundConnection) {
       if (target.question !== null) noteTls(opened, target, parts, starttls !== plan.starttls);
       return opened;

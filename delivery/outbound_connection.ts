@@ -85,6 +85,14 @@ export interface StartFailure {
   readonly broken: boolean;
 }
 
+/** Told at each read of a connection whether and how long the peer is waited for. */
+export interface Pace {
+  /** Nothing is there yet. */
+  waits(): void;
+  /** Something came, so many milliseconds after it was looked for. */
+  answered(afterMs: number): void;
+}
+
 export interface StartParts {
   readonly host: string;
   readonly session: ClientSession;
@@ -92,6 +100,7 @@ export interface StartParts {
   readonly plan: TlsPlan;
   /** Of our login there; "" without one. */
   readonly password: string;
+  readonly pace: Pace | null;
 }
 
 /** A peer so far away, milliseconds, is sent several messages at a time, however few wait for it. */
@@ -121,6 +130,10 @@ export class OutboundConnection {
   #window: number;
   #roundTripMs: number;
   readonly #limit: WaitLimit;
+  readonly #pace: Pace | null;
+  /** Since when the read that is under way waits; null where it found something at once. */
+  #waitsSince: number | null;
+  readonly #waits: () => void;
 
   private constructor(connection: OutgoingConnection, parts: StartParts) {
     this.messages = 0;
@@ -137,6 +150,12 @@ export class OutboundConnection {
     this.#window = 1;
     this.#roundTripMs = 0;
     this.#limit = new WaitLimit(parts.io.timers, () => this.#connection.close());
+    this.#pace = parts.pace;
+    this.#waitsSince = null;
+    this.#waits = () => {
+      this.#waitsSince = parts.io.timers.now();
+      this.#pace?.waits();
+    };
   }
 
   /** From the greeting until it is ready for mail. */
@@ -370,12 +389,18 @@ export class OutboundConnection {
     const waitMs = this.#io.timeouts.stages[stage];
     try {
       await this.#flush();
-      const octets = await this.#limit.within(waitMs, this.#connection.read(this.#buffer));
+      this.#waitsSince = null;
+      const octets = await this.#limit.within(waitMs, this.#connection.read(this.#buffer, this.#waits));
+      this.#pace?.answered(this.#waitedMs);
       if (octets === null) this.#session.lost(`the connection was lost (${stage})`);
       else this.#session.feed(this.#buffer.subarray(0, octets));
     } catch (error) {
       this.#lost(error, stage);
     }
+  }
+
+  get #waitedMs(): number {
+    return this.#waitsSince === null ? 0 : this.#io.timers.now() - this.#waitsSince;
   }
 
   /** False when the connection was lost on the way. Without its end the peer throws away what it has of a message. */

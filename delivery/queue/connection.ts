@@ -12,7 +12,7 @@ import type { DueRecipient, DueRow, QueuedMessage } from "../../storage/queue.ts
 import type { Store } from "../../storage/store.ts";
 import { type AgentRoute, type Agents, agentVerdict } from "../agents.ts";
 import { type Besides, openConnection, type OutboundParts } from "../outbound.ts";
-import { type HopFailure, OutboundConnection } from "../outbound_connection.ts";
+import { type HopFailure, OutboundConnection, type Pace } from "../outbound_connection.ts";
 import type { Outgoing } from "../outgoing_message.ts";
 import * as metrics from "../queue_metrics.ts";
 import { type Route, routeKey, routeName } from "../routes.ts";
@@ -170,6 +170,18 @@ export class QueueConnection {
     return { eightBit, utf8Headers };
   }
 
+  get #pace(): Pace {
+    const destination = this.#destination;
+    const { concurrency } = destination;
+    return {
+      waits: () => {
+        concurrency.waits(this.#now());
+        this.#neighbours.room(destination);
+      },
+      answered: (afterMs) => concurrency.answered(afterMs),
+    };
+  }
+
   /** Gives an agent its jobs, one recipient after the other. */
   async #runAgent(agent: AgentRoute): Promise<void> {
     const destination = this.#destination;
@@ -226,6 +238,7 @@ export class QueueConnection {
       opened = await openConnection(destination.route, this.#parts.outbound, {
         need: destination.tls,
         identity: destination.identity,
+        pace: this.#pace,
       });
     } catch (error) {
       log.error("connecting to {destination} met a fault of ours: {error}", {

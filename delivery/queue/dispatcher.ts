@@ -14,6 +14,7 @@ import {
   type Neighbours,
   QueueConnection,
 } from "./connection.ts";
+import { BUSY_CONNECTIONS } from "./concurrency.ts";
 import { type Destination, wakeOne } from "./destination.ts";
 import { Destinations, type DestinationsParts } from "./destinations.ts";
 
@@ -103,7 +104,7 @@ export class Dispatcher {
     for (let has = 0, more = waiting; more.length > 0; has++) {
       const still: Destination[] = [];
       for (const destination of more) {
-        if (!wantsAnother(destination, now)) continue;
+        if (!this.#wantsAnother(destination, now)) continue;
         still.push(destination);
         if (destination.connections > has) continue;
         if (this.#full) return this.#freeOne();
@@ -117,7 +118,14 @@ export class Dispatcher {
   #startIfRoom(destination: Destination): void {
     if (this.destinations.draining || this.#full) return;
     const now = this.#now();
-    if (destination.waitsUntil <= now && wantsAnother(destination, now)) this.#connect(destination);
+    if (destination.waitsUntil <= now && this.#wantsAnother(destination, now)) this.#connect(destination);
+  }
+
+  #wantsAnother(destination: Destination, now: number): boolean {
+    if (wantsAnother(destination, { now, open: this.#connections.size })) return true;
+    const { helpsAt } = destination.concurrency;
+    if (helpsAt > now && helpsAt < Infinity && destination.jobs.length > 0) this.#parts.wakeAt(helpsAt);
+    return false;
   }
 
   get #full(): boolean {
@@ -178,11 +186,12 @@ export class Dispatcher {
 }
 
 function wantsAnother(
-  { jobs, connections, beside, ready, waking, concurrency, crowdedUntil, listed }: Destination,
-  now: number,
+  { agent, jobs, connections, beside, ready, waking, concurrency, crowdedUntil, listed }: Destination,
+  { now, open }: { readonly now: number; readonly open: number },
 ): boolean {
   const starting = connections - ready + waking;
   if (jobs.length <= starting) return false;
   if (connections === 0) return true;
+  if (agent === null && concurrency.helpsAt > now && open >= BUSY_CONNECTIONS) return false;
   return listed === 0 && connections + beside < concurrency.connections && crowdedUntil <= now;
 }

@@ -70,6 +70,39 @@ Deno.test("connections grow fast until the first push-back, then slowly, and nev
   assert.equal(limit.connections, 1);
 });
 
+Deno.test("another connection helps where the peer is slow more often than not", () => {
+  const limit = new Concurrency(20);
+  const answers = (afterMs: number, times: number) => {
+    for (let n = 0; n < times; n++) limit.answered(afterMs);
+  };
+  assert.equal(limit.helpsAt, Infinity, "nothing is known");
+  answers(50, 3);
+  assert.equal(limit.helpsAt, Infinity, "not much is");
+  answers(50, 1);
+  assert.equal(limit.helpsAt, -Infinity);
+  answers(2, 1);
+  assert.equal(limit.helpsAt, Infinity);
+  answers(0, 100);
+  answers(50, 11);
+  assert.equal(limit.helpsAt, Infinity, "after many that came soon");
+  answers(50, 100);
+  assert.equal(limit.helpsAt, -Infinity);
+  answers(0, 2);
+  assert.equal(limit.helpsAt, Infinity, "it is soon seen that the peer has become quick");
+});
+
+Deno.test("another connection helps where those that are open have heard nothing for long", () => {
+  const limit = new Concurrency(20);
+  for (let n = 0; n < 100; n++) limit.answered(0);
+  limit.waits(10_000);
+  limit.waits(10_060);
+  assert.equal(limit.helpsAt, 10_100, "since the first that waits");
+  limit.answered(50);
+  assert.equal(limit.helpsAt, Infinity, "one was answered");
+  limit.waits(10_080);
+  assert.equal(limit.helpsAt, 10_180);
+});
+
 Deno.test("the family that cannot be reached goes last for a while", () => {
   const memory = new FamilyMemory();
   const addresses = ["2001:db8::1", "192.0.2.1"];

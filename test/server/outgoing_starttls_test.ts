@@ -131,6 +131,7 @@ async function sendOne(port: number, host: string): Promise<TransactionResult> {
       ...{ starttls: "required", check: { kind: "none" }, enforce: true, serverName: "tls.test" },
       policy: NO_POLICY,
     },
+    pace: null,
     password: "",
   });
   if (!(opened instanceof OutboundConnection)) throw new Error(`${host}: ${opened.failure.text}`);
