@@ -11,7 +11,8 @@ import type { WriteOp, WriteResult } from "../storage/ops.ts";
 import { Filing } from "./filing.ts";
 import { forwardedSender } from "./forwarding.ts";
 import { type PostOptions, prepareOwnMail } from "./post.ts";
-import { fileByScripts, hasScripts, NO_FRONT, rejection } from "./scripts/file.ts";
+import { fileByScripts, hasScripts, rejection } from "./scripts/file.ts";
+import { foundInHeader, redirectFront } from "./scripts/redirect_front.ts";
 import type { Verdict } from "./settle.ts";
 
 export async function fileHeld(
@@ -62,22 +63,32 @@ async function byScripts(
     facts.push(octets);
     await spool.write(octets, 0, octets.length);
     const at = post.clock();
+    const arrived = facts.finish();
+    const found = foundInHeader(octets.subarray(0, arrived.headerOctets), hostname);
+    const ours = message.accountId !== null;
     const given = {
-      ...{ filing, spool, message: facts.finish(), traceId: message.traceId, sender: message.sender },
+      ...{ filing, spool, message: arrived, traceId: message.traceId, sender: message.sender },
       // What the quarantine let go may be of anybody; a login held its mail back itself.
-      ...{ senderProven: message.accountId !== null, later: true, junk: false },
+      ...{ senderProven: ours, later: true, junk: false },
       ...{ client: { address: "", name: "" }, front: "" },
     };
-    const filed = await fileByScripts({ post, hostname, frontOf: NO_FRONT }, given, {
-      ...{ traceId: message.traceId, sender: message.sender, accountId: null },
-      ...{ eightBit: message.eightBit, smtputf8: message.smtputf8, at },
-      expiresAt: at + post.queueLifetimeMs,
-      senderFor: (domain) =>
-        forwardedSender(store, {
-          ...{ sender: message.sender, domain, now: at },
-          isLocal: (address) => post.resolver.isLocal(address),
-        }),
-    });
+    const filed = await fileByScripts(
+      {
+        ...{ post, hostname },
+        frontOf: (domain, spool, message) => redirectFront(post, { spool, message, domain, ours, found }),
+      },
+      given,
+      {
+        ...{ traceId: message.traceId, sender: message.sender, accountId: null },
+        ...{ eightBit: message.eightBit, smtputf8: message.smtputf8, at },
+        expiresAt: at + post.queueLifetimeMs,
+        senderFor: (domain) =>
+          forwardedSender(store, {
+            ...{ sender: message.sender, domain, now: at },
+            isLocal: (address) => post.resolver.isLocal(address),
+          }),
+      },
+    );
     if ("rejected" in filed) {
       const { enhanced, text } = rejection(filed.rejected);
       return agentVerdict("permanent", enhanced, text);

@@ -11,7 +11,7 @@ import { base64Value, colonList, parseTagList } from "./tag_list.ts";
 
 export const MAX_INSTANCES = 50;
 
-const SEAL = "arc-seal";
+export const SEAL = "arc-seal";
 const MESSAGE_SIGNATURE = "arc-message-signature";
 export const RESULTS = "arc-authentication-results";
 

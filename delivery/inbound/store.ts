@@ -14,11 +14,12 @@ import { noteUse } from "../masked.ts";
 import type { MailboxTarget } from "../recipients.ts";
 import { possibleReport, takeReport } from "../report_intake.ts";
 import { fileByScripts, hasScripts, provesSender, rejection } from "../scripts/file.ts";
+import { redirectFront } from "../scripts/redirect_front.ts";
 import { refuseRecipients } from "../scripts/refuse_one.ts";
 import { besideOf, mayAskForSuccess } from "./beside.ts";
 import { originalOperation } from "./keep_original.ts";
 import type { Mail } from "./mail.ts";
-import { redirectFront } from "./sign.ts";
+import { foundOf } from "./sign.ts";
 import { tracedCheck, tracedRefusal } from "./tell.ts";
 
 const log = getLogger(["veredus", "delivery"]);
@@ -122,15 +123,15 @@ function tlsNeed(
 
 /** The operation that files a message whose recipients have scripts, or the answer where there is nothing to file. */
 async function fileScripted(mail: Mail, facts: FilingFacts): Promise<WriteOp | Reply> {
-  const { traceId, client, screen, findings, junk, front, setting: { options: { hostname }, post } } = mail;
+  const { traceId, client, screen, findings, junk, front, setting: { options, post } } = mail;
   const { filing, sender } = mail.envelope;
   const { spool, message } = mail.content;
-  const sealed = filing.forwardingDomains().length > 0;
+  const found = filing.forwardingDomains().length > 0 ? null : foundOf(mail);
   const filed = await fileByScripts({
     post,
-    hostname,
+    hostname: options.hostname,
     frontOf: (domain, spool, message) =>
-      redirectFront(mail, { spool, message, domain: sealed ? null : domain }),
+      redirectFront(options, { spool, message, domain, ours: mail.mayRelay, found }),
   }, {
     ...{ filing, spool, message, traceId, sender, junk, front },
     senderProven: mail.mayRelay || provesSender(findings, sender),

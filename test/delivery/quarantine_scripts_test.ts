@@ -1,5 +1,12 @@
 /** Filter scripts and what is set aside: nothing runs while a message waits, and what is let go is filed by scripts, once. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import type { AuthenticationConfig } from "../../delivery/authentication.ts";
+import type { InboundConfig } from "../../delivery/inbound/setting.ts";
+import { ArcVerifier } from "../../mailauth/arc.ts";
+import { sealHeader } from "../../mailauth/arc_seal.ts";
+import { BodyHash } from "../../mailauth/dkim_canonical.ts";
+import { DkimVerifier } from "../../mailauth/dkim_verify.ts";
 import { release } from "../../delivery/quarantine/control.ts";
 import { fileHeld } from "../../delivery/held.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
@@ -9,8 +16,8 @@ import { Blocks } from "../../filter/address_block.ts";
 import { Chain } from "../../filter/chain.ts";
 import { SessionScreen } from "../../filter/screen.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
-import { MockResolver } from "../lib/mock_resolver.ts";
-import { DAY_MS, NOW, ReceptionBed, STRANGER } from "./reception_bed.ts";
+import { type MockEntry, MockResolver, txt } from "../lib/mock_resolver.ts";
+import { DAY_MS, NOW, octetsOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
 const LETTER = "From: Eve <eve@remote.example>\r\nTo: alice@example.test\r\nSubject: hello\r\n" +
   "Message-ID: <q1@remote.example>\r\n\r\nbody\r\n";
@@ -25,13 +32,13 @@ async function script(bed: ReceptionBed, content: string): Promise<void> {
   await bed.ok({ kind: "put-script", ...of, content }, { kind: "activate-script", ...of });
 }
 
-async function setAside(bed: ReceptionBed): Promise<void> {
+async function setAside(bed: ReceptionBed, message = LETTER): Promise<void> {
   const client = { ...STRANGER, screen: new SessionScreen({ strangers: odd, logins: odd }) };
   const { data } = await bed.send({
     client,
     from: "eve@remote.example",
     to: ["alice@example.test"],
-    message: LETTER,
+    message,
   });
   assert.equal(data?.code, 250);
 }
@@ -94,6 +101,109 @@ Deno.test("no script runs while a message is set aside; let go, it is filed, sen
     /^X-Veredus-Verdict: quarantine;\r\n\todd=quarantine \(odd\)/m,
   );
   assert.deepEqual(away(bed).sort(), ["eve@remote.example", "far@away.example"]);
+});
+
+const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const PUBLIC = RSA.publicKey.export({ format: "der", type: "spki" }).toString("base64");
+const DNS: Record<string, MockEntry> = {
+  "s._domainkey.example.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)],
+  "s._domainkey.list.test TXT": [txt(`v=DKIM1; p=${PUBLIC}`)],
+  "remote.example TXT": [txt("v=spf1 ip4:192.0.2.1 -all")],
+};
+const CHECKS: AuthenticationConfig = {
+  ...{ iprev: false, spf: true, dkim: true, arc: true, dmarc: "off", refuse: "never" },
+  ...{ trustedSealers: [], knownLists: [], relays: new Blocks([]), skip: new Blocks([]) },
+  ...{ onDnsTrouble: "deliver", timeoutMs: 30_000 },
+};
+
+async function withKey(config: Partial<InboundConfig>): Promise<ReceptionBed> {
+  const bed = await ReceptionBed.open(config, {}, { resolver: new MockResolver(DNS) });
+  await bed.ok({
+    kind: "put-dkim-key",
+    key: {
+      ...{ domain: "example.test", selector: "s", kind: "rsa", publicKey: PUBLIC, state: "signing" },
+      privateKey: RSA.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+    },
+  });
+  return bed;
+}
+
+/** The letter as a list hands it on: with a seal of its own. */
+async function sealed(letter: string): Promise<string> {
+  const octets = octetsOf(letter);
+  const at = letter.indexOf("\r\n\r\n") + 2;
+  const body = new BodyHash("relaxed", { algorithm: "sha256", limit: null });
+  body.write(octets, at + 2, octets.length);
+  const seal = await sealHeader({
+    ...{ header: octets.subarray(0, at), bodyHash: body.digest(), results: "list.test; spf=pass", now: NOW },
+    chain: { result: "none", text: "", sets: [] },
+    key: { domain: "list.test", selector: "s", kind: "rsa", key: RSA.privateKey },
+  });
+  return seal + letter;
+}
+
+for (
+  const [letter, seals] of [[LETTER, ["example.test"]], [await sealed(LETTER), [
+    "list.test",
+    "example.test",
+  ]]] as const
+) {
+  Deno.test(`what a script redirects of mail that was let go is sealed by what was found when it came: ${seals}`, async () => {
+    await using bed = await withKey({ authentication: CHECKS });
+    await script(
+      bed,
+      'require ["copy", "editheader"]; redirect :copy "far@away.example"; addheader "X-Mine" "1"; redirect "off@away.example";',
+    );
+    await setAside(bed, letter);
+    await letGo(bed);
+    await filed(bed);
+    const rows = bed.queued().filter(({ destination }) => destination !== "local:held");
+    assert.deepEqual(rows.map(({ recipient }) => recipient), ["far@away.example", "off@away.example"]);
+    for (const [at, row] of rows.entries()) {
+      assert.match(row.sender, /^SRS0=.*=remote\.example=eve@example\.test$/);
+      const sent = bed.queuedOctets(row);
+      assert.equal(/^X-Mine: 1\r$/m.test(sent), at === 1);
+      const octets = octetsOf(sent);
+      const bodyAt = sent.indexOf("\r\n\r\n") + 4;
+      const chain = new ArcVerifier(octets.subarray(0, bodyAt - 2));
+      chain.write(octets, bodyAt, octets.length);
+      const { result, text: why, sets } = await chain.finish(new MockResolver(DNS));
+      assert.deepEqual([result, sets.map(({ seal }) => seal.domain)], ["pass", seals], why);
+      const instance = `ARC-Authentication-Results: i=${seals.length}; mx.example.test;`;
+      assert.match(sent.slice(sent.indexOf(instance)).replace(/\r\n[\t ]+/g, " "), /^[^\r]*; spf=pass /);
+    }
+  });
+}
+
+Deno.test("results that a stranger wrote are not sealed where nobody looked", async () => {
+  await using bed = await withKey({});
+  await script(bed, 'redirect "far@away.example";');
+  await setAside(bed, `Authentication-Results: mx.example.test; spf=pass; dmarc=pass\r\n${LETTER}`);
+  await letGo(bed);
+  await filed(bed);
+  const [row] = bed.queued().filter(({ destination }) => destination !== "local:held");
+  assert.equal(row?.recipient, "far@away.example");
+  assert.doesNotMatch(bed.queuedOctets(row!), /^ARC-/m);
+});
+
+Deno.test("what a login held back, and a script redirects with another header, is signed anew", async () => {
+  await using bed = await withKey({});
+  await script(
+    bed,
+    'require "editheader"; deleteheader "Subject"; addheader "Subject" "another"; redirect "far@away.example";',
+  );
+  await bed.send({
+    ...{ client: bed.login("bob"), from: "bob@example.test", to: ["alice@example.test"] },
+    message: LETTER.replace("eve@remote.example", "bob@example.test"),
+    parameters: { hold: { forSeconds: 60 } },
+  });
+  await filed(bed);
+  const [row] = bed.queued().filter(({ destination }) => destination !== "local:held");
+  const octets = octetsOf(bed.queuedOctets(row!));
+  const bodyAt = bed.queuedOctets(row!).indexOf("\r\n\r\n") + 4;
+  const verifier = new DkimVerifier(octets.subarray(0, bodyAt - 2));
+  verifier.write(octets, bodyAt, octets.length);
+  assert.equal((await verifier.finish(new MockResolver(DNS), NOW))[0]?.result, "pass");
 });
 
 Deno.test("a script that refuses what was let go: to Junk, and no word to a sender that nobody vouches for", async () => {
