@@ -19,17 +19,19 @@ export type AddressItem =
   | { readonly kind: "group-end" };
 
 type Token =
-  | { readonly kind: "word"; readonly text: string; readonly quoted: boolean }
-  | { readonly kind: "special"; readonly text: string }
+  | { readonly kind: "word"; readonly text: string; readonly spaced: boolean }
+  | { readonly kind: "special"; readonly text: string; readonly spaced: boolean }
   | { readonly kind: "comment"; readonly text: string };
+/** `spaced`: white space or a comment stands in front. */
+type PhraseToken = Exclude<Token, { kind: "comment" }>;
 
 const SPECIALS = "<>@,;:.";
 
 export function parseAddressList(value: string): AddressItem[] {
   const items: AddressItem[] = [];
   const tokens = tokenize(value);
-  let words: Token[] = [];
-  let angle: Token[] | null = null;
+  let words: PhraseToken[] = [];
+  let angle: PhraseToken[] | null = null;
   let inAngle = false;
   let inGroup = false;
   let comment: string | null = null;
@@ -77,7 +79,11 @@ export function addressesOf(value: string): string[] {
   );
 }
 
-function toMailbox(words: Token[], angle: Token[] | null, comment: string | null): AddressItem | null {
+function toMailbox(
+  words: PhraseToken[],
+  angle: PhraseToken[] | null,
+  comment: string | null,
+): AddressItem | null {
   if (angle !== null) {
     // A route (4.4) ends at its colon.
     const colon = angle.findLastIndex((token) => token.kind === "special" && token.text === ":");
@@ -90,18 +96,21 @@ function toMailbox(words: Token[], angle: Token[] | null, comment: string | null
   return { kind: "mailbox", name: comment, ...addrSpec(words) };
 }
 
-function addrSpec(tokens: Token[]): { localPart: string; domain: string } {
+function addrSpec(tokens: PhraseToken[]): { localPart: string; domain: string } {
   const at = tokens.findLastIndex((token) => token.kind === "special" && token.text === "@");
   if (at < 0) return { localPart: phrase(tokens), domain: "" };
-  const glue = (parts: Token[]) => parts.map((part) => part.text).join("");
+  const glue = (parts: PhraseToken[]) => parts.map((part) => part.text).join("");
   return { localPart: glue(tokens.slice(0, at)), domain: glue(tokens.slice(at + 1)) };
 }
 
-function phrase(tokens: Token[]): string {
+/** Words with a space between them; an address or an abbreviation in place of a name is as it was written. */
+function phrase(tokens: PhraseToken[]): string {
   let text = "";
+  let glues = true;
   for (const token of tokens) {
-    const dot = token.kind === "special" && token.text === ".";
-    text += dot || text === "" || (text.endsWith(".") && tokens.length < 3) ? token.text : ` ${token.text}`;
+    const special = token.kind === "special";
+    text += text === "" || (!token.spaced && (special || glues)) ? token.text : ` ${token.text}`;
+    glues = special;
   }
   return text.trim();
 }
@@ -112,6 +121,7 @@ function tokenize(value: string): Token[] {
   let i = 0;
   while (i < n) {
     const character = value[i]!;
+    const spaced = i > 0 && " \t\r\n)".includes(value[i - 1]!);
     if (character === " " || character === "\t" || character === "\r" || character === "\n") i++;
     else if (character === "(") {
       const [text, next] = comment(value, i);
@@ -119,20 +129,20 @@ function tokenize(value: string): Token[] {
       i = next;
     } else if (character === '"') {
       const [text, next] = quoted(value, i);
-      tokens.push({ kind: "word", text, quoted: true });
+      tokens.push({ kind: "word", text, spaced });
       i = next;
     } else if (character === "[") {
       const close = value.indexOf("]", i);
       const next = close < 0 ? n : close + 1;
-      tokens.push({ kind: "word", text: value.slice(i, next), quoted: false });
+      tokens.push({ kind: "word", text: value.slice(i, next), spaced });
       i = next;
     } else if (SPECIALS.includes(character)) {
-      tokens.push({ kind: "special", text: character });
+      tokens.push({ kind: "special", text: character, spaced });
       i++;
     } else {
       let next = i + 1;
       while (next < n && !' \t\r\n("[<>@,;:.'.includes(value[next]!)) next++;
-      tokens.push({ kind: "word", text: value.slice(i, next), quoted: false });
+      tokens.push({ kind: "word", text: value.slice(i, next), spaced });
       i = next;
     }
   }

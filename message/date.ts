@@ -1,4 +1,5 @@
 /** date-time of RFC 5322 3.3, with the obsolete forms of 4.3; times are milliseconds since the epoch. */
+import { withoutComments } from "./comment.ts";
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -22,7 +23,7 @@ const DATE_TIME =
 
 /** Null when the text is no date. Two-digit years: 00 to 49 are 20xx, the rest 19xx (4.3). */
 export function parseDate(text: string): number | null {
-  const match = DATE_TIME.exec((text.includes("(") ? text.replace(/\([^()]*\)/g, " ") : text).trim());
+  const match = DATE_TIME.exec(withoutComments(text, " ").trim());
   if (match === null) return null;
   const [, day, month = "", yearText = "", hour, minute, second = "0", zone = "+0000"] = match;
   const monthIndex = MONTHS.indexOf(month.toLowerCase());

@@ -4,6 +4,7 @@
  */
 import { encodeLatin1 } from "../bytes/decode.ts";
 import { decodeCharset } from "./charset.ts";
+import { withoutComments } from "./comment.ts";
 import { decodeHeaderText } from "./encoded_word.ts";
 
 const MAX_PARAMETERS = 100;
@@ -15,11 +16,23 @@ export interface ParameterizedValue {
   readonly parameters: readonly (readonly [string, string])[];
 }
 
+/** A type, and behind white space instead of a semicolon a parameter: RFC 2231 itself prints examples so. */
+const TYPE_AND_PARAMETER = /^[^\s=";]+(?:\s*\/\s*[^\s=";]+)?(?=\s+[^\s=";]+\s*=)/;
+/** A value that is no quoted string, and behind white space the next parameter. */
+const VALUE_AND_PARAMETER = /^[^\s=";]+(?=\s+[^\s=";]+\s*=)/;
+
 export function parseParameterized(text: string): ParameterizedValue {
-  const semicolon = text.indexOf(";");
-  const value = withoutComments(semicolon < 0 ? text : text.slice(0, semicolon)).trim();
+  const semicolon = indexOrEnd(text, ";", 0);
+  let value = withoutComments(text.slice(0, semicolon), "").trim();
+  let at = semicolon + 1;
+  if (value.includes("=")) {
+    const type = TYPE_AND_PARAMETER.exec(text)?.[0];
+    if (type !== undefined) {
+      value = type;
+      at = type.length;
+    }
+  }
   const parameters: [string, string][] = [];
-  let at = semicolon < 0 ? text.length : semicolon + 1;
   while (at < text.length && parameters.length < MAX_PARAMETERS) {
     const equals = text.indexOf("=", at);
     if (equals < 0) break;
@@ -28,7 +41,7 @@ export function parseParameterized(text: string): ParameterizedValue {
       at = next + 1; // a parameter without a value
       continue;
     }
-    const name = withoutComments(text.slice(at, equals)).trim();
+    const name = withoutComments(text.slice(at, equals), "").trim();
     let i = equals + 1;
     while (i < text.length && /\s/.test(text[i]!)) i++;
     let parameter = "";
@@ -37,16 +50,23 @@ export function parseParameterized(text: string): ParameterizedValue {
         if (text[i] === "\\" && i + 1 < text.length) i++;
         parameter += text[i];
       }
-      const end = text.indexOf(";", i + 1);
-      at = end < 0 ? text.length : end + 1;
+      at = i + 1;
+      const end = indexOrEnd(text, ";", at);
+      if (withoutComments(text.slice(at, end), "").trim() === "") at = end + 1;
     } else {
-      const end = text.indexOf(";", i);
-      parameter = withoutComments(text.slice(i, end < 0 ? text.length : end)).trim();
-      at = end < 0 ? text.length : end + 1;
+      const rest = text.slice(i, indexOrEnd(text, ";", i));
+      const first = rest.includes("=") ? VALUE_AND_PARAMETER.exec(rest)?.[0] : undefined;
+      parameter = first ?? withoutComments(rest, "").trim();
+      at = i + (first ?? rest).length + (first === undefined ? 1 : 0);
     }
     if (name !== "") parameters.push([name, parameter]);
   }
   return { value, parameters };
+}
+
+function indexOrEnd(text: string, character: string, from: number): number {
+  const at = text.indexOf(character, from);
+  return at < 0 ? text.length : at;
 }
 
 /** A decoded parameter by its name in lower case, or null. */
@@ -75,17 +95,4 @@ export function parameter(parsed: ParameterizedValue, name: string): string | nu
       : text;
   });
   return decodeCharset(encodeLatin1(octets), charset) ?? octets;
-}
-
-/** Comments go; quoted strings are not looked into (the callers cut them off first). */
-function withoutComments(text: string): string {
-  if (!text.includes("(")) return text;
-  let depth = 0;
-  let result = "";
-  for (const character of text) {
-    if (character === "(") depth++;
-    else if (character === ")" && depth > 0) depth--;
-    else if (depth === 0) result += character;
-  }
-  return result;
 }
