@@ -2,8 +2,8 @@
  * The ordered chain of checks: each stage asks its checks one after the other until one decides.
  *
  * A stage whose checks all answer at once costs no turn of the event loop, and one without checks nothing. A check
- * that fails, or takes longer than {@linkcode MAX_CHECK_MS}, is passed over and counted: mail does not stop for it (a
- * check that should fail otherwise says so itself). All checks of a message share one {@linkcode VerdictTime}: when it is
+ * that fails, or takes longer than {@linkcode MAX_CHECK_MS}, is passed over with a mark and counted: mail does not stop for
+ * it (a check that should fail otherwise says so itself). All checks of a message share one {@linkcode VerdictTime}: when it is
  * over, those without an answer say what they say to that, or the message is marked, or put off.
  */
 import { getLogger } from "@logtape/logtape";
@@ -25,6 +25,7 @@ const log = getLogger(["veredus", "filter"]);
 const decided = infoLines("filter");
 /** Longer than any time-out that the configuration allows a check. */
 const MAX_CHECK_MS = 150_000;
+const PASSED_OVER: Verdict = { action: "tag", reason: "not asked to the end: it failed", points: 0 };
 const NO_DECISIONS: readonly Decision[] = [];
 const STOPS: ReadonlySet<Action> = new Set<Action>(["accept", "reject", "defer"]);
 
@@ -102,7 +103,7 @@ function asked(check: Check, facts: CheckFacts): Verdict | Promise<Verdict> {
   try {
     return check.run(facts);
   } catch (error) {
-    return passedOver(check, error);
+    return passedOver(check, facts, error);
   }
 }
 
@@ -123,7 +124,7 @@ async function settled(
   try {
     return await Promise.race([verdict, tooLong]);
   } catch (error) {
-    return passedOver(check, error);
+    return passedOver(check, facts, error);
   } finally {
     clearTimeout(timer);
   }
@@ -148,10 +149,11 @@ function untilStop(found: readonly Decision[]): readonly Decision[] {
   return stop < 0 ? found : found.slice(0, stop + 1);
 }
 
-function passedOver({ name }: Check, error: unknown): Verdict {
+function passedOver(check: Check, facts: CheckFacts, error: unknown): Verdict {
+  const { name } = check;
   failures.inc({ check: name });
-  log.warn("the check {check} failed and is passed over: {error}", { check: name, error });
-  return CONTINUE;
+  log.warn("the check {check} failed: {error}", { check: name, error });
+  return check.late?.(facts) ?? PASSED_OVER;
 }
 
 function noted({ name }: Check, { stage, client, traceId }: CheckFacts, verdict: Verdict): Decision {

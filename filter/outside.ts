@@ -2,7 +2,8 @@
  * What checks outside the server are told and may answer: HTTP hooks and the operator's policy file speak the same JSON.
  *
  * An answer is `{"action": "reject", "reason": "...", "reply": {"code": 550, "enhanced": "5.7.1", "text": "..."}}`; only
- * `action` is needed. What is no answer is a failure, and `on_failure` decides.
+ * `action` is needed. What is no answer is a failure, and `on_failure` decides; where the message goes on, log, trace and
+ * header say that it was not asked about.
  */
 import { latin1 } from "../bytes/decode.ts";
 import type { Reply } from "../protocols/smtp/reply.ts";
@@ -57,8 +58,22 @@ export function replyOf(reply: unknown, action: Action): Reply | null {
   };
 }
 
+/** Trouble of what was asked, in words that recipients may read: no address, path or secret. */
+export class OutsideFault extends Error {
+  override readonly name: string = "OutsideFault";
+}
+
 export type OnFailure = "continue" | "defer" | "reject";
 
-export function failureVerdict(onFailure: OnFailure, what: string): Verdict {
-  return { action: onFailure, reason: oneLine(`no answer: ${what}`) };
+/** `error`: an {@linkcode OutsideFault}, or what only the operator's log may quote. */
+export function failureVerdict(onFailure: OnFailure, error: unknown): Verdict {
+  const reason = oneLine(`no answer: ${shown(error)}`);
+  // No answer speaks neither for nor against the message.
+  return onFailure === "continue" ? { action: "tag", reason, points: 0 } : { action: onFailure, reason };
+}
+
+function shown(error: unknown): string {
+  if (error instanceof OutsideFault) return error.message;
+  if (error instanceof DOMException && error.name === "TimeoutError") return "it took too long";
+  return "it failed or cannot be reached";
 }

@@ -262,7 +262,7 @@ export class MailScreen {
   #apply(decisions: readonly Decision[]): Reply | null {
     if (decisions.length === 0) return null;
     for (const decision of decisions) {
-      if (this.decisions.length < MAX_DECISIONS) this.decisions.push(decision);
+      if (this.decisions.length < MAX_DECISIONS && !this.#knows(decision)) this.decisions.push(decision);
       if (decision.action === "accept") {
         this.#accepted = true;
         this.#refusal = null;
@@ -272,6 +272,12 @@ export class MailScreen {
       if (decision.action === "defer") return decision.reply ?? PUT_OFF;
     }
     return null;
+  }
+
+  /** What counts nothing is told once: who does not answer would say so for each recipient. */
+  #knows({ check, action, reason, points }: Decision): boolean {
+    return points === 0 &&
+      this.decisions.some((one) => one.check === check && one.action === action && one.reason === reason);
   }
 
   #stage(

@@ -2,6 +2,7 @@
 import type { Check, CheckFacts } from "../filter/check.ts";
 import { milter } from "../filter/checks/milter.ts";
 import { outsideCheck } from "../filter/checks/outside_check.ts";
+import { OutsideFault } from "../filter/outside.ts";
 import type { ByteStream } from "../filter/stream.ts";
 import { scanner, type ScannerOptions } from "../filter/checks/scanner.ts";
 import { Clamd } from "../filter/scan/clamd.ts";
@@ -31,7 +32,7 @@ export function httpHook({ name, stages, at, timeoutMs, onFailure }: CheckConfig
         signal: AbortSignal.timeout(timeoutMs),
       });
       const text = await limited(response);
-      if (!response.ok) throw new Error(`status ${response.status}`);
+      if (!response.ok) throw new OutsideFault(`status ${response.status}`);
       return JSON.parse(text);
     },
   });
@@ -43,7 +44,7 @@ async function limited(response: Response): Promise<string> {
   for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
     text += chunk;
     if (text.length > MAX_ANSWER_OCTETS) {
-      throw new Error(`an answer of more than ${MAX_ANSWER_OCTETS} octets`);
+      throw new OutsideFault(`an answer of more than ${MAX_ANSWER_OCTETS} octets`);
     }
   }
   return text;

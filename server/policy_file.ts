@@ -8,6 +8,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { fileURLToPath } from "node:url";
+import { OutsideFault } from "../filter/outside.ts";
 
 const log = getLogger(["veredus", "filter"]);
 const MAX_ANSWER_OCTETS = 64 * 1024;
@@ -53,14 +54,17 @@ export class PolicyFile {
   /** The verdict as the file gave it. Rejects when there is none in time. */
   async ask(facts: unknown, timeoutMs: number): Promise<unknown> {
     if (this.#running === null && performance.now() < this.#retryAt) {
-      throw new Error("it is started again in a moment");
+      throw new OutsideFault("it is started again in a moment");
     }
     const running = this.#running ??= this.#start();
     const id = this.#next++;
     const answer = new Promise<unknown>((resolve, reject) => this.#questions.set(id, { resolve, reject }));
     this.#send(running, { id, facts });
     // It may hang in a loop: only its end helps those that come after.
-    const timer = setTimeout(() => this.#ended(running, `no verdict within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(
+      () => this.#ended(running, new OutsideFault(`no verdict within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     try {
       return await answer;
     } finally {
@@ -95,11 +99,11 @@ export class PolicyFile {
 
   /** Resolves when its process has ended. */
   async #follow(running: Running): Promise<void> {
-    let reason = "its process ended";
+    let reason: Error = new OutsideFault("its process ended");
     try {
       await this.#read(running);
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      reason = error instanceof Error ? error : new Error(String(error));
     }
     this.#ended(running, reason);
     await running.child.status;
@@ -114,7 +118,7 @@ export class PolicyFile {
         text = text.slice(end + 1);
       }
       if (text.length > MAX_ANSWER_OCTETS) {
-        throw new Error(`an answer of more than ${MAX_ANSWER_OCTETS} octets`);
+        throw new OutsideFault(`an answer of more than ${MAX_ANSWER_OCTETS} octets`);
       }
     }
   }
@@ -131,12 +135,15 @@ export class PolicyFile {
     else question?.reject(new Error(line.fault));
   }
 
-  #ended(running: Running, reason: string): void {
+  #ended(running: Running, reason: Error): void {
     if (this.#running !== running) return; // known already
-    log.error("the policy file of {name} is started again: {reason}", { name: this.#name, reason });
+    log.error("the policy file of {name} is started again: {reason}", {
+      name: this.#name,
+      reason: reason.message,
+    });
     this.#kill();
     this.#retryAt = performance.now() + RESTART_MS;
-    for (const { reject } of this.#questions.values()) reject(new Error(reason));
+    for (const { reject } of this.#questions.values()) reject(reason);
     this.#questions.clear();
   }
 

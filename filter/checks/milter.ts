@@ -4,8 +4,8 @@
  * One connection a session, opened with the first step; steps follow one another, also where the client does not wait for what
  * one stage says before the next begins. Milters see every stage, the header and body as the client sent
  * them, and may refuse, discard, quarantine, change the header and the envelope and replace the body. What one has accepted or lost is
- * done with for the message (or the session); other checks go on. Trouble is `on_failure`, and the session's next message
- * gets a new connection.
+ * done with for the message (or the session); other checks go on. Trouble is `on_failure`, once for a message that goes on,
+ * and the session's next message gets a new connection.
  */
 import { getLogger } from "@logtape/logtape";
 import { CR, LF } from "../../bytes/ascii.ts";
@@ -27,6 +27,8 @@ const MAX_SESSIONS = 10_000;
 const MAX_HEADER_OCTETS = 1024 * 1024;
 /** A new body may be so much larger than the old. */
 const MAX_BODY_GROWTH = 16 * 1024 * 1024;
+const LATE = new MilterFault("the time for a verdict was over");
+const LEFT_ALONE = new MilterFault("it is left alone for a while");
 
 export interface MilterOptions {
   readonly name: string;
@@ -70,14 +72,20 @@ export function milter(options: MilterOptions): Check {
     return session;
   };
 
+  /** A message that goes on without it: a new connection in its middle would hear of half of it. */
+  const passed = (session: Session | undefined): void => {
+    if (session?.inMessage === true && onFailure === "continue") session.messageDone = true;
+  };
+
   const failed = (session: Session | undefined, error: unknown): Verdict => {
     const what = error instanceof Error ? error.message : String(error);
     session?.conversation?.close();
     if (session !== undefined) session.conversation = null;
+    passed(session);
     breaker.failed();
     failures.inc({ check: name });
     log.warn("the milter {check} failed: {what}", { check: name, what: oneLine(what) });
-    return failureVerdict(onFailure, what);
+    return failureVerdict(onFailure, error);
   };
 
   const step = async (session: Session, facts: CheckFacts): Promise<Verdict> => {
@@ -90,7 +98,10 @@ export function milter(options: MilterOptions): Check {
         return CONTINUE;
       }
       if (session.conversation === null) {
-        if (breaker.open) return failureVerdict(onFailure, "it is left alone for a while");
+        if (breaker.open) {
+          passed(session);
+          return failureVerdict(onFailure, LEFT_ALONE);
+        }
         const conversation = await Conversation.open(await options.connect(), options.timeoutMs);
         if (session.ended) {
           conversation.close();
@@ -122,7 +133,7 @@ export function milter(options: MilterOptions): Check {
       return await verdict;
     },
     // It may be in the middle of a message: what it says from now on is about nothing.
-    late: ({ client }) => failed(sessions.get(client.sessionId), "the time for a verdict was over"),
+    late: ({ client }) => failed(sessions.get(client.sessionId), LATE),
     aborted(id) {
       const session = sessions.get(id);
       if (session === undefined) return;

@@ -2,10 +2,11 @@
 import { getLogger } from "@logtape/logtape";
 import type { Check } from "../check.ts";
 import { failures } from "../metrics.ts";
-import { factsJson, failureVerdict, type OnFailure, verdictOf } from "../outside.ts";
+import { factsJson, failureVerdict, type OnFailure, OutsideFault, verdictOf } from "../outside.ts";
 import { oneLine, type Stage } from "../verdict.ts";
 
-const LATE = "the time for a verdict was over";
+const LATE = new OutsideFault("the time for a verdict was over");
+const NO_VERDICT = new OutsideFault("it is no verdict");
 const log = getLogger(["veredus", "filter"]);
 
 export interface OutsideOptions {
@@ -22,17 +23,17 @@ export function outsideCheck({ name, stages, onFailure, ask, close }: OutsideOpt
     name,
     stages,
     async run(facts) {
-      let what: string;
+      let trouble: unknown = NO_VERDICT;
       try {
         const verdict = verdictOf(await ask(await factsJson(facts)));
         if (verdict !== null) return verdict;
-        what = "it is no verdict";
       } catch (error) {
-        what = error instanceof Error ? error.message : String(error);
+        trouble = error;
       }
       failures.inc({ check: name });
+      const what = trouble instanceof Error ? trouble.message : String(trouble);
       log.warn("{check} gave no answer: {what}", { check: name, what: oneLine(what) });
-      return failureVerdict(onFailure, what);
+      return failureVerdict(onFailure, trouble);
     },
     late: () => failureVerdict(onFailure, LATE),
     ...(close && { close }),

@@ -16,9 +16,10 @@ import {
   uint32,
   utf8Strings,
 } from "./packet.ts";
+import { OutsideFault } from "../outside.ts";
 import type { ByteStream } from "../stream.ts";
 
-export class MilterFault extends Error {
+export class MilterFault extends OutsideFault {
   override readonly name = "MilterFault";
 }
 

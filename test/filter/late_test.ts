@@ -104,14 +104,14 @@ const CASES: readonly Case[] = [
   {
     name: "milter",
     keys: (port) => `check: milter, at: "127.0.0.1:${port}", on_failure: continue`,
-    mark: `not asked to the end: ${OVER}`,
+    mark: `no answer: ${OVER}`,
     greet: negotiated,
     told: BODY,
   },
   {
     name: "http",
     keys: (port) => `check: http, stages: [message], at: "http://127.0.0.1:${port}/", on_failure: continue`,
-    mark: `not asked to the end: ${OVER}`,
+    mark: `no answer: ${OVER}`,
     told: "m@remote.example",
   },
 ];
@@ -184,9 +184,9 @@ for (const whenLate of ["mark", "defer"] as const) {
         assert.deepEqual([check!.check, check!.action, check!.reason], [
           "script",
           "tag",
-          `not asked to the end: ${OVER}`,
+          `no answer: ${OVER}`,
         ]);
-        assert.ok(bed.stored().at(-1)!.includes(`script=tag (not asked to the end: ${OVER})`));
+        assert.ok(bed.stored().at(-1)!.includes(`script=tag (no answer: ${OVER})`));
       }
     } finally {
       await Deno.remove(file);
@@ -222,6 +222,6 @@ Deno.test("checks that were never asked, because one before them took all the ti
     ["icap", `not scanned: ${OVER}`],
     ["rspamd", `not scanned: ${OVER}`],
     ["spamd", `not scanned: ${OVER}`],
-    ["http", `not asked to the end: ${OVER}`],
+    ["http", `no answer: ${OVER}`],
   ]);
 });
