@@ -1,8 +1,8 @@
 /**
  * XCLIENT, by which a filter or proxy that is trusted says for which client it speaks (a command of Postfix).
  *
- * ADDR, PORT and HELO are taken; PROTO is read and ignored, since EHLO follows; `[UNAVAILABLE]` and `[TEMPUNAVAIL]` leave
- * things as they are. LOGIN is not offered: who speaks for a login must log in. Pure.
+ * ADDR, PORT, HELO and PROTO (SMTP or ESMTP, whatever greeting of the filter follows) are taken; `[UNAVAILABLE]` and
+ * `[TEMPUNAVAIL]` leave things as they are. LOGIN is not offered: who speaks for a login must log in. Pure.
  */
 import { isIP } from "node:net";
 import { plainAddress } from "./deno_transport.ts";
@@ -10,13 +10,22 @@ import type { PeerFacts } from "./transport.ts";
 
 const ATTRIBUTES: ReadonlySet<string> = new Set(["ADDR", "PORT", "HELO", "PROTO"]);
 
-/** The client that is spoken for; null when an attribute is unknown or its value makes no sense. */
+/** Who is spoken for; null is what was not said. */
+export interface NamedClient {
+  readonly peer: PeerFacts;
+  readonly heloName: string | null;
+  /** It greeted with EHLO. */
+  readonly esmtp: boolean | null;
+}
+
+/** Null when an attribute is unknown or its value makes no sense. */
 export function clientOf(
   attributes: ReadonlyMap<string, string>,
   peer: PeerFacts,
-): { readonly peer: PeerFacts; readonly heloName: string | null } | null {
+): NamedClient | null {
   let { address, port } = peer;
   let heloName: string | null = null;
+  let esmtp: boolean | null = null;
   for (const [name, value] of attributes) {
     if (!ATTRIBUTES.has(name)) return null;
     if (/^\[(?:TEMPUNAVAIL|UNAVAILABLE)\]$/i.test(value)) continue;
@@ -29,7 +38,10 @@ export function clientOf(
     } else if (name === "HELO") {
       if (!/^[!-~]{1,255}$/.test(value)) return null;
       heloName = value;
-    } else if (!/^E?SMTP$/i.test(value)) return null;
+    } else {
+      if (!/^E?SMTP$/i.test(value)) return null;
+      esmtp = /^E/i.test(value);
+    }
   }
-  return { peer: { ...peer, address, port }, heloName };
+  return { peer: { ...peer, address, port }, heloName, esmtp };
 }

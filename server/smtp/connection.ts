@@ -63,6 +63,7 @@ export class Connection {
   /** Whom the connection speaks for; its own end until XCLIENT says otherwise. */
   #peer: PeerFacts;
   #peerHelo: string | null = null;
+  #peerEsmtp: boolean | null = null;
   #trusted: boolean;
   readonly #screen: SessionScreen | null;
   #spokeEarly = false;
@@ -312,6 +313,7 @@ export class Connection {
     this.log.debug("speaks for {client}", { client: client.peer.address });
     this.#peer = client.peer;
     this.#peerHelo = client.heloName ?? this.#peerHelo;
+    this.#peerEsmtp = client.esmtp ?? this.#peerEsmtp;
     this.#trusted = this.#options.trusts(client.peer.address);
     this.#account = null;
     this.#screen?.another(this.id);
@@ -337,7 +339,7 @@ export class Connection {
       address: peer.address,
       port: peer.port,
       heloName: this.#peerHelo ?? session.heloName,
-      esmtp: session.esmtp,
+      esmtp: this.#peerEsmtp ?? session.esmtp,
       tls: tls === null ? null : { protocol: tls.protocol, cipher: tls.cipher },
       service: this.#options.service,
       account: this.#account,

@@ -221,6 +221,41 @@ Deno.test("XCLIENT from a listed network names the client in Received and for re
   imap.close();
 });
 
+Deno.test("XCLIENT names the protocol of the client: it stands in Received, whatever the filter speaks itself", async () => {
+  const config = { listeners: listeners("smtp", "imap"), xclientNetworks: ["127.0.0.0/8"] };
+  await using t = await RunningServer.start({ threads: 0, config });
+  using line = await Line.tcp(t.port("smtp"));
+  await line.until(/220 .*\r\n/);
+  const send = async () => {
+    await line.ask("MAIL FROM:<x@far.example>", /250 .*\r\n/);
+    await line.ask("RCPT TO:<bob@example.test>", /250 .*\r\n/);
+    await line.ask("DATA", /354 .*\r\n/);
+    await line.ask("Subject: x\r\n\r\nx\r\n.", /250 .*\r\n/);
+  };
+  // What makes no sense changes nothing.
+  for (const bad of ["LMTP", "SMTPS", "E", "SMTP+20"]) {
+    await line.ask(`XCLIENT PROTO=${bad}`, /501 5\.5\.4 .*\r\n/);
+  }
+  for (const said of ["PROTO=SMTP", "PROTO=esmtp", "PROTO=[UNAVAILABLE]", "proto=smtp ADDR=192.0.2.9"]) {
+    await line.ask(`XCLIENT ${said}`, /220 .*\r\n/);
+    assert.match(await line.ask("EHLO f.example", /250 LIMITS.*\r\n/), /250-XCLIENT (?:\w+ )*PROTO\b/);
+    await send();
+  }
+  await line.ask("XCLIENT PROTO=ESMTP", /220 .*\r\n/);
+  await line.ask("HELO f.example", /250 .*\r\n/);
+  await send();
+  const imap = await t.imap("bob");
+  await imap.command("SELECT INBOX");
+  const { untagged } = await imap.ok("FETCH 1:* BODY[HEADER]");
+  assert.deepEqual(
+    untagged.filter(({ literals }) => literals.length > 0).map((one) =>
+      /with (\w+)/.exec(literalText(one))?.[1]
+    ),
+    ["SMTP", "ESMTP", "ESMTP", "SMTP", "ESMTP"],
+  );
+  imap.close();
+});
+
 const PLAIN_PORTS = ["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"] as const;
 
 inBothShapes("a browser or a TLS hello on a plain port is cut at its first octets", async (start) => {
