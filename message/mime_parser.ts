@@ -334,7 +334,11 @@ export class MimeParser {
     const boundaryText = kind.type === "MULTIPART" ? parameter(kind.parsed, "boundary") : null;
     const tooDeep = this.#stack.length >= this.#limits.depth;
     const container = kind.type === "MULTIPART";
-    const unusable = container && (tooDeep || boundaryText === null || boundaryText === "");
+    const message = kind.type === "MESSAGE" && /^(rfc822|global)$/i.test(kind.subtype);
+    const enters = message && !tooDeep && this.#parts + 1 < this.#limits.parts &&
+      isPlain(fields.get("content-transfer-encoding"));
+    // What is not looked into may not be shown as what has parts: clients expect an ENVELOPE in message/rfc822.
+    const unusable = container ? tooDeep || boundaryText === null || boundaryText === "" : message && !enters;
     const part: MimePart = {
       headerStart: this.#headerStart,
       headerEnd: at,
@@ -342,7 +346,9 @@ export class MimeParser {
       bodyEnd: at,
       lines: 0,
       fields,
-      contentType: unusable ? { value: "application/octet-stream", parameters: [] } : kind.parsed,
+      contentType: unusable
+        ? { value: "application/octet-stream", parameters: message ? kind.parsed.parameters : [] }
+        : kind.parsed,
       type: unusable ? "APPLICATION" : kind.type,
       subtype: unusable ? "OCTET-STREAM" : kind.subtype,
       children: [],
@@ -360,10 +366,7 @@ export class MimeParser {
     }
     this.#inHeader = false;
     if (this.previewPart === null && part.type === "TEXT") this.previewPart = part;
-    const encoding = (fields.get("content-transfer-encoding") ?? "7bit").toLowerCase();
-    const plain = encoding === "7bit" || encoding === "8bit" || encoding === "binary" || encoding === "";
-    const message = part.type === "MESSAGE" && /^(rfc822|global)$/i.test(part.subtype);
-    if (message && plain && !tooDeep && this.#parts < this.#limits.parts) this.#beginHeader(at, part);
+    if (enters) this.#beginHeader(at, part);
   }
 
   /**
@@ -389,6 +392,11 @@ export class MimeParser {
 function startsWith(bytes: Uint8Array, start: number, prefix: Uint8Array): boolean {
   for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false;
   return true;
+}
+
+/** RFC 2045 6.4 and RFC 2046 5.2.1: nothing else is allowed for what holds parts. */
+function isPlain(encoding: string | undefined): boolean {
+  return encoding === undefined || /^(?:7bit|8bit|binary|)$/i.test(encoding);
 }
 
 /** Nothing is left of a boundary's line but the hyphens of an end boundary and white space. */

@@ -114,10 +114,20 @@ export function findPart(root: PartSpan, numbers: readonly number[]): PartSpan |
   for (const number of numbers) {
     if (container === null) return null;
     if (container.children.length > 0) part = container.children[number - 1] ?? null;
-    else part = isMessage && number === 1 ? container : null;
+    else if (number !== 1) part = null;
+    else if (container.contentType.startsWith("MULTIPART/")) part = emptyPart(container);
+    else part = isMessage ? container : null;
     if (part === null) return null;
     isMessage = part.message !== null;
-    container = part.message ?? (part.children.length > 0 && part !== container ? part : null);
+    const inside: boolean = part !== container && part.contentType.startsWith("MULTIPART/");
+    container = part.message ?? (inside ? part : null);
   }
   return part;
+}
+
+/** What stands in BODYSTRUCTURE for a multipart without any part (message/body_structure.ts): a text of no octets. */
+function emptyPart({ bodyEnd }: PartSpan): PartSpan {
+  const nowhere = { headerStart: bodyEnd, headerEnd: bodyEnd, bodyStart: bodyEnd, bodyEnd };
+  const text = { contentType: "TEXT/PLAIN", encoding: "", charset: "", children: [], message: null };
+  return { ...nowhere, ...text };
 }

@@ -139,6 +139,16 @@ Deno.test("broken mail still has a structure whose parts add up", () => {
       ),
       /^\(\(\("TEXT".*"MIXED".*"MIXED"/,
     ],
+    [
+      "more behind a boundary, of a part and of the end",
+      crlf("Content-Type: multipart/mixed; boundary=b\n\n--b one\n\nx\n--b-- end\nepilogue\n"),
+      /^\(\("TEXT" "PLAIN" [^)]*\) NIL NIL "7BIT" 1 0 NIL NIL NIL NIL\) "MIXED"/,
+    ],
+    [
+      "a message that is encoded",
+      crlf("Content-Type: message/rfc822; name=m\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==\n"),
+      /^\("APPLICATION" "OCTET-STREAM" \("NAME" "m"\) NIL NIL "BASE64" 18 NIL/,
+    ],
     ["8-bit subject", "Subject: s\xc3\xbc\xdf\r\n\r\n", /^\("TEXT"/],
   ];
   for (const [name, text, structure] of cases) {

@@ -132,7 +132,7 @@ function partIsAsExpected(
   } else if (body.Message !== undefined) {
     const first = { all: body.Message, part: body.Message.parts[0]! };
     if (part.encoding === "BASE64") {
-      // RFC 2046 5.2.1 forbids it: to IMAP it is a leaf, which holds this message.
+      // RFC 2046 5.2.1 forbids it: to IMAP it is application/octet-stream, which this message was.
       const decoded = decodeTransferEncoding(octets, part.encoding);
       partIsAsExpected(decoded, structureOf(decoded), first, `${path} decoded`);
     } else partIsAsExpected(message, part.message!, first, `${path} message`);

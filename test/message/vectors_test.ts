@@ -29,7 +29,8 @@ function structureOf(message: Uint8Array): PartSpan {
 
 /**
  * RFC 2046 5.2.1 forbids any encoding of message/rfc822 but 7bit, 8bit and binary, and no section of IMAP can name a part
- * inside of an encoded one: it is a leaf, whose decoded octets are the message that the suite expects.
+ * inside of an encoded one. It is shown as application/octet-stream, as clients look for an ENVELOPE where they see
+ * message/rfc822, and its decoded octets are the message that the suite expects.
  */
 const ENCODED_MESSAGES: ReadonlySet<string> = new Set([
   "bad-newlines-multiple-parts-base64.msg",
@@ -95,7 +96,7 @@ Deno.test({
       const structure = structureOf(message);
       isAsExpected(message, structure, expected, name);
       assert.equal(
-        structure.contentType === "MESSAGE/RFC822" && structure.message === null,
+        structure.contentType === "APPLICATION/OCTET-STREAM",
         ENCODED_MESSAGES.has(name),
         name,
       );

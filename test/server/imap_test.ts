@@ -161,6 +161,28 @@ imapTest("parts of a multipart and of the message inside", async (h) => {
   assert.equal(await section("2.1.1"), "* 1 FETCH (BODY[2.1.1] NIL)");
 });
 
+imapTest("the part that stands for a multipart without any is an empty text", async (h) => {
+  const type = (boundary: string) => `Content-Type: multipart/mixed; boundary=${boundary}\r\n\r\n`;
+  await h.deliver(`${type("a")}nothing\r\n`);
+  await h.deliver(`${type("a")}--a\r\n${type("b")}nothing\r\n--a--\r\n`);
+  const client = await h.selected();
+  const section = async (message: number, name: string) =>
+    (await client.ok(`FETCH ${message} BODY.PEEK[${name}]`)).split("\r\nOK")[0];
+  const empty = '("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0)';
+  assert.ok((await client.ok("FETCH 1:2 BODY")).includes(`BODY (${empty} "MIXED"))`));
+  for (const [message, part] of [[1, "1"], [2, "1.1"]] as const) {
+    for (const name of [part, `${part}.MIME`]) {
+      assert.match(
+        await section(message, name) ?? "",
+        /^\* \d FETCH \(BODY\[[^\]]+\] (?:""|\{0\}\r\n)\)$/,
+        name,
+      );
+    }
+    assert.match(await section(message, `${part}.1`) ?? "", / NIL\)$/);
+  }
+  assert.match(await section(1, "2") ?? "", / NIL\)$/);
+});
+
 imapTest("a large message comes in pieces, whole and in part", async (h) => {
   const line = "0123456789".repeat(7) + "\r\n";
   const large = "Subject: large\r\n\r\n" + line.repeat(10_000);
