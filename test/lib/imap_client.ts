@@ -38,7 +38,7 @@ export class ImapClient {
   ): Promise<ImapClient> {
     const client = new ImapClient(await Wire.connect(port, options), options.tagPrefix ?? "t");
     const greeting = await client.response();
-    if (!greeting.line.startsWith("* OK")) throw new Error(`greeting: ${greeting.line}`);
+    if (!/^\* (?:OK|PREAUTH)/.test(greeting.line)) throw new Error(`greeting: ${greeting.line}`);
     if (options.login !== undefined) {
       await client.ok(`LOGIN ${quote(options.login)} ${quote(options.password ?? "")}`);
     }
