@@ -7,6 +7,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Certificate } from "../server/certificate.ts";
+import type { ListenerConfig } from "../server/config/config.ts";
+import type { OpenInner, ProxiedHttp } from "../server/proxied_http.ts";
 import type { Server } from "../server/run.ts";
 import type { AdminEnv } from "./api/access.ts";
 import type { RunningServices } from "./running.ts";
@@ -49,14 +51,21 @@ export async function administer(server: Server, options: AdminOptions): Promise
       const handle: Handle = async (request, remoteAddress) =>
         (await loaded()).tokens(request, { remoteAddress });
       const secure = listener.protocol === "https";
-      const open = () => serveTcp(listener, { handle, certificate: secure ? server.certificates[0]! : null });
+      const certificate = () => secure ? server.certificates[0]! : null;
+      const proxied = serveProxied(server, listener, { handle, certificate });
+      if (proxied !== null) {
+        servers.push(proxied);
+        if (secure) server.onReload(() => proxied.renew().catch(oldDidNotEnd));
+        continue;
+      }
+      const open = () => serveTcp(listener, { handle, certificate: certificate() });
       let one = open();
       servers.push({ shutdown: () => one.shutdown() });
       if (!secure) continue;
       server.onReload(() => {
         const old = one;
         one = open(); // beside the old one, which ends when its requests have
-        old.shutdown().catch((error) => log.warn("the old https listener did not end: {error}", { error }));
+        old.shutdown().catch(oldDidNotEnd);
       });
     }
     return { close };
@@ -64,6 +73,10 @@ export async function administer(server: Server, options: AdminOptions): Promise
     await close();
     throw error;
   }
+}
+
+function oldDidNotEnd(error: unknown): void {
+  log.warn("the old https listener did not end: {error}", { error });
 }
 
 async function load(server: Server, options: AdminOptions): Promise<Loaded> {
@@ -103,34 +116,28 @@ function removeStale(path: string): void {
 }
 
 type Handle = (request: Request, remoteAddress: string) => Promise<Response>;
+type TcpListener = Pick<ListenerConfig, "protocol" | "address" | "port">;
 
 /** In clear without a certificate. */
 function serveTcp(
-  listener: { readonly protocol: string; readonly address: string; readonly port: number },
+  listener: TcpListener,
   { handle, certificate }: { readonly handle: Handle; readonly certificate: Certificate | null },
 ): Deno.HttpServer {
-  const { protocol, address, port } = listener;
-  const loopback = /^127\.|^::1$/.test(address);
-  if (!loopback && certificate === null) {
-    log.warn("tokens pass in clear on {address}:{port}: put a proxy with TLS in front of it", {
-      address,
-      port,
-    });
-  }
+  const { port } = listener;
+  if (certificate === null) warnOfClear(listener);
   const serve = (hostname: string) =>
     Deno.serve(
       {
         ...{ hostname, port, onListen: () => {}, onError: failed },
         ...(certificate !== null && {
-          cert: certificate.certificatePem,
-          key: certificate.keyPem,
+          ...keyPairOf(certificate),
           reusePort: true, // a reload opens the next one beside this one
         }),
       },
       (request, { remoteAddr }) => handle(request, remoteAddr.hostname),
     );
-  try {
-    if (address !== "*") return serve(address);
+  return bound(listener, () => {
+    if (listener.address !== "*") return serve(listener.address);
     try {
       return serve("::");
     } catch (error) {
@@ -139,6 +146,45 @@ function serveTcp(
       }
       return serve("0.0.0.0"); // a machine without IPv6
     }
+  });
+}
+
+/** Null where no proxies are listed. `certificate`: that of now, null in clear. */
+function serveProxied(
+  server: Server,
+  listener: TcpListener,
+  { handle, certificate }: { readonly handle: Handle; readonly certificate: () => Certificate | null },
+): ProxiedHttp | null {
+  const openInner: OpenInner = (answer) => {
+    const now = certificate();
+    return Deno.serve(
+      {
+        ...{ hostname: "127.0.0.1", port: 0, onListen: () => {}, onError: failed },
+        ...(now !== null && keyPairOf(now)),
+      },
+      (request, { remoteAddr }) => answer(request, remoteAddr.port),
+    );
+  };
+  const proxied = bound(listener, () => server.proxiedHttp(listener, { handle, openInner }));
+  if (proxied !== null && certificate() === null) warnOfClear(listener);
+  return proxied;
+}
+
+function keyPairOf({ certificatePem: cert, keyPem: key }: Certificate): { cert: string; key: string } {
+  return { cert, key };
+}
+
+function warnOfClear({ address, port }: TcpListener): void {
+  if (/^127\.|^::1$/.test(address)) return;
+  log.warn("tokens pass in clear on {address}:{port}: put a proxy with TLS in front of it", {
+    address,
+    port,
+  });
+}
+
+function bound<T>({ protocol, address, port }: TcpListener, bind: () => T): T {
+  try {
+    return bind();
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new Deno.errors.AddrInUse(`${protocol}: port ${port} on ${address} is in use by another process`);

@@ -33,10 +33,6 @@ const refused = counter("veredus_connections_refused_total", "Connections refuse
   "protocol",
   "limit",
 ]);
-const badHeaders = counter(
-  "veredus_proxy_headers_refused_total",
-  "Connections of proxies without a proper header",
-);
 const open = level("veredus_connections", "Connections open now", ["protocol"]);
 const handshakeFailures = counter("veredus_tls_handshake_failures_total", "TLS handshakes that failed", [
   "protocol",
@@ -217,12 +213,6 @@ export class Listener {
     proxiedPeer(connection, () => closeQuietly(connection)).then((client) => {
       this.#connections.delete(connection);
       if (client !== null && this.#socket !== null) return this.#admit(connection, client);
-      if (client === null) {
-        badHeaders.inc();
-        log.debug("no PROXY header from {address}, which is one of proxy_networks", {
-          address: peer.address,
-        });
-      }
       closeQuietly(connection);
       if (this.#connections.size === 0) this.#idle?.();
     }).catch((error) => log.error("reading a PROXY header failed: {error}", { error }));

@@ -3,14 +3,31 @@
  *
  * Limit: {@linkcode HEADER_TIMEOUT_MS} for the whole header. What follows it is not touched.
  */
+import { getLogger } from "@logtape/logtape";
 import { ProxyHeaderReader } from "../protocols/proxy/header.ts";
+import { counter } from "../telemetry/metrics.ts";
 import { peerFacts, plainAddress } from "./deno_transport.ts";
 import type { PeerFacts } from "./transport.ts";
 
 const HEADER_TIMEOUT_MS = 5_000;
+const log = getLogger(["veredus", "server"]);
+const badHeaders = counter(
+  "veredus_proxy_headers_refused_total",
+  "Connections of proxies without a proper header",
+);
 
-/** Whom the connection is for; null when no proper header came in time. */
+/** Whom the connection is for; null when no proper header came in time, which is counted. */
 export async function proxiedPeer(conn: Deno.Conn, cut: () => void): Promise<PeerFacts | null> {
+  const client = await headerPeer(conn, cut);
+  if (client === null) {
+    badHeaders.inc();
+    const { address } = peerFacts(conn);
+    log.debug("no PROXY header from {address}, which is one of proxy_networks", { address });
+  }
+  return client;
+}
+
+async function headerPeer(conn: Deno.Conn, cut: () => void): Promise<PeerFacts | null> {
   const own = peerFacts(conn);
   const reader = new ProxyHeaderReader();
   const buffer = new Uint8Array(4_096);

@@ -27,7 +27,9 @@ import { fitConnections } from "./descriptors.ts";
 import type { DnsReport } from "../dns/report.ts";
 import type { ThreadResolver } from "./resolver.ts";
 import { later } from "./later.ts";
-import { claimPort } from "./bind.ts";
+import { claimPort, onAddress } from "./bind.ts";
+import { Blocks } from "../filter/address_block.ts";
+import { ProxiedHttp, type ProxiedOptions } from "./proxied_http.ts";
 import { endEarly } from "./threads/early.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
 import type { PlacedSession, Shape } from "./threads/shape.ts";
@@ -130,6 +132,18 @@ export class Server {
       clock: Date.now,
       config: this.config.bans,
     });
+  }
+
+  /** An `http` or `https` listener for connections of proxies too; null where none are listed. Throws where it cannot bind. */
+  proxiedHttp(
+    { address, port }: Pick<ListenerConfig, "address" | "port">,
+    options: Omit<ProxiedOptions, "isProxy">,
+  ): ProxiedHttp | null {
+    const { proxyNetworks } = this.config;
+    if (proxyNetworks.length === 0) return null;
+    const proxies = new Blocks(proxyNetworks);
+    const socket = onAddress(address, (hostname) => Deno.listen({ hostname, port }));
+    return new ProxiedHttp(socket, { ...options, isProxy: (client) => proxies.includes(client) });
   }
 
   /** Calls `listener` after each reload: certificates may be others. */
