@@ -201,6 +201,11 @@ export function provesAuthor(
   return dmarc?.proven === true || sealedAsPassing(arc, config);
 }
 
+/** It comes from the domain in From, or somebody who is believed handed it on. */
+export function isVouchedFor(findings: SenderFindings, config: AuthenticationConfig): boolean {
+  return provesAuthor(findings, config) || sparedBy(findings, config) !== null;
+}
+
 /** Another sign than DMARC's own ones that the client is not whom it says. */
 function agreeing({ iprev }: SenderFindings): string | null {
   if (iprev?.result === "fail" || iprev?.result === "permerror") return `iprev: ${iprev.text}`;

@@ -54,6 +54,8 @@ export interface FilingFacts {
   readonly notBefore?: number;
   /** Everything goes into the quarantine; left out: it does not. */
   readonly quarantine?: NonNullable<QueueEntry["quarantine"]>;
+  /** It came to an address that nobody writes to; left out: it did not. */
+  readonly trapped?: boolean;
   /** Header lines for the front of each copy in a mailbox; left out: none. */
   readonly front?: string;
   /** What is filed in the same transaction, made when the octets are durable; left out or null: nothing. */
@@ -325,6 +327,7 @@ export class Filing {
         internalDate: at,
         prefix: copyPrefix(sender, deliveredTo, front + (facts.front ?? "")),
       })),
+      ...(facts.trapped === true && { trapped: true }),
       queue: this.#remote.size === 0 ? null : queueEntry(facts, { sender, recipients: this.#remote }),
       ...(this.#forwarded !== null && {
         forwards: [...this.#forwarded].map(([domain, recipients]) =>

@@ -161,6 +161,8 @@ export type WriteOp =
     readonly enforceQuota?: boolean;
     /** What it says of the message, for the accounts of all targets; left out: nothing. */
     readonly teaches?: LessonKind;
+    /** It came to an address that nobody writes to: copies of its text are unwanted, whoever they are for. */
+    readonly trapped?: boolean;
   }
   /** Files messages brought from elsewhere; those whose item is known of this source are left out. */
   | {

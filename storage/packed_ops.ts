@@ -98,7 +98,8 @@ function packDelivery(
 }
 
 function isPlain(rest: Rest): boolean {
-  return rest.queue === null && !rest.forwards?.length && !rest.enforceQuota && rest.teaches === undefined;
+  return rest.queue === null && !rest.forwards?.length && !rest.enforceQuota && rest.teaches === undefined &&
+    !rest.trapped;
 }
 
 function readDelivery(reader: Reader): Deliver {

@@ -14,6 +14,7 @@ import { noteUse } from "../masked.ts";
 import type { MailboxTarget } from "../recipients.ts";
 import { possibleReport, takeReport } from "../report_intake.ts";
 import { fileByScripts, hasScripts, provesSender, rejection } from "../scripts/file.ts";
+import { isTrapped } from "./trapped.ts";
 import { redirectFront } from "../scripts/redirect_front.ts";
 import { refuseRecipients } from "../scripts/refuse_one.ts";
 import { besideOf, mayAskForSuccess } from "./beside.ts";
@@ -82,6 +83,8 @@ function filingFacts(
   const { config, resolver, options: { store } } = mail.setting;
   const { sender, smtputf8, holdUntil, parameters: { envelopeId, ret, priority } } = envelope;
   const lifetimeMs = sender === "" ? config.bounceLifetimeMs : config.queueLifetimeMs;
+  const trapped = isTrapped(mail);
+  if (trapped) tracedCheck(mail, "spam: it came to a trap");
   const beside = besideOf(mail, { message: content.message, at, tls });
   return {
     traceId,
@@ -93,6 +96,7 @@ function filingFacts(
     at,
     front,
     priority: priority ?? 0,
+    trapped,
     accountId: client.account?.id ?? null,
     eightBit: content.eightBit,
     expiresAt: (holdUntil ?? at) + lifetimeMs,

@@ -53,6 +53,8 @@ export interface SpamConfig {
   readonly deadlineMs: number;
   /** Lists in DNS of domains that links lead to. */
   readonly linkZones: readonly LinkZone[];
+  /** Addresses of ours that nobody writes to, in their normal form. */
+  readonly traps: readonly string[];
 }
 
 export interface LinkZone {

@@ -105,10 +105,20 @@ export class Assessor {
     return { scores, linkDomains: [...linkDomains] };
   }
 
-  /** Everything that is learnt of a stored message, our own lines in front included. */
-  lesson(octets: Uint8Array, total: number): { readonly key: string; readonly tokens: Uint8Array } {
+  /**
+   * What is learnt of a stored message, our own lines in front included: everything, or (of a trap's) what copies of its text are
+   * known by. Words and senders of such mail say nothing: strangers choose both.
+   */
+  lesson(
+    octets: Uint8Array,
+    total: number,
+    about: "all" | "copies" = "all",
+  ): { readonly key: string; readonly tokens: Uint8Array } {
     const mail = new Mail(octets, { total });
-    const tokens = [...tokensOf(mail), ...originTokens(originOf(mail, null)), ...sketchOf(mail)];
+    const copies = sketchOf(mail);
+    const tokens = about === "copies"
+      ? copies
+      : [...tokensOf(mail), ...originTokens(originOf(mail, null)), ...copies];
     const view = new DataView(new ArrayBuffer(tokens.length * 4));
     tokens.forEach((token, i) => view.setUint32(i * 4, token, true));
     return { key: keyOf(mail), tokens: new Uint8Array(view.buffer) };
@@ -247,7 +257,7 @@ function learnRow(knowledge: Knowledge, { accountId, spam, ham, tokens }: Journa
   const view = new DataView(tokens.buffer, tokens.byteOffset, tokens.byteLength);
   const numbers = new Uint32Array(Math.floor(tokens.length / 4));
   for (let i = 0; i < numbers.length; i++) numbers[i] = view.getUint32(i * 4, true);
-  knowledge.learn(numbers, { spam, ham, teacher: accountId });
+  knowledge.learn(numbers, { spam, ham, teacher: accountId, whole: accountId !== SHARED });
 }
 
 /** What a message is known by wherever it is stored, so that it counts once: its Message-ID, date, author and subject. */

@@ -11,6 +11,7 @@ const log = getLogger(["veredus", "spam"]);
 const BATCH = 20;
 /** Rows of the journal before they are folded. */
 const FOLD_AT = 50;
+/** Nobody's: what came to a trap. */
 const SHARED = 0;
 
 export class Teacher {
@@ -47,7 +48,8 @@ export class Teacher {
     const octets = new Uint8Array(prefix.length + read.length);
     octets.set(prefix);
     octets.set(read, prefix.length);
-    const { key, tokens } = assessor.lesson(octets, prefix.length + blob.length);
+    const about = accountId === SHARED ? "copies" : "all";
+    const { key, tokens } = assessor.lesson(octets, prefix.length + blob.length, about);
     lessonsLearnt.inc({ kind });
     return { kind: "teach", accountId, key, as: kind, tokens, wish: id };
   }
@@ -56,7 +58,7 @@ export class Teacher {
     const { lessons, assessor } = this.#parts;
     const open = lessons.unfolded().filter(({ rows }) => rows >= FOLD_AT).map(({ accountId }) => accountId);
     if (open.length === 0) return [];
-    return [...open, SHARED].flatMap((accountId) => {
+    return [...new Set([...open, SHARED])].flatMap((accountId) => {
       const folded = assessor.fold(accountId);
       return folded === null ? [] : [{ kind: "put-knowledge", accountId, ...folded } as const];
     });

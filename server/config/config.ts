@@ -551,6 +551,7 @@ export const DEFAULT_SPAM: SpamConfig = {
   outgoingHold: 8,
   deadlineMs: 30_000,
   linkZones: [],
+  traps: [],
 };
 
 export const DEFAULT_FILTER: FilterConfig = {

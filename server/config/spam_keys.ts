@@ -3,6 +3,7 @@ import { z } from "zod";
 import { SIGNAL_NAMES } from "../../filter/spam/names.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { SpamRules } from "../../delivery/spam/rules.ts";
+import { normalizeAddress } from "../../storage/address_form.ts";
 import { DEFAULT_SPAM } from "./config.ts";
 import { about, domain, duration, lower } from "./keys.ts";
 
@@ -28,6 +29,12 @@ const linkZone = z.strictObject({
   ...value,
   points: points ?? (Object.keys(value.codes).length > 0 ? 0 : 2),
 }));
+
+const trap = z.string().transform((text, context) => {
+  const address = normalizeAddress(text);
+  if (address === null) context.addIssue({ code: "custom", message: "an address" });
+  return address ?? "";
+});
 
 const domainRules = z.strictObject({
   mark: about(from.optional(), "as above", 3),
@@ -69,6 +76,11 @@ export const spam = z.strictObject({
     z.array(linkZone).default([]),
     "lists in DNS of domains that links lead to. None is asked by default. Keys of one",
   ),
+  traps: about(
+    z.array(trap).default([...DEFAULT_SPAM.traps]),
+    "addresses here that nobody writes to: copies of unproven mail that comes there are held against strangers",
+    ["mary.1998@example.org"],
+  ),
   outgoing_hold: about(
     from.default(or(DEFAULT_SPAM.outgoingHold)),
     "mail of logins waits for the operator from so many points on, who is told",
@@ -92,6 +104,7 @@ export const spam = z.strictObject({
   outgoingHold: off(value.outgoing_hold),
   deadlineMs: value.timeout,
   linkZones: value.link_zones,
+  traps: value.traps,
 }));
 
 type From = number | "off" | undefined;

@@ -11,7 +11,7 @@ import { type OperationContext, refuse } from "./context.ts";
 import { MailboxCounters } from "./mailbox_counters.ts";
 import { quarantine } from "./quarantine.ts";
 import { changeSeen } from "./seen.ts";
-import { wishOf } from "./spam.ts";
+import { wishForAll, wishOf } from "./spam.ts";
 import { overQuota } from "./usage.ts";
 
 const NO_FORWARDS: readonly QueueEntry[] = [];
@@ -139,6 +139,7 @@ export class DeliverOperation {
     }
     const queueId = queue === null ? null : this.#enqueue(queue, contentId);
     for (const forward of forwards) this.#enqueue(forward, contentId);
+    if (op.trapped === true) wishForAll(this.#context, contentId);
     return { ok: true, kind: "delivered", uids, queueId };
   }
 

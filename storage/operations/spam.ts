@@ -12,7 +12,12 @@ type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 /** Wishes that may wait; what a client says beyond is not learnt. */
 const MAX_WISHES = 10_000;
 const SWEPT_ROWS = 2_000;
+/** What everybody knows, and in whose name traps teach. */
 const SHARED = 0;
+/** Lessons of traps: strangers could fill the knowledge of all with them. */
+const MAX_TRAPPED_A_DAY = 1_000;
+const DAY_MS = 86_400_000;
+const NO_PREFIX = new Uint8Array(0);
 
 /** How a kind of lesson counts: messages of each kind. */
 const COUNTS: Readonly<Record<LessonKind, readonly [spam: number, ham: number]>> = {
@@ -31,13 +36,23 @@ export function wishFor(
     readonly parameters: readonly (string | number)[];
   },
 ): void {
-  const [waiting] = context.rows("SELECT count(*) FROM spam_wishes").get() as [number];
+  const waiting = waitingWishes(context);
   if (waiting >= MAX_WISHES) return;
   context.sql(
     "INSERT INTO spam_wishes (account_id, content_id, prefix, kind) " +
       `SELECT ?, content_id, prefix, ? FROM messages WHERE ${where} LIMIT ?`,
   ).run(accountId, kind, ...parameters, MAX_WISHES - waiting);
   context.changes.push({ kind: "lessons" });
+}
+
+function waitingWishes(context: OperationContext): number {
+  return (context.rows("SELECT count(*) FROM spam_wishes").get() as [number])[0];
+}
+
+/** For a message that came to a trap in this transaction: nobody's word, which counts for all. */
+export function wishForAll(context: OperationContext, contentId: number): void {
+  if (waitingWishes(context) >= MAX_WISHES) return;
+  wishOf(context, { accountId: SHARED, contentId, prefix: NO_PREFIX, kind: "spam" });
 }
 
 /** For a message that is filed in this transaction. */
@@ -65,6 +80,7 @@ export function teach(
     .get(accountId, key) as [LessonKind] | undefined ?? [null];
   // That mail was answered says less than what its reader has said before.
   if (known === as || (as === "weak-ham" && known !== null)) return DONE;
+  if (accountId === SHARED && trappedToday(context) >= MAX_TRAPPED_A_DAY) return DONE;
   const [spamBefore, hamBefore] = known === null ? [0, 0] : COUNTS[known];
   const [spam, ham] = as === null ? [0, 0] : COUNTS[as];
   if (as === null) {
@@ -80,6 +96,12 @@ export function teach(
       .run(accountId, spam - spamBefore, ham - hamBefore, tokens);
   }
   return DONE;
+}
+
+function trappedToday(context: OperationContext): number {
+  // The sign keeps to the index by time: those of all days are many more.
+  return (context.rows("SELECT count(*) FROM spam_lessons WHERE at > ? AND +account_id = ?")
+    .get(context.clock() - DAY_MS, SHARED) as [number])[0];
 }
 
 export function dropWishes(context: OperationContext, { ids }: Op<"drop-wishes">): WriteResult {

@@ -334,7 +334,7 @@ Deno.test("an author is proven by SPF or DKIM of its domain, with a policy or wi
   const rules = { server: { mark: null, junk: null, quarantine: null, refuse: null }, domains: {} };
   const spam: SpamConfig = {
     ...{ enabled: true, rules, weights: {}, onTimeout: "mark", outgoingHold: null },
-    ...{ deadlineMs: 1_000, linkZones: [] },
+    ...{ deadlineMs: 1_000, linkZones: [], traps: [] },
   };
   const authentication = { ...DEFAULT, refuse: "never" } as const;
   await using bed = await ReceptionBed.open({ authentication, spam }, {}, {

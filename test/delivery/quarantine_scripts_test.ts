@@ -233,7 +233,7 @@ Deno.test("what the spam filter set aside says why when it has been let go", asy
   const rules = { server: { mark: 3, junk: 5, quarantine: 8, refuse: null }, domains: {} };
   const spam: SpamConfig = {
     ...{ enabled: true, rules, weights: {}, onTimeout: "mark", outgoingHold: null },
-    ...{ deadlineMs: 1_000, linkZones: [] },
+    ...{ deadlineMs: 1_000, linkZones: [], traps: [] },
   };
   const score = scoreOf([{ name: "made-up", points: 9, explain: "the test says so" }], []);
   await using bed = await ReceptionBed.open(

@@ -15,7 +15,7 @@ const AUTHENTICATION: AuthenticationConfig = {
 const SPAM: SpamConfig = {
   enabled: true,
   rules: { server: { mark: 3, junk: 5, quarantine: null, refuse: null }, domains: {} },
-  ...{ weights: {}, onTimeout: "mark", outgoingHold: 8, deadlineMs: 60_000, linkZones: [] },
+  ...{ weights: {}, onTimeout: "mark", outgoingHold: 8, deadlineMs: 60_000, linkZones: [], traps: [] },
 };
 const WANTED = (n: number) =>
   `From: Carol <carol@friends.test>\r\nTo: alice@example.test\r\nSubject: Minutes ${n}\r\n` +

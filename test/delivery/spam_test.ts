@@ -23,7 +23,7 @@ const AUTHENTICATION: AuthenticationConfig = {
 const RULES = { mark: 3, junk: 5, quarantine: null, refuse: null };
 const SPAM: SpamConfig = {
   ...{ enabled: true, rules: { server: RULES, domains: {} }, weights: {}, onTimeout: "mark" },
-  ...{ outgoingHold: 8, deadlineMs: 1_000, linkZones: [] },
+  ...{ outgoingHold: 8, deadlineMs: 1_000, linkZones: [], traps: [] },
 };
 const LETTER = "From: Ann <ann@friends.test>\r\nTo: alice@example.test\r\nSubject: x\r\n\r\nhello\r\n";
 

@@ -56,6 +56,9 @@ const OPS: WriteOp[] = [
     targets: [target(7, []), { ...target(8, [4]), seenBy: 3 }],
     ...{ forwards: [QUEUE], teaches: "spam" },
   },
+  {
+    ...{ kind: "deliver", content: CONTENT, targets: [target(7, [])], queue: null, trapped: true },
+  },
   { kind: "deliver", content: { ...CONTENT, imap: new Uint8Array(0) }, targets: [], queue: QUEUE },
 ];
 

@@ -76,14 +76,20 @@ export class Knowledge {
     return count;
   }
 
-  /** One message more (or with -1 one less) of a kind. `teacher` says who, in the shared knowledge. */
-  learn(tokens: Uint32Array, { spam, ham, teacher = 0 }: {
+  /**
+   * One message more (or with -1 one less) of a kind. `teacher` says who, in the shared knowledge. Of one that is not `whole` only
+   * these tokens count, not the message.
+   */
+  learn(tokens: Uint32Array, { spam, ham, teacher = 0, whole = true }: {
     readonly spam: number;
     readonly ham: number;
     readonly teacher?: number;
+    readonly whole?: boolean;
   }): void {
-    this.spam = Math.max(0, this.spam + spam);
-    this.ham = Math.max(0, this.ham + ham);
+    if (whole) {
+      this.spam = Math.max(0, this.spam + spam);
+      this.ham = Math.max(0, this.ham + ham);
+    }
     const bit = teacher === 0 ? 0 : 1 << (Math.imul(teacher, 0x9e3779b1) >>> 27);
     for (const token of tokens) {
       if (token === 0) continue;
