@@ -1,6 +1,7 @@
 /** Calls of the C library that the runtime has no operation for. Linux with glibc, and with permission for foreign calls. */
 
 const SYMBOLS = {
+  close: { parameters: ["i32"], result: "i32" },
   dup: { parameters: ["i32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },

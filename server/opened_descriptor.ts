@@ -2,16 +2,20 @@
  * The file descriptor of a connection that was opened from here: the runtime tells those of accepted ones only.
  *
  * Both ends of a TCP connection together are one connection's and no other's: the descriptor that has them is its own, as long
- * as it is open. Connections opened one after the other have descriptors close to one another, so the first that is asked is
- * the one behind the last that was found. Linux with the C library only.
+ * as it is open. A new descriptor is the lowest that is free: connections opened one after the other have theirs close to one
+ * another, so those around the last that was found are asked first, then those below the lowest that is free now. Linux with the
+ * C library only.
  */
 import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
 import { NO_DESCRIPTOR } from "./descriptor.ts";
-import { libc } from "./libc.ts";
+import { type Libc, libc } from "./libc.ts";
 
+const STANDARD_ERROR = 2;
 const AF_INET = 2;
 const AF_INET6 = 10;
-/** Descriptors that are asked above the last that was found, and below: half a millisecond each where it is among none of them. */
+/** Descriptors that are asked above the last that was found, and below. */
+const NEAR = 256;
+/** And below the lowest free one: half a millisecond where it is among none of them. */
 const MOST = 1_024;
 
 /** Of this thread. */
@@ -24,13 +28,25 @@ const lengthOctets = new Uint8Array(length.buffer);
 export function openedDescriptor({ localAddr, remoteAddr }: Deno.TcpConn): number {
   const near = endOf(localAddr as Deno.NetAddr), far = endOf(remoteAddr as Deno.NetAddr);
   if (libc === null || near === null || far === null) return NO_DESCRIPTOR;
-  for (let descriptor = last + 1; descriptor <= last + MOST; descriptor++) {
+  for (let descriptor = last + 1; descriptor <= last + NEAR; descriptor++) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
   }
-  for (let descriptor = last; descriptor > Math.max(2, last - MOST); descriptor--) {
+  for (let descriptor = last; descriptor > Math.max(2, last - NEAR); descriptor--) {
+    if (isBetween(descriptor, near, far)) return last = descriptor;
+  }
+  const free = lowestFree(libc);
+  for (let descriptor = free - 1; descriptor > Math.max(2, free - MOST); descriptor--) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
   }
   return NO_DESCRIPTOR;
+}
+
+/** 0 where there is none. */
+function lowestFree({ dup, close }: Libc): number {
+  const descriptor = dup(STANDARD_ERROR);
+  if (descriptor < 0) return 0;
+  close(descriptor);
+  return descriptor;
 }
 
 interface End {

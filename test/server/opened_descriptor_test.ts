@@ -34,6 +34,22 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   });
 }
 
+Deno.test("also where thousands of descriptors are open", async () => {
+  const files = Array.from({ length: 3_000 }, () => Deno.openSync("/dev/null"));
+  try {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const [opened, accepted] = await openAndAccept(listener);
+    const found = openedDescriptor(opened);
+    assert.notEqual(found, NO_DESCRIPTOR);
+    assert.equal(Number(libc!.send(found, new Uint8Array([7]), 1n, MSG_DONTWAIT)), 1);
+    const into = new Uint8Array(8);
+    assert.equal(await accepted.read(into), 1);
+    for (const end of [opened, accepted, listener]) end.close();
+  } finally {
+    for (const file of files) file.close();
+  }
+});
+
 Deno.test("a connection that is closed has no descriptor", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [opened, accepted] = await openAndAccept(listener);
