@@ -52,7 +52,7 @@ export async function administer(server: Server, options: AdminOptions): Promise
         (await loaded()).tokens(request, { remoteAddress });
       const secure = listener.protocol === "https";
       const certificate = () => secure ? server.certificates[0]! : null;
-      const proxied = serveProxied(server, listener, { handle, certificate });
+      const proxied = await serveProxied(server, listener, { handle, certificate });
       if (proxied !== null) {
         servers.push(proxied);
         if (secure) server.onReload(() => proxied.renew().catch(oldDidNotEnd));
@@ -136,7 +136,7 @@ function serveTcp(
       },
       (request, { remoteAddr }) => handle(request, remoteAddr.hostname),
     );
-  return bound(listener, () => {
+  try {
     if (listener.address !== "*") return serve(listener.address);
     try {
       return serve("::");
@@ -146,15 +146,17 @@ function serveTcp(
       }
       return serve("0.0.0.0"); // a machine without IPv6
     }
-  });
+  } catch (error) {
+    throw openFault(error, listener);
+  }
 }
 
 /** Null where no proxies are listed. `certificate`: that of now, null in clear. */
-function serveProxied(
+async function serveProxied(
   server: Server,
   listener: TcpListener,
   { handle, certificate }: { readonly handle: Handle; readonly certificate: () => Certificate | null },
-): ProxiedHttp | null {
+): Promise<ProxiedHttp | null> {
   const openInner: OpenInner = (answer) => {
     const now = certificate();
     return Deno.serve(
@@ -165,9 +167,13 @@ function serveProxied(
       (request, { remoteAddr }) => answer(request, remoteAddr.port),
     );
   };
-  const proxied = bound(listener, () => server.proxiedHttp(listener, { handle, openInner }));
-  if (proxied !== null && certificate() === null) warnOfClear(listener);
-  return proxied;
+  try {
+    const proxied = await server.proxiedHttp(listener, { handle, openInner });
+    if (proxied !== null && certificate() === null) warnOfClear(listener);
+    return proxied;
+  } catch (error) {
+    throw openFault(error, listener);
+  }
 }
 
 function keyPairOf({ certificatePem: cert, keyPem: key }: Certificate): { cert: string; key: string } {
@@ -182,13 +188,11 @@ function warnOfClear({ address, port }: TcpListener): void {
   });
 }
 
-function bound<T>({ protocol, address, port }: TcpListener, bind: () => T): T {
-  try {
-    return bind();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new Deno.errors.AddrInUse(`${protocol}: port ${port} on ${address} is in use by another process`);
-  }
+/** What an operator is told of a listener that could not be opened. */
+function openFault(error: unknown, { protocol, address, port }: TcpListener): unknown {
+  return error instanceof Deno.errors.AddrInUse
+    ? new Deno.errors.AddrInUse(`${protocol}: port ${port} on ${address} is in use by another process`)
+    : error;
 }
 
 function failed(error: unknown): Response {

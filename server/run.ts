@@ -29,7 +29,7 @@ import type { ThreadResolver } from "./resolver.ts";
 import { later } from "./later.ts";
 import { claimPort, onAddress } from "./bind.ts";
 import { Blocks } from "../filter/address_block.ts";
-import { ProxiedHttp, type ProxiedOptions } from "./proxied_http.ts";
+import type { ProxiedHttp, ProxiedOptions } from "./proxied_http.ts";
 import { endEarly } from "./threads/early.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
 import type { PlacedSession, Shape } from "./threads/shape.ts";
@@ -134,13 +134,16 @@ export class Server {
     });
   }
 
-  /** An `http` or `https` listener for connections of proxies too; null where none are listed. Throws where it cannot bind. */
-  proxiedHttp(
+  /** An `http` or `https` listener for connections of proxies too; null where none are listed. Rejects where it cannot bind. */
+  async proxiedHttp(
     { address, port }: Pick<ListenerConfig, "address" | "port">,
     options: Omit<ProxiedOptions, "isProxy">,
-  ): ProxiedHttp | null {
+  ): Promise<ProxiedHttp | null> {
     const { proxyNetworks } = this.config;
     if (proxyNetworks.length === 0) return null;
+    const { ProxiedHttp } = await later<typeof import("./proxied_http.ts")>(
+      new URL("./proxied_http.ts", import.meta.url),
+    );
     const proxies = new Blocks(proxyNetworks);
     const socket = onAddress(address, (hostname) => Deno.listen({ hostname, port }));
     return new ProxiedHttp(socket, { ...options, isProxy: (client) => proxies.includes(client) });
