@@ -39,7 +39,7 @@ export class Concurrency {
     this.#window = Math.min(FIRST_CONNECTIONS, most);
     this.#threshold = most;
     this.#cutAt = -Infinity;
-    this.#slow = 0;
+    this.#slow = OFTEN_SLOW; // the first answer says which it is
     this.#silentSince = null;
   }
 

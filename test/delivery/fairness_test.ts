@@ -76,10 +76,8 @@ Deno.test("another connection helps where the peer is slow more often than not",
     for (let n = 0; n < times; n++) limit.answered(afterMs);
   };
   assert.equal(limit.helpsAt, Infinity, "nothing is known");
-  answers(50, 3);
-  assert.equal(limit.helpsAt, Infinity, "not much is");
   answers(50, 1);
-  assert.equal(limit.helpsAt, -Infinity);
+  assert.equal(limit.helpsAt, -Infinity, "the first answer says");
   answers(2, 1);
   assert.equal(limit.helpsAt, Infinity);
   answers(0, 100);
