@@ -2,6 +2,7 @@
 import { InboundReception } from "../../delivery/inbound.ts";
 import type { InboundConfig, InboundOptions } from "../../delivery/inbound/setting.ts";
 import { type ClientFacts, isReply } from "../../delivery/reception.ts";
+import type { Check } from "../../filter/check.ts";
 import {
   type MailParameters,
   NO_MAIL_PARAMETERS,
@@ -41,6 +42,16 @@ export const CONFIG: InboundConfig = {
   queueLifetimeMs: 5 * DAY_MS,
   bounceLifetimeMs: 2 * DAY_MS,
   quarantineMs: 30 * DAY_MS,
+};
+
+/** A check that has another subject and another body for every message. */
+export const CHANGER: Check = {
+  ...{ name: "changer", stages: ["message"] },
+  run({ changes }) {
+    changes!.add({ kind: "change", name: "Subject", index: 1, value: "changed" });
+    changes!.body = [octetsOf("Another body\r\n")];
+    return { action: "tag", reason: "changed" };
+  },
 };
 
 export interface Letter {

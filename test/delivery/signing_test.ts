@@ -2,14 +2,13 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { Chain } from "../../filter/chain.ts";
-import type { Check } from "../../filter/check.ts";
 import { SessionScreen } from "../../filter/screen.ts";
 import { prepareOwnMail } from "../../delivery/post.ts";
 import { RecipientResolver } from "../../delivery/recipients.ts";
 import { DkimVerifier } from "../../mailauth/dkim_verify.ts";
 import type { WriteOp } from "../../storage/ops.ts";
 import { MockResolver, txt } from "../lib/mock_resolver.ts";
-import { NOW, octetsOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
+import { CHANGER, NOW, octetsOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
 const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const ED = generateKeyPairSync("ed25519");
@@ -94,18 +93,10 @@ Deno.test("submitted mail is signed twice at acceptance, after it was made 7-bit
 });
 
 Deno.test("what a check changes is signed behind it", async () => {
-  const changer: Check = {
-    ...{ name: "changer", stages: ["message"] },
-    run({ changes }) {
-      changes!.add({ kind: "change", name: "Subject", index: 1, value: "changed" });
-      changes!.body = [octetsOf("Another body\r\n")];
-      return { action: "tag", reason: "changed" };
-    },
-  };
   const bed = await ReceptionBed.open();
   try {
     await bed.ok(keyOp("r1", "rsa"), keyOp("e1", "ed25519"));
-    const chain = new Chain([changer]);
+    const chain = new Chain([CHANGER]);
     const screen = new SessionScreen({ strangers: chain, logins: chain });
     const { data } = await bed.send({
       client: { ...bed.login("alice"), screen },
