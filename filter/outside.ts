@@ -65,6 +65,12 @@ export class OutsideFault extends Error {
 
 export type OnFailure = "continue" | "defer" | "reject";
 
+/** All of it, for the operator's log alone. */
+export function told(error: unknown): string {
+  if (!(error instanceof Error)) return oneLine(String(error));
+  return oneLine(typeof error.cause === "string" ? `${error.message}: ${error.cause}` : error.message);
+}
+
 /** `error`: an {@linkcode OutsideFault}, or what only the operator's log may quote. */
 export function failureVerdict(onFailure: OnFailure, error: unknown): Verdict {
   const reason = oneLine(`no answer: ${shown(error)}`);
@@ -72,7 +78,8 @@ export function failureVerdict(onFailure: OnFailure, error: unknown): Verdict {
   return onFailure === "continue" ? { action: "tag", reason, points: 0 } : { action: onFailure, reason };
 }
 
-function shown(error: unknown): string {
+/** Of any trouble with what was asked, what recipients may read. */
+export function shown(error: unknown): string {
   if (error instanceof OutsideFault) return error.message;
   if (error instanceof DOMException && error.name === "TimeoutError") return "it took too long";
   return "it failed or cannot be reached";

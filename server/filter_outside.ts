@@ -7,6 +7,7 @@ import type { ByteStream } from "../filter/stream.ts";
 import { scanner, type ScannerOptions } from "../filter/checks/scanner.ts";
 import { Clamd } from "../filter/scan/clamd.ts";
 import { Icap } from "../filter/scan/icap.ts";
+import { ScanFault } from "../filter/scan/result.ts";
 import { parseRspamdReply, rspamdHeaders } from "../filter/scan/rspamd.ts";
 import { scanBySpamd } from "../filter/scan/spamd.ts";
 import type { MessageSource } from "../filter/message_source.ts";
@@ -128,7 +129,7 @@ export function rspamdCheck(config: CheckConfig, parts: ScannerParts): Check {
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await limited(response);
-    if (!response.ok) throw new Error(`status ${response.status}`);
+    if (!response.ok) throw new ScanFault(`status ${response.status}`);
     return parseRspamdReply(text);
   };
   return scanner({ ...config, ...parts, scan });

@@ -2,8 +2,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { Check } from "../check.ts";
 import { failures } from "../metrics.ts";
-import { factsJson, failureVerdict, type OnFailure, OutsideFault, verdictOf } from "../outside.ts";
-import { oneLine, type Stage } from "../verdict.ts";
+import { factsJson, failureVerdict, type OnFailure, OutsideFault, told, verdictOf } from "../outside.ts";
+import type { Stage } from "../verdict.ts";
 
 const LATE = new OutsideFault("the time for a verdict was over");
 const NO_VERDICT = new OutsideFault("it is no verdict");
@@ -31,8 +31,7 @@ export function outsideCheck({ name, stages, onFailure, ask, close }: OutsideOpt
         trouble = error;
       }
       failures.inc({ check: name });
-      const what = trouble instanceof Error ? trouble.message : String(trouble);
-      log.warn("{check} gave no answer: {what}", { check: name, what: oneLine(what) });
+      log.warn("{check} gave no answer: {what}", { check: name, what: told(trouble), trace: facts.traceId });
       return failureVerdict(onFailure, trouble);
     },
     late: () => failureVerdict(onFailure, LATE),

@@ -2,7 +2,8 @@
  * A scanner beside the server (clamd, ICAP, rspamd, spamd) as a check of the whole message.
  *
  * A real hit is refused in the session, or what `action` says; unwanted programs and heuristics only mark. What was not
- * scanned, because of a limit or because the scanner is dead, is marked and delivered. Where `defer` is chosen for a dead
+ * scanned, because of a limit or because the scanner is dead, is marked and delivered; where and how it failed is for the log
+ * alone. Where `defer` is chosen for a dead
  * scanner the client comes again, for 4 hours at most. Mail of relays that are ours is never
  * refused for its content: it goes to quarantine.
  */
@@ -11,6 +12,7 @@ import { Breaker } from "../breaker.ts";
 import type { Check, CheckFacts } from "../check.ts";
 import type { MessageSource } from "../message_source.ts";
 import { failures } from "../metrics.ts";
+import { shown, told } from "../outside.ts";
 import { scans } from "../scan/metrics.ts";
 import type { ScanResult } from "../scan/result.ts";
 import { type Action, CONTINUE, oneLine, type Verdict } from "../verdict.ts";
@@ -66,11 +68,14 @@ export function scanner(options: ScannerOptions): Check {
         breaker.worked();
         return verdictOf(result, facts, options);
       } catch (error) {
-        const what = oneLine(error instanceof Error ? error.message : String(error));
         breaker.failed();
         failures.inc({ check: name });
-        log.warn("the scanner {check} failed: {what}", { check: name, what });
-        return failed(facts, what);
+        log.warn("the scanner {check} failed: {what}", {
+          check: name,
+          what: told(error),
+          trace: facts.traceId,
+        });
+        return failed(facts, shown(error));
       }
     },
     late: (facts) => failed(facts, "the time for a verdict was over"),

@@ -15,5 +15,6 @@ export function parseClamdReply(text: string, markOnly: readonly string[]): Scan
   if (/size limit exceeded/i.test(line)) {
     return { kind: "not-scanned", why: "larger than the scanner takes" };
   }
-  throw new ScanFault(line === "" ? "an empty reply" : line);
+  if (line === "") throw new ScanFault("an empty reply");
+  throw new ScanFault("the scanner could not", { cause: line }); // it may name files of its host
 }

@@ -1,4 +1,5 @@
 /** What a scanner beside the server says of one message. */
+import { OutsideFault } from "../outside.ts";
 
 export type ScanResult =
   | { readonly kind: "clean" }
@@ -15,8 +16,8 @@ export type ScanResult =
 
 export const CLEAN: ScanResult = { kind: "clean" };
 
-/** The scanner gave no answer, or none that can be read. */
-export class ScanFault extends Error {
+/** The scanner gave no answer, or none that can be read. Its own words are the `cause`: only the log quotes them. */
+export class ScanFault extends OutsideFault {
   override readonly name = "ScanFault";
 }
 

@@ -51,7 +51,7 @@ export async function scanBySpamd(message: MessageSource, options: SpamdOptions)
 export function parseSpamdReply(text: string): ScanResult {
   const status = /^SPAMD\/\d+\.\d+ (\d+) ([^\r\n]*)\r\n/.exec(text);
   if (status === null) throw new ScanFault("no reply of spamd");
-  if (status[1] !== "0") throw new ScanFault(`spamd: ${status[2]}`);
+  if (status[1] !== "0") throw new ScanFault(`spamd status ${status[1]}`, { cause: status[2] });
   const spam = /^Spam:\s*(True|False|Yes|No)\s*;\s*(-?[\d.]+)\s*\/\s*(-?[\d.]+)/im.exec(text);
   if (spam === null) throw new ScanFault("a reply of spamd without a score");
   const [, isSpam = "", score = "", of = ""] = spam;

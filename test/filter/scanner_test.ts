@@ -327,7 +327,7 @@ Deno.test("a hit is 550 5.7.1, what proves nothing and what was not scanned is m
 
 Deno.test("a dead scanner marks; where deferral is chosen it ends after 4 hours; after some faults it is left alone", async () => {
   const dead = new Error("connection refused");
-  assert.deepEqual((await verdict(dead)).reason, "not scanned: connection refused");
+  assert.deepEqual((await verdict(dead)).reason, "not scanned: it failed or cannot be reached");
   const deferred = await verdict(dead, { onFailure: "defer" });
   assert.deepEqual([deferred.action, deferred.reply?.code], ["defer", 451]);
   assert.equal((await verdict(dead, { onFailure: "defer", mayDefer: () => false })).action, "tag");

@@ -1,5 +1,6 @@
 /** Hooks, milters and policy files that fail where the message is to go on: log, trace and header say so, once. */
 import assert from "node:assert/strict";
+import { encodeLatin1 } from "../../bytes/decode.ts";
 import { Chain } from "../../filter/chain.ts";
 import type { Check } from "../../filter/check.ts";
 import { failureVerdict, OutsideFault } from "../../filter/outside.ts";
@@ -80,8 +81,74 @@ Deno.test("a policy file that throws or hangs is told, without what it threw", a
   await Deno.remove(file);
 });
 
-/** The message goes on; its one mark stands in the log, the trace and the header. */
-async function told(check: string, keys: string, mark: string): Promise<void> {
+/** Answers each connection when it has said something, and closes. */
+function answering(answer: string) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(65_536));
+      await connection.write(encodeLatin1(answer));
+      await connection.closeWrite();
+      // What it still says is taken, so that the answer is not lost with a reset.
+      while (await connection.read(new Uint8Array(65_536)).catch(() => null) !== null);
+      connection.close();
+    }
+  })();
+  return {
+    at: `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await serving;
+    },
+  };
+}
+
+const NOBODY = "it failed or cannot be reached";
+
+/** Recipients read that it was not scanned; where it is and what it said are for the log. */
+const SCANNERS: readonly (readonly [name: string, keys: string, answer: string | null, mark: string])[] = [
+  ["clamd", `check: clamd, at: "unix:/run/${SECRET}"`, null, NOBODY],
+  [
+    "clamd",
+    `check: clamd, at: "AT"`,
+    `1: stream: /var/${SECRET}: No such file ERROR\0`,
+    "the scanner could not",
+  ],
+  ["icap", `check: icap, at: "icap://AT/${SECRET}"`, null, NOBODY],
+  ["icap", `check: icap, at: "icap://AT/x"`, `ICAP/1.0 500 ${SECRET}\r\n\r\n`, "ICAP status 500 to OPTIONS"],
+  ["rspamd", `check: rspamd, at: "http://AT/${SECRET}"`, null, NOBODY],
+  [
+    "rspamd",
+    `check: rspamd, at: "http://AT"`,
+    `HTTP/1.1 500 No\r\ncontent-length: 20\r\n\r\n${SECRET}`,
+    "status 500",
+  ],
+  ["spamd", `check: spamd, at: "AT"`, null, NOBODY],
+  ["spamd", `check: spamd, at: "AT"`, `SPAMD/1.1 74 ${SECRET}\r\n`, "spamd status 74"],
+];
+
+for (const [name, keys, answer, mark] of SCANNERS) {
+  const how = answer === null ? "nobody listens" : "it cannot";
+  Deno.test(`a scanner without an answer (${name}, ${how}) is told, without its address and words`, async () => {
+    await using there = answering(answer ?? "");
+    const at = answer === null ? `127.0.0.1:${freePort()}` : there.at;
+    const logged = await told(name, keys.replace("AT", at), mark, "not scanned");
+    const [failure] = logged.filter(({ check, what }) => check === name && what !== undefined);
+    assert.equal(failure?.trace, "trace1");
+    if (answer !== null && name !== "rspamd" && name !== "icap") {
+      assert.match(String(failure?.what), new RegExp(SECRET));
+    }
+    assert.ok(logged.every(({ reason }) => !String(reason).includes(SECRET)));
+  });
+}
+
+/** The message goes on; its one mark stands in the log, the trace and the header. Returns what was logged. */
+async function told(
+  check: string,
+  keys: string,
+  mark: string,
+  beginning = "no answer",
+): Promise<Record<string, unknown>[]> {
   const lines: string[] = [];
   const before = logSettings();
   configureLogs({ level: "info", areas: {}, format: "json" }, { write: (text) => void lines.push(text) });
@@ -89,11 +156,13 @@ async function told(check: string, keys: string, mark: string): Promise<void> {
     await using bed = await Bed.open(`    - { ${keys}, on_failure: continue }\n`);
     assert.deepEqual(await bed.send({ to: TO }), ["250 2.1.5", ...TAKEN]);
     flushLogs();
-    const reason = `no answer: ${mark}`;
+    const reason = `${beginning}: ${mark}`;
     const checks = bed.traced.at(-1)!.checks!;
     assert.deepEqual(checks.map((one) => [one.check, one.action, one.reason]), [[check, "tag", reason]]);
-    const logged = lines.join("").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
-      .filter(({ area, action, trace }) => area === "filter" && action === "tag" && trace === "trace1");
+    const all = lines.join("").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+    const logged = all.filter(({ area, action, trace }) =>
+      area === "filter" && action === "tag" && trace === "trace1"
+    );
     assert.ok(logged.length > 0, lines.join(""));
     for (const one of logged) assert.deepEqual([one.check, one.reason], [check, reason]);
     const [stored = ""] = bed.stored();
@@ -103,6 +172,7 @@ async function told(check: string, keys: string, mark: string): Promise<void> {
       new RegExp(`^X-Veredus-Verdict: deliver;\\r\\n\\t${check}=tag _?\\(${reason}\\)`, "m"),
     );
     assert.ok(!stored.includes(SECRET));
+    return all;
   } finally {
     configureLogs(before, { write() {} });
   }
