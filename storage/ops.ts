@@ -161,7 +161,10 @@ export type WriteOp =
     readonly enforceQuota?: boolean;
     /** What it says of the message, for the accounts of all targets; left out: nothing. */
     readonly teaches?: LessonKind;
-    /** It came to an address that nobody writes to: copies of its text are unwanted, whoever they are for. */
+    /**
+     * It came to an address that nobody writes to: copies of its text are unwanted, whoever they are for. Such a message needs
+     * neither a mailbox nor a queue: it is held until that is learnt.
+     */
     readonly trapped?: boolean;
   }
   /** Files messages brought from elsewhere; those whose item is known of this source are left out. */

@@ -3,7 +3,7 @@
  * (docs/decisions/002-strict-tables.md).
  *
  * `messages` is narrow: SELECT, FETCH FLAGS, SEARCH and STORE touch nothing else. `contents` holds what copies share;
- * `contents.refs` counts the message rows and queue rows that point at it, every statement that adds or removes such
+ * `contents.refs` counts the message rows, queue rows and wishes of traps that point at it, every statement that adds or removes such
  * rows moves it in the same transaction, and the writer's reaper frees rows that reached 0.
  */
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";

@@ -6,7 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import { latin1 } from "../../bytes/decode.ts";
 import { formatPath } from "../../protocols/smtp/path.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
-import type { QueueTls, WriteOp } from "../../storage/ops.ts";
+import type { QueueTls, WriteOp, WriteResult } from "../../storage/ops.ts";
 import { faultReply } from "../faults.ts";
 import type { FilingFacts } from "../filing.ts";
 import { forwardedSender, freshKeys } from "../forwarding.ts";
@@ -50,17 +50,22 @@ export async function store(mail: Mail): Promise<Reply> {
   const result = scripted === null
     ? await envelope.filing.store({ store, spool }, message, withBeside(facts, original))
     : await store.write(original === null ? scripted : { kind: "batch", ops: [scripted, original] });
-  if (!result.ok) {
-    const { fault, detail } = result;
-    log.error("the writer refused a message: {fault}: {detail}", { trace: traceId, fault, detail });
-    return faultReply(fault);
-  }
+  const refusal = refusalOf(result, traceId);
+  if (refusal !== null) return refusal;
   afterDelivery(mail, at);
   if (report !== null) {
     const sender = findings?.dmarc?.authorDomain ?? "";
     takeReport(store, { octets: report, sender, now: at }); // nobody waits for it; it does not reject
   }
   return mail.accepted();
+}
+
+/** Null where the writer took it, else what the client hears. */
+function refusalOf(result: WriteResult, trace: string): Reply | null {
+  if (result.ok) return null;
+  const { fault, detail } = result;
+  log.error("the writer refused a message: {fault}: {detail}", { trace, fault, detail });
+  return faultReply(fault);
 }
 
 /** One more operation in the same transaction; null is none. */
@@ -147,7 +152,10 @@ async function fileScripted(mail: Mail, facts: FilingFacts): Promise<WriteOp | R
     }),
   }, facts);
   if (filed.trace.length > 0) tracedCheck(mail, `scripts: ${filed.trace.join("; ")}`);
-  if ("rejected" in filed) return rejection(filed.rejected);
+  if ("rejected" in filed) {
+    if (filed.operation !== null) refusalOf(await options.store.write(filed.operation), traceId);
+    return rejection(filed.rejected);
+  }
   return filed.operation ?? mail.accepted();
 }
 

@@ -17,8 +17,8 @@ import type { ScriptedMessage } from "./scripted.ts";
 export type Filed =
   /** Null: nothing is left to do. */
   | { readonly operation: WriteOp | null; readonly trace: readonly string[] }
-  /** All recipients refuse it, for this reason. */
-  | { readonly rejected: string; readonly trace: readonly string[] };
+  /** All recipients refuse it, for this reason. The operation is for what is learnt of it. */
+  | { readonly rejected: string; readonly operation: WriteOp | null; readonly trace: readonly string[] };
 
 /** True where a recipient has scripts: one look into a cache for each. */
 export function hasScripts({ scripts }: Pick<Store, "scripts">, filing: Filing): boolean {
@@ -41,11 +41,20 @@ export async function fileByScripts(
   const delivery = new ScriptDelivery(post, hostname, given);
   const reason = await delivery.decide();
   const { trace } = delivery;
-  if (reason !== null) return { rejected: reason, trace };
-  const ops: WriteOp[] = await delivery.operations(facts, frontOf);
-  if (filing.mailboxes + filing.remote > 0) {
+  const { trapped = false } = facts;
+  if (reason !== null) {
+    return {
+      rejected: reason,
+      operation: trapped ? await filing.operation(spool, message, facts) : null,
+      trace,
+    };
+  }
+  const ops: WriteOp[] = await delivery.operations({ ...facts, trapped: false }, frontOf);
+  const left = filing.mailboxes + filing.remote > 0;
+  // What came to a trap is learnt once, as it came, whatever its scripts do.
+  if (left || trapped) {
     const operation = await filing.operation(spool, message, facts);
-    const beside = await facts.beside?.(operation.content.blob) ?? null;
+    const beside = left ? await facts.beside?.(operation.content.blob) ?? null : null;
     ops.unshift(operation, ...(beside === null ? [] : [beside]));
   }
   return { operation: ops.length === 0 ? null : { kind: "batch", ops }, trace };

@@ -102,7 +102,8 @@ export class DeliverOperation {
   run(op: Extract<WriteOp, { kind: "deliver" }>): WriteResult {
     const { content, targets, queue, forwards = NO_FORWARDS } = op;
     const refs = targets.length + (queue === null ? 0 : 1) + forwards.length;
-    if (refs === 0) return refuse("not-permitted", "a message needs a mailbox or a queue");
+    const trapped = op.trapped === true;
+    if (refs === 0 && !trapped) return refuse("not-permitted", "a message needs a mailbox or a queue");
     const contentId = this.#content(content, refs);
     const savedAt = this.#context.clock();
     const uids: AppendedUid[] = [];
@@ -139,7 +140,7 @@ export class DeliverOperation {
     }
     const queueId = queue === null ? null : this.#enqueue(queue, contentId);
     for (const forward of forwards) this.#enqueue(forward, contentId);
-    if (op.trapped === true) wishForAll(this.#context, contentId);
+    if (trapped) wishForAll(this.#context, contentId);
     return { ok: true, kind: "delivered", uids, queueId };
   }
 

@@ -49,9 +49,13 @@ function waitingWishes(context: OperationContext): number {
   return (context.rows("SELECT count(*) FROM spam_wishes").get() as [number])[0];
 }
 
-/** For a message that came to a trap in this transaction: nobody's word, which counts for all. */
+/**
+ * For a message that came to a trap in this transaction: nobody's word, which counts for all. It holds the message until it is learnt,
+ * whatever becomes of copies in mailboxes, if there are any.
+ */
 export function wishForAll(context: OperationContext, contentId: number): void {
   if (waitingWishes(context) >= MAX_WISHES) return;
+  context.sql("UPDATE contents SET refs = refs + 1 WHERE id = ?").run(contentId);
   wishOf(context, { accountId: SHARED, contentId, prefix: NO_PREFIX, kind: "spam" });
 }
 
@@ -75,7 +79,7 @@ export function teach(
   context: OperationContext,
   { accountId, key, as, tokens, wish }: Op<"teach">,
 ): WriteResult {
-  if (wish !== 0) context.sql("DELETE FROM spam_wishes WHERE id = ?").run(wish);
+  if (wish !== 0) dropWish(context, wish);
   const [known] = context.rows("SELECT kind FROM spam_lessons WHERE account_id = ? AND key = ?")
     .get(accountId, key) as [LessonKind] | undefined ?? [null];
   // That mail was answered says less than what its reader has said before.
@@ -105,9 +109,15 @@ function trappedToday(context: OperationContext): number {
 }
 
 export function dropWishes(context: OperationContext, { ids }: Op<"drop-wishes">): WriteResult {
-  const statement = context.sql("DELETE FROM spam_wishes WHERE id = ?");
-  for (const id of ids) statement.run(id);
+  for (const id of ids) dropWish(context, id);
   return DONE;
+}
+
+function dropWish(context: OperationContext, id: number): void {
+  context.sql(
+    "UPDATE contents SET refs = refs - 1 WHERE id = (SELECT content_id FROM spam_wishes WHERE id = ? AND account_id = ?)",
+  ).run(id, SHARED);
+  context.sql("DELETE FROM spam_wishes WHERE id = ?").run(id);
 }
 
 /** Wishes whose message is gone. */

@@ -12,11 +12,13 @@ interface RowCheck {
 const MAX_ROWS = 1_000;
 
 const REFS =
-  "SELECT c.id, c.refs AS old, coalesce(m.n, 0) + coalesce(q.n, 0) + coalesce(h.n, 0) AS new FROM contents AS c " +
+  "SELECT c.id, c.refs AS old, coalesce(m.n, 0) + coalesce(q.n, 0) + coalesce(h.n, 0) + coalesce(t.n, 0) AS new FROM contents AS c " +
   "LEFT JOIN (SELECT content_id, count(*) AS n FROM messages GROUP BY content_id) AS m ON m.content_id = c.id " +
   "LEFT JOIN (SELECT content_id, count(*) AS n FROM queue_messages GROUP BY content_id) AS q ON q.content_id = c.id " +
   "LEFT JOIN (SELECT content_id, count(*) AS n FROM quarantine_messages GROUP BY content_id) AS h ON h.content_id = c.id " +
-  "WHERE c.refs != coalesce(m.n, 0) + coalesce(q.n, 0) + coalesce(h.n, 0)";
+  // What came to traps is held until it is learnt.
+  "LEFT JOIN (SELECT content_id, count(*) AS n FROM spam_wishes WHERE account_id = 0 GROUP BY content_id) AS t ON t.content_id = c.id " +
+  "WHERE c.refs != coalesce(m.n, 0) + coalesce(q.n, 0) + coalesce(h.n, 0) + coalesce(t.n, 0)";
 const SIZES = "SELECT m.mailbox_id, m.uid, m.size_octets AS old, c.length + length(m.prefix) AS new " +
   "FROM messages AS m JOIN contents AS c ON c.id = m.content_id WHERE m.size_octets != c.length + length(m.prefix)";
 const HIGHEST_VALIDITY =

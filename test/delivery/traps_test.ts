@@ -131,6 +131,33 @@ Deno.test("what is set aside at a trap is taught too", async () => {
   assert.deepEqual([bed.bed.stored("bob"), bed.wishes], [[], TAUGHT]);
 });
 
+Deno.test("what a script of a trap does with its mail changes nothing of what is learnt", async () => {
+  await using bed = await Bed.open();
+  const { bed: { test } } = bed;
+  const { id } = bed.bed.account("bob");
+  const held = (least: number) => test.store.spam.wishes(10).every(({ blob }) => (blob?.length ?? 0) > least);
+  const cases: [script: string, reply: number, copies: number][] = [
+    ["discard;", 250, 0],
+    ['require "reject"; reject "no";', 550, 0],
+    ['redirect "alice@example.test";', 250, 0],
+    ['require "fileinto"; fileinto "INBOX";', 250, 1],
+    ['require "editheader"; addheader "X-A" "b";', 250, 1],
+  ];
+  for (const [n, [content, reply, copies]] of cases.entries()) {
+    await bed.bed.ok(
+      { kind: "put-script", scope: "user", owner: String(id), name: "s", content },
+      { kind: "activate-script", scope: "user", owner: String(id), name: "s" },
+    );
+    const before = bed.bed.stored("bob").length;
+    const message = letter("eve@evil.test", n);
+    assert.equal(await bed.send("bob", message), reply, content);
+    assert.equal(bed.bed.stored("bob").length - before, copies, content);
+    assert.deepEqual([bed.wishes, held(message.length)], [TAUGHT, true], content);
+    await bed.learn();
+    assert.equal(test.store.spam.counts(0).spam, n + 1, content);
+  }
+});
+
 Deno.test("mail that anything vouches for, or that could not be looked at, is no trap's", async () => {
   await using bed = await Bed.open();
   const good = letter("a@good.test");

@@ -1,8 +1,11 @@
 /** The spam filter in the whole server: from a stranger's message over Junk and back to what was learnt. */
 import assert from "node:assert/strict";
 import { NO_SENDER_CHECKS } from "../../server/config/config.ts";
+import { parseConfig } from "../../server/config/load.ts";
 import { openReadOnlyStore } from "../../storage/open_store.ts";
+import { DnsServer } from "../lib/dns_server.ts";
 import { literalText } from "../lib/imap_client.ts";
+import { txt } from "../lib/mock_resolver.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
 
 /** Strangers from loopback are checked, without DNS. */
@@ -83,6 +86,69 @@ inBothShapes(
       await client.ok("UID MOVE 2 INBOX");
       await until("out of Junk", () => counts() === "0 3 0");
       await client.logout();
+    } finally {
+      await store.close();
+    }
+  },
+);
+
+inBothShapes(
+  "what strangers send to a trap is held against copies to others, whatever its script does",
+  async (start) => {
+    await using dns = new DnsServer(["friends.test", txt("v=spf1 ip4:127.0.0.1 -all")]);
+    const { filter, senderChecks, resolver } = parseConfig(
+      `hostname: mx.example.test
+resolver: { mode: forward, servers: ["${dns.at}"] }
+sender_checks: { skip: [] }
+filter: { spam: { traps: [bob@example.test] } }
+`,
+      "/veredus.yaml",
+    );
+    await using server = await start({ config: { filter, senderChecks, resolver } });
+    const store = openReadOnlyStore(server.server.folder);
+    const pills = (domain: string, n: number) =>
+      `From: <eve@${domain}>\r\nMessage-ID: <${n}@${domain}>\r\nSubject: pills ${n}\r\n\r\nDear customer ${n}, ` +
+      "our wonderful pills are sold without any prescription and will be sent to your door within a single day so order " +
+      "the whole box before this offer ends and tell all your friends about it because every friend who orders as well " +
+      "brings you another box for free while our store lasts and we never share your name with others\r\n";
+    const sent = async (from: string, to: string, n: number) => {
+      const client = await server.smtp();
+      const { code } = await client.send(`eve@${from}`, [to], pills(from, n));
+      await client.quit();
+      return code;
+    };
+    const both = async (name: string) =>
+      (await Promise.all(["INBOX", "Junk"].map((mailbox) => texts(server, mailbox, name)))).flat();
+    const known = async (n: number) => {
+      assert.equal(await sent("offers.test", "alice@example.test", n), 250);
+      const mine = [...await texts(server, "INBOX"), ...await texts(server, "Junk")]
+        .find((text) => text.includes(`Subject: pills ${n}\r\n`));
+      return /came to traps \((\+[\d.]+)\)/.exec(mine ?? "")?.[1] ?? (mine === undefined ? "lost" : null);
+    };
+    const learnt = () => {
+      const { spam, waiting } = store.spam.counts(0);
+      return `${spam} ${waiting}`;
+    };
+    try {
+      assert.equal(await known(1), null);
+      // Somebody vouches for it: no hit.
+      assert.equal(await sent("friends.test", "bob@example.test", 2), 250);
+      assert.equal(await sent("offers.test", "bob@example.test", 3), 250);
+      await until("the first lesson", () => learnt() === "1 0");
+      assert.equal(await known(4), "+1.5");
+      const script = {
+        scope: "user",
+        owner: String(store.directory.account("bob@example.test")!.id),
+        name: "s",
+      } as const;
+      assert.ok(
+        (await server.server.writer.submit({ kind: "put-script", ...script, content: "discard;" })).ok,
+      );
+      assert.ok((await server.server.writer.submit({ kind: "activate-script", ...script })).ok);
+      assert.equal(await sent("offers.test", "bob@example.test", 5), 250);
+      await until("the second lesson", () => learnt() === "2 0");
+      assert.equal(await known(6), "+3.0");
+      assert.equal((await both("bob")).length, 2);
     } finally {
       await store.close();
     }

@@ -1,6 +1,8 @@
 /** Lessons of the spam filter in the store: wishes commit with the change, each message counts once, folded rows go. */
 import assert from "node:assert/strict";
 import type { LessonKind, WriteOp } from "../../storage/ops.ts";
+import { openReaderConnection } from "../../storage/database.ts";
+import { until } from "../lib/program.ts";
 import { TestStore } from "../lib/test_store.ts";
 
 const MESSAGE = "From: a@b.test\r\nSubject: x\r\n\r\nhello\r\n";
@@ -87,6 +89,33 @@ Deno.test("rows of the journal go when both knowledges have them; an older fold 
     await test.ok({ kind: "put-knowledge", accountId: id, upTo: first, octets: new Uint8Array([3]) });
     assert.deepEqual([...test.store.spam.knowledge(id)!.octets], [1]);
     assert.deepEqual(test.store.spam.unfolded(), [{ accountId: id, rows: 1 }]);
+  });
+});
+
+Deno.test("what came to a trap is held until it is learnt, with a copy or without, and no longer", async () => {
+  await withStore(async (test) => {
+    const inbox = test.mailboxId("alice", "INBOX");
+    const reader = openReaderConnection(test.folder.database);
+    const contents = () => (reader.prepare("SELECT count(*) FROM contents").raw().get() as [number])[0];
+    const target = { mailboxId: inbox, flags: 0, keywords: "", internalDate: 0, prefix: new Uint8Array(0) };
+    for (const targets of [[target], []]) {
+      const content = await test.content(MESSAGE);
+      await test.ok({ kind: "deliver", content, targets, queue: null, trapped: true });
+    }
+    await test.ok({ kind: "expunge", mailboxId: inbox, uids: [[1, 1]], onlyDeleted: false });
+    await new Promise((resolve) => setTimeout(resolve, 100)); // longer than reapers wait
+    const [first, second] = test.store.spam.wishes(10);
+    assert.deepEqual([first?.blob?.length, second?.blob?.length], [MESSAGE.length, MESSAGE.length]);
+    await test.ok({ kind: "teach", accountId: 0, key: "k", as: "spam", tokens: TOKENS, wish: first!.id });
+    await until("the one that is learnt is gone", () => contents() === 1 || null);
+    assert.equal(test.store.spam.wishes(10)[0]?.blob?.length, MESSAGE.length);
+    await test.ok({ kind: "drop-wishes", ids: [second!.id] });
+    await until("the other too", () => contents() === 0 || null);
+    const refused = await test.write({
+      ...{ kind: "deliver", content: await test.content(MESSAGE), targets: [], queue: null },
+    });
+    assert.equal(refused.ok, false);
+    reader.close();
   });
 });
 

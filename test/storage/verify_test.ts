@@ -4,7 +4,7 @@ import { FactsBuilder } from "../../message/facts.ts";
 import { openReaderConnection, openWriterConnection } from "../../storage/database.ts";
 import { segmentName } from "../../storage/segment.ts";
 import { verify, type VerifyReport } from "../../storage/verify.ts";
-import { fileMessage } from "../lib/stored_message.ts";
+import { fileMessage, storeMessage } from "../lib/stored_message.ts";
 import { TestStore } from "../lib/test_store.ts";
 
 const textOf = (i: number) => `From: a@b.test\r\nSubject: message ${i}\r\n\r\nbody ${i}\r\n`;
@@ -23,6 +23,8 @@ async function closedStore(): Promise<TestStore> {
   await t.ok({ kind: "copy", from: inbox, to: t.mailboxId("alice", "Archive"), uids: [[1, 3]], move: false });
   await t.ok({ kind: "expunge", mailboxId: inbox, uids: [[2, 2]], onlyDeleted: false });
   await t.ok({ kind: "put-alias", address: "info@example.test", targets: ["alice@example.test"] });
+  const trapped = await storeMessage(t.store, textOf(6));
+  await t.ok({ kind: "deliver", content: trapped, targets: [], queue: null, trapped: true });
   await t.close({ keep: true });
   return t;
 }
