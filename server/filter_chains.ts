@@ -19,6 +19,7 @@ import { sending } from "../filter/checks/sending.ts";
 import { MAX_SCAN_DEFERRAL_MS, mayPutOff } from "../filter/deferral.ts";
 import { loadPatternEngine, type PatternEngine } from "../filter/patterns.ts";
 import { Lookup } from "../filter/lookup.ts";
+import { provenBySpf } from "../filter/proven.ts";
 import type { Chains } from "../filter/screen.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import type { Store } from "../storage/store.ts";
@@ -110,7 +111,10 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
       return { ...nullMx({ lookup, action, isLocal }), name };
     case "list":
       return list(
-        { ...config, stage: stage === "data" || stage === "message" ? "mail" : stage },
+        {
+          ...{ ...config, stage: stage === "data" || stage === "message" ? "mail" : stage },
+          proven: provenBySpf(parts.resolver, { receiver: hostname, now }),
+        },
         parts.patterns,
       );
     case "dnsbl":

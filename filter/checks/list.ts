@@ -1,11 +1,14 @@
 /**
  * Lists of the operator: networks of clients, their names, domains of senders, and regular expressions whose
  * time grows in a straight line with the text, whatever the expression (patterns.ts).
+ *
+ * Who is welcome (`accept`) by what a client says of itself, its EHLO name or the sender, must be proven to come from there
+ * (proven.ts); a network and a verified name are proof themselves.
  */
 import { Blocks } from "../address_block.ts";
 import type { PatternEngine } from "../patterns.ts";
 import type { Check, CheckFacts } from "../check.ts";
-import { type Action, CONTINUE, type Stage } from "../verdict.ts";
+import { type Action, CONTINUE, type Stage, type Verdict } from "../verdict.ts";
 import { domainOf } from "./null_mx.ts";
 
 export interface ListOptions {
@@ -21,6 +24,14 @@ export interface ListOptions {
   readonly patterns: readonly string[];
   /** What the client hears; "" has usual words. */
   readonly text: string;
+  /** This client may speak for the domain; of the reverse path, or "" for its EHLO name. */
+  readonly proven: (facts: CheckFacts, domain: string, sender: string) => boolean | Promise<boolean>;
+}
+
+interface Found {
+  readonly reason: string;
+  /** What the client only says: a domain, and the sender in it. Null: it is so. */
+  readonly claim: { readonly domain: string; readonly sender: string } | null;
 }
 
 /** `engine` is there where there are patterns. */
@@ -31,19 +42,28 @@ export function list(options: ListOptions, engine: PatternEngine | null): Check 
   const domains = new Names(options.domains);
   if (options.patterns.length > 0 && engine === null) throw new Error("patterns without their engine");
   const patterns = options.patterns.map((source) => ({ source, matches: engine!(source) }));
-  const found = (facts: CheckFacts): string | null => {
-    const { client, notes, sender } = facts;
-    if (blocks.includes(client.address)) return `client ${client.address}`;
+  const found = (facts: CheckFacts): Found | null => {
+    const { client, notes } = facts;
+    const sender = facts.sender ?? "";
+    const named = { domain: client.heloName, sender: "" };
+    if (blocks.includes(client.address)) return { reason: `client ${client.address}`, claim: null };
     const reverse = notes.get("reverse-name") ?? "";
-    if (names.some && reverse !== "" && names.has(reverse)) return `client name ${reverse}`;
-    if (names.some && stage !== "connect" && names.has(client.heloName)) return `EHLO ${client.heloName}`;
+    if (names.some && reverse !== "" && names.has(reverse)) {
+      return { reason: `client name ${reverse}`, claim: null };
+    }
+    if (names.some && stage !== "connect" && names.has(client.heloName)) {
+      return { reason: `EHLO ${client.heloName}`, claim: named };
+    }
+    const written = stage === "rcpt" ? null : { domain: domainOf(sender), sender };
     if (domains.some) {
-      const domain = domainOf(stage === "rcpt" ? facts.recipient : sender ?? "");
-      if (domain !== "" && domains.has(domain)) return `domain ${domain}`;
+      const domain = domainOf(stage === "rcpt" ? facts.recipient : sender);
+      if (domain !== "" && domains.has(domain)) return { reason: `domain ${domain}`, claim: written };
     }
     const subject = subjectOf(facts);
     for (const { source, matches } of patterns) {
-      if (matches(subject)) return `${subject} matches ${source}`;
+      if (!matches(subject)) continue;
+      const claim = stage === "connect" ? null : stage === "ehlo" ? named : written;
+      return { reason: `${subject} matches ${source}`, claim };
     }
     return null;
   };
@@ -56,8 +76,18 @@ export function list(options: ListOptions, engine: PatternEngine | null): Check 
     name,
     stages: [stage],
     run(facts) {
-      const reason = found(facts);
-      return reason === null ? CONTINUE : { action, reason, ...reply };
+      const one = found(facts);
+      if (one === null) return CONTINUE;
+      const { reason, claim } = one;
+      const verdict = { action, reason, ...reply };
+      if (action !== "accept" || claim === null) return verdict;
+      const unproven: Verdict = { action: "tag", reason: `${reason}, which SPF does not prove`, points: 0 };
+      const proven = options.proven(facts, claim.domain, claim.sender);
+      return proven instanceof Promise
+        ? proven.then((yes) => yes ? verdict : unproven)
+        : proven
+        ? verdict
+        : unproven;
     },
   };
 }

@@ -319,6 +319,18 @@ Deno.test("an author is seen once; those the recipient has written to are known"
     });
     await bed.send({ to: ["alice@example.test"], message: LETTER });
     assert.deepEqual(asked.map(({ recipients: [one] }) => one!.known), [false, false, true]);
+    const allowed = {
+      entry: "/private/vendor/veredus/allow",
+      value: encode("carol@else.test\n@friends.test\n"),
+    };
+    await bed.ok({
+      ...{ kind: "put-annotations", accountId: bed.account("bob").id, mailboxId: 0, annotations: [allowed] },
+    });
+    await bed.send({ to: ["bob@example.test"], message: LETTER });
+    await bed.send({ to: ["bob@example.test"], message: LETTER.replace("ann@friends", "ann@enemies") });
+    assert.deepEqual(asked.slice(3).map(({ recipients: [one] }) => one!.known), [true, false]);
+    // It says nothing where nobody proves that the author sent it (signals_test.ts).
+    assert.deepEqual(asked.map(({ around }) => around?.aligned), Array(5).fill(false));
   });
 });
 

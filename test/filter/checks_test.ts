@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { type ClientFacts } from "../../delivery/reception.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { configureLogs, flushLogs, logSettings } from "../../telemetry/log.ts";
-import type { MockEntry } from "../lib/mock_resolver.ts";
-import { Bed, settled, TAKEN } from "./checks_bed.ts";
+import { type MockEntry, txt } from "../lib/mock_resolver.ts";
+import { Bed, type Letter, settled, TAKEN } from "./checks_bed.ts";
 
 const A = (address: string) => [{ type: "A", address }] as const;
 
@@ -33,6 +33,7 @@ Deno.test("lists of networks, names, domains and expressions, in the order of th
       "    - { check: list, name: rcpts, stages: [rcpt], patterns: [^bob@] }",
       "",
     ].join("\n"),
+    { "friend.example TXT": [txt("v=spf1 ip4:198.51.100.1 -all")] },
   );
   const client = { address: "198.51.100.1" };
   assert.deepEqual(await bed.send(), ["550 5.7.1"], "network");
@@ -51,6 +52,54 @@ Deno.test("lists of networks, names, domains and expressions, in the order of th
     TAKEN,
     "the list before decides",
   );
+});
+
+Deno.test("who is welcome by a name that the client gives is so where SPF proves it", async () => {
+  const dns = {
+    "friend.example TXT": [txt("v=spf1 ip4:192.0.2.1 -all")],
+    "helo.example TXT": [txt("v=spf1 ip4:192.0.2.1 -all")],
+    "slow.example TXT": "timeout",
+  } as const;
+  const all = "    - { check: list, name: all, stages: [rcpt], patterns: [.] }\n";
+  const names = "[friend.example, helo.example, slow.example, open.example]";
+  const open = (keys: string) =>
+    Bed.open(`    - { check: list, name: friends, action: accept, ${keys} }\n${all}`, dns);
+  const refused = async (bed: Bed, letter: Letter) => {
+    const [answer] = await bed.send(letter);
+    return answer !== TAKEN[0];
+  };
+  const elsewhere = { address: "203.0.113.9" };
+  for (
+    const keys of [
+      `stages: [mail], domains: ${names}`,
+      'stages: [mail], patterns: ["@(friend|slow|open)[.]"]',
+    ]
+  ) {
+    await using bed = await open(keys);
+    assert.equal(await refused(bed, { from: "a@friend.example" }), false, keys);
+    assert.equal(await refused(bed, { from: "a@friend.example", client: elsewhere }), true, keys);
+    assert.equal(await refused(bed, { from: "a@slow.example" }), true, keys);
+    assert.equal(await refused(bed, { from: "a@open.example" }), true, keys);
+    assert.equal(await refused(bed, { from: "" }), true, keys);
+    assert.deepEqual(bed.traced.at(-2)!.checks!.map(({ check, action }) => [check, action]), [
+      ["friends", "tag"],
+      ["all", "reject"],
+    ]);
+    assert.match(bed.traced.at(-2)!.checks![0]!.reason, /, which SPF does not prove$/);
+  }
+  for (const keys of [`stages: [ehlo], names: ${names}`, 'stages: [ehlo], patterns: ["^helo[.]"]']) {
+    await using bed = await open(keys);
+    const client = { heloName: "helo.example" };
+    assert.equal(await refused(bed, { client }), false, keys);
+    assert.equal(await refused(bed, { client: { ...client, ...elsewhere } }), true, keys);
+  }
+  // An address and a recipient of ours are no claims.
+  for (
+    const keys of ["stages: [connect], networks: [203.0.113.9]", "stages: [rcpt], domains: [example.test]"]
+  ) {
+    await using bed = await open(keys);
+    assert.equal(await refused(bed, { client: elsewhere }), false, keys);
+  }
 });
 
 Deno.test("postmaster and abuse get their mail whatever checks say, and are not mixed with others", async () => {
@@ -287,6 +336,7 @@ Deno.test("each action: its answer, its line in the log with the reason, its hea
     for (const [action, answers, header] of table) {
       await using bed = await Bed.open(
         `    - { check: list, name: odd, action: ${action}, domains: [odd.example] }\n`,
+        { "odd.example TXT": [txt("v=spf1 ip4:192.0.2.1 -all")] },
       );
       assert.deepEqual(await bed.send({ from: "s@odd.example" }), answers, action);
       const { event, checks = [] } = bed.traced.at(-1)!;
