@@ -98,7 +98,9 @@ export class ReceptionBed {
     options: TestStoreOptions = {},
     more: Partial<InboundOptions> = {},
   ): Promise<ReceptionBed> {
-    return new ReceptionBed(await TestStore.open(options), config, more);
+    // One clock for all: what a message leaves behind is over at its own time, not by the calendar.
+    const writer = { clock: more.clock ?? (() => NOW), ...options.writer };
+    return new ReceptionBed(await TestStore.open({ ...options, writer }), config, more);
   }
 
   async ok(...ops: WriteOp[]): Promise<void> {

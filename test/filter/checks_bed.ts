@@ -105,11 +105,12 @@ export class Bed {
     dns: Record<string, MockEntry> = {},
     options: BedOptions = {},
   ): Promise<Bed> {
-    const test = await TestStore.open();
+    const clock = { bed: null as Bed | null };
+    const test = await TestStore.open({ writer: { clock: () => clock.bed?.now ?? NOW } });
     for (const name of ["postmaster", "abuse"]) {
       await test.ok({ kind: "put-account", account: { address: `${name}@example.test` } });
     }
-    return new Bed(test, checks, { dns, ...options });
+    return clock.bed = new Bed(test, checks, { dns, ...options });
   }
 
   login(name: string): ClientFacts {
