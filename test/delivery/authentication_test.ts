@@ -88,7 +88,9 @@ Deno.test("what becomes of a message that fails DMARC", async () => {
     ["x@open.test", NAMED, { refuse: "always" }, "INBOX"],
     ["x@unknown.test", NAMED, { refuse: "always" }, "INBOX"],
     ["x@strict.test", NAMED, { dmarc: "off", refuse: "always" }, "INBOX"], // SPF alone never refuses
+    ["x@strict.test", { ...NAMED, "_dmarc.strict.test TXT": "no-data" }, { refuse: "always" }, "INBOX"],
     ["x@good.test", NAMED, { refuse: "always" }, "INBOX"],
+    ["x@strict.test", { ...NAMED, "client.example A": "timeout" }, {}, "Junk"], // no other sign that agrees
     ["x@strict.test", { ...NAMED, "_dmarc.strict.test TXT": "timeout" }, { refuse: "always" }, "INBOX"],
     ["x@strict.test", { ...NAMED, "strict.test TXT": "server-failure" }, { refuse: "always" }, "INBOX"],
   ];

@@ -148,6 +148,68 @@ Deno.test("alignment, relaxed and strict, by SPF and by DKIM", async () => {
   }
 });
 
+Deno.test("the examples of RFC 9989 B.1 and B.4: who is aligned, and whose policy it is", async () => {
+  const plain = { "example.com": "v=DMARC1; p=reject" };
+  const strict = { "example.com": "v=DMARC1; p=reject; adkim=s; aspf=s" };
+  const [own, child, deep] = ["example.com", "child.example.com", "a.b.c.d.e.f.g.h.i.j.k.example.com"];
+  const walk = { ...plain, "signing.example.com": "v=DMARC1; p=none" };
+  const bank = {
+    "bank.example": "v=DMARC1; p=reject; psd=y",
+    "giant.bank.example": "v=DMARC1; p=quarantine",
+  };
+  const spf = (spfDomain: string) => ({ spfDomain });
+  const dkim = (domain: string) => ({ dkimDomains: [domain] });
+  const rows: [
+    section: string,
+    records: Record<string, string>,
+    author: string,
+    Partial<DmarcInput>,
+    string,
+  ][] = [
+    ["B.1.1 example 1", plain, own, spf(own), "pass example.com"],
+    ["B.1.1 example 1, strict", strict, own, spf(own), "pass example.com"],
+    ["B.1.1 example 2", plain, own, spf(child), "pass example.com"],
+    ["B.1.1 example 2, strict", strict, own, spf(child), "fail example.com"],
+    ["B.1.1 example 3", plain, child, spf("example.net"), "fail example.com"],
+    ["B.1.1 example 3, strict", strict, child, spf("example.net"), "fail example.com"],
+    ["B.1.2 example 1", plain, own, dkim(own), "pass example.com"],
+    ["B.1.2 example 1, strict", strict, own, dkim(own), "pass example.com"],
+    ["B.1.2 example 2", plain, child, dkim(own), "pass example.com"],
+    ["B.1.2 example 2, strict", strict, child, dkim(own), "fail example.com"],
+    ["B.1.2 example 3", plain, child, dkim("example.net"), "fail example.com"],
+    ["B.1.2 example 3, strict", strict, child, dkim("example.net"), "fail example.com"],
+    ["B.4.1, by SPF", walk, own, spf(own), "pass example.com"],
+    ["B.4.1, by DKIM", walk, own, dkim("signing.example.com"), "pass example.com"],
+    ["B.4.2, by SPF", walk, deep, spf(own), "pass example.com"],
+    ["B.4.2, by DKIM", walk, deep, dkim("signing.example.com"), "pass example.com"],
+    ["B.4.3, by SPF", bank, "giant.bank.example", spf("mail.giant.bank.example"), "pass giant.bank.example"],
+    ["B.4.3, by DKIM", bank, "giant.bank.example", dkim("mail.mega.bank.example"), "fail giant.bank.example"],
+  ];
+  for (const [section, records, author, facts, expected] of rows) {
+    const input = { ...NOTHING, authorDomains: [author], ...facts };
+    const { result, policyDomain } = await checkDmarc(zone(records), input, OPTIONS);
+    assert.equal(`${result} ${policyDomain}`, expected, section);
+  }
+});
+
+Deno.test("the walk stops at psd=, and asks no more than it must", async () => {
+  const asked = async (author: string, records: Record<string, string>) => {
+    const resolver = zone(records);
+    await checkDmarc(resolver, { ...NOTHING, authorDomains: [author] }, OPTIONS);
+    return resolver.queries.filter((query) => query.startsWith("_dmarc.")).map((query) => query.slice(7, -4));
+  };
+  // B.4.2, in its order.
+  assert.deepEqual(await asked("a.b.c.d.e.f.g.h.i.j.k.example.com", { "example.com": "v=DMARC1; p=none" }), [
+    "a.b.c.d.e.f.g.h.i.j.k.example.com",
+    ...["g.h.i.j.k", "h.i.j.k", "i.j.k", "j.k", "k"].map((name) => `${name}.example.com`),
+    ...["example.com", "com"],
+  ]);
+  const bank = { "bank.example": "v=DMARC1; p=reject; psd=y", example: "v=DMARC1; p=none" };
+  assert.deepEqual(await asked("mail.giant.bank.example", bank), [
+    ...["mail.giant.bank.example", "giant.bank.example", "bank.example"],
+  ]);
+});
+
 Deno.test("several authors: the worst counts; too many or none are no letter", async () => {
   const resolver = zone({ "a.test": "v=DMARC1; p=none", "b.test": "v=DMARC1; p=reject" });
   const check = (authorDomains: string[]) =>
