@@ -23,8 +23,9 @@ const reports = counter("veredus_reports_received_total", "Aggregate reports abo
 const MAX_MESSAGE_OCTETS = MAX_ARCHIVE_OCTETS * 2;
 /** RFC 9990 4 and RFC 8460 5.3: both put these words into Subject. */
 const SUBJECT = /\breport domain\s*:/i;
+/** RFC 8460 6.4 has application/tlsrpt+gzip and +json; some write it without. */
 const TYPES =
-  /^(application\/(gzip|x-gzip|zip|x-zip-compressed|xml|json|tlsrpt\+(gzip|json)|octet-stream)|text\/xml)$/i;
+  /^(application\/(gzip|x-gzip|zip|x-zip-compressed|xml|json|tlsrpt(\+(gzip|json))?|octet-stream)|text\/xml)$/i;
 const WANTED: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
 
 /** The octets of the message where it may be a report; null where it is none. Call it before they are stored. */

@@ -1,9 +1,44 @@
 /** Reports that come by mail: kept when their author's DMARC passed and they are about a domain of ours. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "fflate";
 import { Blocks } from "../../filter/address_block.ts";
 import { MockResolver, txt } from "../lib/mock_resolver.ts";
-import { ReceptionBed } from "./reception_bed.ts";
+import { takeReport } from "../../delivery/report_intake.ts";
+import { TestStore } from "../lib/test_store.ts";
+import { octetsOf, ReceptionBed } from "./reception_bed.ts";
+
+const VECTORS = fileURLToPath(new URL("../../../shared/vectors/reports/tlsrpt/", import.meta.url));
+const exists = await Deno.stat(VECTORS).then(() => true, () => false);
+if (!exists) console.log("the public messages with reports are skipped: ../shared/vectors is not there");
+
+Deno.test({
+  name: "the public messages with TLS reports are read",
+  ignore: !exists,
+  fn: async () => {
+    for (
+      const [name, domain, counts] of [["rpt01", "company-y.example", [5326, 100, 200, 3]], [
+        "rpt02",
+        "example.com",
+        [23, 1],
+      ]] as const
+    ) {
+      const test = await TestStore.open();
+      try {
+        await test.ok({
+          kind: "put-domain",
+          domain: { name: domain, kind: "local", nextHop: "", catchAll: "", subaddressSeparators: "+" },
+        });
+        const octets = octetsOf((await Deno.readTextFile(`${VECTORS}${name}.eml`)).replace(/\r?\n/g, "\r\n"));
+        await takeReport(test.store, { octets, sender: "sender.example", now: 0 });
+        const lines = test.store.reports.lines({}, { before: { id: 2 ** 40, position: 0 }, limit: 10 });
+        assert.deepEqual(lines.map(({ count }) => count).sort(), [...counts].sort(), name);
+      } finally {
+        await test.close();
+      }
+    }
+  },
+});
 
 const xml = (domain: string, id: string) =>
   `<feedback><report_metadata><org_name>Org</org_name><report_id>${id}</report_id><date_range><begin>1</begin>` +

@@ -135,6 +135,22 @@ Deno.test("mail of a trusted network is signed as it came; that of others' domai
   }
 });
 
+Deno.test("a report of success that goes to a stranger is signed", async () => {
+  const bed = await ReceptionBed.open();
+  try {
+    await bed.ok(keyOp("r1", "rsa"), keyOp("e1", "ed25519"));
+    const rcpt = { notify: "SUCCESS" };
+    await bed.send({ from: "far@away.test", to: ["bob@example.test"], message: letter("Hi\r\n"), rcpt });
+    const [report] = bed.queued();
+    assert.deepEqual([report?.sender, report?.recipient], ["", "far@away.test"]);
+    const octets = bed.queuedOctets(report!);
+    assert.match(octets, /^Content-Type: multipart\/report;/m);
+    assert.deepEqual(await verify(octets), BOTH);
+  } finally {
+    await bed.close();
+  }
+});
+
 Deno.test("our own mail that leaves is signed too", async () => {
   const bed = await ReceptionBed.open();
   try {

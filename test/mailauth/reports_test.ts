@@ -49,6 +49,18 @@ Deno.test({
       "starttls-not-supported 200 2001:db8:abcd:0013::1",
       "validation-failure 3 198.51.100.62",
     ]);
+    const [other] = parseAggregateReport(await Deno.readTextFile(`${VECTORS}tlsrpt/rpt02.json`)) ?? [];
+    assert.deepEqual([other?.domain, other?.organization, other?.policy], [
+      "example.com",
+      "Google Inc.",
+      "sts",
+    ]);
+    assert.deepEqual(other?.rows.map(({ result, count, source }) => `${result} ${count} ${source}`.trim()), [
+      "success 23",
+      "certificate-host-mismatch 1 123.123.123.123",
+    ]);
+    // It names no domain: nobody can tell whom it is about.
+    assert.equal(parseAggregateReport(await Deno.readTextFile(`${VECTORS}tlsrpt/rpt03.json`)), null);
   },
 });
 
