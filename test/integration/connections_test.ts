@@ -6,7 +6,10 @@ import tls from "node:tls";
 import { encodeLatin1 } from "../../bytes/decode.ts";
 import { makeSelfSigned } from "../../server/certificate.ts";
 import { defaultListener, type ListenerConfig, type Protocol } from "../../server/config/config.ts";
+import { parseConfig } from "../../server/config/load.ts";
+import { DnsServer } from "../lib/dns_server.ts";
 import { literalText } from "../lib/imap_client.ts";
+import { a, txt } from "../lib/mock_resolver.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, PASSWORD, RunningServer } from "../lib/running_server.ts";
 
@@ -218,6 +221,63 @@ Deno.test("XCLIENT from a listed network names the client in Received and for re
   await imap.command("SELECT INBOX");
   const [header] = (await imap.ok("FETCH 1 BODY[HEADER]")).untagged;
   assert.match(literalText(header!), /from far\.example \(\[192\.0\.2\.9\]\)/);
+  imap.close();
+});
+
+Deno.test("SPF, lists in DNS and greylisting judge the client that XCLIENT names", async () => {
+  await using dns = new DnsServer(
+    ["far.example", txt("v=spf1 ip4:192.0.2.9 -all")],
+    ["2.0.0.127.bl.test", a("127.0.0.2")],
+    ["9.2.0.192.bl.test", a("127.0.0.2")],
+  );
+  const { filter, senderChecks, resolver } = parseConfig(
+    `hostname: mx.example.test
+resolver: { mode: forward, servers: ["${dns.at}"] }
+sender_checks: { skip: [] }
+filter: { checks: [{ check: dnsbl, zones: [{ zone: bl.test }] }, { check: greylist, delay: 1s }] }
+`,
+    "/veredus.yaml",
+  );
+  const config = {
+    ...{ filter, senderChecks, resolver, listeners: listeners("smtp", "imap") },
+    ...{ xclientNetworks: ["127.0.0.0/8"], trustedNetworks: ["127.0.0.0/8"] },
+  };
+  await using t = await RunningServer.start({ threads: 0, config });
+  const rcpt = async (line: Line, address: string) => {
+    await line.until(/220 .*\r\n/);
+    await line.ask("EHLO filter.example", /250 LIMITS.*\r\n/);
+    await line.ask(`XCLIENT ADDR=${address} HELO=far.example`, /220 .*\r\n/);
+    await line.ask("EHLO filter.example", /250 LIMITS.*\r\n/);
+    await line.ask("MAIL FROM:<x@far.example>", /250 .*\r\n/);
+    return (await line.ask("RCPT TO:<bob@example.test>", /\d{3} .*\r\n/)).slice(0, 3);
+  };
+  const send = async (address: string) => {
+    using line = await Line.tcp(t.port("smtp"));
+    assert.equal(await rcpt(line, address), "451", "not seen before");
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    using again = await Line.tcp(t.port("smtp"));
+    assert.equal(await rcpt(again, address), "250");
+    await again.ask("DATA", /354 .*\r\n/);
+    await again.ask("From: <x@far.example>\r\nSubject: x\r\n\r\nx\r\n.", /250 .*\r\n/);
+  };
+  await send("192.0.2.9");
+  await send("203.0.113.9");
+  const imap = await t.imap("bob");
+  const headers: string[] = [];
+  for (const mailbox of ["INBOX", "Junk"]) {
+    await imap.ok(`SELECT ${mailbox}`);
+    const { untagged } = await imap.ok("UID FETCH 1:* BODY.PEEK[HEADER]");
+    headers.push(
+      ...untagged.filter(({ literals }) => literals.length > 0)
+        .map((line) => literalText(line).replace(/\r\n[\t ]+/g, " ")),
+    );
+  }
+  const of = (address: string) => headers.find((one) => one.includes(`([${address}])`)) ?? "";
+  const [named, other] = [of("192.0.2.9"), of("203.0.113.9")];
+  assert.match(named, /; spf=pass .*smtp\.mailfrom=x@far\.example/);
+  assert.match(named, /^X-Veredus-Verdict: .*dnsbl=tag/m);
+  assert.match(other, /; spf=fail .*smtp\.mailfrom=x@far\.example/);
+  assert.doesNotMatch(other, /dnsbl=tag/);
   imap.close();
 });
 
