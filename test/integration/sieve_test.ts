@@ -49,6 +49,11 @@ inBothShapes("a script that was put and activated files the next message", async
   await client.login();
   const bad = await client.put("main", "blub;\nkeep");
   assert.match(bad.join("\n"), /^NO "?.*line 2, column 5/);
+  const referring = await client.put(
+    "main",
+    'require "regex";\nif header :regex "subject" "(a)\\\\1" { keep; }',
+  );
+  assert.match(referring.join("\n"), /^NO "line 2, column 32: back-references like .* are not supported/);
   assert.deepEqual(await client.command("LISTSCRIPTS"), ["OK"]);
   assert.deepEqual(
     await client.put(

@@ -189,6 +189,10 @@ Deno.test("scanners and content: what their keys may be, and what they are by th
       "check: clamd, at: 'h:1', on_failure: reject",
       /continue or defer: a scanner that is dead refuses no mail/,
     ],
+    [
+      'check: list, patterns: ["(a)\\\\1"]',
+      /checks\[0\]\.patterns\[0\]: .*a regular expression as RE2 has them/,
+    ],
     ["check: content, action: accept", /checks\[0\]\.action: .*quarantine, reject, strip or tag/],
     ["check: content, macros: discard", /must be one of continue, tag, quarantine, reject/],
     ["check: content, inflated: 5 GB", /a size from 1 MB to 1 GB/],
