@@ -7,16 +7,17 @@
  */
 import net from "node:net";
 import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
+import { hasRoom } from "./descriptors.ts";
 import { libc } from "./libc.ts";
 import { closeQuietly, endAlong } from "./socket_writer.ts";
 
 /**
- * Null where the runtime does not tell the descriptor. `first` is what was read from the connection before. Nothing else may use
+ * Null where the runtime does not tell the descriptor, and where no other is left. `first` is what was read from the connection before. Nothing else may use
  * the connection from here on but `closeQuietly`, which ends the socket too; the end of the socket closes the connection.
  */
 export function adopt(conn: Deno.Conn, first: Uint8Array): net.Socket | null {
   const descriptor = descriptorOf(conn);
-  if (libc === null || descriptor === NO_DESCRIPTOR) return null;
+  if (libc === null || descriptor === NO_DESCRIPTOR || !hasRoom()) return null;
   const own = libc.dup(descriptor);
   if (own < 0) return null; // out of descriptors
   const socket = new net.Socket({ fd: own, readable: true, writable: true });

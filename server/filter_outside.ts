@@ -13,6 +13,7 @@ import { scanBySpamd } from "../filter/scan/spamd.ts";
 import type { MessageSource } from "../filter/message_source.ts";
 import type { CheckConfig } from "./config/config.ts";
 import { icapAddress, parseHostPort } from "./config/host_port.ts";
+import { hasRoom } from "./descriptors.ts";
 import { PolicyFile } from "./policy_file.ts";
 
 const MAX_ANSWER_OCTETS = 64 * 1024;
@@ -67,6 +68,7 @@ export function milterCheck(
 
 /** `at` is `HOST:PORT` or `unix:PATH`. */
 async function connectTo(at: string, timeoutMs: number): Promise<ByteStream> {
+  if (!hasRoom()) throw new Error("no file descriptors are left");
   const address = parseHostPort(at) ?? icapAddress(at);
   const connection = address === null
     ? await Deno.connect({ transport: "unix", path: at.slice("unix:".length) })

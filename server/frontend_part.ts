@@ -18,6 +18,7 @@ import type { WriterPort } from "../storage/writer.ts";
 import { Bans } from "./bans.ts";
 import { type Config, isHttp } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
+import { hasRoom } from "./descriptors.ts";
 import { patternsOf } from "./filter_chains.ts";
 import { Intake } from "./frontend/intake.ts";
 import { Logins } from "./frontend/logins.ts";
@@ -84,6 +85,7 @@ export class FrontendPart implements ThreadPart {
       folder,
       writer: sharing.writer,
       openSegment: true,
+      mayOpen: hasRoom,
       minFreeOctets: config.limits.minFreeOctets,
     });
     const { store } = this;

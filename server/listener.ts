@@ -16,6 +16,8 @@ import { onAddress } from "./bind.ts";
 import type { Certificate } from "./certificate.ts";
 import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
+import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
+import { hasRoomForConnection } from "./descriptors.ts";
 import { setListenOptions } from "./listen_options.ts";
 import { proxiedPeer } from "./proxied.ts";
 import type { SharedLimits } from "./shared_limits.ts";
@@ -221,7 +223,12 @@ export class Listener {
   #admit(connection: Deno.Conn, peer: PeerFacts): void {
     const { protocol } = this.config;
     const { address } = peer;
-    const admission = this.#parts.banned?.(address) ? "banned" : this.#parts.limits.admit(address);
+    const descriptor = descriptorOf(connection);
+    const admission = this.#parts.banned?.(address)
+      ? "banned"
+      : hasRoomForConnection(descriptor === NO_DESCRIPTOR ? null : descriptor)
+      ? this.#parts.limits.admit(address)
+      : "descriptors";
     if (admission !== "admitted") {
       refused.inc({ protocol, limit: admission });
       log.debug("{protocol} connection from {address} refused: limit {limit}", {

@@ -8,9 +8,9 @@
  */
 import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
 import { NO_DESCRIPTOR } from "./descriptor.ts";
-import { type Libc, libc } from "./libc.ts";
+import { lowestFree } from "./descriptors.ts";
+import { libc } from "./libc.ts";
 
-const STANDARD_ERROR = 2;
 const AF_INET = 2;
 const AF_INET6 = 10;
 /** Descriptors that are asked above the last that was found, and below. */
@@ -34,19 +34,12 @@ export function openedDescriptor({ localAddr, remoteAddr }: Deno.TcpConn): numbe
   for (let descriptor = last; descriptor > Math.max(2, last - NEAR); descriptor--) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
   }
-  const free = lowestFree(libc);
+  const free = lowestFree();
+  if (free === Infinity) return NO_DESCRIPTOR;
   for (let descriptor = free - 1; descriptor > Math.max(2, free - MOST); descriptor--) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
   }
   return NO_DESCRIPTOR;
-}
-
-/** 0 where there is none. */
-function lowestFree({ dup, close }: Libc): number {
-  const descriptor = dup(STANDARD_ERROR);
-  if (descriptor < 0) return 0;
-  close(descriptor);
-  return descriptor;
 }
 
 interface End {

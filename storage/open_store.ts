@@ -37,6 +37,8 @@ export interface StoreOptions {
   readonly minFreeOctets?: number;
   /** Opens the segment now and not at the first message. */
   readonly openSegment?: boolean;
+  /** Whether a large message may have a file of its own, of descriptors; left out: always. */
+  readonly mayOpen?: () => boolean;
 }
 
 export function openStore(options: StoreOptions): Store {
@@ -70,6 +72,7 @@ class ThreadStore implements Store {
   #segments: SegmentWriter;
   #folder: DataFolder;
   #minFree: number;
+  #mayOpen: () => boolean;
   #free: { at: number; full: boolean } = { at: -FREE_CHECK_MS, full: false };
   #listeners = new Set<ChangeListener>();
   #stop: () => void;
@@ -97,6 +100,7 @@ class ThreadStore implements Store {
     });
     if (options.openSegment) this.#segments.open();
     this.#minFree = options.minFreeOctets ?? DEFAULT_MIN_FREE_OCTETS;
+    this.#mayOpen = options.mayOpen ?? (() => true);
     this.#stop = writer.onChanges((changes) => {
       for (const change of changes) this.#apply(change);
     });
@@ -109,7 +113,7 @@ class ThreadStore implements Store {
   }
 
   spool(): Spool {
-    return new SegmentSpool(this.#folder.segments, this.#segments);
+    return new SegmentSpool(this.#folder.segments, this.#segments, this.#mayOpen);
   }
 
   diskFull(): boolean {

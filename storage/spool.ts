@@ -45,6 +45,7 @@ interface LargeFile {
 export class SegmentSpool implements Spool {
   octets = 0;
   #segments: SegmentWriter;
+  #mayOpen: () => boolean;
   #folder: string;
   #buffer: Uint8Array<ArrayBuffer>;
   #used = 0;
@@ -55,8 +56,9 @@ export class SegmentSpool implements Spool {
   #failure: StorageError | null = null;
   #state: "open" | "stored" | "discarded" = "open";
 
-  constructor(folder: string, segments: SegmentWriter) {
+  constructor(folder: string, segments: SegmentWriter, mayOpen: () => boolean) {
     this.#folder = folder;
+    this.#mayOpen = mayOpen;
     this.#segments = segments;
     this.#buffer = spare.pop() ?? new Uint8Array(START_OCTETS);
   }
@@ -194,6 +196,7 @@ export class SegmentSpool implements Spool {
     this.#used = 0;
     try {
       if (this.#large === null) {
+        if (!this.#mayOpen()) throw new StorageError("no file descriptors are left", { full: true });
         this.#large = { ...this.#segments.create(), written: 0, crc: 0, ahead: 0 };
         this.#buffer = new Uint8Array(PIECE_OCTETS + 64 * 1024);
       }

@@ -1,5 +1,5 @@
 /** Ten thousand sessions over TLS that wait in IDLE, and a thousand that watch one mailbox: memory, and how soon all know. */
-import { connectionsFor, openFilesLimit } from "../../server/descriptors.ts";
+import { linesOf, openFilesLimit } from "../../server/descriptors.ts";
 import { processorSeconds } from "../cpu.ts";
 import { line } from "../figures/straight_lines.ts";
 import type { Point } from "../line.ts";
@@ -16,7 +16,7 @@ const CROWD = { prefix: "w", users: 1_000, domain: DOMAIN, pass: PASSWORD };
 const MESSAGES = 2_000;
 const WATCHERS = 1_000;
 /** Or as many as open files are enough for, with some for the senders. */
-const SESSIONS = Math.min(10_000, connectionsFor(openFilesLimit()) - 50);
+const SESSIONS = Math.min(10_000, linesOf(openFilesLimit()).connection - 200);
 /** Below the limit of connections for one address. */
 const PER_SOURCE = 100;
 const SHARES = [0.2, 0.4, 0.6, 0.8, 1];

@@ -1,7 +1,8 @@
 /** The accept loop without file descriptors, in a program of its own. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { until } from "../lib/program.ts";
+import { run, until } from "../lib/program.ts";
+import { hasRoomForConnection, linesOf, openFilesLimit } from "../../server/descriptors.ts";
 import { freeOffset } from "../lib/ports.ts";
 
 const PROGRAM = fileURLToPath(import.meta.resolve("./crowded_listener.ts"));
@@ -20,24 +21,16 @@ async function isServed(connection: Deno.Conn): Promise<boolean> {
 
 Deno.test("without descriptors the accept loop waits instead of spinning, and takes who waited as soon as it can", async () => {
   const port = 25 + freeOffset();
-  const child = new Deno.Command("sh", {
-    args: [
-      "-c",
-      'ulimit -n 60; exec "$@"',
-      "sh",
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-check",
-      "--no-code-cache", // the runtime would write it after a while, and end without a descriptor for it
-      PROGRAM,
-      String(port),
-    ],
+  const child = new Deno.Command(Deno.execPath(), {
+    // The runtime would write its code cache after a while, and end without a descriptor for it.
+    args: ["run", "-A", "--no-check", "--no-code-cache", PROGRAM, String(port)],
     stdout: "piped",
     stderr: "null",
   }).spawn();
   const output = child.stdout.getReader();
   assert.match(new TextDecoder().decode((await output.read()).value), /listening/);
+  // Behind its start: of those that were there then the listener keeps enough.
+  assert.equal((await run("prlimit", ["--pid", String(child.pid), "--nofile=60:60"])).code, 0);
   const crowd: Deno.Conn[] = [];
   let served = 0;
   for (let i = 0; i < CROWD; i++) {
@@ -59,4 +52,12 @@ Deno.test("without descriptors the accept loop waits instead of spinning, and ta
   child.kill("SIGKILL");
   await child.status;
   await output.cancel();
+});
+
+Deno.test("connections leave descriptors for what those that are in come to need, and both for everything else", () => {
+  assert.deepEqual(linesOf(65_536), { connection: 61_859, need: 65_136 });
+  assert.deepEqual(linesOf(1_024), { connection: 572, need: 624 });
+  assert.deepEqual(linesOf(240), { connection: 108, need: 120 });
+  assert.equal(hasRoomForConnection(3), true);
+  assert.equal(hasRoomForConnection(linesOf(openFilesLimit()).connection), false);
 });
