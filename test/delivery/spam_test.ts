@@ -12,6 +12,7 @@ import type { Check } from "../../filter/check.ts";
 import { SessionScreen } from "../../filter/screen.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
+import { parseConfig } from "../../server/config/load.ts";
 import { MockResolver } from "../lib/mock_resolver.ts";
 import { line, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
@@ -90,6 +91,15 @@ Deno.test("points decide: delivered, marked, Junk; the header says why in any ca
       );
     });
   }
+});
+
+Deno.test("out of the box mail is marked and filed in Junk, and no score refuses or holds it", async () => {
+  const { rules } = parseConfig("hostname: mx.test\n", "/veredus.yaml").filter.spam;
+  assert.deepEqual(rules, { server: { mark: 3, junk: 5, quarantine: null, refuse: null }, domains: {} });
+  await withBed({ points: 1_000, spam: { rules } }, async (bed) => {
+    assert.equal(line((await bed.send({ to: BOTH, message: LETTER })).data!), "250 2.6.0");
+    assert.deepEqual(BOTH.map((to) => bed.stored(to.split("@")[0]!, "Junk").length), [1, 1]);
+  });
 });
 
 Deno.test("what was not looked at is said in the message and in the trace", async () => {

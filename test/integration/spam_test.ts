@@ -93,6 +93,38 @@ inBothShapes(
 );
 
 inBothShapes(
+  "what a login sends that looks like spam waits, and the administrator has a letter about it",
+  async (start) => {
+    const { filter } = parseConfig(
+      "hostname: mx.example.test\nfilter: { administrator: alice@example.test, spam: { outgoing_hold: 3 } }\n",
+      "/veredus.yaml",
+    );
+    await using server = await start({ config: { filter, captureOutbound: "" } });
+    const login = await server.submission("bob");
+    const unwanted = UNWANTED(1).replace("x84q21@offers.test", "bob@example.test");
+    assert.equal((await login.send("bob@example.test", ["far@outside.test"], unwanted)).code, 250);
+    await login.quit();
+    const store = openReadOnlyStore(server.server.folder);
+    try {
+      const held = store.quarantine.list({}, { after: 0, limit: 9 });
+      assert.deepEqual(held.map(({ recipient, subject }) => [recipient, subject.slice(0, 15)]), [
+        ["far@outside.test", "MAKE MONEY FAST"],
+      ]);
+      await until("the letter", async () => (await texts(server, "INBOX")).length > 0);
+      const [letter = "", ...more] = await texts(server, "INBOX");
+      assert.deepEqual(more, []);
+      assert.match(letter, /^Subject: Mail of bob@example\.test is held\r$/m);
+      assert.match(
+        letter.replace(/=?\r\n/g, " "),
+        /sent looks like spam and waits for you: spam: \d+\.\d quarantine, /,
+      );
+    } finally {
+      await store.close();
+    }
+  },
+);
+
+inBothShapes(
   "what strangers send to a trap is held against copies to others, whatever its script does",
   async (start) => {
     await using dns = new DnsServer(["friends.test", txt("v=spf1 ip4:127.0.0.1 -all")]);

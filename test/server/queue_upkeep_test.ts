@@ -59,9 +59,11 @@ Deno.test("the quarantine: what is too old goes, what is new is told once; keys 
       () => /^\d+ true$/.test(held().join()) ? true : null,
     );
     await new Promise((resolve) => setTimeout(resolve, 200)); // ten more looks
-    const [digest, ...more] = inbox().map(({ blob }) =>
+    const texts = inbox().map(({ blob }) =>
       new TextDecoder().decode(store.blobs.readSync(blob, 0, blob.length))
     );
+    // The note of new keys may be there already.
+    const [digest, ...more] = texts.filter((text) => !text.includes("\r\nSubject: New DKIM keys "));
     assert.deepEqual(more, [], "once a day");
     assert.match(digest!, /Subject: new\r\n/);
     assert.doesNotMatch(digest!, /Subject: over/);
