@@ -114,6 +114,14 @@ Deno.test("reports in pages, by what they say", () =>
       null,
     ]);
     assert.equal((await h.get("/reports?result=fail")).body.items.length, 1);
+    assert.equal((await h.get("/reports?domain=example.test&result=pass")).body.items.length, 2);
+    const { body } = await h.get("/reports?source=192.0.2.2");
+    assert.deepEqual(
+      body.items.map(({ source, count }: { source: string; count: number }) => [source, count]),
+      [
+        ["192.0.2.2", 2],
+      ],
+    );
     assert.equal((await h.get("/reports?domain=other.test")).body.items.length, 0);
   }));
 

@@ -1,5 +1,6 @@
 /** `veredus dkim`, `veredus dns records` and `dns check`, `veredus report`, as they are typed. */
 import assert from "node:assert/strict";
+import { TestStore } from "../lib/test_store.ts";
 import { Shell } from "./shell.ts";
 import { withFolder } from "./veredus.ts";
 
@@ -55,4 +56,24 @@ Deno.test("keys are made, rotated and removed, and the records to publish are pr
     }
     assert.match((await shell.fails("dns check example.org"))[1], /only a running server has a resolver/);
     assert.match(await shell.ok("report list --domain example.org --result fail"), /^no reports/);
+    const data = await TestStore.open({ path: shell.data });
+    await data.ok({
+      kind: "put-report",
+      report: {
+        ...{ kind: "dmarc", domain: "example.org", organization: "Org", reportId: "1", sender: "org.test" },
+        ...{ beginAt: 0, endAt: 86_400_000, receivedAt: 1, policy: "p=none" },
+        rows: [["192.0.2.1", "pass"], ["192.0.2.2", "fail"], ["192.0.2.3", "fail"]].map((
+          [source = "", result = ""],
+        ) => ({
+          ...{ source, result, count: 7, detail: "none" },
+        })),
+      },
+    });
+    await data.close({ keep: true });
+    const sources = async (options: string) =>
+      (await shell.json(`report list ${options}`) as { source: string }[]).map(({ source }) => source);
+    assert.deepEqual(await sources("--domain example.org --result fail"), ["192.0.2.2", "192.0.2.3"]);
+    assert.deepEqual(await sources("--source 192.0.2.1"), ["192.0.2.1"]);
+    assert.deepEqual(await sources("--domain other.test"), []);
+    assert.match(await shell.ok("report list --source 192.0.2.3"), /192\.0\.2\.3 +7 +fail/);
   }));
