@@ -4,10 +4,14 @@
  */
 import { relayRule } from "../delivery/queue_harness.ts";
 import assert from "node:assert/strict";
+import { createPublicKey } from "node:crypto";
+import { encodeLatin1 } from "../../bytes/decode.ts";
+import { DkimVerifier } from "../../mailauth/dkim_verify.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { literalText } from "../lib/imap_client.ts";
 import { openStore } from "../../storage/open_store.ts";
 import { freePort } from "../lib/ports.ts";
+import { MockResolver, txt } from "../lib/mock_resolver.ts";
 import { runOk, until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
@@ -15,11 +19,16 @@ import { RunningServer } from "../lib/running_server.ts";
 const NOWHERE = relayRule(1);
 const OPENDKIM = "/usr/sbin/opendkim";
 
-Deno.test("opendkim signs what passes, over one connection a session", async () => {
+Deno.test("opendkim signs what passes, over one connection a session, and we verify it", async () => {
   // opendkim wants no folder above its files that others can write to.
   const folder = await Deno.makeTempDir({ prefix: ".veredus-milter-", dir: Deno.env.get("HOME")! });
   await runOk("openssl", ["genrsa", "-out", `${folder}/key.pem`, "2048"]);
   await Deno.chmod(`${folder}/key.pem`, 0o600);
+  const key = createPublicKey(await Deno.readTextFile(`${folder}/key.pem`));
+  const published = key.export({ format: "der", type: "spki" }).toString("base64");
+  const resolver = new MockResolver({
+    "sel._domainkey.elsewhere.test TXT": [txt(`v=DKIM1; k=rsa; p=${published}`)],
+  });
   const socket = `${folder}/milter.sock`;
   await Deno.writeTextFile(
     `${folder}/opendkim.conf`,
@@ -69,6 +78,16 @@ Deno.test("opendkim signs what passes, over one connection a session", async () 
     assert.equal(stored.length, 2);
     for (const one of stored) {
       assert.match(one, /\r\nDKIM-Signature: v=1; a=rsa-sha256; [\s\S]*d=elsewhere\.test;\s+s=sel;/);
+      const octets = encodeLatin1(one);
+      const bodyAt = one.indexOf("\r\n\r\n") + 4;
+      const verifier = new DkimVerifier(octets.subarray(0, bodyAt - 2));
+      verifier.write(octets, bodyAt, octets.length);
+      const results = await verifier.finish(resolver, Date.now());
+      assert.deepEqual(results.map(({ domain, result, text }) => [domain, result, text]), [[
+        "elsewhere.test",
+        "pass",
+        "",
+      ]]);
     }
   } finally {
     await server.stop();
