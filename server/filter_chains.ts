@@ -14,6 +14,7 @@ import { helo } from "../filter/checks/helo.ts";
 import { list } from "../filter/checks/list.ts";
 import { nullMx } from "../filter/checks/null_mx.ts";
 import { rate } from "../filter/checks/rate.ts";
+import { sparingRelays } from "../filter/checks/relayed.ts";
 import { reverseDns } from "../filter/checks/reverse_dns.ts";
 import { sending } from "../filter/checks/sending.ts";
 import { MAX_SCAN_DEFERRAL_MS, mayPutOff } from "../filter/deferral.ts";
@@ -147,11 +148,11 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
     case "sending":
       return { ...sending({ ...config, state, write, now, notify: parts.notify }), name };
     case "http":
-      return httpHook(config);
+      return sparingRelays(httpHook(config), isRelay);
     case "milter":
-      return milterCheck(config, { hostname, clock: now });
+      return sparingRelays(milterCheck(config, { hostname, clock: now }), isRelay);
     case "script":
-      return scriptCheck(config);
+      return sparingRelays(scriptCheck(config), isRelay);
     case "content":
       return content({
         ...{ name, actions: config.findings, limits: config.contentLimits },

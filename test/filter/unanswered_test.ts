@@ -179,6 +179,32 @@ async function told(
   }
 }
 
+Deno.test("what a hook refuses of a message that a relay of ours hands over is set aside", async () => {
+  const port = freePort();
+  const reply = { code: 554, enhanced: "5.7.1", text: "no" };
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port, onListen: () => {} },
+    () => Response.json({ action: "reject", reason: "odd", reply }),
+  );
+  try {
+    for (const stages of ["message", "rcpt"]) {
+      const check =
+        `    - { check: http, stages: [${stages}], at: "http://127.0.0.1:${port}/", timeout: 20s }\n`;
+      await using bed = await Bed.open(check, {}, { relays: ["192.0.2.9"] });
+      const refused = stages === "message" ? ["250 2.1.5", "554 5.7.1"] : ["554 5.7.1"];
+      assert.deepEqual(await bed.send(), refused);
+      const relayed = await bed.send({ client: { address: "192.0.2.9" } });
+      // At RCPT nothing of the message is known: its relay hears of the address.
+      assert.deepEqual(relayed, stages === "message" ? TAKEN : refused);
+      assert.deepEqual([bed.stored().length, bed.held().length], stages === "message" ? [0, 1] : [0, 0]);
+      const held = bed.test.store.quarantine.list({}, { after: 0, limit: 9 });
+      assert.ok(held.every(({ dangerous }) => dangerous));
+    }
+  } finally {
+    await server.shutdown();
+  }
+});
+
 Deno.test("no answer counts no points where the message goes on; else it is what on_failure says", () => {
   const fault = new OutsideFault("status 500");
   assert.deepEqual(failureVerdict("continue", fault), {
