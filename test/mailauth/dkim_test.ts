@@ -10,6 +10,7 @@ import { signHeader } from "../../mailauth/dkim_sign.ts";
 import { signText } from "../../mailauth/sign_octets.ts";
 import { parseSignature, withoutSignature } from "../../mailauth/dkim_signature.ts";
 import { type DkimResult, DkimVerifier, MAX_SIGNATURES } from "../../mailauth/dkim_verify.ts";
+import { SenderCheck } from "../../mailauth/sender_check.ts";
 import { MockResolver } from "../lib/mock_resolver.ts";
 
 const VECTORS = fileURLToPath(new URL("../../../shared/vectors/dkim/", import.meta.url));
@@ -214,6 +215,30 @@ Deno.test("l= shorter than the body is policy, whatever stands behind it; as lon
   assert.match(await of(more), /^policy only /);
   assert.match(await of(signedWith("l=0; ", { limit: 0 })), /^policy only 0 of /);
   assert.equal(await of(signedWith("l=9999; ", { limit: 9_999 })), "pass");
+});
+
+Deno.test("a signature over part of the body proves no author", async () => {
+  const whole = "Hi there\r\n\r\n.dot\r\n".length;
+  const resolver = keys();
+  resolver.entries.set("_dmarc.a.test TXT", txt("v=DMARC1; p=reject"));
+  for (const [limit, expected] of [[whole, "pass"], [whole - 1, "fail"]] as const) {
+    const octets = octetsOf(signedWith(`l=${limit}; `, { limit }));
+    const check = new SenderCheck({
+      ...{
+        resolver,
+        hostname: "mx.test",
+        iprev: false,
+        spf: false,
+        dkim: true,
+        arc: false,
+        isRelay: () => false,
+      },
+      ...{ deadlineMs: 20_000, dmarc: { standard: "rfc9989", random: () => 0 } },
+    }, { address: "192.0.2.1", heloName: "client.test", sender: "joe@a.test", now: NOW });
+    check.write(octets, 0, octets.length);
+    const { dmarc } = await check.finish();
+    assert.deepEqual([dmarc?.result, dmarc?.proven], [expected, expected === "pass"], String(limit));
+  }
 });
 
 Deno.test("t=s wants the identity of the very domain", async () => {
