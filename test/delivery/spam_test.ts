@@ -163,6 +163,20 @@ Deno.test("what a relay of ours hands over is never refused for its content", as
   });
 });
 
+Deno.test("whom a relay of ours had a message from is judged, not the relay", async () => {
+  const relays = new Blocks(["192.0.2.1/32"]);
+  const received =
+    "Received: from far.test (far.test [203.0.113.7]) by relay.test with ESMTP; Mon, 23 Nov 2026 20:00:00 +0000\r\n";
+  for (
+    const [given, address] of [[{ points: 0, relays }, "203.0.113.7"], [{ points: 0 }, "192.0.2.1"]] as const
+  ) {
+    await withBed(given, async (bed, { asked }) => {
+      await bed.send({ to: BOTH, message: received + LETTER });
+      assert.equal(asked[0]!.around?.client.address, address);
+    });
+  }
+});
+
 Deno.test("it is held if every recipient's rules hold it", async () => {
   await withBed(
     { points: 20, spam: { rules: { server: { ...RULES, quarantine: 10 }, domains: {} } } },
