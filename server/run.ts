@@ -23,6 +23,7 @@ import {
   selfSignedCertificate,
 } from "./certificate.ts";
 import { type Config, frontEnds, type ListenerConfig } from "./config/config.ts";
+import { reloaded, restartKeys } from "./config/restart_keys.ts";
 import { fitConnections } from "./descriptors.ts";
 import type { DnsReport } from "../dns/report.ts";
 import type { ThreadResolver } from "./resolver.ts";
@@ -235,25 +236,19 @@ export class Server {
   }
 
   /**
-   * Takes over what can change: certificates (read again), limits, log levels. Returns the keys that differ and
+   * Takes over what can change: certificates (read again), limits, bans, log levels. Returns the keys that differ and
    * need a restart. Throws when a certificate cannot be used; everything stays as it was then.
    */
   async reload(next: Config): Promise<string[]> {
     const now = this.#settings.config;
-    const config: Config = {
-      ...now,
-      limits: fitConnections(next.limits),
-      bans: next.bans,
-      logging: next.logging,
-      certificates: next.certificates,
-      drainMs: next.drainMs,
-    };
+    const taken = reloaded(now, next);
+    const config: Config = { ...taken, limits: fitConnections(taken.limits) };
     const certificates = await certificatesOf(config, this.folder);
     this.#settings = { ...this.#settings, config, certificates };
     await this.#shape.reload(this.#settings);
     this.setLogLevel(null, next.logging.level);
     for (const [area, level] of Object.entries(next.logging.areas)) this.setLogLevel(area as LogArea, level);
-    const left = needRestart(now, next);
+    const left = restartKeys(now, next);
     for (const listener of this.#onReload) listener();
     log.info("configuration reloaded: certificates, limits and log levels are in force");
     if (left.length > 0) log.warn("these changes need a restart: {keys}", { keys: left.join(", ") });
@@ -351,34 +346,4 @@ async function certificatesOf(config: Config, folder: DataFolder): Promise<Certi
     }
   }
   return loaded;
-}
-
-/** Keys that differ and are read only at start. */
-function needRestart(now: Config, next: Config): string[] {
-  const keys = [
-    "hostname",
-    "data",
-    "user",
-    "threads",
-    "trustedNetworks",
-    "proxyNetworks",
-    "auth",
-    "queue",
-    "outboundTls",
-    "relay",
-    "captureOutbound",
-    "resolver",
-    "filter",
-    "quarantine",
-    "search",
-    "trace",
-  ] as const;
-  const left: string[] = keys.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
-  const ports = (config: Config, other: Config) =>
-    // A port chosen at start (0 in the file) is no change.
-    JSON.stringify(config.listeners.map((listener, at) =>
-      other.listeners[at]?.port === 0 ? { ...listener, port: 0 } : listener
-    ));
-  if (ports(now, next) !== ports(next, next)) left.push("listeners");
-  return left.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 }

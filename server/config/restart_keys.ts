@@ -1,0 +1,56 @@
+/** What a reload of the configuration takes over, and which keys it names because they are read at start only. Pure. */
+import type { Config, LimitsConfig } from "./config.ts";
+
+/** Taken over by a reload, but for the parts named below. */
+const RELOADED = ["limits", "bans", "logging", "certificates", "drainMs"] as const;
+/** Limits that are read at start, by their names in the file. */
+const LIMITS_AT_START: Readonly<Partial<Record<keyof LimitsConfig, string>>> = {
+  minFreeOctets: "limits.min_free_disk",
+  loginFailuresPerAddress: "limits.login_failures_per_address",
+};
+/** Names in the file that are not those of {@linkcode Config}. */
+const FILE_NAMES: Readonly<Partial<Record<keyof Config, string>>> = { publishedSts: "mta_sts" };
+
+/** `now` with what can change without a restart as `next` has it. */
+export function reloaded(now: Config, next: Config): Config {
+  const { limits, bans, logging, certificates, drainMs } = next;
+  const { minFreeOctets, loginFailuresPerAddress } = now.limits;
+  return {
+    ...now,
+    limits: { ...limits, minFreeOctets, loginFailuresPerAddress },
+    bans,
+    logging: { ...logging, format: now.logging.format },
+    certificates,
+    drainMs,
+  };
+}
+
+/** Keys of the file, sorted, that differ and need a restart. */
+export function restartKeys(now: Config, next: Config): string[] {
+  const keys: string[] = [];
+  for (const key of Object.keys(now) as (keyof Config)[]) {
+    if ((RELOADED as readonly string[]).includes(key) || key === "listeners") continue;
+    if (!same(now[key], next[key])) keys.push(FILE_NAMES[key] ?? snakeCase(key));
+  }
+  if (!same(now.listeners, portsAsNow(now, next))) keys.push("listeners");
+  for (const [key, name] of Object.entries(LIMITS_AT_START) as [keyof LimitsConfig, string][]) {
+    if (now.limits[key] !== next.limits[key]) keys.push(name);
+  }
+  if (now.logging.format !== next.logging.format) keys.push("logging.format");
+  return keys.sort();
+}
+
+/** A port chosen at start (0 in the file) is no change. */
+function portsAsNow(now: Config, next: Config): Config["listeners"] {
+  return next.listeners.map((listener, at) =>
+    listener.port === 0 ? { ...listener, port: now.listeners[at]?.port ?? 0 } : listener
+  );
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function snakeCase(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
