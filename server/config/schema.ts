@@ -124,7 +124,10 @@ const limits = z.strictObject({
     duration(DEFAULT_LIMITS.loginFailureWindowMs, "1s", "30d"),
     "how long a wrong password counts",
   ),
-  message_size: about(size(DEFAULT_LIMITS.messageOctets, "64 kB", "2 GB"), "largest message taken"),
+  message_size: about(
+    size(DEFAULT_LIMITS.messageOctets, "64 kB", "2 GB"),
+    "largest message taken; IMAP's APPEND takes 64 KiB more",
+  ),
   recipients: about(whole(DEFAULT_LIMITS.recipients, 100, 100_000), "recipients of one message"),
   command_line: about(
     size(DEFAULT_LIMITS.commandLineOctets, "512 B", "64 KiB"),

@@ -9,6 +9,9 @@ import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../smtp/options.ts";
 import type { PartSettings } from "../threads/messages.ts";
 import type { PeerFacts } from "../transport.ts";
 
+/** What a message has got from us and filters when APPEND copies it: it may be so much longer than when it came. */
+const TRACE_OCTETS = 65_536;
+
 export class SessionOptions {
   readonly #config: Config;
   readonly #local: boolean;
@@ -29,6 +32,7 @@ export class SessionOptions {
     return {
       plainLoginAllowed: this.#plainLoginAllowed(listener, peer),
       literals: listener.literals,
+      limits: { ...DEFAULT_IMAP_OPTIONS.limits, messageOctets: limits.messageOctets + TRACE_OCTETS },
       messageLimit: limits.imapMessages,
       saveLimit: limits.imapSaves,
       sharing: { scope: sharing, namespaces: { otherUsers, shared: sharedFolders } },

@@ -1,5 +1,6 @@
 /** Mail through the whole server, in both shapes: in by SMTP and submission, out by IMAP and POP3, kept over restarts. */
 import assert from "node:assert/strict";
+import { DEFAULT_LIMITS } from "../../server/config/config.ts";
 import { literalText } from "../lib/imap_client.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, PASSWORD, type RunningServer } from "../lib/running_server.ts";
@@ -269,3 +270,48 @@ inBothShapes("a stop lets a message that is under way come in", async (start) =>
   await using again = await start({ data: server.data });
   assert.match((await bodies(again, "alice"))[0]!, /half and whole\r\n$/);
 });
+
+inBothShapes(
+  "a stop cuts a message that does not end within its limit, and nothing of it is filed",
+  async (start) => {
+    const server = await start({ config: { drainMs: 700 } });
+    const client = await server.smtp();
+    await client.command("MAIL FROM:<x@e.test>", 250);
+    await client.command(`RCPT TO:<${ALICE}>`, 250);
+    await client.command("DATA", 354);
+    await client.wire.write("Subject: never\r\n\r\nhalf");
+    const [port, began] = [server.port("smtp"), performance.now()];
+    const stopped = server.stop({ keep: true });
+    await until("new connections to be refused", async () => {
+      const connection = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => null);
+      connection?.close();
+      return connection === null;
+    });
+    await stopped;
+    const took = performance.now() - began;
+    assert.ok(took >= 690 && took < 120_000, `${took} ms`);
+    await assert.rejects(client.reply(), "the connection was cut without a word");
+    client.close();
+    await using again = await start({ data: server.data });
+    assert.deepEqual(await bodies(again, "alice"), []);
+  },
+);
+
+inBothShapes(
+  "the size that the operator allows holds for SMTP and, with room for trace fields, for APPEND",
+  async (start) => {
+    const limits = { ...DEFAULT_LIMITS, messageOctets: 100_000 };
+    await using server = await start({ config: { limits } });
+    const smtp = await server.smtp();
+    assert.ok((await smtp.command("EHLO client.example", 250)).lines.includes("SIZE 100000"));
+    assert.match((await smtp.command("MAIL FROM:<x@e.test> SIZE=100001", 552)).lines[0]!, /^5\.3\.4 /);
+    await smtp.quit();
+    const imap = await server.imap();
+    assert.match((await imap.ok("CAPABILITY")).untagged[0]!.line, / APPENDLIMIT=165536\b/);
+    const message = (octets: number) => "Subject: x\r\n\r\n".padEnd(octets - 2, "y") + "\r\n";
+    await imap.ok("APPEND INBOX", message(165_536));
+    const { status, text } = await imap.command("APPEND INBOX", message(165_537));
+    assert.match(`${status} ${text}`, /^NO \[TOOBIG\] /);
+    await imap.logout();
+  },
+);
