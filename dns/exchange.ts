@@ -1,12 +1,12 @@
 /**
  * One question to one server, until it has answered or its time is over.
  *
- * UDP first; TCP when the answer is truncated (RFC 7766 5), garbled, in other case than asked, or drowned in foreign
- * datagrams. What a server cannot do (EDNS, keeping the case) is remembered in its {@linkcode ServerTraits}, each
+ * UDP first; TCP when the answer is truncated (RFC 7766 5), garbled, in other case than asked, FORMERR to a plain question, or
+ * drowned in foreign datagrams. What a server cannot do (EDNS, keeping the case) is remembered in its {@linkcode ServerTraits}, each
  * for {@linkcode TRAIT_MS}. A datagram counts only from the address and port that were asked, with the right id and
  * question; everything else is counted and ignored.
  */
-import type { Message } from "./message.ts";
+import { type Message, RCODES } from "./message.ts";
 import type { Network, ServerAddress, TcpStream, Timing, UdpSocket } from "./network.ts";
 import {
   buildQuery,
@@ -113,6 +113,11 @@ async function steps(parts: ExchangeParts, spec: ExchangeSpec, signal: AbortSign
     const step = tcp ? await overTcp(parts, spec, query, signal) : await overUdp(parts, spec, query, signal);
     switch (step.kind) {
       case "answer": {
+        // Nothing is left to be done without: something on the way may have spoilt the datagram.
+        if (!tcp && step.message.rcode === RCODES.FORMERR && !query.edns) {
+          tcp = true;
+          break;
+        }
         const cookie = query.cookie === null ? null : cookieOf(step.message);
         if (cookie !== null) traits.cookie = cookie;
         // RFC 7873 5.3: who has given a cookie gives one again; over UDP its absence is in doubt.

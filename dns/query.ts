@@ -95,7 +95,7 @@ export type Verdict =
   | { readonly kind: "other-case"; readonly message: Message }
   /** The rest is to be had over TCP. */
   | { readonly kind: "truncated" }
-  /** The server does not know EDNS (RFC 6891 7). */
+  /** The server does not know EDNS (RFC 6891 7), or an option of it. */
   | { readonly kind: "no-edns" }
   /** The right id, but not to be read. */
   | { readonly kind: "malformed" }
@@ -114,7 +114,7 @@ export function judge(query: Query, octets: Uint8Array): Verdict {
     return { kind: "foreign" };
   }
   if (cookie !== null && message.rcode === RCODES.BADCOOKIE) return { kind: "bad-cookie", cookie };
-  if (query.edns && rejectsEdns(message)) return { kind: "no-edns" };
+  if (query.edns && rejectsEdns(message, query.cookie !== null)) return { kind: "no-edns" };
   const [question] = message.questions;
   // An error may come as a bare header; it proves nothing and costs one server's turn.
   if (question === undefined && isError(message.rcode)) return { kind: "answer", message };
@@ -143,8 +143,12 @@ function isError(rcode: number): boolean {
   return rcode !== RCODES.NOERROR && rcode !== RCODES.NXDOMAIN;
 }
 
-/** RFC 6891 7: FORMERR, or NOTIMP as some do, perhaps without the question; or a version that we do not speak. */
-function rejectsEdns(message: Message): boolean {
+/**
+ * RFC 6891 7: FORMERR, or NOTIMP as some do, perhaps without the question; or a version that we do not speak. Servers that
+ * know EDNS and not what to do with a cookie answer FORMERR with EDNS.
+ */
+function rejectsEdns(message: Message, withCookie: boolean): boolean {
   if (message.rcode === RCODES.BADVERS) return true;
-  return message.edns === null && (message.rcode === RCODES.FORMERR || message.rcode === RCODES.NOTIMP);
+  if (message.rcode !== RCODES.FORMERR && message.rcode !== RCODES.NOTIMP) return false;
+  return message.edns === null || (withCookie && message.rcode === RCODES.FORMERR);
 }

@@ -180,6 +180,32 @@ Deno.test("broken: FORMERR for EDNS, or for its cookie", async () => {
   }
 });
 
+Deno.test("broken: FORMERR, with EDNS of its own, for a cookie", async () => {
+  const plain = authority("zone.test", ZONE_RECORDS);
+  const w = world({
+    [ZONE]: serverOf((query) =>
+      (query.edns?.options.length ?? 0) > 0
+        ? { rcode: RCODES.FORMERR, edns: { ...query.edns!, options: [] } }
+        : plain(query)
+    ),
+  });
+  assert.deepEqual(await address(w), ["192.0.2.80"]);
+  w.network.queries.length = 0;
+  await w.clock.settle(w.resolver.resolve("x.zone.test", "A"));
+  assert.deepEqual(w.network.queries.map(({ edns }) => edns?.options), [[]], "it is remembered");
+});
+
+Deno.test("broken: FORMERR for everything over UDP", async () => {
+  const plain = authority("zone.test", ZONE_RECORDS);
+  const w = world({
+    [ZONE]: {
+      udp: (query) => [{ octets: encodeMessage(reply(query, { rcode: RCODES.FORMERR, edns: null })) }],
+      tcp: (query) => encodeMessage(reply(query, plain(query))),
+    },
+  });
+  assert.deepEqual(await address(w), ["192.0.2.80"]);
+});
+
 Deno.test("broken: names come back in lower case", async () => {
   const plain = authority("zone.test", ZONE_RECORDS);
   const lower = (query: Message) => ({
