@@ -82,6 +82,7 @@ export class GroupAgent {
       const taken = resolution.kind === "accepted" && filing.add(resolution.targets);
       if (!taken) {
         log.warn("a member of a group takes no mail: {reason}", {
+          trace: message.traceId,
           group: group.address,
           member,
           reason: resolution.kind === "refused" ? resolution.reason : "too many addresses",

@@ -41,7 +41,13 @@ export function possibleReport(
 /** Keeps the report in the message, if there is one. Never rejects. */
 export async function takeReport(
   store: Store,
-  { octets, sender, now }: { readonly octets: Uint8Array; readonly sender: string; readonly now: number },
+  { octets, sender, trace, now }: {
+    readonly octets: Uint8Array;
+    readonly sender: string;
+    /** Id of the message that brings it. */
+    readonly trace: string;
+    readonly now: number;
+  },
 ): Promise<void> {
   try {
     // Readers of XML and archives are heavy, and reports are rare: loaded when one comes.
@@ -50,7 +56,7 @@ export async function takeReport(
       import("../mailauth/report_archive.ts"),
     ]);
     const found = partsOf(octets).flatMap((part) => parseAggregateReport(reportText(part) ?? "") ?? []);
-    if (found.length === 0) return log.info("a report of {sender} could not be read", { sender });
+    if (found.length === 0) return log.info("a report of {sender} could not be read", { sender, trace });
     for (const report of found) {
       const ours = store.directory.domain(report.domain) !== null;
       const result = ours
@@ -59,11 +65,11 @@ export async function takeReport(
       const outcome = result === null ? "not-ours" : result.ok ? "kept" : result.fault;
       reports.inc({ kind: report.kind, outcome });
       log.info("a {kind} report of {sender} about {domain}: {outcome}", {
-        ...{ kind: report.kind, sender, domain: report.domain, outcome, rows: report.rows.length },
+        ...{ kind: report.kind, sender, domain: report.domain, outcome, rows: report.rows.length, trace },
       });
     }
   } catch (error) {
-    log.error("a report of {sender} could not be kept: {error}", { sender, error });
+    log.error("a report of {sender} could not be kept: {error}", { sender, error, trace });
   }
 }
 

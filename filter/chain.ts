@@ -8,7 +8,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { infoLines } from "../telemetry/log.ts";
-import type { Check, CheckFacts } from "./check.ts";
+import { type Check, type CheckFacts, placeOf } from "./check.ts";
 import { decisions, failures } from "./metrics.ts";
 import {
   type Action,
@@ -152,11 +152,12 @@ function untilStop(found: readonly Decision[]): readonly Decision[] {
 function passedOver(check: Check, facts: CheckFacts, error: unknown): Verdict {
   const { name } = check;
   failures.inc({ check: name });
-  log.warn("the check {check} failed: {error}", { check: name, error });
+  log.warn("the check {check} failed: {error}", { check: name, error, ...placeOf(facts) });
   return check.late?.(facts) ?? PASSED_OVER;
 }
 
-function noted({ name }: Check, { stage, client, traceId }: CheckFacts, verdict: Verdict): Decision {
+function noted({ name }: Check, facts: CheckFacts, verdict: Verdict): Decision {
+  const { stage, client } = facts;
   const { action } = verdict;
   const decision: Decision = { ...verdict, reason: oneLine(verdict.reason), check: name, stage };
   decisions.inc({ check: name, action });
@@ -165,9 +166,8 @@ function noted({ name }: Check, { stage, client, traceId }: CheckFacts, verdict:
     stage,
     action,
     reason: decision.reason,
-    session: client.sessionId,
     address: client.address,
-    trace: traceId === "" ? undefined : traceId,
+    ...placeOf(facts),
   });
   return decision;
 }

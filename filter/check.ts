@@ -49,6 +49,11 @@ export interface CheckFacts {
   readonly staysHere: boolean;
 }
 
+/** For log lines: whose session it is, and which message. */
+export function placeOf({ client, traceId }: CheckFacts): { session: string; trace: string | undefined } {
+  return { session: client.sessionId, trace: traceId === "" ? undefined : traceId };
+}
+
 export interface Check {
   readonly name: string;
   readonly stages: readonly Stage[];

@@ -29,7 +29,7 @@ export async function runCommand(
   const config = commands.find((one) => one.name === name);
   const verdict = config === undefined
     ? notConfigured("command", name)
-    : await run(config, job).catch((error) => failed(name, error));
+    : await run(config, job).catch((error) => failed(name, job, error));
   runs.inc({ kind: "command", outcome: verdict.outcome });
   return { ...verdict, remote: `command:${name}` };
 }
@@ -42,7 +42,7 @@ export async function callHook(
   const config = hooks.find((one) => one.name === name);
   const verdict = config === undefined
     ? notConfigured("hook", name)
-    : await post(config, job).catch((error) => failed(name, error));
+    : await post(config, job).catch((error) => failed(name, job, error));
   runs.inc({ kind: "hook", outcome: verdict.outcome });
   return { ...verdict, remote: `hook:${name}` };
 }
@@ -52,8 +52,8 @@ function notConfigured(kind: "command" | "hook", name: string): Verdict {
   return agentVerdict("temporary", "4.3.5", "the alias leads to nothing that is configured");
 }
 
-function failed(name: string, error: unknown): Verdict {
-  log.warn("{name} could not be reached: {error}", { name, error: String(error) });
+function failed(name: string, { message: { traceId } }: AgentJob, error: unknown): Verdict {
+  log.warn("{name} could not be reached for {traceId}: {error}", { name, traceId, error: String(error) });
   return agentVerdict("temporary", "4.3.0", "the program could not be reached");
 }
 
@@ -105,7 +105,7 @@ async function run({ command, timeoutMs, outputOctets }: CommandConfig, job: Age
 }
 
 /** A command may end without having read everything. */
-async function feed(stdin: WritableStream<Uint8Array>, { source }: AgentJob): Promise<void> {
+async function feed(stdin: WritableStream<Uint8Array>, { source, message }: AgentJob): Promise<void> {
   const writer = stdin.getWriter();
   try {
     for (let at = 0; at < source.octets; at += PIECE_OCTETS) {
@@ -113,7 +113,10 @@ async function feed(stdin: WritableStream<Uint8Array>, { source }: AgentJob): Pr
     }
     await writer.close();
   } catch (error) {
-    log.debug("a command did not read its message: {error}", { error: String(error) });
+    log.debug("a command did not read {traceId}: {error}", {
+      traceId: message.traceId,
+      error: String(error),
+    });
     await writer.abort().catch(() => {});
   }
 }

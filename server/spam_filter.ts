@@ -173,6 +173,6 @@ function assessorModule() {
 
 function failed(error: unknown): null {
   scanTrouble.inc({ why: error instanceof LateError ? "late" : "failed" });
-  log.error("a message was not judged: {error}", { error });
+  log.error("the spam filter gave no verdict: {error}", { error });
   return null;
 }

@@ -55,7 +55,7 @@ export async function store(mail: Mail): Promise<Reply> {
   afterDelivery(mail, at);
   if (report !== null) {
     const sender = findings?.dmarc?.authorDomain ?? "";
-    takeReport(store, { octets: report, sender, now: at }); // nobody waits for it; it does not reject
+    takeReport(store, { octets: report, sender, trace: traceId, now: at }); // nobody waits for it; it does not reject
   }
   return mail.accepted();
 }

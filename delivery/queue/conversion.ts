@@ -78,7 +78,8 @@ export async function sendByRule(
   }
   const seven = await sevenBit(store, source);
   if (seven === null) return await connection.send(outgoing);
-  return await sendConverted(connection, { ...transaction, eightBit: false }, seven, "body");
+  const what = { what: "body", traceId: context.message.traceId } as const;
+  return await sendConverted(connection, { ...transaction, eightBit: false }, seven, what);
 }
 
 /** Recipients whose addresses are ASCII get what can be said in it; for the others there is no way here. */
@@ -114,7 +115,10 @@ async function withoutUtf8(
     if (eightBit && ruled && rules.eightBit === "refuse") {
       form.discard();
       result = refusedAll(plain, () => EIGHT_BIT_REFUSED);
-    } else result = await sendConverted(connection, { ...plain, eightBit }, form, "headers");
+    } else {
+      const what = { what: "headers", traceId: message.traceId } as const;
+      result = await sendConverted(connection, { ...plain, eightBit }, form, what);
+    }
   }
   let at = 0;
   return {
@@ -137,11 +141,12 @@ async function sendConverted(
   connection: OutboundConnection,
   transaction: ClientTransaction,
   source: Converted,
-  what: "headers" | "body",
+  { what, traceId }: { readonly what: "headers" | "body"; readonly traceId: string },
 ): Promise<TransactionResult> {
   converted.inc({ what });
-  log.info("{remote} gets the message in another form: its {what} are converted", {
+  log.info("{remote} gets {traceId} in another form: its {what} are converted", {
     remote: connection.remote,
+    traceId,
     what,
   });
   try {

@@ -309,7 +309,7 @@ class EventRun {
     const own = new OwnMail(post, {
       hostname,
       now: this.#now,
-      given: { sender: "", junk: false },
+      given: { sender: "", junk: false, traceId: "" },
     });
     return await own.of({
       copy: { target, deliveredTo: [] },

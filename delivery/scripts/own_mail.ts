@@ -34,14 +34,14 @@ const FAULT_MS = 30 * 86_400_000;
 export class OwnMail {
   readonly #post: PostOptions;
   readonly #hostname: string;
-  readonly #given: Pick<ScriptedMessage, "sender" | "junk">;
+  readonly #given: Pick<ScriptedMessage, "sender" | "junk" | "traceId">;
   readonly #now: number;
 
   constructor(
     post: PostOptions,
     { hostname, given, now }: {
       readonly hostname: string;
-      readonly given: Pick<ScriptedMessage, "sender" | "junk">;
+      readonly given: Pick<ScriptedMessage, "sender" | "junk" | "traceId">;
       readonly now: number;
     },
   ) {
@@ -134,6 +134,7 @@ export class OwnMail {
     const prepared = await prepareOwnMail(this.#post, { octets, sender: "", recipients: to });
     if ("refused" in prepared) {
       log.info("mail of a script has nobody to go to: {why}", {
+        trace: this.#given.traceId,
         account: run.copy.target.account,
         why: prepared.refused,
       });

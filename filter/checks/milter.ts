@@ -12,7 +12,7 @@ import { CR, LF } from "../../bytes/ascii.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import { scanFields } from "../../message/header.ts";
 import { Breaker } from "../breaker.ts";
-import type { Check, CheckFacts } from "../check.ts";
+import { type Check, type CheckFacts, placeOf } from "../check.ts";
 import type { MessageChanges } from "../message_source.ts";
 import { failures } from "../metrics.ts";
 import { Conversation, MilterFault } from "../milter/conversation.ts";
@@ -77,14 +77,17 @@ export function milter(options: MilterOptions): Check {
     if (session?.inMessage === true && onFailure === "continue") session.messageDone = true;
   };
 
-  const failed = (session: Session | undefined, error: unknown): Verdict => {
+  const failed = (session: Session | undefined, error: unknown, facts: CheckFacts | null = null): Verdict => {
     const what = error instanceof Error ? error.message : String(error);
     session?.conversation?.close();
     if (session !== undefined) session.conversation = null;
     passed(session);
     breaker.failed();
     failures.inc({ check: name });
-    log.warn("the milter {check} failed: {what}", { check: name, what: oneLine(what) });
+    log.warn("the milter {check} failed: {what}", {
+      ...{ check: name, what: oneLine(what) },
+      ...(facts !== null && placeOf(facts)),
+    });
     return failureVerdict(onFailure, error);
   };
 
@@ -114,7 +117,7 @@ export function milter(options: MilterOptions): Check {
       breaker.worked();
       return verdict;
     } catch (error) {
-      return failed(session, error);
+      return failed(session, error, facts);
     }
   };
 
@@ -126,14 +129,14 @@ export function milter(options: MilterOptions): Check {
       try {
         session = sessionOf(facts.client.sessionId);
       } catch (error) {
-        return failed(undefined, error);
+        return failed(undefined, error, facts);
       }
       const verdict = session.turn.then(() => step(session, facts));
       session.turn = verdict;
       return await verdict;
     },
     // It may be in the middle of a message: what it says from now on is about nothing.
-    late: ({ client }) => failed(sessions.get(client.sessionId), LATE),
+    late: (facts) => failed(sessions.get(facts.client.sessionId), LATE, facts),
     aborted(id) {
       const session = sessions.get(id);
       if (session === undefined) return;

@@ -1,6 +1,6 @@
 /** A check that is asked outside: by HTTP, or of the operator's policy file. How is the caller's. */
 import { getLogger } from "@logtape/logtape";
-import type { Check } from "../check.ts";
+import { type Check, placeOf } from "../check.ts";
 import { failures } from "../metrics.ts";
 import { factsJson, failureVerdict, type OnFailure, OutsideFault, told, verdictOf } from "../outside.ts";
 import type { Stage } from "../verdict.ts";
@@ -31,7 +31,7 @@ export function outsideCheck({ name, stages, onFailure, ask, close }: OutsideOpt
         trouble = error;
       }
       failures.inc({ check: name });
-      log.warn("{check} gave no answer: {what}", { check: name, what: told(trouble), trace: facts.traceId });
+      log.warn("{check} gave no answer: {what}", { check: name, what: told(trouble), ...placeOf(facts) });
       return failureVerdict(onFailure, trouble);
     },
     late: () => failureVerdict(onFailure, LATE),

@@ -9,7 +9,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { Breaker } from "../breaker.ts";
-import type { Check, CheckFacts } from "../check.ts";
+import { type Check, type CheckFacts, placeOf } from "../check.ts";
 import type { MessageSource } from "../message_source.ts";
 import { failures } from "../metrics.ts";
 import { shown, told } from "../outside.ts";
@@ -70,11 +70,7 @@ export function scanner(options: ScannerOptions): Check {
       } catch (error) {
         breaker.failed();
         failures.inc({ check: name });
-        log.warn("the scanner {check} failed: {what}", {
-          check: name,
-          what: told(error),
-          trace: facts.traceId,
-        });
+        log.warn("the scanner {check} failed: {what}", { check: name, what: told(error), ...placeOf(facts) });
         return failed(facts, shown(error));
       }
     },

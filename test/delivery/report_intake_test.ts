@@ -30,7 +30,7 @@ Deno.test({
           domain: { name: domain, kind: "local", nextHop: "", catchAll: "", subaddressSeparators: "+" },
         });
         const octets = octetsOf((await Deno.readTextFile(`${VECTORS}${name}.eml`)).replace(/\r?\n/g, "\r\n"));
-        await takeReport(test.store, { octets, sender: "sender.example", now: 0 });
+        await takeReport(test.store, { octets, sender: "sender.example", trace: "t", now: 0 });
         const lines = test.store.reports.lines({}, { before: { id: 2 ** 40, position: 0 }, limit: 10 });
         assert.deepEqual(lines.map(({ count }) => count).sort(), [...counts].sort(), name);
       } finally {

@@ -4,6 +4,7 @@ import { localConfig, prepareLocal } from "../../server/local_mode.ts";
 import { Server } from "../../server/run.ts";
 import type { WriterPort } from "../../storage/writer.ts";
 import type { WriteOp } from "../../storage/ops.ts";
+import type { LogSettings } from "../../telemetry/log.ts";
 import { hashPassword } from "../../auth/password_hash.ts";
 import { freePort } from "./ports.ts";
 import { ImapClient } from "./imap_client.ts";
@@ -22,6 +23,8 @@ export interface RunningOptions {
   readonly config?: Partial<Config>;
   /** Directory changes before the ports open. */
   readonly ops?: readonly WriteOp[];
+  /** Of the other threads; this one's are the test's to configure. */
+  readonly logs?: LogSettings;
   readonly entries?: Parameters<typeof Server.start>[0]["entries"];
 }
 
@@ -61,7 +64,7 @@ export class RunningServer {
       },
       local: true,
       purpose: "a test",
-      logs: { level: "warning", areas: {}, format: "text" },
+      logs: options.logs ?? { level: "warning", areas: {}, format: "text" },
       onLog: (lines) => logs.push(lines),
       onFatal: (reason) => fatal.push(reason),
       prepare: async (writer) => {
