@@ -190,6 +190,36 @@ Deno.test("a destination gets more connections as mail gets through, and fewer w
   }
 });
 
+Deno.test("a destination gets no more connections where further ones end without a word", async () => {
+  let open = 0;
+  let most = 0;
+  let lost = 0;
+  await using next = new FakeSmtpServer({
+    script: async (command) => {
+      if (command === "connect") {
+        if (open >= 3) {
+          lost++;
+          return { cut: "" };
+        }
+        most = Math.max(most, ++open);
+      }
+      if (command === "QUIT") open--;
+      if (command === ".") await new Promise((resolve) => setTimeout(resolve, 3));
+      return null;
+    },
+  });
+  await using queue = await QueueHarness.open({
+    rules: [relayRule(next.port)],
+    options: { connectionsPerDestination: 12 },
+  });
+  for (let n = 0; n < 200; n++) await queue.submit({ to: [`x${n}@one.test`] });
+  queue.start();
+  await queue.empty();
+  assert.equal(next.messages.length, 200);
+  assert.equal(most, 3);
+  assert.ok(lost > 0 && lost <= 24, `${lost} connections were lost`);
+});
+
 Deno.test("4yz to MAIL takes connections away from the destination, half of them", async () => {
   const MOST = 8;
   let open = 0;
@@ -274,7 +304,7 @@ Deno.test("a route's own schedule and lifetime", async () => {
   await using next = new FakeSmtpServer({
     script: (command) => command.startsWith("RCPT") ? "451 4.3.0 later" : null,
   });
-  const manner = { ...PLAIN_MANNER, schedule: { firstRetryMs: 50, maxRetryMs: 50, lifetimeMs: 300 } };
+  const manner = { ...PLAIN_MANNER, schedule: { firstRetryMs: 50, maxRetryMs: 50, lifetimeMs: 2_000 } };
   await using queue = await QueueHarness.open({ rules: [relayRule(next.port, { manner })] });
   queue.start();
   await queue.submit({ to: ["x@one.test"] });
