@@ -158,6 +158,18 @@ Deno.test("libsql has one importer, and hot paths no unprepared driver", () => {
   assert.deepEqual(importers, ["storage/libsql.ts"]);
 });
 
+Deno.test("every dependency is of npm and has one version, which the lock file knows", () => {
+  const read = (name: string) => JSON.parse(Deno.readTextFileSync(join(ROOT, name)));
+  const { imports } = read("deno.json") as { imports: Record<string, string> };
+  const { specifiers } = read("deno.lock") as { specifiers: Record<string, string> };
+  assert.ok(Object.keys(imports).length > 10);
+  for (const [name, source] of Object.entries(imports)) {
+    const version = /^npm:(@[\w-]+\/)?[\w.-]+@(\d+\.\d+\.\d+)$/.exec(source)?.[2];
+    assert.notEqual(version, undefined, `${name}: ${source}`);
+    assert.equal(specifiers[source]?.split("_")[0], version, name);
+  }
+});
+
 Deno.test("the reader of imports sees every form", () => {
   const file = Deno.makeTempFileSync({ suffix: ".ts" });
   Deno.writeTextFileSync(

@@ -10,12 +10,16 @@ import { dirname, join } from "node:path";
 import { connect } from "node:tls";
 import { makeSelfSigned } from "../../server/certificate.ts";
 import { SOURCE_FOLDERS } from "../../server/entries.ts";
+import { ImapClient } from "../lib/imap_client.ts";
+import { freeOffset } from "../lib/ports.ts";
 import { runOk, until } from "../lib/program.ts";
 import { MAIN } from "../lib/server_process.ts";
+import { SmtpClient } from "../lib/smtp_client.ts";
 import { Wire } from "../lib/wire.ts";
-import { Running, veredus, withFolder } from "./veredus.ts";
+import { READY, Running, veredus, withFolder } from "./veredus.ts";
 
 const USER = "nobody";
+const ALICE = "alice@example.test";
 const PORTS = [25, 465, 993];
 
 /** A loopback address whose real ports are free; null without the right to them. */
@@ -200,6 +204,54 @@ Deno.test({
         /^71 .*belongs to user id 0, not to nobody: chown -R/,
       );
       assert.throws(() => Deno.statSync(join(folder, "d")), Deno.errors.NotFound);
+    }),
+});
+
+Deno.test({
+  name:
+    "start needs no rights: another user, without any capability, has its ports above 1023 and files a message",
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    withFolder(async (folder) => {
+      const { admin, env } = await layOut(folder);
+      const home = join(folder, "home"), offset = freeOffset();
+      Deno.mkdirSync(home);
+      await runOk("chown", [USER, home]);
+      const args = [
+        "start",
+        "--data",
+        join(home, "data"),
+        "--port-offset",
+        String(offset),
+        "--password",
+        "secret",
+      ];
+      const groups = (await runOk("id", ["-g", USER])).stdout.trim();
+      const server = new Running(args, {
+        before: [
+          "setpriv",
+          `--reuid=${USER}`,
+          `--regid=${groups}`,
+          "--clear-groups",
+          "--no-new-privs",
+          "--bounding-set=-all",
+        ],
+        command: admin,
+        env,
+      });
+      await server.said(READY, 60_000);
+      const status = Deno.readTextFileSync(`/proc/${server.pid}/status`);
+      for (const set of ["CapPrm", "CapEff", "CapBnd"]) {
+        assert.match(status, new RegExp(`^${set}:\\s+0+$`, "m"));
+      }
+      const smtp = await SmtpClient.connect(25 + offset);
+      assert.equal((await smtp.send("x@e.test", [ALICE], "Subject: x\r\n\r\nx\r\n")).code, 250);
+      await smtp.quit();
+      const imap = await ImapClient.connect(143 + offset, { login: ALICE, password: "secret" });
+      assert.ok((await imap.ok("SELECT INBOX")).untagged.some(({ line }) => line === "* 1 EXISTS"));
+      await imap.logout();
+      assert.equal((await server.stop()).code, 0);
+      assert.equal((await runOk("find", [home, "-uid", "0"])).stdout, "");
     }),
 });
 

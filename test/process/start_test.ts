@@ -21,7 +21,7 @@ Deno.test("the first start makes a password, a later one keeps it, --password ch
     const offset = freeOffset();
     const first = new Running(startArguments(data, offset));
     await first.said(READY);
-    for (const port of [25, 587, 465, 143, 993, 110, 995, 80]) {
+    for (const port of [25, 587, 465, 143, 993, 110, 995, 4190, 80, 443]) {
       assert.match(first.stdout, new RegExp(`127\\.0\\.0\\.1:${port + offset}\\s`));
     }
     assert.match(first.stdout, /alice@example\.test, bob@example\.test/);
