@@ -86,7 +86,7 @@ Deno.chmodSync(folder, 0o755); // Dovecot's processes look into it as other user
 const data = `${folder}/veredus`;
 const rows: Row[] = [];
 const running: Target[] = [];
-const peerHere = peerMissing() === null;
+const peerHere = await peerMissing() === null;
 
 function add(row: Row): void {
   rows.push(row);

@@ -5,17 +5,35 @@ import type { Target } from "./target.ts";
 
 const SCRIPT = fileURLToPath(new URL("peers/postfix_dovecot.sh", import.meta.url));
 
-/** Why the peer cannot run here; null when it can. */
-export function peerMissing(): string | null {
+const PROGRAMS = ["/usr/sbin/postfix", "/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp"];
+const PACKAGES = ["postfix", "dovecot-core", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd"];
+
+/** Installs what the peer needs and is not there, on Debian; why it cannot run here, null when it can. */
+export async function peerMissing(): Promise<string | null> {
   if (Deno.uid() !== 0) return "Postfix starts only as root";
-  for (const file of ["/usr/sbin/postfix", "/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp"]) {
-    try {
-      Deno.statSync(file);
-    } catch {
-      return `${file} is not installed (Debian: postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd)`;
+  if (PROGRAMS.every(isThere)) return null;
+  console.log(`installing ${PACKAGES.join(" ")}`);
+  const install = ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES];
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  try {
+    for (const args of [["update", "-qq"], install]) {
+      const { success, stderr } = await new Deno.Command("apt-get", { args, env }).output();
+      if (!success) console.log(new TextDecoder().decode(stderr));
     }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // no Debian
   }
-  return null;
+  const missing = PROGRAMS.find((file) => !isThere(file));
+  return missing === undefined ? null : `${missing} is not installed (Debian: ${PACKAGES.join(" ")})`;
+}
+
+function isThere(file: string): boolean {
+  try {
+    return Deno.statSync(file).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** Postfix + Dovecot that can have their mail looked at by a milter. */

@@ -3,8 +3,8 @@
  *
  * Compiles the load generator, starts both servers on loopback in a folder of their own (the disk under it is the one
  * that is measured), drives them in turns with the same clients, prints a table, and ends with `N passed, N failed`:
- * failed are figures that could not be had or whose operations failed, not budgets that are not met. Where the peer
- * cannot run (Postfix starts only as root) Veredus is measured alone. `--write` keeps the table in RESULTS.md.
+ * failed are figures that could not be had or whose operations failed, not budgets that are not met. The peer's packages are
+ * installed where they are missing (Debian, as root); where it cannot run Veredus is measured alone. `--write` keeps the table in RESULTS.md.
  */
 import { parseArgs } from "node:util";
 import { resolve } from "node:path";
@@ -93,11 +93,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 try {
-  const missing = peerMissing();
+  const missing = await peerMissing();
   const machine = machineFacts(folder, missing === null);
   console.log(describe(machine));
   if (machine.fileSystem === "tmpfs") console.log(`${folder} is in memory: --dir names a folder on a disk`);
   if (missing !== null) console.log(`without the peer, and without ratios: ${missing}`);
+  else console.log("the peer's configuration: bench/peers/postfix_dovecot.sh");
   const generator = LoadGenerator.compile(folder);
   const ourBase = freeBase(20_000), peerBase = freeBase(ourBase + 1_100);
   const sinks = { ours: ourBase + 999, peer: peerBase + 999 };
