@@ -16,7 +16,7 @@ import type { Store } from "../storage/store.ts";
 import type { TraceLog } from "../storage/trace_log.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import { Bans } from "./bans.ts";
-import { type Config, isHttp } from "./config/config.ts";
+import { isHttp } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
 import { hasRoom } from "./descriptors.ts";
 import { patternsOf } from "./filter_chains.ts";
@@ -28,7 +28,7 @@ import { IdSource } from "./ids.ts";
 import { Listener } from "./listener.ts";
 import { MaildropLocks } from "./maildrop_locks.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
-import { SharedLimits } from "./shared_limits.ts";
+import { limitOptions, SharedLimits } from "./shared_limits.ts";
 import { steadyNow } from "./steady_clock.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
@@ -195,14 +195,6 @@ export class FrontendPart implements ThreadPart {
     this.#indexes?.close();
     await this.store.close();
   }
-}
-
-function limitOptions({ limits }: Config) {
-  return {
-    connections: limits.connections,
-    connectionsPerAddress: limits.connectionsPerAddress,
-    loginFailureLeakMs: Math.ceil(limits.loginFailureWindowMs / limits.loginFailuresPerAddress),
-  };
 }
 
 /** Null where this runtime cannot serve TLS by `node:tls`: STARTTLS is not offered then. */

@@ -1,8 +1,7 @@
 /**
  * One listening address: accepts, applies the limits of the whole server, and hands transports to the protocol.
  *
- * Limits come before anything else: a refused client gets one line and costs no session (under TLS not even the
- * line, because a handshake would cost more than it tells). Out of file descriptors, accepting waits instead of
+ * Limits come before anything else (admissions.ts). Out of file descriptors, accepting waits instead of
  * spinning. Every socket is opened with `reusePort`, so that several threads listen on one port and a listener of
  * implicit TLS can be replaced when its certificate changes; that nobody else owns the port is checked before
  * (bind.ts). A Unix socket cannot be shared: the first thread has it.
@@ -11,16 +10,14 @@
  * `full`, because the runtime's own begins with the first octet.
  */
 import { getLogger } from "@logtape/logtape";
-import { counter, type Level, level } from "../telemetry/metrics.ts";
+import { counter } from "../telemetry/metrics.ts";
+import { type AdmissionParts, Admissions } from "./admissions.ts";
 import { onAddress } from "./bind.ts";
 import type { Certificate } from "./certificate.ts";
-import { isImplicitTls, type ListenerConfig, type Protocol } from "./config/config.ts";
+import { isImplicitTls, type ListenerConfig } from "./config/config.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
-import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
-import { hasRoomForConnection } from "./descriptors.ts";
 import { setListenOptions } from "./listen_options.ts";
 import { proxiedPeer } from "./proxied.ts";
-import type { SharedLimits } from "./shared_limits.ts";
 import { closeQuietly } from "./socket_writer.ts";
 import type { TlsServer } from "./tls_transport.ts";
 import type { PeerFacts, Transport } from "./transport.ts";
@@ -30,12 +27,6 @@ const BACK_OFF_MS = 50;
 const MAX_BACK_OFF_MS = 1_000;
 
 const log = getLogger(["veredus", "server"]);
-const accepted = counter("veredus_connections_total", "Connections accepted", ["protocol"]);
-const refused = counter("veredus_connections_refused_total", "Connections refused by a limit", [
-  "protocol",
-  "limit",
-]);
-const open = level("veredus_connections", "Connections open now", ["protocol"]);
 const handshakeFailures = counter("veredus_tls_handshake_failures_total", "TLS handshakes that failed", [
   "protocol",
 ]);
@@ -45,18 +36,13 @@ const acceptFailures = counter(
 );
 
 /** What the connections of a listener meet. */
-export interface ListenerParts {
-  /** Clients that are shut out; left out: none. */
-  readonly banned?: (address: string) => boolean;
-  readonly limits: SharedLimits;
+export interface ListenerParts extends AdmissionParts {
   /** Null where this runtime cannot serve TLS by `node:tls`, or no certificate is there: no STARTTLS then. */
   readonly tls: TlsServer | null;
   /** The first certificate, for `tls: compact`; null when TLS is off. */
   readonly certificate: Certificate | null;
   /** Whether connections of an address begin with a PROXY header; null where none do. */
   readonly isProxy: ((address: string) => boolean) | null;
-  /** Our name, for the line of a refused client. */
-  readonly hostname: string;
   /** Runs one connection to its end. */
   readonly serve: (transport: Transport, config: ListenerConfig) => Promise<void>;
 }
@@ -72,8 +58,7 @@ export class Listener {
   #inherits: boolean;
   #connections: Set<Deno.Conn>;
   #idle: (() => void) | null;
-  readonly #acceptedCount: { inc(): void };
-  readonly #open: Level;
+  readonly #admissions: Admissions;
 
   constructor(config: ListenerConfig, parts: ListenerParts) {
     this.config = config;
@@ -84,8 +69,7 @@ export class Listener {
     this.#inherits = false;
     this.#connections = new Set();
     this.#idle = null;
-    this.#acceptedCount = accepted.labels({ protocol: config.protocol });
-    this.#open = open({ protocol: config.protocol });
+    this.#admissions = new Admissions(config.protocol, parts);
   }
 
   /** Binds and accepts from now on. Throws when an address cannot be bound; what was opened before stays so. */
@@ -221,26 +205,12 @@ export class Listener {
   }
 
   #admit(connection: Deno.Conn, peer: PeerFacts): void {
-    const { protocol } = this.config;
     const { address } = peer;
-    const descriptor = descriptorOf(connection);
-    const admission = this.#parts.banned?.(address)
-      ? "banned"
-      : hasRoomForConnection(descriptor === NO_DESCRIPTOR ? null : descriptor)
-      ? this.#parts.limits.admit(address)
-      : "descriptors";
+    const admission = this.#admissions.admit(connection, address);
     if (admission !== "admitted") {
-      refused.inc({ protocol, limit: admission });
-      log.debug("{protocol} connection from {address} refused: limit {limit}", {
-        protocol,
-        address,
-        limit: admission,
-      });
-      this.#refuse(connection);
+      this.#admissions.refuse(connection, { address, limit: admission });
       return;
     }
-    this.#acceptedCount.inc();
-    this.#open.inc();
     this.#connections.add(connection);
     this.#run(connection, peer);
   }
@@ -259,8 +229,7 @@ export class Listener {
     }
     closeQuietly(connection);
     this.#connections.delete(connection);
-    this.#parts.limits.release(address);
-    this.#open.dec();
+    this.#admissions.leave(address);
     if (this.#connections.size === 0) this.#idle?.();
   }
 
@@ -288,20 +257,6 @@ export class Listener {
     }
     await serve(transport, this.config);
   }
-
-  async #refuse(connection: Deno.Conn): Promise<void> {
-    try {
-      if (!isImplicitTls(this.config.protocol)) {
-        await connection.write(
-          new TextEncoder().encode(busyLine(this.config.protocol, this.#parts.hostname)),
-        );
-      }
-    } catch (error) {
-      if (!(error instanceof Error)) throw error; // gone already
-    } finally {
-      closeQuietly(connection);
-    }
-  }
 }
 
 /** A peer that reset the connection already has no socket to set options on; its first read reports it. */
@@ -310,32 +265,6 @@ function keepAlive(connection: Deno.TcpConn): void {
     connection.setKeepAlive(true);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-  }
-}
-
-/** What a client over the limit hears (RFC 5321 3.8, RFC 3501 7.1.5, RFC 3206). */
-function busyLine(protocol: Protocol, hostname: string): string {
-  switch (protocol) {
-    case "smtp":
-    case "submission":
-    case "submissions":
-    case "lmtp":
-      return `421 4.7.0 ${hostname} Too many connections, try again later\r\n`;
-    case "imap":
-    case "imaps":
-      return "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
-    case "pop3":
-    case "pop3s":
-      return "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
-    case "managesieve":
-      return 'BYE (TRYLATER) "Too many connections, try again later"\r\n';
-    case "http":
-    case "https":
-      return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    default: {
-      const never: never = protocol;
-      return never;
-    }
   }
 }
 

@@ -5,15 +5,19 @@
  * The runtime's HTTP server takes no socket that somebody has read from. So this one accepts, reads the header and passes the
  * octets both ways, as they are, to a server of the runtime on loopback (with TLS there); the port of that connection says
  * whose it is. A connection to the inner port that is not ours is refused.
- * Limits: {@linkcode DEFAULT_LIMITS}.
+ * Limits: those of the whole server by the address of the client (admissions.ts), and {@linkcode DEFAULT_LIMITS}. Bans do not
+ * hold here: who lifts them comes this way, and wrong tokens are slowed down by the API.
  */
 import { getLogger } from "@logtape/logtape";
+import { type AdmissionParts, Admissions } from "./admissions.ts";
+import type { Protocol } from "./config/config.ts";
 import { peerFacts } from "./deno_transport.ts";
 import { proxiedPeer } from "./proxied.ts";
 import { closeQuietly } from "./socket_writer.ts";
 
 const log = getLogger(["veredus", "server"]);
 export interface ProxiedLimits {
+  /** Of this listener, those whose header is not read yet too. */
   readonly connections: number;
   /** Milliseconds without an octet. */
   readonly idleMs: number;
@@ -30,16 +34,18 @@ export type OpenInner = (
   handle: (request: Request, port: number) => Response | Promise<Response>,
 ) => Deno.HttpServer;
 
-export interface ProxiedOptions {
+export interface ProxiedOptions extends Omit<AdmissionParts, "banned"> {
+  readonly protocol: Protocol;
   readonly isProxy: (address: string) => boolean;
   readonly openInner: OpenInner;
   readonly handle: (request: Request, remoteAddress: string) => Promise<Response>;
-  readonly limits?: ProxiedLimits;
+  readonly own?: ProxiedLimits;
 }
 
 export class ProxiedHttp {
   readonly #options: ProxiedOptions;
-  readonly #limits: ProxiedLimits;
+  readonly #own: ProxiedLimits;
+  readonly #admissions: Admissions;
   readonly #socket: Deno.Listener;
   #inner: Deno.HttpServer;
   /** By the port from which we speak to the inner server: the address of the client. */
@@ -52,7 +58,8 @@ export class ProxiedHttp {
   constructor(socket: Deno.Listener, options: ProxiedOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#own = options.own ?? DEFAULT_LIMITS;
+    this.#admissions = new Admissions(options.protocol, options);
     this.#inner = this.#open();
     this.#accepting = this.#accept();
   }
@@ -92,9 +99,9 @@ export class ProxiedHttp {
         await new Promise((resolve) => setTimeout(resolve, BACK_OFF_MS));
         continue;
       }
-      if (this.#work.size >= this.#limits.connections) {
-        log.warn("more than {limit} connections: one is closed", { limit: this.#limits.connections });
-        closeQuietly(connection);
+      if (this.#work.size >= this.#own.connections) {
+        const { address } = peerFacts(connection);
+        this.#admissions.refuse(connection, { address, limit: "listener" });
         continue;
       }
       const work: Promise<void> = this.#serve(connection).finally(() => this.#work.delete(work));
@@ -110,12 +117,24 @@ export class ProxiedHttp {
       const client = this.#options.isProxy(address)
         ? await proxiedPeer(connection, () => closeQuietly(connection))
         : { address };
-      if (client !== null) await this.#pass(connection, client.address);
+      if (client !== null) await this.#admit(connection, client.address);
     } catch (error) {
       log.debug("a connection ended: {error}", { error });
     } finally {
       closeQuietly(connection);
       this.#connections.delete(connection);
+    }
+  }
+
+  async #admit(connection: Deno.Conn, address: string): Promise<void> {
+    const admission = this.#admissions.admit(connection, address);
+    if (admission !== "admitted") {
+      return await this.#admissions.refuse(connection, { address, limit: admission });
+    }
+    try {
+      await this.#pass(connection, address);
+    } finally {
+      this.#admissions.leave(address);
     }
   }
 
@@ -127,7 +146,7 @@ export class ProxiedHttp {
       closeQuietly(outer);
       closeQuietly(inner);
     };
-    const { idleMs } = this.#limits;
+    const { idleMs } = this.#own;
     let timer = setTimeout(cut, idleMs);
     const alive = (ms = idleMs) => {
       clearTimeout(timer);

@@ -31,6 +31,7 @@ import { later } from "./later.ts";
 import { claimPort, onAddress } from "./bind.ts";
 import { Blocks } from "../filter/address_block.ts";
 import type { ProxiedHttp, ProxiedOptions } from "./proxied_http.ts";
+import { limitOptions, SharedLimits } from "./shared_limits.ts";
 import { endEarly } from "./threads/early.ts";
 import type { PartSettings, ThreadRole } from "./threads/messages.ts";
 import type { PlacedSession, Shape } from "./threads/shape.ts";
@@ -137,17 +138,23 @@ export class Server {
 
   /** An `http` or `https` listener for connections of proxies too; null where none are listed. Rejects where it cannot bind. */
   async proxiedHttp(
-    { address, port }: Pick<ListenerConfig, "address" | "port">,
-    options: Omit<ProxiedOptions, "isProxy">,
+    { protocol, address, port }: Pick<ListenerConfig, "protocol" | "address" | "port">,
+    options: Pick<ProxiedOptions, "handle" | "openInner">,
   ): Promise<ProxiedHttp | null> {
-    const { proxyNetworks } = this.config;
+    const { proxyNetworks, hostname } = this.config;
     if (proxyNetworks.length === 0) return null;
     const { ProxiedHttp } = await later<typeof import("./proxied_http.ts")>(
       new URL("./proxied_http.ts", import.meta.url),
     );
     const proxies = new Blocks(proxyNetworks);
     const socket = onAddress(address, (hostname) => Deno.listen({ hostname, port }));
-    return new ProxiedHttp(socket, { ...options, isProxy: (client) => proxies.includes(client) });
+    const { limits: buffer, epoch } = this.#shape.shared;
+    const limits = new SharedLimits(buffer, { epoch, options: limitOptions(this.config) });
+    this.onReload(() => limits.configure(limitOptions(this.config)));
+    return new ProxiedHttp(socket, {
+      ...{ ...options, protocol, hostname, limits },
+      isProxy: (client) => proxies.includes(client),
+    });
   }
 
   /** Calls `listener` after each reload: certificates may be others. */

@@ -10,6 +10,7 @@
  * what one customer gets. Two threads that admit at the same instant may both be refused; never both let in.
  */
 import { type FailureCounter, failureKey, type RepeatMemory } from "../auth/failures.ts";
+import type { Config } from "./config/config.ts";
 
 /** Cells of one table; a power of two. */
 const CELLS = 4_096;
@@ -41,6 +42,15 @@ export const DEFAULT_SHARED_LIMITS: SharedLimitOptions = {
   loginFailureLeakMs: 45_000,
 };
 
+/** The shared limits as the configuration has them. */
+export function limitOptions({ limits }: Pick<Config, "limits">): SharedLimitOptions {
+  return {
+    connections: limits.connections,
+    connectionsPerAddress: limits.connectionsPerAddress,
+    loginFailureLeakMs: Math.ceil(limits.loginFailureWindowMs / limits.loginFailuresPerAddress),
+  };
+}
+
 /** `admitted`, or which limit stands in the way. */
 export type Admission = "admitted" | "address" | "total";
 
@@ -55,15 +65,18 @@ export class SharedLimits implements FailureCounter, RepeatMemory {
   readonly #epoch: number;
   #options: SharedLimitOptions;
 
-  /** The view of the thread that owns `column`; `epoch` is a time before all others, common to all threads. */
+  /**
+   * The view of the thread that owns `column` (left out: the last); `epoch` is a time before all others, common to all
+   * threads.
+   */
   constructor(
     buffer: SharedArrayBuffer,
-    parts: { column: number; options?: SharedLimitOptions; epoch: number },
+    parts: { column?: number; options?: SharedLimitOptions; epoch: number },
   ) {
     this.buffer = buffer;
     this.#cells = new Int32Array(buffer);
-    this.#column = parts.column;
     this.#columns = (this.#cells.length - TABLES * CELLS - REPEATS - KEY) / COLUMN;
+    this.#column = parts.column ?? this.#columns - 1;
     this.#failures = this.#columns * COLUMN;
     this.#repeats = this.#failures + TABLES * CELLS;
     this.#epoch = parts.epoch;

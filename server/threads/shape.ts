@@ -29,8 +29,10 @@ export interface PlacedSession extends SessionInfo {
   readonly thread: number;
 }
 
-/** What main shares with the threads: bans, to look at and lift them, and the answers of DNS. */
+/** What main shares with the threads: bans, to look at and lift them, the answers of DNS, limits of connections. */
 export interface SharedMemory {
+  /** Its last column is main's. */
+  readonly limits: SharedArrayBuffer;
   readonly bans: SharedArrayBuffer;
   readonly answers: SharedArrayBuffer;
   readonly epoch: number;

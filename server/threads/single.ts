@@ -20,7 +20,7 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
   const writer = new WriterPart(settings.config.data, options.onFatal);
   const parts: ThreadPart[] = [];
   const answers = answersBuffer(settings.config.resolver);
-  const shared = { bans: Bans.buffer(), answers, epoch: Date.now() };
+  const shared = { limits: SharedLimits.buffer(2), bans: Bans.buffer(), answers, epoch: Date.now() };
   let queue: Promise<QueuePart> | null = null;
   let indexer: Promise<IndexerPart> | null = null;
   const drain = async (withinMs: number) => {
@@ -34,7 +34,6 @@ export async function startSingle(options: ShapeOptions): Promise<Shape> {
     parts.push(
       await FrontendPart.open(settings, {
         writer: writer.writer,
-        limits: SharedLimits.buffer(1),
         maildropLocks: MaildropLocks.buffer(),
         buckets: SharedBuckets.buffer(),
         column: 0,

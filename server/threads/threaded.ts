@@ -84,7 +84,7 @@ class ThreadedShape implements Shape {
     this.#options = options;
     this.#settings = options.settings;
     this.#logs = options.logs;
-    this.#limits = SharedLimits.buffer(options.frontEnds);
+    this.#limits = SharedLimits.buffer(options.frontEnds + 1);
     this.#maildropLocks = MaildropLocks.buffer();
     this.#bans = Bans.buffer();
     this.#buckets = SharedBuckets.buffer();
@@ -105,7 +105,7 @@ class ThreadedShape implements Shape {
   }
 
   get shared(): SharedMemory {
-    return { bans: this.#bans, answers: this.#answers, epoch: this.#epoch };
+    return { limits: this.#limits, bans: this.#bans, answers: this.#answers, epoch: this.#epoch };
   }
 
   get writer(): WriterPort {

@@ -6,7 +6,8 @@ import { encodeLatin1 } from "../../bytes/decode.ts";
 import { ProxiedHttp, type ProxiedLimits } from "../../server/proxied_http.ts";
 import { administer } from "../../admin/serve.ts";
 import { selfSignedCertificate } from "../../server/certificate.ts";
-import { defaultListener } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS, defaultListener } from "../../server/config/config.ts";
+import { SharedLimits } from "../../server/shared_limits.ts";
 import { until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
@@ -19,6 +20,9 @@ const V2 = new Uint8Array([
 ]);
 const REQUEST = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 const LAST_REQUEST = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/** The line of a refusal, which is lost where what was sent is not read any more. */
+const BUSY = /^(HTTP\/1\.1 503 [^]*)?$/;
 
 /** All that comes until the end, of a socket that may be reset. */
 async function all(socket: Socket): Promise<string> {
@@ -40,12 +44,15 @@ class Echo {
   readonly http: ProxiedHttp;
   innerPort = 0;
 
-  constructor(isProxy: (address: string) => boolean, limits?: ProxiedLimits) {
+  constructor(isProxy: (address: string) => boolean, own?: ProxiedLimits) {
     const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = (socket.addr as Deno.NetAddr).port;
     this.http = new ProxiedHttp(socket, {
       isProxy,
-      ...(limits && { limits }),
+      protocol: "http",
+      hostname: "mx.example.test",
+      limits: new SharedLimits(SharedLimits.buffer(1), { epoch: Date.now() }),
+      ...(own && { own }),
       handle: async (request, address) =>
         new Response(`${address} ${(await request.arrayBuffer()).byteLength};`),
       openInner: (handle) => {
@@ -109,7 +116,7 @@ async function idle(port: number): Promise<{ readonly socket: Socket; readonly h
 Deno.test("connections have a limit, which those that end give back; who is silent is cut", async () => {
   await using echo = new Echo(() => true, { connections: 2, idleMs: 400 });
   const held = [await idle(echo.port), await idle(echo.port)];
-  assert.equal(await said(echo.port, V1, LAST_REQUEST), "");
+  assert.match(await said(echo.port, V1, LAST_REQUEST), BUSY);
   held[0]!.socket.destroy();
   await until(
     "its place is free",
@@ -117,6 +124,37 @@ Deno.test("connections have a limit, which those that end give back; who is sile
     2_000,
   );
   assert.match(await held[1]!.heard, /192\.0\.2\.7 0;/);
+});
+
+Deno.test("connections of one client have the limit of the whole server, by the address in the header, and refusals are counted", async () => {
+  const listeners = [{ ...defaultListener("http"), address: "127.0.0.1", port: 0 }];
+  const limits = { ...DEFAULT_LIMITS, connectionsPerAddress: 2 };
+  const config = { listeners, limits, proxyNetworks: ["127.0.0.0/8"] };
+  await using running = await RunningServer.start({ threads: 1, config });
+  const { server } = running;
+  const administration = await administer(server, { version: "0", local: true, reload: null });
+  const port = running.port("http");
+  const open = (count: number) =>
+    until(
+      `${count} are open`,
+      async () => (await server.metricsText()).includes(`veredus_connections{protocol="http"} ${count}\n`),
+      2_000,
+    );
+  const healthy = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  try {
+    const held = [await idle(port), await idle(port)];
+    assert.match(await said(port, V1, healthy), BUSY);
+    assert.match(await said(port, V2, healthy), /^HTTP\/1\.1 200 /, "another client behind the same proxy");
+    const metrics = await server.metricsText();
+    assert.match(metrics, /^veredus_connections_refused_total\{protocol="http",limit="address"\} 1$/m);
+    await open(2);
+    await server.reload({ ...server.config, limits: { ...limits, connectionsPerAddress: 3 } });
+    assert.match(await said(port, V1, healthy), /^HTTP\/1\.1 200 /);
+    for (const { socket } of held) socket.destroy();
+    await open(0);
+  } finally {
+    await administration.close();
+  }
 });
 
 Deno.test("at the end clients that hold their connection do not hold the server", async () => {
