@@ -1,6 +1,6 @@
 /**
- * Messages that came with BODY=BINARYMIME: parts that hold NUL or bare line ends are encoded as base64 at acceptance, so
- * that neither reaches BODY[], POP3 or another server.
+ * Messages that came with BODY=BINARYMIME, or with NUL in them all the same: parts that hold NUL or bare line ends are
+ * encoded as base64 at acceptance, so that neither reaches BODY[], POP3 or another server.
  *
  * RFC 3030 3. A part that says `binary` becomes base64 where it has to and `8bit` where it is lines already; composite
  * types that say `binary` become `8bit`. Signatures over binary parts break: nobody behind us could have had the octets

@@ -51,6 +51,11 @@ export interface Reception {
   etrn(client: ClientFacts, text: string): Promise<Reply>;
 }
 
+/** What reading a message has shown. */
+export interface MessageFound {
+  readonly holdsNul: boolean;
+}
+
 /** One message on its way in. Every method may be called once `mail` gave it, until `finish` or `discard`. */
 export interface Transaction {
   /** Our id of the message: in the 250, in `Received`, in every log line about it. */
@@ -62,9 +67,9 @@ export interface Transaction {
   /** A span of the message, dot-stuffing removed, valid during the call. A returned promise is backpressure. */
   write(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined;
   /** The message is complete. The reply is 2xx only after it is durable. Never rejects: trouble is a 4xx. */
-  finish(): Promise<Reply>;
+  finish(found?: MessageFound): Promise<Reply>;
   /** The same for LMTP: a reply for each accepted recipient, in order (RFC 2033 4.2). */
-  finishEach(): Promise<readonly Reply[]>;
+  finishEach(found?: MessageFound): Promise<readonly Reply[]>;
   /** Forgets everything; safe at any time and more than once, also after `finish`. `refusal` is what the message was told. */
   discard(refusal?: Reply): void;
 }

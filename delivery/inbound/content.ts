@@ -60,6 +60,8 @@ export class Content {
   /** Octets of the message as the client sent them. */
   octets: number;
   eightBit: boolean;
+  /** There is NUL in what the client sent, which was not said to be binary. */
+  holdsNul: boolean;
   /** Octets of ours in front, which checks do not see. */
   ownOctets: number;
   senderCheck: SenderCheck | null;
@@ -76,6 +78,7 @@ export class Content {
     this.#options = options;
     this.octets = 0;
     this.eightBit = options.eightBit;
+    this.holdsNul = false;
     this.ownOctets = 0;
     this.senderCheck = null;
     this.#gate = null;

@@ -1,4 +1,4 @@
-/** Parts that others could not read or relay get another encoding: binary ones, and lines that are too long of a login. */
+/** Parts that others could not read or relay get another encoding: binary ones, NUL, and lines that are too long of a login. */
 import { BINARY_OUTSIDE_PARTS, type Reply } from "../../protocols/smtp/reply.ts";
 import { reencodeBinaryParts } from "../binary_parts.ts";
 import { MAX_LINE_OCTETS } from "../header_fold.ts";
@@ -8,7 +8,7 @@ import type { Content } from "./content.ts";
 import type { Mail } from "./mail.ts";
 
 export function reencode({ envelope, content }: Mail): Promise<Reply | null> | null {
-  if (envelope.parameters.body === "BINARYMIME") return withoutBinary(content);
+  if (envelope.parameters.body === "BINARYMIME" || content.holdsNul) return withoutBinary(content);
   return content.submitted && content.message.longestLineOctets > MAX_LINE_OCTETS
     ? withoutLongLines(content)
     : null;

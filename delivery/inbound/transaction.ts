@@ -12,7 +12,7 @@ import type { Path } from "../../protocols/smtp/path.ts";
 import type { Reply } from "../../protocols/smtp/reply.ts";
 import { errorReply } from "../faults.ts";
 import { MAIL_LOOP } from "../policy.ts";
-import type { Transaction } from "../reception.ts";
+import type { MessageFound, Transaction } from "../reception.ts";
 import { SubmissionHeader } from "../submission.ts";
 import { receivedField } from "../trace.ts";
 import { askChecks } from "./ask_checks.ts";
@@ -97,8 +97,9 @@ export class InboundTransaction implements Transaction {
     return this.#mail.content.write(bytes, start, end);
   }
 
-  async finish(): Promise<Reply> {
+  async finish(found?: MessageFound): Promise<Reply> {
     const mail = this.#mail;
+    mail.content.holdsNul = found?.holdsNul ?? false;
     let answer: Reply;
     this.#finishing = true;
     try {
@@ -116,8 +117,8 @@ export class InboundTransaction implements Transaction {
     return answer;
   }
 
-  async finishEach(): Promise<readonly Reply[]> {
-    const answer = await this.finish();
+  async finishEach(found?: MessageFound): Promise<readonly Reply[]> {
+    const answer = await this.finish(found);
     return this.#mail.envelope.recipients.map(({ refusal }) => refusal ?? answer);
   }
 

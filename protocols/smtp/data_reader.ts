@@ -1,5 +1,5 @@
 /**
- * End of mail data: finds CRLF "." CRLF, takes dot-stuffing away, notices bare line ends.
+ * End of mail data: finds CRLF "." CRLF, takes dot-stuffing away, notices bare line ends and NUL.
  *
  * RFC 5321 4.1.1.4 and 4.5.2. Only CRLF ends a line (RFC 5321 2.3.8), so only CRLF.CRLF ends the data: with a bare CR or LF in
  * it the reader goes on to the true end and says so in `bare`. Stopping earlier would let the rest be read as
@@ -7,7 +7,7 @@
  * copied. Hot path (bench/micro/smtp_bench.ts): one comparison an octet finds both CR and LF, and is a tenth faster than
  * `indexOf` for CR alone on lines of mail, which would need a second pass for LF.
  */
-import { CR, DOT, LF } from "../../bytes/ascii.ts";
+import { CR, DOT, LF, NUL } from "../../bytes/ascii.ts";
 
 /** Inside a line. */
 const TEXT = 0;
@@ -30,13 +30,15 @@ export class DataReader {
   done = false;
   /** A CR without LF or an LF without CR was in the data. */
   bare = false;
+  /** NUL was in the data. */
+  nul = false;
   #state = LINE_START;
 
   /** For the next message. */
   reset(): void {
     this.bytes = HELD_CR;
     this.start = this.end = 0;
-    this.done = this.bare = false;
+    this.done = this.bare = this.nul = false;
     this.#state = LINE_START;
   }
 
@@ -56,6 +58,7 @@ export class DataReader {
         const octet = chunk[i++]!;
         if (octet === CR) state = AFTER_CR;
         else if (octet === LF) this.bare = true;
+        else if (octet === NUL) this.nul = true;
       } else if (state === AFTER_CR) {
         if (chunk[i] === LF) {
           i++;

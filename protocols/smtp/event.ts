@@ -20,7 +20,7 @@ export type SmtpEvent =
   /** Before the 354 or the first chunk. */
   | { readonly kind: "begin" }
   | { readonly kind: "data"; readonly bytes: Uint8Array; readonly start: number; readonly end: number }
-  | { readonly kind: "message"; readonly octets: number }
+  | { readonly kind: "message"; readonly octets: number; readonly holdsNul: boolean }
   /** The transaction is over without a message. `reply` is what refused one that was being sent, and is written. */
   | { readonly kind: "discard"; readonly reply: Reply | null }
   | { readonly kind: "credentials"; readonly credentials: Credentials }

@@ -5,18 +5,19 @@
  * such mail) get each of them converted. Works on any cutting of the octets, for DATA behind its reader and for the
  * chunks of BDAT. Octets without a bare line end are handed on as they are, uncopied.
  */
-import { CR, LF } from "../../bytes/ascii.ts";
+import { CR, LF, NUL } from "../../bytes/ascii.ts";
 
 const CRLF = new Uint8Array([CR, LF]);
 const NOTHING = new Uint8Array(0);
 
-/** Notices bare line ends. */
+/** Notices bare line ends, and NUL before them. */
 export class LineEndChecker {
   bare = false;
+  nul = false;
   #afterCr = false;
 
   reset(): void {
-    this.bare = this.#afterCr = false;
+    this.bare = this.nul = this.#afterCr = false;
   }
 
   push(bytes: Uint8Array, start: number, end: number): void {
@@ -26,7 +27,7 @@ export class LineEndChecker {
       this.bare = true;
       return;
     }
-    const clean = cleanUntil(bytes, from, end);
+    const clean = cleanUntil(bytes, from, end, this);
     this.#afterCr = clean === end - 1 && clean >= from && bytes[clean] === CR;
     this.bare = clean < end && !this.#afterCr;
   }
@@ -89,12 +90,16 @@ export class LineEndConverter {
   }
 }
 
-/** The offset of the first octet that cannot be handed on as it is: a bare line end, or a CR that ends the span. */
-function cleanUntil(bytes: Uint8Array, start: number, end: number): number {
+/**
+ * The offset of the first octet that cannot be handed on as it is: a bare line end, or a CR that ends the span. `seen` is
+ * told of NUL before it.
+ */
+function cleanUntil(bytes: Uint8Array, start: number, end: number, seen?: { nul: boolean }): number {
   for (let i = start; i < end; i++) {
     const octet = bytes[i]!;
     if (octet > CR) continue;
     if (octet === LF) return i;
+    if (octet === NUL && seen !== undefined) seen.nul = true;
     if (octet !== CR) continue;
     if (i + 1 === end || bytes[i + 1] !== LF) return i;
     i++;

@@ -4,6 +4,7 @@
  * Once a message is refused nothing more of it is handed out, but all of it is read. Size is counted as it will be
  * stored. Limit: octets of a message.
  */
+import { NUL } from "../../bytes/ascii.ts";
 import { DataReader } from "./data_reader.ts";
 import { LineEndChecker, LineEndConverter } from "./line_ends.ts";
 import { BARE_LINE_END, type Reply, TOO_BIG } from "./reply.ts";
@@ -21,6 +22,7 @@ export class MessageData {
   #tooBig = false;
   #convert = false;
   #binary = false;
+  #chunkNul = false;
   #reader = new DataReader();
   #checker = new LineEndChecker();
   #converter = new LineEndConverter();
@@ -36,7 +38,7 @@ export class MessageData {
     this.#convert = lineEnds === "convert";
     this.#binary = lineEnds === "binary";
     this.octets = 0;
-    this.#tooBig = false;
+    this.#tooBig = this.#chunkNul = false;
     this.#reader.reset();
     this.#checker.reset();
     this.#converter.reset();
@@ -54,6 +56,11 @@ export class MessageData {
     return this.#tooBig ? TOO_BIG : null;
   }
 
+  /** NUL was in it, which IMAP and POP3 cannot show. Not looked for where it is `binary`. */
+  get holdsNul(): boolean {
+    return this.#reader.nul || this.#checker.nul || this.#chunkNul;
+  }
+
   /** Takes one span of DATA; returns the offset behind what was used. */
   readData(chunk: Uint8Array, at: number, end: number): number {
     const reader = this.#reader;
@@ -64,7 +71,8 @@ export class MessageData {
 
   /** Takes octets of a chunk (RFC 3030), where line ends mean nothing but must be right all the same. */
   readChunk(chunk: Uint8Array, start: number, end: number): void {
-    if (!this.#convert && !this.#binary) this.#checker.push(chunk, start, end);
+    if (this.#convert) this.#chunkNul ||= chunk.subarray(start, end).includes(NUL);
+    else if (!this.#binary) this.#checker.push(chunk, start, end);
     this.#take(chunk, start, end);
   }
 

@@ -411,8 +411,10 @@ export class SmtpSession {
       }
       case "chunk":
         return this.#reply(R.CHUNK_OK);
-      case "message":
-        return this.#ask("message", { kind: "message", octets: transaction.data.octets });
+      case "message": {
+        const { octets, holdsNul } = transaction.data;
+        return this.#ask("message", { kind: "message", octets, holdsNul });
+      }
       case "out-of-order":
         return this.#reply(transaction.refusal!);
       case "refused":

@@ -29,7 +29,8 @@ export class Upload {
     try {
       const pending = this.#spool.write(bytes, start, end);
       this.#facts.push(bytes, start, end);
-      if (this.message.binary && !this.#holdsNul) this.#holdsNul = bytes.subarray(start, end).includes(0);
+      // A literal may hold none (RFC 9051 9), but some do.
+      if (!this.#holdsNul) this.#holdsNul = bytes.subarray(start, end).includes(0);
       if (pending !== undefined) await pending;
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;

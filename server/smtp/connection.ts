@@ -190,7 +190,7 @@ export class Connection {
           break;
         }
         case "message":
-          await this.#finish(event.octets);
+          await this.#finish(event);
           break;
         case "discard":
           this.#discard(event.reply);
@@ -276,12 +276,12 @@ export class Connection {
     this.session.answer(refusal);
   }
 
-  async #finish(octets: number): Promise<void> {
+  async #finish(found: Extract<SmtpEvent, { kind: "message" }>): Promise<void> {
     const transaction = this.#open;
     const { service } = this.#options;
-    const answer = service === "lmtp" ? await transaction.finishEach() : await transaction.finish(); // which log it
+    const answer = service === "lmtp" ? await transaction.finishEach(found) : await transaction.finish(found); // which log it
     const replies: readonly Reply[] = "code" in answer ? [answer] : answer;
-    if (replies.some(({ code }) => code < 300)) messageOctets.inc(octets);
+    if (replies.some(({ code }) => code < 300)) messageOctets.inc(found.octets);
     this.#io.messageEnds = Infinity;
     this.#transaction = null;
     transaction.discard();

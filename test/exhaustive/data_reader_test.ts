@@ -104,6 +104,30 @@ Deno.test("the end of data is CRLF.CRLF in every word and at every cut", () => {
   assert.ok(ends > 1_000);
 });
 
+Deno.test("NUL in the data is noticed in every short word and at every cut, and what lies behind the end is not looked at", () => {
+  let short = [""];
+  for (let length = 0; length < 6; length++) {
+    short = short.flatMap((word) => [".", "\r", "\n", "\0"].map((letter) => word + letter));
+    for (const word of short) {
+      const octets = encodeLatin1(word + "a\r\n.\r\n\0");
+      for (const chunks of cuts(octets)) {
+        const reader = new DataReader();
+        let text = "";
+        for (const chunk of chunks) {
+          for (let at = 0; at < chunk.length && !reader.done;) {
+            at = reader.next(chunk, at, chunk.length);
+            text += latin1(reader.bytes, reader.start, reader.end);
+          }
+        }
+        assert.equal(reader.nul, text.includes("\0"), JSON.stringify(word));
+        const checker = new LineEndChecker();
+        for (const chunk of chunks) checker.push(chunk, 0, chunk.length);
+        if (!checker.bare) assert.equal(checker.nul, true, JSON.stringify(word));
+      }
+    }
+  }
+});
+
 Deno.test("bare line ends are noticed and converted in every word and at every cut", () => {
   for (const word of words()) {
     const bare = /[\r\n]/.test(word.replaceAll("\r\n", ""));

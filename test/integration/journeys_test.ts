@@ -9,6 +9,7 @@ import type { WriteOp } from "../../storage/ops.ts";
 import { findTraces } from "../../storage/trace_log.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { literalText } from "../lib/imap_client.ts";
+import { popMessages } from "../lib/pop_messages.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
 import type { SmtpClient } from "../lib/smtp_client.ts";
@@ -120,6 +121,45 @@ inBothShapes(
     for (const text of [mine, data]) assert.match(text, /^List-Id: .*<team\.example\.test>\r$/m);
   },
 );
+
+inBothShapes("NUL and bare line ends reach neither IMAP nor POP3 nor a next hop", async (start) => {
+  await using next = new FakeSmtpServer({ extensions: ["8BITMIME", "CHUNKING", "BINARYMIME"] });
+  await using server = await start({
+    config: configured(next),
+    ops: [{ kind: "put-alias", address: "both@example.test", targets: [ALICE, "fred@far.test"] }],
+  });
+  const client = await server.smtp();
+  const plain = "Subject: plain\r\n\r\n1 a\0b\r\n.\0\r\n";
+  const multipart = (encoding: string, text: string) =>
+    `Subject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n` +
+    `Content-Type: application/x\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${text}\r\n--b--\r\n`;
+  const chunk = async (message: string, parameters = "") => {
+    await client.command(`MAIL FROM:<ann@remote.test>${parameters}`, 250);
+    await client.command("RCPT TO:<both@example.test>", 250);
+    await client.wire.write(`BDAT ${message.length} LAST\r\n${message}`);
+    return await client.reply();
+  };
+  assert.equal((await client.send("ann@remote.test", ["both@example.test"], plain)).code, 250);
+  assert.equal((await chunk(multipart("8bit", "2 a\0b"))).code, 250);
+  assert.equal((await chunk(multipart("binary", "3 a\0\n\rb"), " BODY=BINARYMIME")).code, 250);
+  const refused = await client.send("ann@remote.test", ["both@example.test"], "Subject: a\0b\r\n\r\nx\r\n");
+  assert.equal(refused.code, 554);
+  await client.quit();
+
+  const wanted = ["1 a\0b\r\n.\0\r\n", "2 a\0b", "3 a\0\n\rb"];
+  const check = (messages: readonly string[]) => {
+    assert.equal(messages.length, wanted.length);
+    for (const text of messages) assert.doesNotMatch(text, /\0|\r(?!\n)|(?<!\r)\n/);
+    const decoded = messages.map((text) =>
+      atob(/base64\r\n(?:[^\r]+\r\n)*\r\n([\w+/=\r\n]+)/.exec(text)![1]!)
+    );
+    assert.deepEqual(decoded.toSorted(), wanted);
+  };
+  await until("the next hop", () => next.messages.length === wanted.length || null);
+  check(next.messages.map(({ data }) => data));
+  check(await inbox(server));
+  check(await popMessages(server.port("pop3"), "alice"));
+});
 
 inBothShapes(
   "NOTIFY, RET, ENVID and ORCPT reach the next hop, or come back in our reports",

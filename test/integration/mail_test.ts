@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { DEFAULT_LIMITS } from "../../server/config/config.ts";
 import { literalText } from "../lib/imap_client.ts";
+import { popMessages } from "../lib/pop_messages.ts";
 import { until } from "../lib/program.ts";
-import { inBothShapes, PASSWORD, type RunningServer } from "../lib/running_server.ts";
-import { Wire } from "../lib/wire.ts";
+import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test";
 const BOB = "bob@example.test";
@@ -15,33 +15,6 @@ async function bodies(server: RunningServer, name: string, mailbox = "INBOX"): P
   const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
   await client.logout();
   return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
-}
-
-/** What POP3 answers to RETR of every message, dot-stuffing removed. */
-async function popMessages(server: RunningServer, name: string): Promise<string[]> {
-  const wire = await Wire.connect(server.port("pop3"));
-  const command = async (line: string): Promise<string> => {
-    if (line !== "") await wire.write(line + "\r\n");
-    const reply = await wire.line();
-    assert.match(reply, /^\+OK/, line);
-    return reply;
-  };
-  await command("");
-  await command(`USER ${name}@example.test`);
-  await command(`PASS ${PASSWORD}`);
-  const count = Number((await command("STAT")).split(" ")[1]);
-  const messages: string[] = [];
-  for (let at = 1; at <= count; at++) {
-    await command(`RETR ${at}`);
-    let text = "";
-    for (let line = await wire.line(); line !== "."; line = await wire.line()) {
-      text += (line.startsWith(".") ? line.slice(1) : line) + "\r\n";
-    }
-    messages.push(text);
-  }
-  await command("QUIT");
-  wire.close();
-  return messages;
 }
 
 inBothShapes("a message comes in, is filed, and reads the same by IMAP and POP3", async (start) => {
@@ -67,7 +40,7 @@ inBothShapes("a message comes in, is filed, and reads the same by IMAP and POP3"
     );
     assert.ok(head.includes(id), "Received names the message");
     assert.ok(!head.includes(" for <"), "two recipients are not told of each other");
-    assert.deepEqual(await popMessages(server, name), [stored]);
+    assert.deepEqual(await popMessages(server.port("pop3"), name), [stored]);
   }
 });
 

@@ -195,6 +195,14 @@ imapTest("literal8 keeps NUL: in base64 for BODY, as it came for BINARY (RFC 351
   assert.match(await client.ok("FETCH 1 FLAGS"), /\\Seen/);
 });
 
+imapTest("NUL in a literal that may not hold any reaches no BODY[] either", async (h) => {
+  const client = await h.selected();
+  await client.ok(`APPEND INBOX {${BINARY.length}+}\r\n${BINARY}`);
+  assert.ok(!(await client.ok("FETCH 1 BODY.PEEK[]")).includes("\0"));
+  const text = "Subject: x\r\n\r\na\0b\r\n";
+  assert.match(await client.command(`APPEND INBOX {${text.length}+}\r\n${text}`), /^NO \[UNKNOWN-CTE\]/);
+});
+
 imapTest("a message of one binary part, and one inside another message", async (h) => {
   const client = await h.selected();
   const inner = "Content-Transfer-Encoding: binary\r\nContent-Type: image/x\r\n\r\n\0\x01\x02";
