@@ -158,9 +158,9 @@ export function testTranscripts<Options>(
     ) => { readonly lines: readonly string[]; readonly observed?: readonly string[] };
   },
 ): void {
-  for (const file of filesBelow(new URL(`${name}/`, ROOT))) {
+  for (const { file, text } of transcriptFiles(name)) {
     Deno.test(`${name} transcript ${file}`, () => {
-      const transcript = parse(Deno.readTextFileSync(new URL(`${name}/${file}`, ROOT)));
+      const transcript = parse(text);
       const whole = replay(transcript, WHOLE);
       assert.deepEqual(whole.lines, transcript.expected, `${file}, whole`);
       for (const [cutName, cut] of cuts(transcript)) {
@@ -168,6 +168,14 @@ export function testTranscripts<Options>(
       }
     });
   }
+}
+
+/** Every file below `transcripts/NAME/`. */
+export function transcriptFiles(name: string): { readonly file: string; readonly text: string }[] {
+  return filesBelow(new URL(`${name}/`, ROOT)).map((file) => ({
+    file,
+    text: Deno.readTextFileSync(new URL(`${name}/${file}`, ROOT)),
+  }));
 }
 
 function filesBelow(folder: URL): string[] {
