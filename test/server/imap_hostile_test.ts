@@ -53,6 +53,13 @@ imapTest("lists, sets, keys and sections beyond their limits are refused by the 
     [`CANCELUPDATE${many(200, (at) => ` "t${at}"`).join("")}`, /^BAD Expected at most \d+ tags/],
     [`SEARCH RETURN (${many(40, () => "MIN").join(" ")}) ALL`, /^BAD Expected at most \d+ items/],
     [`SORT (${many(40, () => "DATE").join(" ")}) UTF-8 ALL`, /^BAD Expected at most \d+ items/],
+    [`FETCH 1 BINARY[${many(500, () => "1").join(".")}]`, /^BAD Expected at most \d+ part numbers/],
+    [`LIST "${"a".repeat(5_000)}" *`, /^BAD Expected a reference of at most \d+ characters/],
+    [`ID (${many(60, (at) => `"k${at}" "v"`).join(" ")})`, /^BAD Expected at most \d+ parameters/],
+    [`ID ("${"k".repeat(60)}" "v")`, /^BAD Expected a parameter name of at most \d+ octets/],
+    [`ID ("k" "${"v".repeat(5_000)}")`, /^BAD Expected a value of at most \d+ octets/],
+    [`UID FETCH 1${",1".repeat(25_000)} FLAGS`, /^BAD Expected at most \d+ ranges/],
+    [`STORE 1 FLAGS ${many(100, (at) => `k${at}`).join(" ")}`, /^BAD Expected at most \d+ flags/],
     [`ENABLE ${many(500, () => "X").join(" ")}`, /^BAD Expected at most \d+ capabilities/],
   ]);
 });
