@@ -1,5 +1,9 @@
-/** docs/conformance.md names tests: every file, folder and test that it names is there. */
+/**
+ * docs/conformance.md names tests: every file, folder and test that it names is there; and each capability that IMAP offers has a
+ * line.
+ */
 import assert from "node:assert/strict";
+import { capabilities, type CapabilityFacts } from "../protocols/imap/capability.ts";
 
 const ROOT = new URL("../", import.meta.url);
 /** A path in backquotes or bare below test/, or the beginning of a test's name in quotes. */
@@ -33,4 +37,42 @@ Deno.test("every test that conformance.md names exists", async () => {
     }
   }
   assert.deepEqual(missing, []);
+});
+
+Deno.test("every capability that IMAP offers has a line in conformance.md", async () => {
+  const text = await Deno.readTextFile(new URL("docs/conformance.md", ROOT));
+  const facts: Omit<CapabilityFacts, "authenticated" | "loginDisabled"> = {
+    startTlsAvailable: true,
+    literals: "LITERAL+",
+    mechanisms: ["PLAIN"],
+    appendLimitOctets: 1,
+    messageLimit: 1,
+    saveLimit: 1,
+    sieveUrl: "sieve://mx.example.test",
+    sharing: true,
+    quotaSet: true,
+    hidden: new Set(),
+  };
+  const offered = [
+    capabilities({ ...facts, authenticated: true, loginDisabled: false }),
+    capabilities({
+      ...facts,
+      authenticated: true,
+      loginDisabled: false,
+      messageLimit: 0,
+      literals: "LITERAL-",
+    }),
+    capabilities({ ...facts, authenticated: false, loginDisabled: true }),
+    capabilities({ ...facts, authenticated: false, loginDisabled: false }),
+  ].flatMap((line) => line.split(" "));
+  const names = new Set(
+    offered.map((one) => one.replace(/^(APPENDLIMIT|MESSAGELIMIT|SAVELIMIT|AUTH|IMAPSIEVE)=.*$/, "$1")),
+  );
+  const lines = text.split("\n").filter((line) => line.startsWith("|")).map((line) =>
+    line.split("|").slice(1, -2).join("|")
+  );
+  const words = new Set(
+    lines.flatMap((line) => line.split(/[\s,;:()]+/)).map((word) => word.replace(/^AUTH=$/, "AUTH")),
+  );
+  assert.deepEqual([...names].filter((name) => !words.has(name)), []);
 });

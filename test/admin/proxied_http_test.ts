@@ -138,7 +138,6 @@ Deno.test("connections of one client have the limit of the whole server, by the 
     until(
       `${count} are open`,
       async () => (await server.metricsText()).includes(`veredus_connections{protocol="http"} ${count}\n`),
-      2_000,
     );
   const healthy = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
   try {

@@ -95,3 +95,32 @@ Deno.test("a name that had a larger UIDVALIDITY does not get a smaller one back"
     assert.equal((await adopt(first.uidValidity)).ok, false);
     assert.equal((await adopt(first.uidValidity + 1)).ok, true);
   }));
+
+Deno.test("after data was put back from a copy, a name that was made since gets a larger UIDVALIDITY", async () => {
+  const copy = Deno.makeTempDirSync({ prefix: "veredus-copy-" });
+  const made = async (test: TestStore) => {
+    const accountId = test.accountId("alice");
+    const result = await test.ok({ kind: "create-mailbox", accountId, name: "Work", specialUse: null });
+    return result.kind === "mailbox" ? result.uidValidity : 0;
+  };
+  const first = await TestStore.open();
+  const path = first.folder.path;
+  await first.close({ keep: true });
+  copySync(path, copy);
+  const now = await TestStore.open({ path });
+  const before = await made(now);
+  await now.close();
+  // Values are seconds of the clock where no more than one a second is given.
+  const later = { clock: () => Date.now() + 60_000 };
+  const back = await TestStore.open({ path: copy, writer: later });
+  assert.ok(await made(back) > before);
+  await back.close();
+});
+
+function copySync(from: string, to: string): void {
+  Deno.mkdirSync(to, { recursive: true });
+  for (const { name, isDirectory, isFile } of Deno.readDirSync(from)) {
+    if (isDirectory) copySync(`${from}/${name}`, `${to}/${name}`);
+    else if (isFile) Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
+  }
+}
