@@ -40,6 +40,7 @@ import {
 } from "./addresses.ts";
 import { GrowingCounters } from "./counters.ts";
 import { ImapWorker } from "./imap_worker.ts";
+import { SettingsWorker } from "./settings_worker.ts";
 import { GROUP_MARK, HELD_MARK, Inbox } from "./inbox.ts";
 import { messageOf } from "./messages.ts";
 import { Pupil } from "./pupil.ts";
@@ -94,6 +95,7 @@ class CrashRun {
   readonly sink = new Sink();
   readonly dataDir = Deno.makeTempDirSync({ prefix: "veredus-crash-" });
   readonly imapWorkers: ImapWorker[];
+  readonly settings: SettingsWorker;
   readonly pupil: Pupil;
   readonly submitted = new Set<string>();
   /** By marker, whom mail to the script was from; what comes again after the next kill. */
@@ -118,6 +120,7 @@ class CrashRun {
   constructor(seed: number) {
     this.random = new Random(seed);
     this.pupil = new Pupil({ login: DAVE, dataDir: this.dataDir, random: this.random });
+    this.settings = new SettingsWorker(BOB, this.random);
     this.imapWorkers = ["w1", "w2", "w3", `Other Users/${ALICE}/${SHARED}`].map((root) =>
       new ImapWorker(root, this.random)
     );
@@ -147,9 +150,10 @@ class CrashRun {
 
   /** Before the first load. */
   async share(server: ServerProcess): Promise<void> {
-    const client = await ImapClient.connect(server.port(143), { login: ALICE, password: PASSWORD });
+    const client = await this.#alicesClient(server);
     await client.ok(`CREATE ${SHARED}`);
     await client.ok(`SETACL ${SHARED} ${BOB} lrswipkxtea`);
+    await this.settings.prepare(client);
     await client.logout();
   }
 
@@ -163,7 +167,7 @@ class CrashRun {
   get #answered(): number {
     return this.imapWorkers.reduce(
       (sum, { operations }) => sum + operations,
-      this.#mails + this.pupil.commands,
+      this.#mails + this.pupil.commands + this.settings.operations,
     );
   }
 
@@ -178,6 +182,7 @@ class CrashRun {
         worker.run(await ImapClient.connect(server.port(143), { login: BOB, password: PASSWORD }))
       ),
       this.pupil.run(server),
+      this.#set(server),
     ].map((task) =>
       task.catch((error: Error) => {
         if (!dead && error.name !== "WireClosed") this.findings.push(`before the kill: ${error.message}`);
@@ -197,6 +202,14 @@ class CrashRun {
     if (this.findings.length > 0) this.findings.push(server.output.slice(-MAX_OUTPUT));
     await this.#verify();
     this.findings.push(...this.#counters.sample());
+  }
+
+  async #set(server: ServerProcess): Promise<never> {
+    return await this.settings.run(await this.#alicesClient(server));
+  }
+
+  #alicesClient(server: ServerProcess): Promise<ImapClient> {
+    return ImapClient.connect(server.port(143), { login: ALICE, password: PASSWORD });
   }
 
   async #deliver(server: ServerProcess): Promise<never> {
@@ -313,6 +326,9 @@ class CrashRun {
     const client = await ImapClient.connect(server.port(143), { login: BOB, password: PASSWORD });
     for (const worker of this.imapWorkers) this.findings.push(...await worker.check(client));
     await client.logout();
+    const alice = await this.#alicesClient(server);
+    this.findings.push(...await this.settings.check(alice));
+    await alice.logout();
   }
 
   /** Waits until sink and INBOXes have all that goes by the queue; what stays away is a finding. */

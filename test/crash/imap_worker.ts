@@ -108,6 +108,12 @@ export class ImapWorker {
       const next = with_(this.#folders, [[name, changed]]);
       return await this.#do(client, `UID STORE ${set} ${mode}FLAGS.SILENT (${flags.join(" ")})`, next);
     }
+    if (kind < 68) {
+      const read = messages.map((message) =>
+        isChosen.has(message) ? { ...message, flags: changeFlags(message.flags, "+", ["\\Seen"]) } : message
+      );
+      return await this.#do(client, `UID FETCH ${set} BODY[TEXT]`, with_(this.#folders, [[name, read]]));
+    }
     if (kind < 80 && names.length > 1) {
       const to = random.pick(names.filter((other) => other !== name));
       const move = random.chance(0.5);
@@ -126,8 +132,12 @@ export class ImapWorker {
       `UID STORE ${set} +FLAGS.SILENT (\\Deleted)`,
       with_(this.#folders, [[name, deleted]]),
     );
-    const rest = deleted.filter((message) => !message.flags.includes("\\Deleted"));
-    await this.#do(client, "EXPUNGE", with_(this.#folders, [[name, rest]]));
+    const expunge = random.pick(["EXPUNGE", "CLOSE", `UID EXPUNGE ${set}`]);
+    const uids = new Set(chosen.map((message) => message.uid));
+    const rest = deleted.filter((message) =>
+      expunge.startsWith("UID") ? !uids.has(message.uid) : !message.flags.includes("\\Deleted")
+    );
+    await this.#do(client, expunge, with_(this.#folders, [[name, rest]]));
   }
 
   /** One message, or several at once: all of them or none. */
