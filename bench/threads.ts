@@ -1,7 +1,7 @@
 /**
- * `deno run -A bench/threads.ts [new|keep|tls]... [--msgs N] [--rounds N] [--threads N] [--checked] [--perf FILE]`: what a delivery costs
- * each thread of the server, in microseconds of processor time, from the threads' own counts in /proc. `--checked`: with every
- * check on, as in `deliver-filtered`.
+ * `deno run -A bench/threads.ts [new|keep|tls]... [--msgs N] [--rounds N] [--threads N] [--checks policy|all] [--perf FILE]`: what a
+ * delivery costs each thread of the server, in microseconds of processor time, from the threads' own counts in /proc. `--checks`: as
+ * in `deliver-checked` (policy) and `deliver-filtered` (all).
  *
  * The same server, client and 4 kB messages as `deno task bench`, without the peer. Processor time is what can be compared on a machine
  * that does other things too; messages a second cannot. `--perf FILE` records the run by `perf record`, with names of
@@ -9,6 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { bundle } from "../server/bundle.ts";
+import type { Checks } from "./checked_config.ts";
 import { freeBase } from "./free_ports.ts";
 import { LoadGenerator, type LoadOptions } from "./load.ts";
 import { untilIdle } from "./memory.ts";
@@ -34,10 +35,18 @@ const { values: args, positionals } = parseArgs({
     msgs: { type: "string", default: "4000" },
     rounds: { type: "string", default: "3" },
     threads: { type: "string" },
-    checked: { type: "boolean", default: false },
+    checks: { type: "string" },
     perf: { type: "string" },
   },
 });
+
+const checks = checksOf(args.checks);
+
+function checksOf(text: string | undefined): Checks | null {
+  if (text === undefined) return null;
+  if (text !== "policy" && text !== "all") throw new Error(`--checks ${text}: policy or all is needed`);
+  return text;
+}
 
 /** Seconds by thread. */
 function used(pids: readonly number[]): Map<string, Used> {
@@ -77,7 +86,7 @@ function print(before: Map<string, Used>, after: Map<string, Used>, msgs: number
 
 /** Sums and counts of the histograms that say where a message waits. */
 async function waits(): Promise<Map<string, number>> {
-  if (args.checked) return new Map(); // that server tells nobody
+  if (checks !== null) return new Map(); // that server tells nobody
   const text = await (await fetch(`http://127.0.0.1:${base + 80}/metrics`)).text();
   const line = /^(veredus_(?:segment_sync|commit|message_accepted|commit_group)\w*_(?:sum|count)) (\S+)$/gm;
   return new Map([...text.matchAll(line)].map(([, name, value]) => [name!, Number(value)]));
@@ -113,14 +122,14 @@ const generator = LoadGenerator.compile(folder);
 const base = freeBase(12_000);
 await bundle();
 await makeAccounts(`${folder}/data`);
-const names = args.checked ? await generator.start("dns", base + 998, {}) : null;
+const names = checks !== null ? await generator.start("dns", base + 998, {}) : null;
 const server = await startVeredus({
   data: `${folder}/data`,
   base,
   sink: base + 999,
   log: `${folder}/log`,
   ...(args.threads !== undefined && { threads: args.threads }),
-  ...(args.checked && { checked: { dns: base + 998, checks: "all" } }),
+  ...(checks !== null && { checked: { dns: base + 998, checks } }),
 });
 try {
   const run = (shape: LoadOptions, count: number) =>
