@@ -2,8 +2,8 @@
  * What a front end's own code costs for a delivered message: SMTP, policy, MIME, segment, trace and log of 4 kB for one
  * recipient, without sockets and without the writer, who answers at once.
  *
- * `deno run -A bench/micro/frontend_bench.ts [rounds] [checked]`: microseconds of processor time of the best round, a connection
- * each and kept alive; `checked`: with every check on, as in `deliver-checked`, names in the cache. With `--cpu-prof` where
+ * `deno run -A bench/micro/frontend_bench.ts [rounds] [policy|all]`: microseconds of processor time of the best round, a connection
+ * each and kept alive; `policy`, `all`: with these checks of `deliver-checked` on, names in the cache. With `--cpu-prof` where
  * they go; with `--v8-flags=--trace-gc` what is thrown away.
  */
 import { encode } from "../../bytes/decode.ts";
@@ -22,7 +22,7 @@ import { openStore } from "../../storage/open_store.ts";
 import { TraceLog } from "../../storage/trace_log.ts";
 import { Writer, type WriterPort } from "../../storage/writer.ts";
 import { configureLogs } from "../../telemetry/log.ts";
-import { checkedConfig } from "../checked_config.ts";
+import { checkedConfig, type Checks } from "../checked_config.ts";
 import { freeBase } from "../free_ports.ts";
 import { LoadGenerator } from "../load.ts";
 
@@ -129,11 +129,11 @@ const plain = () =>
     },
   });
 
-/** As a front end has it, with every check on. */
-async function checked() {
+/** As a front end has it, with checks on. */
+async function checked(checks: Checks) {
   const base = freeBase(12_000);
   const names = await LoadGenerator.compile(path).start("dns", base, {});
-  const config = checkedConfig({ data: path, base, dns: base, checks: "all" });
+  const config = checkedConfig({ data: path, base, dns: base, checks });
   const intake = new Intake(config, {
     ...{ store, trace: tracer, newId: parts.newId, learns: true },
     buckets: new SharedBuckets(SharedBuckets.buffer(), 0),
@@ -148,7 +148,10 @@ async function checked() {
 }
 
 const [rounds = 12, mode = "plain"] = Deno.args;
-const intake = mode === "checked" ? await checked() : { reception: plain(), close: () => DONE };
+if (mode !== "plain" && mode !== "policy" && mode !== "all") {
+  throw new Error(`${mode}: policy or all is needed`);
+}
+const intake = mode !== "plain" ? await checked(mode) : { reception: plain(), close: () => DONE };
 const server = new SmtpServer({
   reception: intake.reception,
   ...{ deadlines, hostName: "mx.example.test", now: Date.now, newId: parts.newId },
