@@ -144,6 +144,7 @@ export class Indexer {
       case "acl":
       case "annotations":
       case "queue":
+      case "greylist":
       case "lessons":
         return;
       default:

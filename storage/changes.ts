@@ -69,6 +69,8 @@ export type Change =
   /** Queue rows were added or became due. */
   | { readonly kind: "queue" }
   /** Users have said something about their mail (spam_lessons.ts). */
-  | { readonly kind: "lessons" };
+  | { readonly kind: "lessons" }
+  /** Rows of greylisting were written or removed; not those whose time is over. */
+  | { readonly kind: "greylist"; readonly keys: readonly string[] };
 
 export type ChangeListener = (change: Change) => void;

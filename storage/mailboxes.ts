@@ -205,6 +205,7 @@ export class SqlMailboxes implements Mailboxes {
         break;
       case "acl":
       case "queue":
+      case "greylist":
       case "lessons":
         break;
       default:

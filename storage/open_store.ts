@@ -151,6 +151,7 @@ class ThreadStore implements Store {
       this.scripts.invalidate();
     }
     this.mailboxes.apply(change);
+    this.policy.apply(change);
     for (const listener of [...this.#listeners]) listener(change);
   }
 }

@@ -99,13 +99,12 @@ function askedFor(
     put({ ...row, lastAt: at, expiresAt: at + lifetimeMs });
   };
   const key = whole.slice(0, MAX_KEY);
-  const [credit, row] = network === null || knownAfter === 0
-    ? [null, state.get("greylist", key, at)]
-    : state.both("greylist", [network, key], at);
+  const credit = network === null || knownAfter === 0 ? null : state.get("greylist", network, at);
   if (credit !== null && credit.count >= knownAfter) {
     refresh(credit);
     return null;
   }
+  const row = state.get("greylist", key, at);
   if (row === null) {
     put({ key, firstAt: at, lastAt: at, count: 0, expiresAt: at + windowMs });
     return `first message ${what}`;

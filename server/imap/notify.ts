@@ -116,6 +116,7 @@ export class Notifications {
         return false;
       case "annotations":
       case "queue":
+      case "greylist":
       case "lessons":
         return false;
       default:

@@ -162,6 +162,7 @@ function note(context: ImapContext, change: Change): void {
     case "mailboxes":
     case "directory":
     case "queue":
+    case "greylist":
     case "lessons":
       break;
     default:

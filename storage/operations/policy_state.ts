@@ -1,4 +1,4 @@
-/** What the checks of incoming mail remember. Announces nothing: whoever reads it reads the table. */
+/** What the checks of incoming mail remember. Only greylisting is announced: of all else whoever reads it reads the table. */
 import type { PolicyRow, WriteOp, WriteResult } from "../ops.ts";
 import { DONE, type OperationContext } from "./context.ts";
 
@@ -18,12 +18,15 @@ export function putState(context: OperationContext, { rows, add }: Op<"put-state
   for (const { kind, key, firstAt, lastAt, count, expiresAt, note } of rows) {
     statement.run(kind, key, firstAt, lastAt, count, expiresAt, note);
   }
+  const greylisted = rows.filter(({ kind }) => kind === "greylist").map(({ key }) => key);
+  if (greylisted.length > 0) context.changes.push({ kind: "greylist", keys: greylisted });
   return DONE;
 }
 
 export function removeState(context: OperationContext, { of, keys }: Op<"remove-state">): WriteResult {
   const statement = context.sql("DELETE FROM policy_state WHERE kind = ? AND key = ?");
   for (const key of keys) statement.run(of, key);
+  if (of === "greylist") context.changes.push({ kind: "greylist", keys });
   return DONE;
 }
 

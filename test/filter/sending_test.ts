@@ -6,7 +6,7 @@ import { sending } from "../../filter/checks/sending.ts";
 Deno.test("the administrator is told once, also while the note of it is being written", () => {
   const told: string[] = [];
   const check = sending({
-    state: { get: () => null, both: () => [null, null], list: () => [] },
+    state: { get: () => null, list: () => [] },
     write: () => {},
     now: () => 0,
     messagesPerDay: 2,
