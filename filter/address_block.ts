@@ -1,11 +1,10 @@
 /** Networks of addresses: what one client gets, and lists of blocks. */
 import { BlockList, isIPv6 } from "node:net";
-import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
+import { ipv4Number, parseIpv6 } from "../dns/ip_address.ts";
 
 /** `192.0.2.0/24` of an IPv4 address, the /64 of an IPv6 one; the text itself where it is no address. */
 export function networkOf(address: string): string {
-  const four = parseIpv4(address);
-  if (four !== null) return `${four[0]}.${four[1]}.${four[2]}.0/24`;
+  if (ipv4Number(address) >= 0) return `${address.slice(0, address.lastIndexOf("."))}.0/24`;
   const six = parseIpv6(address);
   if (six === null) return address;
   const groups = [0, 2, 4, 6].map((at) => (six[at]! << 8 | six[at + 1]!).toString(16));
@@ -47,8 +46,8 @@ export class Blocks {
 
 /** Octets of the address in the order of a reversed name (RFC 5782 2.1, 2.4); null where it is no address. */
 export function reversedLabels(address: string): string | null {
-  const four = parseIpv4(address);
-  if (four !== null) return `${four[3]}.${four[2]}.${four[1]}.${four[0]}`;
+  const four = ipv4Number(address);
+  if (four >= 0) return `${four & 0xff}.${four >>> 8 & 0xff}.${four >>> 16 & 0xff}.${four >>> 24}`;
   const six = parseIpv6(address);
   if (six === null) return null;
   const digits = [...six].map((octet) => octet.toString(16).padStart(2, "0")).join("");

@@ -22,7 +22,7 @@ export class Breaker {
 
   /** Nothing is to be asked now. */
   get open(): boolean {
-    return this.#now() < this.#openUntil;
+    return this.#openUntil > 0 && this.#now() < this.#openUntil;
   }
 
   worked(): void {

@@ -32,9 +32,14 @@ const STOPS: ReadonlySet<Action> = new Set<Action>(["accept", "reject", "defer"]
 export class Chain {
   readonly checks: readonly Check[];
   #byStage: ReadonlyMap<Stage, readonly Check[]>;
+  /** Those that keep something of a session, and of a transaction. */
+  #ended: readonly Check[];
+  #aborted: readonly Check[];
 
   constructor(checks: readonly Check[]) {
     this.checks = checks;
+    this.#ended = checks.filter(({ ended }) => ended !== undefined);
+    this.#aborted = checks.filter(({ aborted }) => aborted !== undefined);
     this.#byStage = new Map(
       STAGES.map((stage) => [stage, checks.filter(({ stages }) => stages.includes(stage))]),
     );
@@ -87,11 +92,11 @@ export class Chain {
   }
 
   ended(sessionId: string): void {
-    for (const check of this.checks) check.ended?.(sessionId);
+    for (const check of this.#ended) check.ended?.(sessionId);
   }
 
   aborted(sessionId: string): void {
-    for (const check of this.checks) check.aborted?.(sessionId);
+    for (const check of this.#aborted) check.aborted?.(sessionId);
   }
 
   async close(): Promise<void> {

@@ -84,13 +84,13 @@ export class DnsList {
   }
 
   #weigh(works: boolean | ListTrouble, listing: Listing): ListWord {
-    for (const answer of [listing, works]) {
-      if (!(answer instanceof ListTrouble)) continue;
-      this.#failed(answer);
+    const trouble = isTrouble(listing) ? listing : works instanceof ListTrouble ? works : null;
+    if (trouble !== null) {
+      this.#failed(trouble);
       return NO_ANSWER;
     }
     this.#breaker.worked();
-    if (isTrouble(listing) || works !== true) return null;
+    if (isTrouble(listing) || works !== true || listing.length === 0) return null;
     return strongest(listing.flatMap((answer) => this.#weights(answer)).filter((one) => one !== 0));
   }
 
@@ -151,6 +151,7 @@ export class DnsList {
   #listed(answer: LookupAnswer<"A">): Listing {
     const records = recordsOf(answer);
     if (records === null) return new ListTrouble("no answer", false);
+    if (records.length === 0) return LISTS_NOBODY;
     const answers = records.map(({ address }) => address);
     return answers.some((address) => address.startsWith("127.255.255."))
       ? new ListTrouble(`it says ${answers.join(" ")}`, true)
@@ -186,6 +187,7 @@ class ListTrouble {
 }
 
 type Listing = readonly string[] | ListTrouble;
+const LISTS_NOBODY: Listing = [];
 
 function isTrouble(listing: Listing): listing is ListTrouble {
   return listing instanceof ListTrouble;

@@ -29,6 +29,7 @@ function reply(code: number, enhanced: string, text: string): Reply {
 
 /** What is known of a message besides its octets. */
 export type KnownOfMessage = Pick<CheckFacts, "sent" | "staysHere">;
+const NOBODY: readonly string[] = [];
 const NOTHING_KNOWN: KnownOfMessage = { sent: null, staysHere: false };
 
 /** What becomes of a message that was not refused. */
@@ -44,10 +45,8 @@ export interface Chains {
 export class SessionScreen {
   readonly notes = new Map<string, string>();
   #chains: Chains;
-  #connect: readonly Decision[] | Promise<readonly Decision[]> | null;
-  #ehlo:
-    | { readonly name: string; readonly decisions: readonly Decision[] | Promise<readonly Decision[]> }
-    | null;
+  #connect: Decisions | null;
+  #ehlo: { readonly name: string; readonly decisions: Decisions } | null;
 
   constructor(chains: Chains) {
     this.#chains = chains;
@@ -84,8 +83,14 @@ export class SessionScreen {
     const chain = known ? this.#chains.logins : this.#chains.strangers;
     if (chain.checks.length === 0) return null;
     if (!known) this.greeted(client);
-    const before = known ? [] : [this.#connect, this.#ehlo?.decisions ?? null].filter((one) => one !== null);
-    return new MailScreen(chain, { client, notes: this.notes, before, ...facts });
+    return new MailScreen(chain, {
+      client,
+      notes: this.notes,
+      connect: known ? NO_DECISIONS : this.#connect ?? NO_DECISIONS,
+      ehlo: known ? NO_DECISIONS : this.#ehlo?.decisions ?? NO_DECISIONS,
+      traceId: facts.traceId,
+      sender: facts.sender,
+    });
   }
 
   /** It speaks for another client from now on: what was found about the one before says nothing. */
@@ -103,9 +108,18 @@ export class SessionScreen {
 
   #facts(stage: Stage, client: ClientView): CheckFacts {
     return {
-      ...{ stage, client, notes: this.notes, traceId: "", sender: null, recipient: "" },
-      ...{ recipients: [], message: null, changes: null, findings: null },
-      ...{ sent: null, staysHere: false },
+      stage,
+      client,
+      notes: this.notes,
+      traceId: "",
+      sender: null,
+      recipient: "",
+      recipients: NOBODY,
+      message: null,
+      changes: null,
+      findings: null,
+      sent: null,
+      staysHere: false,
     };
   }
 }
@@ -115,10 +129,21 @@ interface MailFacts {
   readonly traceId: string;
   readonly sender: string;
   readonly notes: Map<string, string>;
-  readonly before: readonly (readonly Decision[] | Promise<readonly Decision[]>)[];
+  /** What these stages said. */
+  readonly connect: Decisions;
+  readonly ehlo: Decisions;
 }
 
 type Decisions = readonly Decision[] | Promise<readonly Decision[]>;
+const NO_DECISIONS: readonly Decision[] = [];
+
+/** One behind the other; at once where both are there. */
+function joined(first: Decisions, second: Decisions): Decisions {
+  if (first instanceof Promise || second instanceof Promise) {
+    return Promise.all([first, second]).then(([one, other]) => [...one, ...other]);
+  }
+  return first.length === 0 ? second : second.length === 0 ? first : [...first, ...second];
+}
 
 /** One transaction. */
 export class MailScreen {
@@ -143,11 +168,8 @@ export class MailScreen {
     this.#accepted = false;
     this.#exempt = null;
     this.#recipients = [];
-    const pending: Decisions[] = [...facts.before];
-    if (chain.has("mail")) pending.push(chain.run(this.#stage("mail", "", null)));
-    this.#early = pending.some((one) => one instanceof Promise)
-      ? Promise.all(pending).then((all) => all.flat())
-      : (pending as (readonly Decision[])[]).flat();
+    const mail = chain.has("mail") ? chain.run(this.#stage("mail", "", null)) : NO_DECISIONS;
+    this.#early = joined(joined(facts.connect, facts.ehlo), mail);
   }
 
   /** Null takes the recipient, as far as checks go. Call it for those that exist. */
@@ -190,12 +212,12 @@ export class MailScreen {
 
   /** What checks want, whoever the recipients are. */
   get #wanted(): Disposition {
-    const actions = this.decisions.map(({ action }) => action);
-    return actions.includes("discard")
-      ? "discard"
-      : actions.includes("quarantine")
-      ? "quarantine"
-      : "deliver";
+    let wanted: Disposition = "deliver";
+    for (const { action } of this.decisions) {
+      if (action === "discard") return "discard";
+      if (action === "quarantine") wanted = "quarantine";
+    }
+    return wanted;
   }
 
   /** Why the message is held. */
@@ -288,10 +310,18 @@ export class MailScreen {
   ): CheckFacts {
     const { client, notes, traceId, sender } = this.#facts;
     return {
-      ...{ stage, client, notes, traceId, sender, recipient, recipients: this.#recipients, message },
-      ...{ sent, staysHere },
+      stage,
+      client,
+      notes,
+      traceId,
+      sender,
+      recipient,
+      recipients: this.#recipients,
+      message,
       changes: message === null ? null : this.changes,
       findings: message === null ? null : this.findings,
+      sent,
+      staysHere,
     };
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { BucketRate, Buckets } from "../filter/buckets.ts";
 
-/** Cells of one table; a power of two. */
+/** Cells of one table; a power of two. There are two tables. */
 const CELLS = 16_384;
 const TABLES = 2;
 
@@ -27,20 +27,20 @@ export class SharedBuckets implements Buckets {
     const now = BigInt(Math.max(0, Math.floor((at - this.#epoch) * 1_000)));
     const step = BigInt(Math.max(1, Math.round(perMs * 1_000 / limit)));
     const room = BigInt(perMs * 1_000);
-    const cells = cellsOf(key);
-    const fullAt = cells.map((cell) => Atomics.load(this.#cells, cell));
-    const level = fullAt.reduce((least, one) => one < least ? one : least);
+    const [first, second] = cellsOf(key);
+    const inFirst = Atomics.load(this.#cells, first);
+    const inSecond = Atomics.load(this.#cells, second);
+    const level = inFirst < inSecond ? inFirst : inSecond;
     const next = (level > now ? level : now) + step;
     if (next - now > room) return false;
-    for (const [table, cell] of cells.entries()) {
-      // What lost a race counts once too little: the next one meets the right sum.
-      if (fullAt[table]! < next) Atomics.compareExchange(this.#cells, cell, fullAt[table]!, next);
-    }
+    // What lost a race counts once too little: the next one meets the right sum.
+    if (inFirst < next) Atomics.compareExchange(this.#cells, first, inFirst, next);
+    if (inSecond < next) Atomics.compareExchange(this.#cells, second, inSecond, next);
     return true;
   }
 }
 
-function cellsOf(key: string): readonly number[] {
+function cellsOf(key: string): [number, number] {
   let first = 0x811c9dc5, second = 0x9747b28c;
   for (let at = 0; at < key.length; at++) {
     const code = key.charCodeAt(at);

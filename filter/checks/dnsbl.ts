@@ -48,7 +48,7 @@ interface Score {
 
 export function dnsbl({ name, zones, threshold, action, lookup, now, relays }: DnsblOptions): Check {
   const lists = zones.map((zone) => ({
-    subject: (origin: Origin, sender: string) => subjectOf(origin, { sender, of: zone.of }),
+    of: zone.of,
     list: new DnsList({ ...zone, of: zone.of === "address" ? "address" : "domain", lookup, now }),
   }));
   return {
@@ -63,13 +63,20 @@ export function dnsbl({ name, zones, threshold, action, lookup, now, relays }: D
 
   /** At once where all names are known. */
   function judge(facts: CheckFacts, from: From): Verdict | Promise<Verdict> {
-    const weights = lists.map(({ list, subject }) => {
-      const asked = subject(from.origin, facts.sender ?? "");
-      return asked === null ? null : list.weightOf(asked);
-    });
-    return weights.some((weight) => weight instanceof Promise)
-      ? Promise.all(weights).then((all) => verdictOf(facts, from, all))
-      : verdictOf(facts, from, weights as ListWord[]);
+    const subjects = new Subjects(from.origin, facts.sender ?? "");
+    const weights: (ListWord | Promise<ListWord>)[] = [];
+    let [known, found] = [true, false];
+    for (const { list, of } of lists) {
+      const asked = subjects.of(of);
+      const weight = asked === null ? null : list.weightOf(asked);
+      if (weight instanceof Promise) known = false;
+      if (weight !== null) found = true;
+      weights.push(weight);
+    }
+    if (!found) return CONTINUE;
+    return known
+      ? verdictOf(facts, from, weights as ListWord[])
+      : Promise.all(weights).then((all) => verdictOf(facts, from, all));
   }
 
   function verdictOf(
@@ -107,16 +114,27 @@ function refusal(client: ClientView, scores: readonly Score[]) {
   };
 }
 
-function subjectOf(
-  origin: Origin,
-  { sender, of }: { readonly sender: string; readonly of: ListZone["of"] },
-): string | null {
-  switch (of) {
-    case "address":
-      return origin === null ? null : reversedLabels(origin.address);
-    case "sender":
-      return listableDomain(domainOf(sender));
-    case "helo":
-      return origin === null ? null : listableDomain(origin.heloName.toLowerCase());
+/** What is looked up of one message, made once for all lists. */
+class Subjects {
+  readonly #origin: Origin;
+  readonly #sender: string;
+  #address: string | null | undefined;
+
+  constructor(origin: Origin, sender: string) {
+    this.#origin = origin;
+    this.#sender = sender;
+    this.#address = undefined;
+  }
+
+  of(of: ListZone["of"]): string | null {
+    const origin = this.#origin;
+    switch (of) {
+      case "address":
+        return this.#address ??= origin === null ? null : reversedLabels(origin.address);
+      case "sender":
+        return listableDomain(domainOf(this.#sender));
+      case "helo":
+        return origin === null ? null : listableDomain(origin.heloName.toLowerCase());
+    }
   }
 }

@@ -28,9 +28,13 @@ export function rate(options: RateOptions): Check {
     name,
     stages: [stage],
     run(facts) {
-      const values = by.map((fact) => valueOf(fact, facts));
-      if (values.includes(null)) return CONTINUE; // a limit of logins does not concern who has none
-      if (buckets.take(`${name} ${values.join(" ")}`, { limit, perMs }, now())) return CONTINUE;
+      let key = name;
+      for (const fact of by) {
+        const value = valueOf(fact, facts);
+        if (value === null) return CONTINUE; // a limit of logins does not concern who has none
+        key += ` ${value}`;
+      }
+      if (buckets.take(key, options, now())) return CONTINUE;
       return {
         action,
         reason: `more than ${limit} in ${perMs / 1_000} s by ${by.join(" and ")}`,

@@ -37,11 +37,16 @@ function* confirmedName(
   for (const { target } of pointers.slice(0, MAX_NAMES)) {
     const addresses = recordsOf(yield* when(lookup.resolve(target, six ? "AAAA" : "A")));
     if (addresses === null) return { name: null, problem: null };
-    if (addresses.some((record) => canonicalAddress(record.address) === canonicalAddress(address))) {
+    if (addresses.some((record) => isSame(record.address, address))) {
       return { name: target.toLowerCase(), problem: null };
     }
   }
   return { name: null, problem: `no name of ${address} leads back to it` };
+}
+
+/** As text at once, where both are written alike. */
+function isSame(one: string, other: string): boolean {
+  return one === other || canonicalAddress(one) === canonicalAddress(other);
 }
 
 /** RFC 7372 3.3: 5.7.25. */
