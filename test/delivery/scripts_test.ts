@@ -299,6 +299,9 @@ Deno.test("the world of a script: mailboxes, annotations, lists, environment, su
       annotations: [{
         entry: "/private/vendor/veredus/allow",
         value: new TextEncoder().encode("@remote.example\n"),
+      }, {
+        entry: "/private/vendor/veredus/block",
+        value: new TextEncoder().encode("eve@enemy.example\n"),
       }],
     },
     {
@@ -321,6 +324,9 @@ Deno.test("the world of a script: mailboxes, annotations, lists, environment, su
     'servermetadata :contains "/private/vendor/veredus/allow" "remote"',
     'address :list "from" "urn:veredus:allow"',
     'address :list "from" ":addrbook:default"',
+    'address :list "from" "urn:veredus:known"',
+    'not address :list "from" "urn:veredus:block"',
+    'string :list "eve@enemy.example" "urn:veredus:block"',
     'environment "domain" "example.test"',
     'environment "remote-ip" "192.0.2.1"',
     'envelope :detail "to" "x"',
@@ -331,7 +337,7 @@ Deno.test("the world of a script: mailboxes, annotations, lists, environment, su
   ];
   await script(
     bed,
-    `require ["mailbox", "mailboxid", "special-use", "servermetadata", "extlists", "environment", "envelope", "subaddress", "body", "date", "fileinto"];
+    `require ["mailbox", "mailboxid", "special-use", "servermetadata", "extlists", "environment", "envelope", "subaddress", "body", "date", "fileinto", "variables"];
     if allof (${tests.join(",\n")}) { fileinto "Work"; }`,
   );
   await send(bed, { to: ["alice+x@example.test"] });
