@@ -2,6 +2,7 @@
  * Whether a client may speak for the domain that it names, by SPF (RFC 7208): anybody can name a friend, so an entry of who is
  * welcome counts for those alone that are proven to come from there.
  */
+import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { checkSpf } from "../mailauth/spf.ts";
 import type { CheckFacts } from "./check.ts";
@@ -16,6 +17,7 @@ export function provenBySpf(
 ) {
   return ({ client }: CheckFacts, domain: string, sender: string): boolean | Promise<boolean> => {
     const { address, heloName: helo } = client;
+    if (parseIpv4(address) === null && parseIpv6(address) === null) return false; // it came over a local socket
     const outcome = checkSpf(resolver, { address, domain, sender, helo, receiver, now: now() });
     return outcome instanceof Promise
       ? inTime(outcome.then(({ result }) => result === "pass"))

@@ -78,6 +78,11 @@ Deno.test("who is welcome by a name that the client gives is so where SPF proves
     await using bed = await open(keys);
     assert.equal(await refused(bed, { from: "a@friend.example" }), false, keys);
     assert.equal(await refused(bed, { from: "a@friend.example", client: elsewhere }), true, keys);
+    assert.equal(
+      await refused(bed, { from: "a@friend.example", client: { address: "unknown" } }),
+      true,
+      keys,
+    );
     assert.equal(await refused(bed, { from: "a@slow.example" }), true, keys);
     assert.equal(await refused(bed, { from: "a@open.example" }), true, keys);
     assert.equal(await refused(bed, { from: "" }), true, keys);
