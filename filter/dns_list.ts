@@ -12,7 +12,7 @@
 import { getLogger } from "@logtape/logtape";
 import { reversedLabels } from "./address_block.ts";
 import { Breaker } from "./breaker.ts";
-import { documentedCodes, isUndocumented } from "./dns_list_codes.ts";
+import { documentedCodes, isUndocumented, publicName } from "./dns_list_codes.ts";
 import { type Lookup, type LookupAnswer, recordsOf } from "./lookup.ts";
 import { listFaults } from "./metrics.ts";
 
@@ -66,6 +66,11 @@ export class DnsList {
 
   get zone(): string {
     return this.#options.zone;
+  }
+
+  /** Its name in replies and headers. */
+  get publicName(): string {
+    return publicName(this.zone);
   }
 
   /**

@@ -45,10 +45,19 @@ const LISTS: ReadonlyMap<string, Documented> = new Map([
   ]),
 ]);
 
+/** A label that only a key can be. */
+const KEY = /^[a-z0-9]{20,}\./;
+
+/** The list as others may know it: the operator's key in front of the zone is a secret. */
+export function publicName(zone: string): string {
+  const name = zone.toLowerCase().replace(/\.$/, "");
+  const rest = name.slice(name.indexOf(".") + 1);
+  return !LISTS.has(name) && LISTS.has(rest) ? rest : name.replace(KEY, "");
+}
+
 /** What the list at a zone documents, null of one that is not known; a key may stand in front of it. */
 function documentedBy(zone: string): Documented | null {
-  const name = zone.toLowerCase().replace(/\.$/, "");
-  return LISTS.get(name) ?? LISTS.get(name.slice(name.indexOf(".") + 1)) ?? null;
+  return LISTS.get(publicName(zone)) ?? null;
 }
 
 /** The documented codes of an answer; none: it lists nobody. */

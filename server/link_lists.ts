@@ -29,7 +29,7 @@ export function linkLists(
       return most === 0 ? [] : [{
         name: "listed-link",
         points: most,
-        explain: `a link leads to ${subjects[weights.indexOf(most)]}, which ${list.zone} lists`,
+        explain: `a link leads to ${subjects[weights.indexOf(most)]}, which ${list.publicName} lists`,
       }];
     }));
     return hits.flat();

@@ -42,6 +42,7 @@ interface From {
 }
 
 interface Score {
+  /** As others may know it. */
   readonly zone: string;
   readonly weight: number;
 }
@@ -84,8 +85,8 @@ export function dnsbl({ name, zones, threshold, action, lookup, now, relays }: D
     { relayed, origin }: From,
     weights: readonly ListWord[],
   ): Verdict {
-    const silent = lists.filter((_, at) => weights[at] === NO_ANSWER).map(({ list }) => list.zone);
-    const scores = lists.flatMap(({ list: { zone } }, at): Score[] => {
+    const silent = lists.filter((_, at) => weights[at] === NO_ANSWER).map(({ list }) => list.publicName);
+    const scores = lists.flatMap(({ list: { publicName: zone } }, at): Score[] => {
       const weight = weights[at] ?? null;
       return typeof weight === "number" ? [{ zone, weight }] : [];
     });

@@ -211,6 +211,29 @@ Deno.test("DNS lists: one that does not answer is left alone after a few times, 
   assert.deepEqual(await from(9), ["550 5.7.1"], "the other list works on");
 });
 
+Deno.test("DNS lists: the operator's key in front of a zone is told to nobody", async () => {
+  const key = "abcdefgh12345678abcdefgh12";
+  for (
+    const [zone, shown] of [["zen.dq.spamhaus.net", "zen.dq.spamhaus.net"], [
+      "combined.list.test",
+      "combined.list.test",
+    ]] as const
+  ) {
+    const listed = { type: "A", address: "127.0.0.2" } as const;
+    const dns = { [`2.0.0.127.${key}.${zone} A`]: [listed], [`1.2.0.192.${key}.${zone} A`]: [listed] };
+    for (const action of ["tag", "reject"]) {
+      await using bed = await Bed.open(
+        `    - { check: dnsbl, action: ${action}, zones: [{ zone: ${key}.${zone} }] }\n`,
+        dns,
+      );
+      assert.deepEqual(await bed.send(), action === "tag" ? TAKEN : ["550 5.7.1"]);
+      const { checks = [] } = bed.traced.at(-1)!;
+      assert.equal(checks[0]?.reason, `score 1: ${shown} 1`);
+      assert.doesNotMatch(JSON.stringify([bed.traced, bed.stored()]), new RegExp(key));
+    }
+  }
+});
+
 Deno.test("a bogus answer is trouble of its check alone, and the message goes on", async () => {
   const checks =
     "    - { check: null-mx }\n    - { check: dnsbl, action: reject, zones: [{ zone: bl.example }] }\n" +

@@ -209,6 +209,21 @@ Deno.test("bit masks are told by their bits; a list of domains that refuses ques
   assert.deepEqual(await pointsOf("dbl.spamhaus.org", "odd.example"), []);
 });
 
+Deno.test("links: the operator's key in front of a zone is told to nobody", async () => {
+  const key = "abcdefgh12345678abcdefgh12";
+  const resolver = new MockResolver({
+    [`test.${key}.dbl.dq.spamhaus.net A`]: [a("127.0.1.2")],
+    [`bad.example.${key}.dbl.dq.spamhaus.net A`]: [a("127.0.1.2")],
+  });
+  const lists = linkLists([{ zone: `${key}.dbl.dq.spamhaus.net`, points: 2, codes: {} }], {
+    resolver,
+    clock: () => 0,
+  });
+  assert.deepEqual((await lists(["bad.example"])).map(({ explain }) => explain), [
+    "a link leads to bad.example, which dbl.dq.spamhaus.net lists",
+  ]);
+});
+
 Deno.test("the documented codes of lists, one of each and one that is none", () => {
   const cases: [zone: string, answer: string, codes: readonly string[]][] = [
     ["sbl.spamhaus.org", "127.0.0.3", ["127.0.0.3"]],
