@@ -89,6 +89,18 @@ export type ResolveFault =
   /** Not a domain name: an empty or too long label, more than 255 octets. */
   | "bad-name";
 
+/** In words that strangers may read: they name no server of ours and nothing of the way. */
+const PLAIN: Readonly<Record<ResolveFault, string>> = {
+  "timeout": "DNS did not answer in time",
+  "server-failure": "DNS could not answer",
+  "malformed": "DNS gave no answer that can be read",
+  "cname-chain": "aliases in DNS that do not end",
+  "bogus": "DNSSEC says that the answer is forged",
+  "work-limit": "DNS asked for too much work",
+  "overload": "too many questions to DNS wait",
+  "bad-name": "not a domain name",
+};
+
 /** What RFC 8914 has for a fault that says no more. */
 const FAULT_CODES: Readonly<Record<ResolveFault, number>> = {
   "timeout": EXTENDED_ERRORS.NO_REACHABLE_AUTHORITY,
@@ -110,6 +122,11 @@ export class ResolveError extends Error {
     super(detail);
     this.fault = fault;
     this.reason = reason ?? { code: FAULT_CODES[fault], text: detail };
+  }
+
+  /** For headers and replies; the message, which may name servers, is for the operator. */
+  get plain(): string {
+    return PLAIN[this.fault];
   }
 
   /** Only a name that can never be asked for is permanent; everything else may be mended. */

@@ -39,7 +39,7 @@ export async function lookupKey(
     records = (await resolver.resolve(name, "TXT")).records;
   } catch (error) {
     if (!(error instanceof ResolveError)) throw error;
-    return { result: error.temporary ? "temperror" : "permerror", text: `${name}: ${error.message}` };
+    return { result: error.temporary ? "temperror" : "permerror", text: `${name}: ${error.plain}` };
   }
   if (records.length === 0) return { result: "permerror", text: `no key at ${name}` };
   let last: DkimKey | KeyFault = { result: "permerror", text: `no key at ${name}` };

@@ -183,7 +183,7 @@ function* exists(resolver: Resolver, domain: string): Steps<boolean> {
     return (yield* ask(resolver, domain, "A")).status !== "no-such-domain";
   } catch (error) {
     if (!(error instanceof ResolveError)) throw error;
-    if (error.temporary) throw new DmarcTempError(`${domain}: ${error.message}`);
+    if (error.temporary) throw new DmarcTempError(`${domain}: ${error.plain}`);
     return false;
   }
 }

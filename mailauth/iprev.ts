@@ -39,7 +39,7 @@ function* iprev(resolver: Resolver, address: string): Steps<IprevOutcome> {
     return { result: "fail", name, text: "no name of the address leads back to it" };
   } catch (error) {
     if (!(error instanceof ResolveError)) throw error;
-    return { result: error.temporary ? "temperror" : "permerror", name, text: error.message };
+    return { result: error.temporary ? "temperror" : "permerror", name, text: error.plain };
   }
 }
 

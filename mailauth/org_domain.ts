@@ -67,7 +67,7 @@ export class TreeWalker {
       return texts.length === 1 ? parseDmarcRecord(texts[0]!) : null;
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error;
-      if (error.temporary) return new DmarcTempError(`${name}: ${error.message}`);
+      if (error.temporary) return new DmarcTempError(`${name}: ${error.plain}`);
       return null;
     }
   }

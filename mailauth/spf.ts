@@ -267,7 +267,7 @@ class Evaluation {
       if (answer.status === "found") return answer;
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error;
-      if (error.temporary) throw new SpfFault("temperror", `${name} ${type}: ${error.message}`);
+      if (error.temporary) throw new SpfFault("temperror", `${name} ${type}: ${error.plain}`);
       // A name that cannot be is a name without records.
     }
     if (options.countVoid && ++this.#voids > MAX_VOID) {

@@ -8,6 +8,7 @@ import {
 } from "../../delivery/authentication.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { TraceEvent } from "../../delivery/tracer.ts";
+import { ResolveError } from "../../dns/resolver.ts";
 import { Blocks } from "../../filter/address_block.ts";
 import type { Assessment, AssessRequest } from "../../filter/spam/assessor.ts";
 import { scoreOf } from "../../filter/spam/score.ts";
@@ -266,6 +267,34 @@ Deno.test("a DNS that lies, or is down, is trouble and no failure: delivered, an
         "deliver: not known in time or for DNS: iprev, spf, dmarc, dkim",
       );
     }, { tracer });
+  }
+});
+
+Deno.test("of trouble of DNS recipients read what it is, not which server of ours said so", async () => {
+  const said = "name: 10.11.12.13: answered SERVFAIL";
+  for (
+    const fault of [
+      "timeout",
+      "server-failure",
+      "malformed",
+      "bogus",
+      "overload",
+      "work-limit",
+      "cname-chain",
+    ] as const
+  ) {
+    const resolver = { resolve: () => Promise.reject(new ResolveError(fault, said)) };
+    await withBed({}, { refuse: "never" }, async (bed) => {
+      assert.equal(
+        (await send(bed, "a@good.test", await signed(letter("a@good.test"), GOOD))).data?.code,
+        250,
+      );
+      const [stored = ""] = bed.stored("bob");
+      const field = stored.slice(stored.indexOf("Authentication-Results:"), stored.indexOf("\r\nReceived:"));
+      assert.equal(field.match(/=temperror/g)?.length, 4, field);
+      assert.doesNotMatch(field, /10\.11\.12|SERVFAIL/);
+      assert.match(field.replace(/\r\n[\t ]+/g, " "), /spf=temperror \(good\.test TXT: [A-Za-z ]+\)/);
+    }, { resolver });
   }
 });
 
