@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
  *
  * The space for young objects of each thread grows to 32 MB and stays there unless it is told less; what a session leaves
  * behind fits into a fraction of it. What outlives that for a moment (lines of logs, deliveries on their way) would fill the old
- * space to a multiple of what is in use before it is collected: here to 1.4 times. Neither costs deliveries what can be measured.
+ * space to a multiple of what is in use before it is collected: here to 1.8 times. At 1.4 times it was collected once in 1,500
+ * deliveries, and those cost 430 us of processor time each and not 380, for 10 MB less while mail came in and none behind it.
  * What a command makes is gone with that command: the engine is told not to put into the old space at once what it takes, by its
  * first look, for objects that stay. One server in three collected its old space whole every few commands for that.
  *
@@ -18,7 +19,7 @@ import { fileURLToPath } from "node:url";
  */
 export const ENGINE_FLAG_LIST: readonly string[] = [
   "--max-semi-space-size=4",
-  "--heap-growing-percent=40",
+  "--heap-growing-percent=80",
   "--memory-reducer-delay-ms=60000",
   "--no-allocation-site-pretenuring",
   "--invocation-count-for-maglev=100",
