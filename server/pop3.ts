@@ -18,7 +18,15 @@ import type { Deadlines } from "./deadline.ts";
 import type { Login, SessionMechanismsOf } from "./login.ts";
 import type { MaildropLocks } from "./maildrop_locks.ts";
 import { HeldMessages, type Readable } from "./pop3/held_messages.ts";
-import { countLimit, countReply, faults, lockRefusals, sessions as sessionsGauge } from "./pop3/metrics.ts";
+import {
+  countLimit,
+  countReply,
+  faults,
+  lockRefusals,
+  retrievedOctets,
+  sessions as sessionsGauge,
+} from "./pop3/metrics.ts";
+import { ReadAhead } from "./pop3/read_ahead.ts";
 import { retrieve, type RetrieveContext, top } from "./pop3/retrieve.ts";
 import { type IoTimeouts, SessionIo } from "./session_io.ts";
 import { Sessions } from "./sessions.ts";
@@ -145,6 +153,7 @@ class Connection implements RetrieveContext {
   #log: Logger;
   #since: number;
   #opened: Opened | null = null;
+  readonly #ahead = new ReadAhead();
   #failures = 0;
   #stopped = new AbortController();
   #turn = 0;
@@ -249,6 +258,11 @@ class Connection implements RetrieveContext {
       const event = session.next();
       switch (event.kind) {
         case "need-input":
+          if (this.#ahead.next > 0) {
+            const flushed = this.#io.flush();
+            if (flushed !== undefined) await flushed;
+            this.#readAhead();
+          }
           if (!await this.#io.read()) return;
           this.#turn = performance.now();
           break;
@@ -279,9 +293,22 @@ class Connection implements RetrieveContext {
     }
   }
 
+  /** Behind the last response, which the client reads meanwhile. */
+  #readAhead(): void {
+    const number = this.#ahead.next;
+    if (this.#opened === null || !this.#opened.maildrop.has(number)) return;
+    const { maildrop, held } = this.#opened;
+    this.#ahead.prepare(number, held.message(number, maildrop.sizeOctets(number)), this);
+  }
+
   /** Only long messages and TOP make it wait. The address of the login is good for hours (compaction's grace). */
   #retrieve(number: number, lines: number | null): Promise<void> | undefined {
     const { maildrop, held } = this.#opened!;
+    if (lines === null && this.#ahead.take(number, this.out)) {
+      retrievedOctets.inc(maildrop.sizeOctets(number));
+      this.#retrieved();
+      return undefined;
+    }
     try {
       const pending = this.#send(held.message(number, maildrop.sizeOctets(number)), lines);
       if (pending !== undefined) {
@@ -387,6 +414,7 @@ class Connection implements RetrieveContext {
   #close(): void {
     const opened = this.#opened;
     this.#opened = null;
+    this.#ahead.release();
     opened?.held.release();
     opened?.unlock();
   }

@@ -42,9 +42,18 @@ interface Content {
  * means that the response is cut and the connection must end.
  */
 export function retrieve(context: RetrieveContext, message: Readable): Promise<void> | undefined {
-  const { out, blobs } = context;
+  if (message.blob.length > SYNC_OCTETS || !writeShort(context, message)) {
+    return retrieveLong(context, message);
+  }
+  retrievedOctets.inc(message.sizeOctets);
+}
+
+/** The response, read on the event loop; false: a surrogate header is needed, and nothing was written. */
+export function writeShort(
+  { out, blobs, utf8 }: Pick<RetrieveContext, "out" | "blobs" | "utf8">,
+  message: Readable,
+): boolean {
   const { blob, prefix, headerOctets } = message;
-  if (blob.length > SYNC_OCTETS) return retrieveLong(context, message);
   const begin = out.mark();
   out.text(`+OK ${message.sizeOctets} octets\r\n`);
   const body = new MultiLine(out);
@@ -56,11 +65,11 @@ export function retrieve(context: RetrieveContext, message: Readable): Promise<v
       blobs.readIntoSync(blob, { start: 0, end: blob.length }, into, at);
       octets = into.subarray(at, at + blob.length);
     });
-    if (!context.utf8 && !(isAscii(prefix) && isAscii(octets, 0, headerOctets))) {
+    if (!utf8 && !(isAscii(prefix) && isAscii(octets, 0, headerOctets))) {
       const content = contentOf(message, octets.slice(0, headerOctets));
       if (content.from > 0) {
         out.rollback(begin);
-        return retrieveLong(context, message);
+        return false;
       }
     }
     if (!body.accept(octets)) {
@@ -73,7 +82,7 @@ export function retrieve(context: RetrieveContext, message: Readable): Promise<v
     throw error;
   }
   body.end();
-  retrievedOctets.inc(message.sizeOctets);
+  return true;
 }
 
 async function retrieveLong(context: RetrieveContext, message: Readable): Promise<void> {

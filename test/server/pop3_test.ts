@@ -64,6 +64,43 @@ for (const octets of [60_000, 66_000, 300_000, 2_000_000]) {
   });
 }
 
+pop3Test("messages read in their order come whole, whatever is between them", async (h) => {
+  const long = `Subject: long\r\n\r\n${".line\r\n".repeat(5_000)}`;
+  const utf8 = "Received: from a by b with UTF8SMTPS id c; Mon\r\nSubject: ü\r\n\r\n.x\r\n";
+  const texts = [
+    textOf(1),
+    textOf(2),
+    long,
+    textOf(4),
+    utf8,
+    textOf(6),
+    textOf(7),
+    textOf(8),
+    "",
+    textOf(10),
+  ];
+  const uid = await h.deliver(...texts);
+  const client = await h.login();
+  for (const number of [1, 2, 3, 4]) {
+    assert.equal(await client.multi(`RETR ${number}`), texts[number - 1]);
+    assert.equal(await client.command("NOOP"), "+OK Nothing done");
+  }
+  const inAscii = await client.multi("RETR 5");
+  assert(!inAscii.includes("ü"));
+  assert.match(await client.command("DELE 6"), /^\+OK/);
+  assert.match(await client.command("RETR 6"), /^-ERR/);
+  await h.test.ok({ kind: "expunge", mailboxId: h.inbox, uids: [[uid, uid]], onlyDeleted: false });
+  for (const number of [7, 8, 9, 10]) {
+    assert.equal(await client.multi(`RETR ${number}`), texts[number - 1]);
+  }
+  assert.match(await client.command("RETR 11"), /^-ERR/);
+  assert.match(await client.command("RSET"), /^\+OK/);
+  for (const number of [6, 8, 7, 8, 8]) {
+    assert.equal(await client.multi(`RETR ${number}`), texts[number - 1]);
+  }
+  assert.equal(await client.multi("RETR 5"), inAscii);
+});
+
 pop3Test("a message whose last line is not ended gets an end", async (h) => {
   await h.deliver("Subject: x\r\n\r\nopen", "no header at all");
   const client = await h.login();
