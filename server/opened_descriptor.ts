@@ -3,7 +3,7 @@
  *
  * Both ends of a TCP connection together are one connection's and no other's: the descriptor that has them is its own, as long
  * as it is open. A new descriptor is the lowest that is free: connections opened one after the other have theirs close to one
- * another, so those around the last that was found are asked first, then those below the lowest that is free now. Linux with the
+ * another, so those around the last that was found are asked first, then those around the lowest that is free now. Linux with the
  * C library only.
  */
 import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
@@ -15,7 +15,7 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 /** Descriptors that are asked above the last that was found, and below. */
 const NEAR = 256;
-/** And below the lowest free one: half a millisecond where it is among none of them. */
+/** And around the lowest free one, on each side: a millisecond where it is among none of them. */
 const MOST = 1_024;
 
 /** Of this thread. */
@@ -36,7 +36,7 @@ export function openedDescriptor({ localAddr, remoteAddr }: Deno.TcpConn): numbe
   }
   const free = lowestFree();
   if (free === Infinity) return NO_DESCRIPTOR;
-  for (let descriptor = free - 1; descriptor > Math.max(2, free - MOST); descriptor--) {
+  for (let descriptor = free + MOST; descriptor > Math.max(2, free - MOST); descriptor--) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
   }
   return NO_DESCRIPTOR;
