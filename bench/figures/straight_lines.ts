@@ -1,7 +1,7 @@
 /** Cost against size, recipients and connections: each is a straight line, and a chart. */
 import { processorSeconds } from "../cpu.ts";
 import { bend, lineThrough, type Point } from "../line.ts";
-import { residentOctets } from "../memory.ts";
+import { residentOctets, untilIdle } from "../memory.ts";
 import type { Chart } from "../plot.ts";
 import { number, type Row } from "../row.ts";
 import { DELIVER, Failures, type Figure, load, MEGABYTE, pause, type Setting } from "../setting.ts";
@@ -12,6 +12,7 @@ const MOST_BEND = 10;
 const SIZES = [100_000, 1_000_000, 5_000_000, 10_000_000, 20_000_000, 30_000_000, 40_000_000, 49_000_000];
 /** Octets behind a point of large messages. */
 const POINT_OCTETS = 150_000_000;
+const WARM_MESSAGES = 4;
 const RECIPIENTS = [1, 10, 25, 50, 75, 100];
 const SHARES = [0.1, 0.25, 0.5, 0.75, 1];
 
@@ -38,7 +39,7 @@ export function line(
   };
 }
 
-/** Milliseconds of processor time that the server takes for a message. */
+/** Milliseconds of processor time that the server takes for a message, with what follows its delivery. */
 async function costOf(setting: Setting, options: Record<string, string | number>): Promise<number> {
   const { ours } = setting;
   const pids = ours.pids();
@@ -47,7 +48,7 @@ async function costOf(setting: Setting, options: Record<string, string | number>
     port: ours.smtp,
     options: { ...DELIVER, conns: 1, keep: 1, pipe: 1, ...options },
   });
-  await pause(300); // what follows a delivery
+  if (!await untilIdle(pids)) throw new Failures("the server does not come to rest");
   return (processorSeconds(pids) - before) * 1_000 / done!;
 }
 
@@ -56,10 +57,14 @@ const bySize: Figure = {
   when: "beside",
   measure: async (setting) => {
     const points: Point[] = [];
-    for (const size of SIZES) {
+    // What large messages need is compiled before they are measured; then up and down, so that what drifts meanwhile bends nothing.
+    for (const size of SIZES) await costOf(setting, { size, msgs: WARM_MESSAGES });
+    const costs = new Map(SIZES.map((size) => [size, 0]));
+    for (const size of [...SIZES, ...SIZES.toReversed()]) {
       const msgs = Math.max(4, Math.min(setting.effort.point, Math.round(POINT_OCTETS / size)));
-      points.push({ x: size / 1e6, y: await costOf(setting, { size, msgs }) });
+      costs.set(size, costs.get(size)! + await costOf(setting, { size, msgs }) / 2);
     }
+    for (const [size, y] of costs) points.push({ x: size / 1e6, y });
     const chart = { title: "Cost of a message by its size", x: "size, MB", y: "processor time, ms" };
     return [line("cost-size", "cost of a message by its size", chart, points)];
   },
