@@ -23,6 +23,7 @@ const lines = linesOf(openFilesLimit());
 
 /** Below which descriptor connections are let in, and below which they get what else they need. */
 export function linesOf(openFiles: number): { readonly connection: number; readonly need: number } {
+  if (openFiles === Infinity) return { connection: Infinity, need: Infinity };
   const need = openFiles - Math.min(KEPT, Math.ceil(openFiles / 2));
   return { connection: need - Math.ceil(openFiles * GROWTH), need };
 }

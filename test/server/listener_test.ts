@@ -58,6 +58,7 @@ Deno.test("connections leave descriptors for what those that are in come to need
   assert.deepEqual(linesOf(65_536), { connection: 61_859, need: 65_136 });
   assert.deepEqual(linesOf(1_024), { connection: 572, need: 624 });
   assert.deepEqual(linesOf(240), { connection: 108, need: 120 });
+  assert.deepEqual(linesOf(Infinity), { connection: Infinity, need: Infinity });
   assert.equal(hasRoomForConnection(3), true);
   assert.equal(hasRoomForConnection(linesOf(openFilesLimit()).connection), false);
 });
