@@ -3,20 +3,18 @@
  *
  * Both ends of a TCP connection together are one connection's and no other's: the descriptor that has them is its own, as long
  * as it is open. A new descriptor is the lowest that is free: connections opened one after the other have theirs close to one
- * another, so those around the last that was found are asked first, then those around the lowest that is free now. Linux with the
- * C library only.
+ * another, so those around the last that was found are asked first, then those around the lowest that is free now, then all that
+ * are open. Linux with the C library only.
  */
 import { parseIpv4, parseIpv6 } from "../dns/ip_address.ts";
 import { NO_DESCRIPTOR } from "./descriptor.ts";
-import { lowestFree } from "./descriptors.ts";
+import { hasRoom, lowestFree } from "./descriptors.ts";
 import { libc } from "./libc.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
 /** Descriptors that are asked above the last that was found, and below. */
 const NEAR = 256;
-/** And around the lowest free one, on each side: a millisecond where it is among none of them. */
-const MOST = 1_024;
 
 /** Of this thread. */
 let last = 2;
@@ -34,10 +32,14 @@ export function openedDescriptor({ localAddr, remoteAddr }: Deno.TcpConn): numbe
   for (let descriptor = last; descriptor > Math.max(2, last - NEAR); descriptor--) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
   }
+  // One that cannot be listed for want of a descriptor is not worth the last of them.
+  if (!hasRoom()) return NO_DESCRIPTOR;
   const free = lowestFree();
-  if (free === Infinity) return NO_DESCRIPTOR;
-  for (let descriptor = free + MOST; descriptor > Math.max(2, free - MOST); descriptor--) {
+  for (let descriptor = free + NEAR; descriptor > Math.max(2, free - NEAR); descriptor--) {
     if (isBetween(descriptor, near, far)) return last = descriptor;
+  }
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    if (isBetween(Number(name), near, far)) return last = Number(name);
   }
   return NO_DESCRIPTOR;
 }

@@ -50,6 +50,22 @@ Deno.test("also where thousands of descriptors are open", async () => {
   }
 });
 
+Deno.test("also where thousands before it were closed in between", async () => {
+  const files = Array.from({ length: 3_000 }, () => Deno.openSync("/dev/null"));
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [opened, accepted] = await openAndAccept(listener);
+  for (const file of files) file.close();
+  // One below them all is the last that was found.
+  const [low, itsEnd] = await openAndAccept(listener);
+  assert.notEqual(openedDescriptor(low), NO_DESCRIPTOR);
+  const found = openedDescriptor(opened);
+  assert.notEqual(found, NO_DESCRIPTOR);
+  assert.equal(Number(libc!.send(found, new Uint8Array([8]), 1n, MSG_DONTWAIT)), 1);
+  const into = new Uint8Array(8);
+  assert.equal(await accepted.read(into), 1);
+  for (const end of [opened, accepted, low, itsEnd, listener]) end.close();
+});
+
 Deno.test("a connection that is closed has no descriptor", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [opened, accepted] = await openAndAccept(listener);
