@@ -89,7 +89,7 @@ export async function lookupMx(resolver: Resolver, domain: string, random: Rando
         return answer.status satisfies never;
     }
   } catch (error) {
-    return failure(error);
+    return failure(domain, error);
   }
 }
 
@@ -143,8 +143,8 @@ export async function lookupAddresses(
     addresses.push(...shuffled(family, random).slice(0, MAX_ADDRESSES));
   }
   if (addresses.length > 0) return { kind: "addresses", addresses, canonicalName, secure };
-  if (six.status === "rejected") return failure(six.reason);
-  if (four.status === "rejected") return failure(four.reason);
+  if (six.status === "rejected") return failure(host, six.reason);
+  if (four.status === "rejected") return failure(host, four.reason);
   return { kind: "none" };
 }
 
@@ -220,7 +220,8 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
   return result;
 }
 
-function failure(error: unknown): { kind: "failed"; temporary: boolean; reason: string } {
+/** The sender reads the reason: it names no server of ours. */
+function failure(name: string, error: unknown): { kind: "failed"; temporary: boolean; reason: string } {
   if (!(error instanceof ResolveError)) throw error;
-  return { kind: "failed", temporary: error.temporary, reason: error.message };
+  return { kind: "failed", temporary: error.temporary, reason: `${name}: ${error.plain}` };
 }

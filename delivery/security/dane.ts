@@ -39,7 +39,7 @@ export async function lookupDane(
       return { kind: "found", base, all: answer.records, usable: answer.records.filter(isUsable) };
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error;
-      return { kind: "failed", bogus: error.fault === "bogus", reason: error.message };
+      return { kind: "failed", bogus: error.fault === "bogus", reason: `${base}: ${error.plain}` };
     }
   }
   return { kind: "none" };
