@@ -2,8 +2,7 @@
  * The life of DKIM keys: made in pairs (RSA-2048 and Ed25519), waiting until all servers of the zone show their record,
  * signing, retired while mail they signed is on its way, revoked with an empty p=. New ones are made by schedule.
  *
- * A retired key's record stays for the queue's lifetime, the time to live of the record, and two days
- * ({@linkcode retirementMs}).
+ * A retired key's record stays for the queue's lifetime, its time to live as the servers of the zone tell it, and two days.
  */
 import { generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
@@ -17,8 +16,10 @@ import type { Store } from "../storage/store.ts";
 
 const log = getLogger(["veredus", "delivery"]);
 const DAY_MS = 86_400_000;
-/** RFC 6376 3.1 has no limit for records; a day is the longest that is usual. */
-const RECORD_TTL_MS = DAY_MS;
+/** The time to live of a record whose servers cannot be asked: the longest that is usual. */
+const USUAL_TTL_MS = DAY_MS;
+/** Resolvers keep nothing for longer (RFC 8767 4). */
+const MOST_TTL_MS = 7 * DAY_MS;
 const DOMAINS_AT_ONCE = 500;
 /** A selector says when its key was made: `20261124-rsa`. */
 const KINDS = ["rsa", "ed25519"] as const;
@@ -66,10 +67,6 @@ export function keyName({ selector, domain }: Pick<DkimKeyRow, "selector" | "dom
   return `${selector}._domainkey.${domain}`;
 }
 
-export function retirementMs(queueLifetimeMs: number): number {
-  return queueLifetimeMs + RECORD_TTL_MS + 2 * DAY_MS;
-}
-
 export interface KeyUpkeep {
   readonly store: Store;
   readonly resolver: Resolver;
@@ -85,22 +82,34 @@ export interface KeyUpkeep {
 
 /** Moves keys on whose time has come; call it now and then. Trouble of DNS leaves them as they are. */
 export async function advanceKeys(upkeep: KeyUpkeep): Promise<void> {
-  const { store, now, queueLifetimeMs } = upkeep;
+  const { store } = upkeep;
   for (let after = "";;) {
     const domains = store.directory.domains({ after, limit: DOMAINS_AT_ONCE });
     for (const { name } of domains) {
       await makeSuccessors(upkeep, name);
       for (const key of store.directory.dkimKeys(name)) {
         if (key.state === "waiting" && await isPublished(upkeep, key)) await startSigning(store, key);
-        if (key.state === "retired" && key.changedAt + retirementMs(queueLifetimeMs) <= now) {
-          await setState(store, key, "revoked");
-        }
+        if (key.state === "retired" && await isOver(upkeep, key)) await setState(store, key, "revoked");
       }
     }
     const last = domains.at(-1);
     if (last === undefined || domains.length < DOMAINS_AT_ONCE) return;
     after = last.name;
   }
+}
+
+/** Nobody needs the record of a retired key any more. */
+async function isOver({ atServers, queueLifetimeMs, now }: KeyUpkeep, key: DkimKeyRow): Promise<boolean> {
+  const since = now - key.changedAt - queueLifetimeMs - 2 * DAY_MS;
+  if (since < 0) return false;
+  let ttlMs = USUAL_TTL_MS;
+  try {
+    const shown = await atServers(keyName(key));
+    if (shown.length > 0) ttlMs = Math.max(...shown.map(({ ttlSeconds }) => ttlSeconds)) * 1_000;
+  } catch (error) {
+    if (!(error instanceof ResolveError)) throw error; // they cannot be asked
+  }
+  return since >= Math.min(ttlMs, MOST_TTL_MS);
 }
 
 /** The key signs; older ones of its kind sign no more. */

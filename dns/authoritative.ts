@@ -25,6 +25,8 @@ export interface AuthoritativeOptions extends ExchangeParts {
 export interface ServerTexts {
   readonly server: string;
   readonly texts: readonly string[];
+  /** How long caches may keep them; 0 of none. */
+  readonly ttlSeconds: number;
 }
 
 const MAX_SERVERS = 16, MAX_ADDRESSES = 8, MAX_ALIASES = 4;
@@ -48,7 +50,7 @@ async function textsOf(options: AuthoritativeOptions, name: string, aliases: num
     )[0];
     if (target !== undefined && aliases > 0) {
       found.push(...await textsOf(options, target, aliases - 1));
-    } else found.push({ server, texts: textsIn(message, name) });
+    } else found.push({ server, ...textsIn(message, name) });
   }
   return found;
 }
@@ -91,10 +93,13 @@ async function addressesOf(resolver: Resolver, host: string): Promise<string[]> 
   return found;
 }
 
-function textsIn(message: Message, name: string): string[] {
-  return message.answers.flatMap(({ name: of, data }) =>
-    data.type === "TXT" && of === name
-      ? [data.strings.map((octets) => String.fromCharCode(...octets)).join("")]
-      : []
-  );
+function textsIn(message: Message, name: string): Pick<ServerTexts, "texts" | "ttlSeconds"> {
+  const texts: string[] = [];
+  let ttlSeconds = 0;
+  for (const { name: of, ttlSeconds: ttl, data } of message.answers) {
+    if (data.type !== "TXT" || of !== name) continue;
+    texts.push(data.strings.map((octets) => String.fromCharCode(...octets)).join(""));
+    ttlSeconds = Math.max(ttlSeconds, ttl);
+  }
+  return { texts, ttlSeconds };
 }

@@ -35,9 +35,10 @@ Deno.test("each server of the zone is asked, without recursion; the silent and u
     "192.0.2.11": text(NAME, "v=1"),
     "192.0.2.2": nothing,
   });
-  assert.deepEqual(found, [{ server: "ns1.example.test", texts: ["v=1"] }, {
+  assert.deepEqual(found, [{ server: "ns1.example.test", texts: ["v=1"], ttlSeconds: 300 }, {
     server: "ns2.example.test",
     texts: [],
+    ttlSeconds: 0,
   }]);
   assert.ok(network.queries.every(({ recursionDesired }) => !recursionDesired));
 });
@@ -48,7 +49,7 @@ Deno.test("errors are no answers, and answers about other names count for nothin
     "192.0.2.11": refuses,
     "192.0.2.2": text("other.test", "v=1"),
   });
-  assert.deepEqual(found, [{ server: "ns2.example.test", texts: [] }]);
+  assert.deepEqual(found, [{ server: "ns2.example.test", texts: [], ttlSeconds: 0 }]);
 });
 
 Deno.test("an alias leads to the servers of its target, and a ring of them ends", async () => {
@@ -64,7 +65,7 @@ Deno.test("an alias leads to the servers of its target, and a ring of them ends"
     "192.0.2.2": silent,
     "192.0.2.9": text(target, "v=2"),
   }, more);
-  assert.deepEqual(found, [{ server: "ns.provider.test", texts: ["v=2"] }]);
+  assert.deepEqual(found, [{ server: "ns.provider.test", texts: ["v=2"], ttlSeconds: 300 }]);
   const ring = await ask({ "192.0.2.1": alias(NAME, NAME), "192.0.2.2": silent });
   assert.deepEqual(ring.found.map(({ texts }) => texts), [[]]);
 });
