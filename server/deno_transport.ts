@@ -89,6 +89,10 @@ export class DenoTransport implements Transport {
     return this.tls === null && this.#upgrader !== null && !this.#closed;
   }
 
+  readNear(into: Uint8Array): number {
+    return this.#closed || this.#hello !== null ? 0 : this.#reader.readNear(into);
+  }
+
   async read(into: Uint8Array, waits?: () => void): Promise<number | null> {
     if (this.#closed) return null;
     try {

@@ -137,10 +137,16 @@ export class SessionIo {
       return true;
     }
     if (this.#loggedIn) this.#deadline.extend(this.#parts.timeouts.idleMs);
+    const buffer = this.#buffer.next();
+    const near = this.#wire.transport.readNear?.(buffer) ?? 0;
+    if (near > 0) {
+      session.feed(this.#buffer.read(near));
+      return true;
+    }
     this.#reading = true;
     let count: number | null;
     try {
-      count = await this.#wire.transport.read(this.#buffer.next());
+      count = await this.#wire.transport.read(buffer);
     } catch (error) {
       if (this.#stopText === null && !session.ended) throw new PeerGone("reading failed", { cause: error });
       count = null;

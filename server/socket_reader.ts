@@ -11,6 +11,7 @@
 import { setImmediate } from "node:timers";
 import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
 import { libc } from "./libc.ts";
+import { noteRead, readNear } from "./near_read.ts";
 import { isClosed } from "./socket_writer.ts";
 
 const MSG_DONTWAIT = 0x40;
@@ -47,11 +48,18 @@ export class SocketReader {
     this.#descriptor = direct && libc !== null ? descriptor : NO_DESCRIPTOR;
   }
 
+  /** What comes within moments (near_read.ts); 0: {@linkcode read} is needed. */
+  readNear(into: Uint8Array): number {
+    if (this.#descriptor === NO_DESCRIPTOR || isClosed(this.#conn)) return 0;
+    return readNear(this, this.#descriptor, into as Uint8Array<ArrayBuffer>); // none of ours lies in shared memory
+  }
+
   /**
    * What is there, at least one octet; null at the end. One read at a time. Rejects as the runtime's does. `waits` is called where
    * nothing is there yet: who wants to know has every read tried. Where none can be, every one waits.
    */
   read(into: Uint8Array, waits?: () => void): Promise<number | null> {
+    noteRead(this);
     if (this.#descriptor === NO_DESCRIPTOR || (waits === undefined && !isWorthTrying())) {
       waits?.();
       return this.#conn.read(into);

@@ -19,6 +19,7 @@ import { covers } from "../dns/name.ts";
 import type { Certificate } from "./certificate.ts";
 import { CLOSED, NO_HELLO, readHello, TIMED_OUT } from "./client_hello.ts";
 import type { TlsUpgrader } from "./deno_transport.ts";
+import { noteRead } from "./near_read.ts";
 import { closeQuietly, SocketWriter } from "./socket_writer.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
@@ -170,6 +171,7 @@ export class TlsTransport implements Transport {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
+    noteRead(this);
     for (;;) {
       if (this.#closed) return null;
       const chunk = this.#rest ?? this.#socket.read() as Uint8Array | null;

@@ -35,6 +35,8 @@ export interface Transport {
    * where nothing is there yet, as far as it can tell.
    */
   read(into: Uint8Array, waits?: () => void): Promise<number | null>;
+  /** What comes within moments, without a turn of the event loop; 0: {@linkcode read} is needed. */
+  readNear?(into: Uint8Array): number;
   /**
    * Writes everything; undefined when it was taken at once, otherwise resolves when the kernel (or TLS layer) took it, so
    * that awaiting it is backpressure. `last`: {@linkcode close} follows at once, and the octets may wait for it.

@@ -422,6 +422,12 @@ export class Connection implements ImapContext {
       this.#deadline.extend(session.betweenCommands || session.idling ? idleMs : stallMs);
     }
     const buffer = this.#buffer.next(this.#append?.sizeOctets);
+    const near = session.idling || this.#again ? 0 : this.#wire.transport.readNear?.(buffer) ?? 0;
+    if (near > 0) {
+      this.#turn = performance.now();
+      session.feed(this.#buffer.read(near));
+      return true;
+    }
     this.#reading = true;
     if (this.#again && session.betweenCommands) this.#push();
     let count: number | null;
