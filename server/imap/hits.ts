@@ -5,16 +5,18 @@
 /** Relevancy (RFC 6203) of what was found without its text. */
 export const UNREAD = 1;
 
+const NO_NUMBERS = new Uint32Array(0);
+const NO_RELEVANCIES = new Uint8Array(0);
+
 export class Hits {
   count = 0;
-  #sequences: Uint32Array<ArrayBuffer>;
-  #uids: Uint32Array<ArrayBuffer>;
+  #sequences: Uint32Array<ArrayBuffer> = NO_NUMBERS;
+  #uids: Uint32Array<ArrayBuffer> = NO_NUMBERS;
   /** 1 to 100; empty while all are {@linkcode UNREAD}. */
-  #relevancies = new Uint8Array(0);
+  #relevancies: Uint8Array<ArrayBuffer> = NO_RELEVANCIES;
 
   constructor(capacity = 0) {
-    this.#sequences = new Uint32Array(capacity);
-    this.#uids = new Uint32Array(capacity);
+    if (capacity > 0) this.#grow(capacity);
   }
 
   get sequences(): Uint32Array {
@@ -84,7 +86,8 @@ export class Hits {
   }
 
   #grow(capacity: number): void {
-    const sequences = new Uint32Array(capacity), uids = new Uint32Array(capacity);
+    const both = new Uint32Array(2 * capacity); // one piece of memory for two columns
+    const sequences = both.subarray(0, capacity), uids = both.subarray(capacity);
     sequences.set(this.#sequences);
     uids.set(this.#uids);
     this.#sequences = sequences;

@@ -115,6 +115,16 @@ export async function findMessages(
   if ((name === "SEARCH" || name === "ESEARCH") && charset !== null && context.session.enabled.utf8) {
     return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   }
+  const hits = new Hits();
+  const scope = among === null ? scopeOf(context, selected, command.key) : null;
+  if (scope !== null && (name === "SORT" || name === "THREAD")) {
+    return no("Too many messages to put in order", scope.code); // RFC 9738 3.3
+  }
+  const mask = among === null && scope === null && !selected.view.hasExpunged ? flagMask(command.key) : null;
+  if (mask !== null) {
+    byFlags({ selected, hits }, mask);
+    return { hits, broken: false, code: "" };
+  }
   const ruledOut: RuledOut = new Map();
   const scores: FuzzyScore[] = [];
   const judge = compile(command.key, {
@@ -129,15 +139,9 @@ export async function findMessages(
   const withFacts = asksFacts(command.key);
   const named = new Set(fieldsOf(command.key));
   const fields = cost === 2 && [...named].every((field) => FIELD_NAME.test(field)) ? named : null;
-  const hits = new Hits();
-  const scope = among === null ? scopeOf(context, selected, command.key) : null;
-  if (scope !== null && (name === "SORT" || name === "THREAD")) {
-    return no("Too many messages to put in order", scope.code); // RFC 9738 3.3
-  }
   const some = scope === null ? among : scope.among;
   let undecided = await byIndex(context, {
     selected,
-    key: command.key,
     judge,
     hits,
     ...(some !== null && { among: some }),
@@ -145,7 +149,7 @@ export async function findMessages(
   if (cost >= 2) {
     await askIndex(context, selected, { key: command.key, undecided: undecided.count, answers: ruledOut });
     if (ruledOut.size > 0) {
-      undecided = await byIndex(context, { selected, key: command.key, judge, hits, among: undecided });
+      undecided = await byIndex(context, { selected, judge, hits, among: undecided });
     }
   }
   const state = { broken: false };
@@ -195,13 +199,12 @@ async function byIndex(
   context: ImapContext,
   search: {
     readonly selected: Selected;
-    readonly key: SearchKey;
     readonly judge: Judge;
     readonly hits: Hits;
     readonly among?: Hits;
   },
 ): Promise<Hits> {
-  const { selected: { view, index }, key, judge, hits, among } = search;
+  const { selected: { view, index }, judge, hits, among } = search;
   const undecided = new Hits();
   // One for all: a search of a large mailbox is mostly this.
   const evidence: Evidence = {
@@ -220,11 +223,6 @@ async function byIndex(
     if (verdict === true) hits.push(sequence, uid, UNREAD);
     else if (verdict === null) undecided.push(sequence, uid);
   };
-  const mask = among === undefined && !view.hasExpunged ? flagMask(key) : null;
-  if (mask !== null) {
-    byFlags(search, mask);
-    return undecided;
-  }
   const last = among === undefined ? view.exists : among.count;
   for (let from = 0; from < last; from += INDEX_BATCH) {
     const end = Math.min(last, from + INDEX_BATCH);

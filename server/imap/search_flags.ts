@@ -4,6 +4,9 @@ import type { FlagMask } from "../../storage/mailbox_index.ts";
 import type { Selected } from "./context.ts";
 import type { Hits } from "./hits.ts";
 
+/** Messages of a mailbox for whose hits memory is taken at once: growing takes longer than looking for them. */
+const SMALL = 1_000;
+
 /** Null for a key that asks for more than system flags, or cannot be said so. */
 export function flagMask(key: SearchKey): FlagMask | null {
   switch (key.kind) {
@@ -36,6 +39,6 @@ export function byFlags(
   { selected: { view, index }, hits }: { readonly selected: Selected; readonly hits: Hits },
   flags: FlagMask,
 ): void {
-  if (flags.mask === 0) hits.reserve(view.exists);
+  if (flags.mask === 0 || view.exists <= SMALL) hits.reserve(view.exists);
   index.eachWithFlags(flags, view.exists, (position) => hits.push(position + 1, index.uidAt(position)));
 }
