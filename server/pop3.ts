@@ -6,6 +6,7 @@
  * keepalive, listen_options.ts). POP3 sees INBOX as it was at login; messages that IMAP expunges meanwhile stay
  * readable (held_messages.ts). Marked messages are removed by QUIT, durably before its +OK, and by nothing else.
  */
+import { setImmediate } from "node:timers";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { HIGH_WATER_OCTETS, Out } from "../bytes/out.ts";
 import { Maildrop } from "../protocols/pop3/maildrop.ts";
@@ -240,7 +241,7 @@ class Connection implements RetrieveContext {
       await this.#io.flush();
       this.#turn = performance.now();
     } else if (performance.now() - this.#turn > MAX_TURN_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await new Promise((resolve) => setImmediate(resolve)); // a timer would wait for a millisecond
       this.#turn = performance.now();
     }
   }
