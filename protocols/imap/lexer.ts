@@ -43,7 +43,7 @@ export class CommandCursor extends Cursor {
 }
 
 /** atom. */
-export function atom(cursor: Cursor, expected = "an atom"): string {
+export function atom(cursor: Cursor, expected: string): string {
   return cursor.run(ATOM_CHAR, expected) ?? "";
 }
 
@@ -64,7 +64,7 @@ export function astring(cursor: Cursor, expected = "a string"): string {
 }
 
 /** string (quoted or literal) as octets. */
-export function string(cursor: Cursor, expected = "a string"): Uint8Array {
+export function string(cursor: Cursor, expected: string): Uint8Array {
   const next = cursor.peek();
   if (next === DQUOTE) return quoted(cursor);
   if (next === LBRACE) return literal(cursor);
@@ -72,10 +72,10 @@ export function string(cursor: Cursor, expected = "a string"): Uint8Array {
 }
 
 /** nstring as text: null for NIL. */
-export function nstring(cursor: Cursor, expected = "a string or NIL"): string | null {
+export function nstring(cursor: Cursor): string | null {
   const next = cursor.peek();
   if (next !== DQUOTE && next !== LBRACE && cursor.word("nil")) return null;
-  return textOf(cursor, string(cursor, expected));
+  return textOf(cursor, string(cursor, "a string or NIL"));
 }
 
 function textOf(cursor: Cursor, octets: Uint8Array): string {
@@ -147,7 +147,7 @@ function mailboxOf(cursor: CommandCursor, octets: Uint8Array): string {
 export function listMailbox(cursor: CommandCursor): string {
   const next = cursor.peek();
   let octets: Uint8Array;
-  if (next === DQUOTE || next === LBRACE) octets = string(cursor);
+  if (next === DQUOTE || next === LBRACE) octets = string(cursor, "a mailbox pattern");
   else {
     const end = skipClass(cursor.bytes, { start: cursor.at, end: cursor.end }, LIST_OCTET);
     if (!cursor.ok || end === cursor.at) return cursor.fail("a mailbox pattern"), "";
@@ -163,14 +163,14 @@ export function modSequence(cursor: Cursor): number {
   return Math.min(cursor.number(2 ** 63, "a modification sequence"), Number.MAX_SAFE_INTEGER);
 }
 
-/** A parenthesised list of at least `least` items separated by one space. */
+/** A parenthesised list of at least `least` items separated by one space; `expected` where something else may stand. */
 export function list<T>(
   cursor: Cursor,
   item: () => T,
-  options: { least: number; most: number; expected: string },
+  options: { least: number; most: number; expected?: string },
 ): T[] {
   const items: T[] = [];
-  if (!cursor.expect(LPAREN, options.expected)) return items;
+  if (!cursor.expect(LPAREN, options.expected ?? "(")) return items;
   if (options.least === 0 && cursor.take(RPAREN)) return items;
   do {
     if (items.length >= options.most) {
@@ -198,7 +198,7 @@ const SYSTEM_BITS = new Map(SYSTEM_FLAGS.map((name, bit) => [name.toLowerCase(),
 /** flag-list: `(\Seen $Label)`. */
 export function flagList(cursor: Cursor): FlagList {
   const all = new FlagSet();
-  list(cursor, () => all.add(cursor), { least: 0, most: MAX_FLAGS, expected: "a flag list" });
+  list(cursor, () => all.add(cursor), { least: 0, most: MAX_FLAGS });
   return all;
 }
 
@@ -276,9 +276,9 @@ export function date(cursor: Cursor): number {
   return time;
 }
 
-/** date-time of APPEND, `" 7-Feb-1994 21:52:25 -0800"`: milliseconds since the epoch. */
+/** date-time of APPEND, `" 7-Feb-1994 21:52:25 -0800"`, of which the quote is next: milliseconds since the epoch. */
 export function dateTime(cursor: Cursor): number {
-  cursor.expect(DQUOTE, "a date in quotes");
+  cursor.take(DQUOTE);
   const day = cursor.take(SP) ? digits(cursor, 1) : digits(cursor, 2);
   const midnight = dayMonthYear(cursor, day);
   cursor.space();

@@ -44,5 +44,5 @@ export function parseMailboxFilters(cursor: CommandCursor, kinds: readonly Kind[
 /** one-or-more-mailbox. */
 function oneOrMore(cursor: CommandCursor): string[] {
   if (cursor.peek() !== LPAREN) return [mailbox(cursor)];
-  return list(cursor, () => mailbox(cursor), { least: 1, most: MAX_NAMES, expected: "mailbox names" });
+  return list(cursor, () => mailbox(cursor), { least: 1, most: MAX_NAMES });
 }

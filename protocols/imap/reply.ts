@@ -15,8 +15,8 @@ export const BAD_NAME: Reply = {
   text: "The mailbox name is not valid modified UTF-7",
 };
 
-/** What was expected where; octets count from 1. */
+/** What was expected where, of a cursor that has a fault; octets count from 1. */
 export function fault(cursor: CommandCursor): Reply {
-  const { expected, at } = cursor.fault ?? { expected: "something else", at: cursor.at };
+  const { expected, at } = cursor.fault!;
   return { status: "BAD", text: `Expected ${expected} at octet ${at - cursor.start + 1}` };
 }

@@ -261,11 +261,9 @@ export class Connection implements ImapContext {
           await this.#append?.write(event.bytes, event.start, event.end);
           break;
         case "append-end": {
-          const append = this.#append;
+          const append = this.#append!; // the session says so only behind what it granted
           this.#append = null;
-          const reply = append === null
-            ? no("Nothing to append")
-            : await append.finish().catch((error) => this.#unavailable(error));
+          const reply = await append.finish().catch((error) => this.#unavailable(error));
           await tell(this, { expunges: true, own: true });
           this.#answer(reply);
           break;

@@ -58,7 +58,7 @@ imapTest("what cannot be kept is refused by its limit, and nothing of it is kept
     const reply = await client.command(`SETMETADATA INBOX (${entries})`);
     if (!reply.startsWith("OK")) refused = reply;
   }
-  assert.match(refused, /^NO \[METADATA TOOMANY\]/);
+  assert.match(refused, /^NO \[METADATA TOOMANY\] Too many annotations\r/);
 });
 
 imapTest(

@@ -78,9 +78,9 @@ function modifiers(
   return { changedSince, vanished, partial };
 }
 
-/** Attributes in parentheses. */
+/** Attributes in parentheses, of which the first is next. */
 export function fetchItemList(cursor: CommandCursor): readonly FetchItem[] {
-  return list(cursor, () => fetchItem(cursor), { least: 1, most: MAX_ITEMS, expected: "FETCH attributes" });
+  return list(cursor, () => fetchItem(cursor), { least: 1, most: MAX_ITEMS });
 }
 
 function fetchItems(cursor: CommandCursor): readonly FetchItem[] {

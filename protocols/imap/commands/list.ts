@@ -27,7 +27,7 @@ export function parseList(cursor: CommandCursor): Command {
   cursor.space();
   if (cursor.peek() === LPAREN) extended = true;
   const patterns = cursor.peek() === LPAREN
-    ? list(cursor, () => pattern(cursor), { least: 1, most: MAX_PATTERNS, expected: "patterns" })
+    ? list(cursor, () => pattern(cursor), { least: 1, most: MAX_PATTERNS })
     : [pattern(cursor)];
   const returns = {
     children: false,
@@ -100,7 +100,6 @@ function words(cursor: CommandCursor): string[] {
   const options = list(cursor, () => atom(cursor, "an option").toUpperCase(), {
     least: 0,
     most: 16,
-    expected: "selection options",
   });
   const known = ["SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"];
   if (options.some((option) => !known.includes(option))) cursor.fail("a known selection option");

@@ -51,7 +51,7 @@ export function parseSetMetadata(cursor: CommandCursor): Command {
 /** One entry, or several in parentheses. */
 export function metadataEntries(cursor: CommandCursor): string[] {
   if (cursor.peek() !== LPAREN) return [entry(cursor)];
-  return list(cursor, () => entry(cursor), { least: 1, most: MAX_ENTRIES, expected: "entries" });
+  return list(cursor, () => entry(cursor), { least: 1, most: MAX_ENTRIES });
 }
 
 /** Why an entry of this name cannot be kept (RFC 5464 3.1, 3.2); null when it can. */
@@ -87,7 +87,7 @@ function parseOptions(
     else if (word !== "DEPTH") cursor.fail("MAXSIZE or DEPTH");
     else if (cursor.word("infinity")) options.depth = "infinity";
     else options.depth = cursor.number(1, "0, 1 or infinity") === 0 ? 0 : 1;
-  }, { least: 1, most: 4, expected: "options" });
+  }, { least: 1, most: 4 });
 }
 
 function entry(cursor: CommandCursor): string {

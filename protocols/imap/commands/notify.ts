@@ -80,7 +80,7 @@ function eventGroup(cursor: CommandCursor, seen: { unknown: boolean }): EventGro
   };
   if (cursor.peek() !== LPAREN && cursor.word("none")) { /* no event */ }
   else if (cursor.peek() === LPAREN) {
-    list(cursor, event, { least: 1, most: MAX_EVENTS, expected: "events" });
+    list(cursor, event, { least: 1, most: MAX_EVENTS });
   } else {
     // The RFC's own example has a single event without parentheses.
     event();

@@ -243,7 +243,7 @@ function nzNumber(cursor: CommandCursor): number {
 /** `MODSEQ [entry-name entry-type] n`: we keep one MODSEQ a message, which stands for every entry (RFC 7162 3.1.5). */
 function modSeqKey(cursor: CommandCursor): SearchKey {
   if (cursor.peek() === DQUOTE) {
-    string(cursor, "an entry name");
+    string(cursor, "a string");
     cursor.space();
     if (!cursor.word("priv") && !cursor.word("shared") && !cursor.word("all")) {
       cursor.fail("priv, shared or all");

@@ -24,6 +24,7 @@ import {
   resolve,
   sequenceSet,
 } from "../../../protocols/imap/sequence_set.ts";
+import { parseAppendStart } from "../../../protocols/imap/commands/append.ts";
 import { decodeUtf7, encodeUtf7 } from "../../../protocols/imap/utf7.ts";
 import { compileFetch } from "../../../protocols/imap/fetch_plan.ts";
 
@@ -232,6 +233,17 @@ Deno.test("strings on the way in", () => {
     astring(at);
     assert.ok(!at.ok, text);
   }
+  // The framer hands over whole commands; the grammar does not rely on it.
+  for (
+    const [text, expected] of [["{4}\r\nabc", "a whole literal"], ["{4}abcd", "the end of the line"]] as const
+  ) {
+    const at = cursor(text);
+    astring(at);
+    assert.ok(at.fault?.expected.startsWith(expected), text);
+  }
+  const behind = cursor(" INBOX {3}\r\nabc");
+  parseAppendStart(behind, "APPEND");
+  assert.equal(behind.fault?.expected, "the message as a literal");
   assert.equal(nstring(cursor("NIL")), null);
   assert.equal(nstring(cursor('"NIL"')), "NIL");
   const broken = new CommandCursor(new Uint8Array([0x61, 0xff]), 0, 2);

@@ -46,6 +46,7 @@ const OPTIONS: ReadonlyMap<string, Partial<SessionOptions>> = new Map<string, Pa
     "small",
     { limits: { beforeLogin: SMALL, afterLogin: SMALL, messageOctets: 60, errors: 20 } },
   ],
+  ["many-errors", { limits: { ...DEFAULT_SESSION_LIMITS, errors: 1000 } }],
   ["three-errors", { limits: { ...DEFAULT_SESSION_LIMITS, errors: 3 } }],
 ]);
 

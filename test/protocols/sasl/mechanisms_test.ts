@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { encode } from "../../../bytes/decode.ts";
 import { BearerExchange } from "../../../protocols/sasl/bearer.ts";
 import { ExternalExchange } from "../../../protocols/sasl/external.ts";
+import { LoginExchange } from "../../../protocols/sasl/login.ts";
+import { PlainExchange } from "../../../protocols/sasl/plain.ts";
 import { SessionMechanisms, SMTP_MECHANISMS } from "../../../protocols/sasl/mechanisms.ts";
 
 const BEARER: readonly (readonly ["OAUTHBEARER" | "XOAUTH2", string, string | null])[] = [
@@ -27,7 +29,9 @@ const BEARER: readonly (readonly ["OAUTHBEARER" | "XOAUTH2", string, string | nu
 for (const [mechanism, message, expected] of BEARER) {
   Deno.test(`${mechanism} ${JSON.stringify(message)}`, () => {
     const step = new BearerExchange(mechanism).step(encode(message));
-    if (expected === null) return assert.equal(step.kind, "malformed");
+    if (expected === null) {
+      return assert.deepEqual(step, { kind: "malformed", text: "Expected a bearer token" });
+    }
     assert.ok(step.kind === "credentials" && step.proof?.kind === "token");
     assert.equal(`${step.user} ${step.proof.token}`, expected);
   });
@@ -37,7 +41,17 @@ Deno.test("EXTERNAL takes whom to act as, and no NUL", () => {
   const step = new ExternalExchange().step(encode("ann@example.test"));
   assert.ok(step.kind === "credentials" && step.proof?.kind === "certificate");
   assert.equal(step.authorizationId, "ann@example.test");
-  assert.equal(new ExternalExchange().step(encode("a\0b")).kind, "malformed");
+  assert.deepEqual(new ExternalExchange().step(encode("a\0b")), {
+    kind: "malformed",
+    text: "Expected an authorization id in UTF-8",
+  });
+});
+
+Deno.test("PLAIN and LOGIN take user and password in UTF-8", () => {
+  const malformed = { kind: "malformed", text: "Expected user and password in UTF-8" };
+  assert.deepEqual(new PlainExchange().step(new Uint8Array([0, 0xff, 0, 0x70])), malformed);
+  assert.deepEqual(new LoginExchange().step(new Uint8Array([0xff])), malformed);
+  assert.deepEqual(new LoginExchange().step(encode("")), malformed);
 });
 
 Deno.test("what is offered follows the facts at each moment, and nothing else can be chosen", () => {

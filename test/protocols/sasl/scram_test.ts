@@ -68,6 +68,9 @@ for (
   ] as const
 ) {
   Deno.test(`SCRAM-SHA-256 is refused: ${name}`, () => {
-    assert.equal(JSON.parse(play(messages).at(-1)!).kind, "malformed");
+    assert.deepEqual(JSON.parse(play(messages).at(-1)!), {
+      kind: "malformed",
+      text: "SCRAM message not understood",
+    });
   });
 }
