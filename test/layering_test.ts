@@ -20,7 +20,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   sieve: ["bytes", "message"],
   storage: ["bytes", "types:message", "telemetry"],
   search: ["bytes", "message", "storage", "telemetry"],
-  transfer: ["bytes", "message", "protocols", "storage", "telemetry"],
+  transfer: ["bytes", "delivery", "message", "protocols", "storage", "telemetry"],
   auth: ["bytes", "protocols", "storage", "telemetry"],
   mailauth: ["bytes", "dns", "message", "telemetry"],
   filter: ["bytes", "dns", "mailauth", "message", "types:protocols", "types:storage", "telemetry"],

@@ -3,10 +3,13 @@
  * commit, octets through this thread's segment like those of any other message.
  *
  * What was brought is noted in the same transaction as the message itself (storage/operations/import.ts): an import that
- * was cut off goes on, one that is run again brings what is new. Bare line ends become CRLF. Memory is bounded by
- * {@linkcode BATCHES} batches and {@linkcode READS} reads a folder; a message past a quarter of a megabyte goes through a file.
+ * was cut off goes on, one that is run again brings what is new. Bare line ends become CRLF; parts with NUL become base64 as
+ * in mail that comes in (delivery/binary_parts.ts). Memory is bounded by {@linkcode BATCHES} batches and {@linkcode READS}
+ * reads a folder; a message past a quarter of a megabyte goes through a file.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { NUL } from "../bytes/ascii.ts";
+import { reencodeBinaryParts } from "../delivery/binary_parts.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import { LineEndConverter } from "../protocols/smtp/line_ends.ts";
 import type { ImportedMessage, WriteResult } from "../storage/ops.ts";
@@ -179,9 +182,11 @@ class FolderImport {
     const spool = this.#options.store.spool();
     const facts = new FactsBuilder();
     const converter = new LineEndConverter();
+    let holdsNul = false;
     const take = async () => {
       const { bytes, start, end } = converter;
       if (start === end) return;
+      if (!holdsNul) holdsNul = bytes.subarray(start, end).includes(NUL);
       facts.push(bytes, start, end);
       const pending = spool.write(bytes, start, end);
       if (pending !== undefined) await pending;
@@ -197,7 +202,24 @@ class FolderImport {
       converter.finish();
       await take();
       if (spool.octets === 0) throw new Error("it is empty");
-      return { spool, facts: facts.finish(), octets: spool.octets };
+      return holdsNul
+        ? await this.#withoutNul(spool)
+        : { spool, facts: facts.finish(), octets: spool.octets };
+    } catch (error) {
+      spool.discard();
+      throw error;
+    }
+  }
+
+  async #withoutNul(from: Spool): Promise<ReadMessage> {
+    const spool = this.#options.store.spool();
+    try {
+      const facts = await reencodeBinaryParts(from, spool);
+      if (facts === null || facts === "unmendable") {
+        throw new Error("it has NUL outside the body of a MIME part");
+      }
+      from.discard();
+      return { spool, facts, octets: spool.octets };
     } catch (error) {
       spool.discard();
       throw error;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { ImapClient } from "../lib/imap_client.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { Shell } from "./shell.ts";
-import { startLocal, veredus, withFolder } from "./veredus.ts";
+import { onTerminal, startLocal, veredus, withFolder } from "./veredus.ts";
 
 function maildir(path: string, messages: number): string {
   Deno.mkdirSync(`${path}/cur`, { recursive: true });
@@ -71,4 +71,20 @@ Deno.test("an import and an export on the data alone, then an import by the serv
     ]);
     assert.deepEqual([noPassword.code, /--password-stdin/.test(noPassword.stderr)], [2, true]);
     await server.stop();
+  }));
+
+Deno.test("a rebuild of the index shows a bar on a terminal, and elsewhere what came of it alone", () =>
+  withFolder(async (folder) => {
+    const data = `${folder}/data`;
+    const shell = new Shell(data);
+    await shell.ok("domain add example.test");
+    await shell.ok("account add ann@example.test --no-password");
+    await shell.ok(`import maildir ann@example.test ${maildir(`${folder}/source`, 300)}`);
+    const shown = await onTerminal(["index", "rebuild", "ann@example.test", "--data", data]);
+    assert.equal(shown.code, 0, shown.stdout);
+    assert.match(shown.stdout, /index [█░]+ \d+% \| \S+ left/);
+    assert.match(shown.stdout, /messages +300 of 300\r$/m);
+    const plain = await shell.run("index rebuild ann@example.test");
+    assert.deepEqual([plain.code, plain.stderr], [0, ""]);
+    assert.match(plain.stdout, /^messages +300 of 300\nsize .*\n$/);
   }));

@@ -6,6 +6,7 @@ import type { Account } from "../../storage/directory_view.ts";
 import { type ExportForm, exportMail } from "../../transfer/export.ts";
 import { importMail, type ImportOptions, type ImportProgress, newProgress } from "../../transfer/importer.ts";
 import { openSource, type SourceRequest } from "../../transfer/request.ts";
+import { freePort } from "../lib/ports.ts";
 import { RunningServer } from "../lib/running_server.ts";
 import { TestStore } from "../lib/test_store.ts";
 import { message, Random } from "../search/messages.ts";
@@ -279,6 +280,39 @@ moving("a large mbox is cut at its messages wherever blocks end", async (bed) =>
   assert.deepEqual(contents.map(({ octets }) => octets), bodies.map((body) => body.replaceAll("\n", "\r\n")));
 });
 
+moving("NUL and bare line ends reach nobody, whatever the source", async (bed) => {
+  const text = "Subject: nul\r\n\r\na\0b\r\n";
+  const parts =
+    "Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n" +
+    "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\x01\xff\r\n--b--\r\n";
+  const header = "Subject: h\0der\r\n\r\nx\r\n";
+  const bare = "Subject: bare\n\nl\rc\r\r\nx\n";
+  const all = [text, parts, header, bare];
+  all.forEach((one, at) => bed.write(`Maildir/cur/${at}.m:2,`, one));
+  bed.write("box", all.map((one) => `From a@b Thu Jan  2 03:04:05 2020\r\n${one}\r\n`).join(""));
+  const zip = all.map((one, at): [string, Uint8Array] => [`${at}.eml`, encodeLatin1(one)]);
+  Deno.writeFileSync(`${bed.folder}/mail.zip`, zipSync(Object.fromEntries(zip)));
+  for (
+    const [at, request] of ([
+      { kind: "maildir", path: `${bed.folder}/Maildir` },
+      { kind: "mbox", path: `${bed.folder}/box` },
+      { kind: "zip", path: `${bed.folder}/mail.zip` },
+    ] as const).entries()
+  ) {
+    const { imported, failures } = await bed.bring(request, "alice", { into: `from${at}` });
+    assert.deepEqual([imported, failures.map(({ reason }) => reason)], [
+      3,
+      ["it has NUL outside the body of a MIME part"],
+    ], request.kind);
+    const brought = (await bed.contents("alice"))[`from${at}`] as { octets: string }[];
+    assert.deepEqual(brought.map(({ octets }) => octets).sort(), [
+      "Subject: bare\r\n\r\nl\r\nc\r\n\r\nx\r\n",
+      "Subject: nul\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nYQBiDQo=\r\n",
+      parts.replace("binary", "base64").replace("\0\x01\xff", "AAH/"),
+    ], request.kind);
+  }
+});
+
 moving("a zip: folders inside, other files passed over, damage told", async (bed) => {
   const path = `${bed.folder}/mail.zip`;
   Deno.writeFileSync(
@@ -354,3 +388,93 @@ moving("by IMAP: folders, special uses, flags, dates, UIDs; what is new at the n
   await assert.rejects(bed.bring({ ...request, password: "wrong" }), /127\.0\.0\.1/);
   await client.logout();
 });
+
+moving("by IMAP, so many folders at the same time as were asked for", async (bed) => {
+  await using server = await RunningServer.start({ threads: 0 });
+  const client = await server.imap();
+  for (let i = 0; i < 7; i++) {
+    await client.ok(`CREATE More${i}`);
+    const text = `Subject: ${i}\r\n\r\nx\r\n`;
+    await client.ok(`APPEND More${i} {${text.length}+}\r\n${text}`);
+  }
+  await client.logout();
+  for (const parallel of [1, 4]) {
+    const { port, most, close } = gate(server.port("imap"), parallel);
+    const { imported, failures } = await bed.bring(
+      { kind: "imap", host: "127.0.0.1", port, tls: "none", user: "alice@example.test", password: "secret" },
+      "alice",
+      { parallel, into: `by ${parallel}` },
+    );
+    assert.deepEqual([imported, failures], [7, []]);
+    assert.equal(most(), parallel);
+    await close();
+  }
+});
+
+/**
+ * In front of a server of IMAP: lets no mailbox be opened before so many connections want to, and counts them. Compression,
+ * in which it could not read, is not offered through it.
+ */
+function gate(
+  server: number,
+  connections: number,
+): { readonly port: number; readonly most: () => number; readonly close: () => Promise<void> } {
+  const port = freePort();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port });
+  const all = Promise.withResolvers<void>();
+  const late = setTimeout(all.resolve, 30_000); // there are never so many: the count says so
+  const examining = new Set<Deno.Conn>();
+  let most = 0;
+  const relays: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const one of listener) {
+      const other = await Deno.connect({ hostname: "127.0.0.1", port: server });
+      const back = relay(other, one, (text) => text.replaceAll("COMPRESS=DEFLATE", "X-NOT-COMPRESSED"));
+      const forth = relay(one, other, async (text) => {
+        if (/ LOGOUT\r\n/.test(text)) examining.delete(one);
+        if (/ EXAMINE /.test(text)) {
+          examining.add(one);
+          most = Math.max(most, examining.size);
+          if (examining.size === connections) all.resolve();
+          await all.promise;
+        }
+        return text;
+      });
+      relays.push(
+        Promise.all([back, forth]).then(() => {
+          one.close();
+          other.close();
+        }),
+      );
+    }
+  })();
+  return {
+    port,
+    most: () => most,
+    close: async () => {
+      clearTimeout(late);
+      listener.close();
+      await accepting;
+      await Promise.all(relays);
+    },
+  };
+}
+
+/** Passes on what comes until either end hangs up. */
+async function relay(
+  from: Deno.Conn,
+  to: Deno.Conn,
+  through: (text: string) => string | Promise<string>,
+): Promise<void> {
+  const buffer = new Uint8Array(16_384);
+  try {
+    for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
+      const octets = encodeLatin1(await through(latin1(buffer, 0, count)));
+      for (let at = 0; at < octets.length;) at += await to.write(octets.subarray(at));
+    }
+    await to.closeWrite();
+  } catch (error) {
+    const hungUp = [Deno.errors.BrokenPipe, Deno.errors.ConnectionReset, Deno.errors.NotConnected];
+    if (!hungUp.some((kind) => error instanceof kind)) throw error;
+  }
+}
