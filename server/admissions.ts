@@ -9,7 +9,7 @@ import { counter, type Level, level } from "../telemetry/metrics.ts";
 import { isImplicitTls, type Protocol } from "./config/config.ts";
 import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
 import { hasRoomForConnection } from "./descriptors.ts";
-import type { Admission, SharedLimits } from "./shared_limits.ts";
+import type { Admission, Door, SharedLimits } from "./shared_limits.ts";
 import { closeQuietly } from "./socket_writer.ts";
 
 const log = getLogger(["veredus", "server"]);
@@ -20,13 +20,15 @@ const refused = counter("veredus_connections_refused_total", "Connections refuse
 ]);
 const open = level("veredus_connections", "Connections open now", ["protocol"]);
 
-/** What stands in the way; `listener`: its own connections. */
-type Limit = Exclude<Admission, "admitted"> | "banned" | "descriptors" | "listener";
+/** What stands in the way; `listener`: its own connections, `rate`: too many new ones of this address. */
+type Limit = Exclude<Admission, "admitted"> | "banned" | "descriptors" | "rate";
 
 export interface AdmissionParts {
   readonly limits: SharedLimits;
   /** Clients that are shut out; left out: none. */
   readonly banned?: (address: string) => boolean;
+  /** Counts a new connection; true where there were too many of late. Left out: any number may come. */
+  readonly tooFast?: (address: string) => boolean;
   /** Our name, for the line of a refused client. */
   readonly hostname: string;
 }
@@ -34,12 +36,15 @@ export interface AdmissionParts {
 export class Admissions {
   readonly #protocol: Protocol;
   readonly #parts: AdmissionParts;
+  readonly #door: Door | undefined;
   readonly #accepted: { inc(): void };
   readonly #open: Level;
 
-  constructor(protocol: Protocol, parts: AdmissionParts) {
+  /** `door` left out: the limits of the whole server alone. */
+  constructor(protocol: Protocol, parts: AdmissionParts, door?: Door) {
     this.#protocol = protocol;
     this.#parts = parts;
+    this.#door = door;
     this.#accepted = accepted.labels({ protocol });
     this.#open = open({ protocol });
   }
@@ -49,7 +54,8 @@ export class Admissions {
     if (this.#parts.banned?.(address)) return "banned";
     const descriptor = descriptorOf(connection);
     if (!hasRoomForConnection(descriptor === NO_DESCRIPTOR ? null : descriptor)) return "descriptors";
-    const admission = this.#parts.limits.admit(address);
+    if (this.#parts.tooFast?.(address)) return "rate";
+    const admission = this.#parts.limits.admit(address, this.#door);
     if (admission === "admitted") {
       this.#accepted.inc();
       this.#open.inc();
@@ -58,7 +64,7 @@ export class Admissions {
   }
 
   leave(address: string): void {
-    this.#parts.limits.release(address);
+    this.#parts.limits.release(address, this.#door);
     this.#open.dec();
   }
 

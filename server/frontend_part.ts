@@ -6,6 +6,7 @@
  * mail comes in frontend/intake.ts, who serves a connection frontend/mail_servers.ts.
  */
 import { getLogger } from "@logtape/logtape";
+import { failureKey } from "../auth/failures.ts";
 import { Blocks } from "../filter/address_block.ts";
 import type { PatternEngine } from "../filter/patterns.ts";
 import { IndexFolder } from "../search/index_folder.ts";
@@ -38,6 +39,7 @@ const log = getLogger(["veredus", "server"]);
 
 /** Milliseconds for cut sessions to notice. */
 const CUT_MS = 1_000;
+const MINUTE_MS = 60_000;
 
 export interface FrontendSharing {
   readonly writer: WriterPort;
@@ -58,6 +60,9 @@ export class FrontendPart implements ThreadPart {
   #options: SessionOptions;
   #proxies: Blocks;
   readonly #limits: SharedLimits;
+  readonly #buckets: SharedBuckets;
+  /** Clients that may come as fast as they want. */
+  readonly #trusted: Blocks;
   readonly #bans: Bans;
   readonly #trace: TraceLog | null;
   readonly #deadlines: Deadlines;
@@ -89,6 +94,8 @@ export class FrontendPart implements ThreadPart {
       minFreeOctets: config.limits.minFreeOctets,
     });
     const { store } = this;
+    this.#buckets = new SharedBuckets(sharing.buckets, epoch);
+    this.#trusted = new Blocks(config.trustedNetworks);
     this.#limits = new SharedLimits(sharing.limits, { column, epoch, options: limitOptions(config) });
     this.#bans = new Bans(sharing.bans, {
       ...{ store, epoch, clock: Date.now, steady: steadyNow },
@@ -101,7 +108,7 @@ export class FrontendPart implements ThreadPart {
     this.#logins = new Logins(config, { store, limits: this.#limits, bans: this.#bans });
     this.#intake = new Intake(config, {
       ...{ store, patterns, newId },
-      buckets: new SharedBuckets(sharing.buckets, epoch),
+      buckets: this.#buckets,
       answers: sharing.answers,
       trace: this.#trace,
       learns: column === 0,
@@ -123,6 +130,8 @@ export class FrontendPart implements ThreadPart {
     this.#listeners = mine.map((listener) =>
       new Listener(listener, {
         limits: this.#limits,
+        at: config.listeners.indexOf(listener),
+        tooFast: (address) => this.#tooFast(address),
         banned: (address) => this.#bans.banned(address),
         tls,
         certificate: settings.certificates[0] ?? null,
@@ -172,6 +181,13 @@ export class FrontendPart implements ThreadPart {
     if (!changed || first === undefined) return;
     this.#tls?.replace(certificates);
     for (const listener of this.#listeners) listener.replaceCertificate(first);
+  }
+
+  /** Counts a new connection; true where its address has had its share of this minute. */
+  #tooFast(address: string): boolean {
+    const { connectionsPerMinute: limit } = this.#settings.config.limits;
+    if (limit === 0 || this.#trusted.includes(address)) return false;
+    return !this.#buckets.take(`connect ${failureKey(address)}`, { limit, perMs: MINUTE_MS }, steadyNow());
   }
 
   async drain(withinMs: number): Promise<void> {

@@ -43,6 +43,8 @@ export interface ListenerParts extends AdmissionParts {
   readonly certificate: Certificate | null;
   /** Whether connections of an address begin with a PROXY header; null where none do. */
   readonly isProxy: ((address: string) => boolean) | null;
+  /** Its place in the configuration; left out: its own connections are not limited. */
+  readonly at?: number;
   /** Runs one connection to its end. */
   readonly serve: (transport: Transport, config: ListenerConfig) => Promise<void>;
 }
@@ -69,7 +71,13 @@ export class Listener {
     this.#inherits = false;
     this.#connections = new Set();
     this.#idle = null;
-    this.#admissions = new Admissions(config.protocol, parts);
+    const { at } = parts;
+    const { connections } = config;
+    this.#admissions = new Admissions(
+      config.protocol,
+      parts,
+      at === undefined ? undefined : { at, connections },
+    );
   }
 
   /** Binds and accepts from now on. Throws when an address cannot be bound; what was opened before stays so. */

@@ -1,5 +1,5 @@
 /**
- * Limits of the whole server: connections per address and in all, failed logins per address.
+ * Limits of the whole server: connections per address, per listener and in all, failed logins per address.
  *
  * The counts lie in one SharedArrayBuffer. Connections have one column per thread: a thread writes to its own only,
  * everybody reads the sum, and the column of a thread that died is zeroed. Failed logins have one table for all,
@@ -10,7 +10,7 @@
  * what one customer gets. Two threads that admit at the same instant may both be refused; never both let in.
  */
 import { type FailureCounter, failureKey, type RepeatMemory } from "../auth/failures.ts";
-import type { Config } from "./config/config.ts";
+import { type Config, MAX_LISTENERS } from "./config/config.ts";
 
 /** Cells of one table; a power of two. */
 const CELLS = 4_096;
@@ -19,7 +19,8 @@ const TABLES = 2;
 /** What one thread writes, as offsets into its column of 32-bit cells. */
 const CONNECTIONS = 0;
 const TOTAL = CONNECTIONS + TABLES * CELLS;
-const COLUMN = TOTAL + 1;
+const LISTENERS = TOTAL + 1;
+const COLUMN = LISTENERS + MAX_LISTENERS;
 /** Cells of what was refused: a digest and the time until which it counts. */
 const REPEATS = 2 * CELLS;
 /** 32 random octets, common to all threads. */
@@ -52,7 +53,14 @@ export function limitOptions({ limits }: Pick<Config, "limits">): SharedLimitOpt
 }
 
 /** `admitted`, or which limit stands in the way. */
-export type Admission = "admitted" | "address" | "total";
+export type Admission = "admitted" | "address" | "total" | "listener";
+
+/** The listener of a connection, by its place in the configuration, and how many it takes at one time; 0 any number. */
+export interface Door {
+  readonly at: number;
+  readonly connections: number;
+}
+const NO_DOOR: Door = { at: 0, connections: 0 };
 
 export class SharedLimits implements FailureCounter, RepeatMemory {
   readonly buffer: SharedArrayBuffer;
@@ -111,26 +119,30 @@ export class SharedLimits implements FailureCounter, RepeatMemory {
   }
 
   /** Counts a connection in when it may come; {@linkcode release} counts it out. */
-  admit(address: string): Admission {
+  admit(address: string, door = NO_DOOR): Admission {
     const [first, second] = cellsOf(address);
     this.#add(CONNECTIONS + first, 1);
     this.#add(CONNECTIONS + second, 1);
     this.#add(TOTAL, 1);
+    if (door.connections > 0) this.#add(LISTENERS + door.at, 1);
     const perAddress = Math.min(this.#sum(CONNECTIONS + first), this.#sum(CONNECTIONS + second));
     const verdict = this.#sum(TOTAL) > this.#options.connections
       ? "total"
       : perAddress > this.#options.connectionsPerAddress
       ? "address"
+      : door.connections > 0 && this.#sum(LISTENERS + door.at) > door.connections
+      ? "listener"
       : "admitted";
-    if (verdict !== "admitted") this.release(address);
+    if (verdict !== "admitted") this.release(address, door);
     return verdict;
   }
 
-  release(address: string): void {
+  release(address: string, door = NO_DOOR): void {
     const [first, second] = cellsOf(address);
     this.#add(CONNECTIONS + first, -1);
     this.#add(CONNECTIONS + second, -1);
     this.#add(TOTAL, -1);
+    if (door.connections > 0) this.#add(LISTENERS + door.at, -1);
   }
 
   /** Connections of all threads. */

@@ -42,6 +42,11 @@ function clean(text: string): string {
   return /[^\x20-\x7e]/.test(text) ? text.replace(/[^\x20-\x7e]+/g, " ") : text;
 }
 
+/** A refusal for good, said as one for now. */
+export function softened({ code, enhanced, ...words }: Reply): Reply {
+  return { code: code - 100, enhanced: enhanced.replace(/^5/, "4"), ...words };
+}
+
 export const SENDER_OK = fixed(250, "2.1.0", "Sender OK");
 /** RFC 6710 4.1: the number comes first. */
 export function loweredTo(priority: number): Reply {

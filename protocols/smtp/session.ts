@@ -16,13 +16,15 @@ import { LineFramer, type LineResult } from "../line_framer.ts";
 import { AuthDialog, type AuthStep } from "./auth_dialog.ts";
 import { AUTH, type Command, parseCommand, verbAt } from "./command.ts";
 import type { SmtpEvent } from "./event.ts";
-import { ehloReply, helpReply } from "./extensions.ts";
+import { ehloReply, helpReply, usesHidden } from "./extensions.ts";
 import type { MailParameters } from "./parameters.ts";
 import * as R from "./reply.ts";
 import { encodeReply, type Reply } from "./reply.ts";
 import {
+  type HideableKeyword,
   type LimitName,
   NO_OFFERS,
+  NOTHING_HIDDEN,
   type Offers,
   type SmtpLimits,
   type SmtpSessionOptions,
@@ -50,6 +52,10 @@ const BEGIN: SmtpEvent = { kind: "begin" };
 const DISCARD: SmtpEvent = { kind: "discard", reply: null };
 const STARTTLS: SmtpEvent = { kind: "starttls" };
 const NO_OCTETS = new Uint8Array(0);
+/** What is refused before STARTTLS where TLS is required; the other commands of a transaction have no MAIL before them. */
+const NEED_TLS: ReadonlySet<string> = new Set(["MAIL", "AUTH", "VRFY", "EXPN", "ETRN"]);
+/** Whose refusals lose mail. */
+const OF_MAIL: ReadonlySet<string> = new Set(["MAIL", "RCPT", "DATA", "BDAT"]);
 /** Verbs kept for the log line of a fault. */
 const KEPT_VERBS = 8;
 
@@ -62,9 +68,12 @@ export class SmtpSession {
   esmtp = false;
   /** The verb in hand, from a closed set; "" when it was not understood. */
   verb = "";
+  /** The client has sent on without waiting for a reply (RFC 2920). */
+  pipelined = false;
 
   #options: SmtpSessionOptions;
   #offers: Offers;
+  readonly #hidden: ReadonlySet<HideableKeyword>;
   #limits: SmtpLimits;
   #framer: LineFramer;
   #input: Uint8Array = NO_OCTETS;
@@ -87,6 +96,7 @@ export class SmtpSession {
     this.tlsActive = options.tlsActive;
     this.#options = options;
     this.#offers = options.offers ?? NO_OFFERS;
+    this.#hidden = options.hidden ?? NOTHING_HIDDEN;
     this.#limits = options.limits;
     this.#framer = new LineFramer(Math.max(options.limits.commandLineOctets, this.#authLineOctets()));
     this.#transaction = new MailTransaction(options.limits);
@@ -265,6 +275,7 @@ export class SmtpSession {
     if (this.#at >= this.#input.length) return NEED_INPUT;
     this.#at = framer.next(this.#input, this.#at, this.#input.length);
     if (framer.result === "more") return NEED_INPUT;
+    if (this.#at < this.#input.length) this.pipelined = true;
     if (this.#challenged) return this.#saslLine(framer.result);
     if (++this.#commands > this.#limits.commands) {
       this.#options.observer.limited("commands");
@@ -293,6 +304,9 @@ export class SmtpSession {
 
   /** Carries out what needs nobody else; everything else is an event. */
   #run(command: Command): SmtpEvent | null {
+    if (this.#options.tlsRequired === true && !this.tlsActive && NEED_TLS.has(command.verb)) {
+      return this.#reply(R.TLS_REQUIRED);
+    }
     switch (command.verb) {
       case "HELO":
       case "EHLO":
@@ -311,7 +325,10 @@ export class SmtpSession {
       case "DATA":
         return this.#startData();
       case "BDAT":
-        return this.#transaction.openChunk(command, this.#lineEnds()) ? this.#ask("bdat", BEGIN) : null;
+        if (!this.#transaction.openChunk(command, this.#lineEnds())) return null;
+        if (!this.#hidden.has("CHUNKING")) return this.#ask("bdat", BEGIN);
+        this.#transaction.refuseChunk(R.NOT_IMPLEMENTED);
+        return null;
       case "RSET":
         this.#reply(R.RESET_OK);
         return this.#discard();
@@ -375,8 +392,10 @@ export class SmtpSession {
   }
 
   /** Parameters of extensions that this session has not been offered. */
-  #notOffered({ requireTls, hold, priority }: MailParameters): Reply | null {
+  #notOffered(parameters: MailParameters): Reply | null {
+    const { requireTls, hold, priority } = parameters;
     if (requireTls && !this.tlsActive) return R.UNKNOWN_PARAMETER;
+    if (this.#hidden.size > 0 && usesHidden(parameters, this.#hidden)) return R.UNKNOWN_PARAMETER;
     if (priority !== null && this.#offers.maxPriority === null) return R.UNKNOWN_PARAMETER;
     if (hold === null) return null;
     const { futureRelease } = this.#offers;
@@ -388,6 +407,8 @@ export class SmtpSession {
   #rcpt({ forwardPath, parameters }: Extract<Command, { verb: "RCPT" }>): SmtpEvent | null {
     const objection = this.#transaction.rcpt();
     if (objection !== null) return this.#refuse(objection);
+    const { notify, originalRecipient } = parameters;
+    if (this.#hidden.has("DSN") && notify + originalRecipient !== "") return this.#reply(R.UNKNOWN_PARAMETER);
     return this.#ask("rcpt", { kind: "rcpt", forwardPath, parameters });
   }
 
@@ -516,13 +537,21 @@ export class SmtpSession {
   }
 
   #reply(reply: Reply): null {
-    this.out.text(encodeReply(reply));
-    this.#options.observer.replied(this.verb, reply.code);
+    const told = this.#softened(reply);
+    this.out.text(encodeReply(told));
+    this.#options.observer.replied(this.verb, told.code);
     if (reply.code === 421) this.#closing = true;
     else if (reply.code >= 500 && ++this.#errors >= this.#limits.errors) {
       this.#options.observer.limited("errors");
       this.end(R.TOO_MANY_ERRORS);
     }
     return null;
+  }
+
+  /** What the client hears in place of a refusal for good. */
+  #softened(reply: Reply): Reply {
+    if (reply.code < 500 || this.#options.softBounce !== true || !OF_MAIL.has(this.verb)) return reply;
+    this.#options.observer.softened?.();
+    return R.softened(reply);
   }
 }

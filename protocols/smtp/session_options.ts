@@ -33,9 +33,32 @@ export interface SmtpSessionOptions {
   readonly bareLineEnds: "refuse" | "convert";
   readonly limits: SmtpLimits;
   readonly offers?: Offers;
+  /** Keywords of EHLO that this listener does without: not offered, and not taken where they are used all the same. */
+  readonly hidden?: ReadonlySet<HideableKeyword>;
+  /** Nothing is done before STARTTLS (RFC 3207 4). */
+  readonly tlsRequired?: boolean;
+  /** Mail that would be refused for good is put off, so that nothing is lost while the operator tries settings. */
+  readonly softBounce?: boolean;
   /** Told of each reply (the verb is of a closed set, "" when none was understood) and each limit that was hit. */
   readonly observer: SessionObserver;
 }
+
+/** Extensions that a listener can do without; the others have settings of their own. */
+export const HIDEABLE_KEYWORDS = [
+  "PIPELINING",
+  "SIZE",
+  "8BITMIME",
+  "SMTPUTF8",
+  "ENHANCEDSTATUSCODES",
+  "CHUNKING",
+  "BINARYMIME",
+  "DSN",
+  "STARTTLS",
+  "REQUIRETLS",
+  "LIMITS",
+] as const;
+export type HideableKeyword = (typeof HIDEABLE_KEYWORDS)[number];
+export const NOTHING_HIDDEN: ReadonlySet<HideableKeyword> = new Set();
 
 /** What is offered to some clients only. */
 export interface Offers {
@@ -54,4 +77,6 @@ export const NO_OFFERS: Offers = { futureRelease: null, maxPriority: null, etrn:
 export interface SessionObserver {
   replied(verb: string, code: number): void;
   limited(limit: LimitName): void;
+  /** A refusal was said as one for now ({@linkcode SmtpSessionOptions.softBounce}); left out: nobody counts. */
+  softened?(): void;
 }

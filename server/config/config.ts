@@ -5,6 +5,7 @@
  * and sizes octets here, whatever units the file used.
  */
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
+import type { HideableKeyword } from "../../protocols/smtp/session_options.ts";
 import type { ContentOptions } from "../../filter/checks/content.ts";
 import type { ListZone } from "../../filter/checks/dnsbl.ts";
 import type { RateFact } from "../../filter/checks/rate.ts";
@@ -53,6 +54,9 @@ export function isHttp(protocol: Protocol): boolean {
   return protocol === "http" || protocol === "https";
 }
 
+/** Each has a cell for the connections it holds (shared_limits.ts). */
+export const MAX_LISTENERS = 64;
+
 export interface ListenerConfig {
   readonly protocol: Protocol;
   /** An address, `*` for all of both families, or (LMTP) `unix:` and the path of a socket. */
@@ -70,6 +74,15 @@ export interface ListenerConfig {
   readonly literals: "LITERAL+" | "LITERAL-";
   /** With `tls: full`: asks for a client certificate without demanding one. */
   readonly clientCertificates: boolean;
+  /** SMTP: extensions that are not offered. */
+  readonly hide: readonly HideableKeyword[];
+  /** SMTP: no mail and no login before STARTTLS. */
+  readonly requireTls: boolean;
+  /** SMTP: less than the server takes; 0 as much. */
+  readonly messageOctets: number;
+  readonly recipients: number;
+  /** Connections at a time, of all threads; 0: as many as the server takes. */
+  readonly connections: number;
 }
 
 export interface CertificateConfig {
@@ -82,6 +95,8 @@ export interface CertificateConfig {
 export interface LimitsConfig {
   readonly connections: number;
   readonly connectionsPerAddress: number;
+  /** New connections of one address in a minute; 0 any number. */
+  readonly connectionsPerMinute: number;
   readonly loginFailuresPerAddress: number;
   readonly loginFailureWindowMs: number;
   readonly messageOctets: number;
@@ -229,6 +244,10 @@ export interface SmtpConfig {
   readonly vrfy: Askers;
   readonly expn: Askers;
   readonly etrn: boolean;
+  /** Mail that would be refused for good is put off. */
+  readonly softBounce: boolean;
+  /** `Received` of what logins send does not name their address. */
+  readonly hideLogins: boolean;
   /** FUTURERELEASE: how long submitted mail may be held; 0 does not offer it. */
   readonly maxHoldMs: number;
   /** MT-PRIORITY: the highest that logins and trusted clients are given; null does not offer it. */
@@ -422,7 +441,9 @@ export interface Config {
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const MB = 1_000_000;
 
-export const DEFAULT_LISTENER: Omit<ListenerConfig, "protocol" | "port"> = {
+export const DEFAULT_LISTENER: Omit<ListenerConfig, "protocol" | "port" | "hide"> & {
+  hide: HideableKeyword[];
+} = {
   address: "*",
   tls: "compact",
   plainLogin: false,
@@ -430,6 +451,11 @@ export const DEFAULT_LISTENER: Omit<ListenerConfig, "protocol" | "port"> = {
   bareNewlines: "refuse",
   literals: "LITERAL+",
   clientCertificates: false,
+  hide: [],
+  requireTls: false,
+  messageOctets: 0,
+  recipients: 0,
+  connections: 0,
 };
 
 export function defaultListener(protocol: Protocol): ListenerConfig {
@@ -439,6 +465,7 @@ export function defaultListener(protocol: Protocol): ListenerConfig {
 export const DEFAULT_LIMITS: LimitsConfig = {
   connections: 10_000,
   connectionsPerAddress: 200,
+  connectionsPerMinute: 0,
   loginFailuresPerAddress: 20,
   loginFailureWindowMs: 15 * MINUTE,
   messageOctets: 50 * MB,
@@ -460,6 +487,8 @@ export const DEFAULT_SMTP: SmtpConfig = {
   vrfy: "nobody",
   expn: "nobody",
   etrn: true,
+  softBounce: false,
+  hideLogins: false,
   maxHoldMs: 30 * DAY,
   maxPriority: 4,
 };

@@ -7,6 +7,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { HIDEABLE_KEYWORDS } from "../../protocols/smtp/session_options.ts";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel } from "../../telemetry/log.ts";
 import {
   type AuthConfig,
@@ -26,6 +27,7 @@ import {
   isImplicitTls,
   type LimitsConfig,
   type ListenerConfig,
+  MAX_LISTENERS,
   type OAuthConfig,
   PROTOCOLS,
   type SearchConfig,
@@ -72,6 +74,29 @@ const listener = z.strictObject({
     z.boolean().default(DEFAULT_LISTENER.clientCertificates),
     "with tls: full, ask for a client certificate (none is demanded)",
   ),
+  hide: about(
+    z.array(z.enum(HIDEABLE_KEYWORDS)).default(DEFAULT_LISTENER.hide),
+    `smtp, submission, lmtp: extensions that are neither offered nor taken, any of\n${
+      HIDEABLE_KEYWORDS.join(", ")
+    }`,
+    ["CHUNKING", "BINARYMIME"],
+  ),
+  require_tls: about(
+    z.boolean().default(DEFAULT_LISTENER.requireTls),
+    "smtp: no mail before STARTTLS; not for a server that the world sends mail to (RFC 3207 4)",
+  ),
+  message_size: about(
+    size(DEFAULT_LISTENER.messageOctets, "0 B", "2 GB"),
+    "smtp, submission, lmtp: largest message, where it is less than limits.message_size; 0: as that says",
+  ),
+  recipients: about(
+    whole(DEFAULT_LISTENER.recipients, 0, 100_000),
+    "the same for recipients of one message (limits.recipients)",
+  ),
+  connections: about(
+    whole(DEFAULT_LISTENER.connections, 0, 1_000_000),
+    "connections at one time here, so that a crowd at one port leaves room at the others; 0: limits.connections alone",
+  ),
 }).transform((value): ListenerConfig => ({
   protocol: value.protocol,
   address: value.address,
@@ -82,6 +107,11 @@ const listener = z.strictObject({
   bareNewlines: value.bare_newlines,
   literals: value.literals,
   clientCertificates: value.client_certificates,
+  hide: value.hide,
+  requireTls: value.require_tls,
+  messageOctets: value.message_size,
+  recipients: value.recipients,
+  connections: value.connections,
 })).superRefine((value, context) => {
   if (value.address.startsWith("unix:") && value.protocol !== "lmtp") {
     context.addIssue({ code: "custom", path: ["address"], message: "only lmtp listens on a Unix socket" });
@@ -115,6 +145,10 @@ const limits = z.strictObject({
   connections_per_address: about(
     whole(DEFAULT_LIMITS.connectionsPerAddress, 1, 1_000_000),
     "connections at one time from one address (IPv6: one /64)",
+  ),
+  connections_per_minute: about(
+    whole(DEFAULT_LIMITS.connectionsPerMinute, 0, 1_000_000),
+    "new connections of one address (IPv6: one /64) in a minute, trusted_networks aside; 0: any number",
   ),
   login_failures_per_address: about(
     whole(DEFAULT_LIMITS.loginFailuresPerAddress, 1, 1_000_000),
@@ -170,6 +204,7 @@ const limits = z.strictObject({
 }).transform((value): LimitsConfig => ({
   connections: value.connections,
   connectionsPerAddress: value.connections_per_address,
+  connectionsPerMinute: value.connections_per_minute,
   loginFailuresPerAddress: value.login_failures_per_address,
   loginFailureWindowMs: value.login_failure_window,
   messageOctets: value.message_size,
@@ -201,6 +236,15 @@ const smtp = z.strictObject({
     z.boolean().default(DEFAULT_SMTP.etrn),
     "ETRN: servers of relay domains may ask for the mail that waits for them",
   ),
+  soft_bounce: about(
+    z.boolean().default(DEFAULT_SMTP.softBounce),
+    "while settings are tried: mail that would be refused for good (5yz) is put off (4yz), so that it comes again; the\n" +
+      "log and the trace say what would have been",
+  ),
+  hide_logins: about(
+    z.boolean().default(DEFAULT_SMTP.hideLogins),
+    "Received of what logins send names neither their address nor their EHLO; the log and the trace do",
+  ),
   max_hold: about(
     duration(DEFAULT_SMTP.maxHoldMs, "0s", "365d"),
     "submission: how long mail may be held back for its sender (FUTURERELEASE); 0s does not offer it",
@@ -213,6 +257,8 @@ const smtp = z.strictObject({
   vrfy: value.vrfy,
   expn: value.expn,
   etrn: value.etrn,
+  softBounce: value.soft_bounce,
+  hideLogins: value.hide_logins,
   maxHoldMs: value.max_hold,
   maxPriority: value.max_priority < 0 ? null : value.max_priority,
 }));
@@ -402,7 +448,8 @@ export const configSchema = z.strictObject({
     "front ends: auto is one less than there are cores, 0 runs everything in one thread",
   ),
   listeners: about(
-    z.array(listener).min(1, { error: "at least one listener" }).optional(),
+    z.array(listener).min(1, { error: "at least one listener" })
+      .max(MAX_LISTENERS, { error: `at most ${MAX_LISTENERS} listeners` }).optional(),
     "what listens where; left out: every mail port on all addresses, and http on 127.0.0.1:8080",
     DEFAULT_CONFIG.listeners,
   ),

@@ -1,6 +1,6 @@
 /** What a session is given by the settings in force, the listener it came through and its peer. */
 import { Blocks } from "../../filter/address_block.ts";
-import { type Config, type ListenerConfig, STANDARD_PORTS } from "../config/config.ts";
+import { type Config, type LimitsConfig, type ListenerConfig, STANDARD_PORTS } from "../config/config.ts";
 import { greetingDelayMs } from "../filter_chains.ts";
 import { DEFAULT_IMAP_OPTIONS, type ImapOptions } from "../imap/options.ts";
 import { DEFAULT_MANAGESIEVE_OPTIONS, type ManageSieveServerOptions } from "../managesieve.ts";
@@ -68,11 +68,14 @@ export class SessionOptions {
       greetingDelayMs: greetingDelayMs(filter),
       tarpitMs: filter.tarpitMs,
       etrn: protocol === "smtp" && smtp.etrn,
+      hidden: new Set(listener.hide),
+      tlsRequired: listener.requireTls,
+      softBounce: smtp.softBounce,
       xclient: !submission,
       trusts: (address) => this.#trusted.includes(address),
       auth: listener.auth,
       bareLineEnds: lmtp ? "convert" : listener.bareNewlines,
-      limits,
+      limits: limitsOf(listener, limits),
       timeouts: {
         commandMs: limits.commandTimeoutMs,
         messageMs: limits.messageTimeoutMs,
@@ -101,6 +104,15 @@ export class SessionOptions {
   #plainLoginAllowed({ plainLogin }: ListenerConfig, { address }: PeerFacts): boolean {
     return plainLogin || (this.#local && (address === "::1" || address.startsWith("127.")));
   }
+}
+
+/** What a listener allows, which is never more than the server does. */
+function limitsOf({ messageOctets, recipients }: ListenerConfig, limits: LimitsConfig): LimitsConfig {
+  return {
+    ...limits,
+    messageOctets: messageOctets === 0 ? limits.messageOctets : Math.min(messageOctets, limits.messageOctets),
+    recipients: recipients === 0 ? limits.recipients : Math.min(recipients, limits.recipients),
+  };
 }
 
 /** Of our ManageSieve listener (RFC 5804 3); "" without one. */

@@ -31,7 +31,15 @@ import { StorageError } from "../../storage/store.ts";
 import type { PeerFacts, Transport } from "../transport.ts";
 import { clientOf } from "../xclient.ts";
 import { SmtpIo } from "./io.ts";
-import { countCommand, countLimit, messageOctets } from "./metrics.ts";
+import {
+  countCommand,
+  countExtension,
+  countLimit,
+  countMailExtensions,
+  countRcptExtensions,
+  countSoftened,
+  messageOctets,
+} from "./metrics.ts";
 import type { SmtpOptions, SmtpServices } from "./options.ts";
 
 /** A session as administration sees it. */
@@ -90,13 +98,16 @@ export class Connection {
       hostName: services.hostName,
       service: options.service,
       tlsActive: transport.tls !== null,
-      startTlsAvailable: transport.canStartTls,
+      startTlsAvailable: transport.canStartTls && !options.hidden.has("STARTTLS"),
       mechanisms: submission || (options.auth && options.service === "mx")
         ? services.mechanisms(() => this.#io.transport.tls)
         : NO_MECHANISMS,
       plainLoginAllowed: options.plainLoginAllowed,
       bareLineEnds: options.trusted ? "convert" : options.bareLineEnds,
       limits: options.limits,
+      hidden: options.hidden,
+      tlsRequired: options.tlsRequired,
+      softBounce: options.softBounce,
       offers: {
         futureRelease: options.holdSeconds === 0
           ? null
@@ -105,7 +116,11 @@ export class Connection {
         etrn: options.etrn,
         xclient: options.xclient,
       },
-      observer: { replied: countCommand, limited: (limit) => this.#limited(limit) },
+      observer: {
+        replied: countCommand,
+        limited: (limit) => this.#limited(limit),
+        softened: countSoftened,
+      },
     });
     this.#io.session = this.session;
     this.#trusted = options.trusted;
@@ -146,7 +161,9 @@ export class Connection {
       this.#discard(null);
       this.#screen?.ended(this.id);
       this.#io.close();
-      this.log.debug("session closed", { account: this.#account?.address ?? null });
+      const { pipelined } = this.session;
+      if (pipelined) countExtension("PIPELINING");
+      this.log.debug("session closed", { account: this.#account?.address ?? null, pipelined });
     }
   }
 
@@ -176,6 +193,7 @@ export class Connection {
           const reply = this.#rcpt(event.forwardPath, event.parameters);
           const answer = reply instanceof Promise ? await reply : reply;
           if (answer.code >= 500 && !this.#known) await this.#refusedStranger(answer);
+          if (answer.code < 300) countRcptExtensions(event.parameters);
           this.#answerRcpt(event.forwardPath, answer);
           break;
         }
@@ -243,6 +261,7 @@ export class Connection {
       return;
     }
     this.#transaction = answer;
+    countMailExtensions(event.parameters);
     this.session.answer(SENDER_OK);
   }
 

@@ -1,6 +1,10 @@
 /** What SMTP connections are given: services of the thread, and settings that may differ between listeners. */
 import type { Reception } from "../../delivery/reception.ts";
-import type { SmtpLimits } from "../../protocols/smtp/session_options.ts";
+import {
+  type HideableKeyword,
+  NOTHING_HIDDEN,
+  type SmtpLimits,
+} from "../../protocols/smtp/session_options.ts";
 import { DEFAULT_LIMITS } from "../config/config.ts";
 import type { Deadlines } from "../deadline.ts";
 import type { Login, SessionMechanismsOf } from "../login.ts";
@@ -48,6 +52,12 @@ export interface SmtpOptions {
   /** Wait before a stranger's recipient is refused. */
   readonly tarpitMs: number;
   readonly etrn: boolean;
+  /** Extensions that this listener does without. */
+  readonly hidden: ReadonlySet<HideableKeyword>;
+  /** No mail and no login before STARTTLS. */
+  readonly tlsRequired: boolean;
+  /** Refusals of mail are for now. */
+  readonly softBounce: boolean;
   /** The client may say for whom it speaks; `trusts` then tells whether that one is trusted. */
   readonly xclient: boolean;
   readonly trusts: (address: string) => boolean;
@@ -68,6 +78,9 @@ export const DEFAULT_SMTP_OPTIONS: SmtpOptions = {
   greetingDelayMs: 0,
   tarpitMs: 0,
   etrn: false,
+  hidden: NOTHING_HIDDEN,
+  tlsRequired: false,
+  softBounce: false,
   xclient: false,
   trusts: () => false,
   limits: DEFAULT_LIMITS,

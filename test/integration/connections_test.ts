@@ -492,3 +492,54 @@ Deno.test("EXTERNAL logs in by the fingerprint of a client certificate, and only
   assert.deepEqual(await talk(other, "", "starttls"), { offered: true, code: 535 });
   assert.deepEqual(await talk(null, "", "starttls"), { offered: false, code: 504 });
 });
+
+inBothShapes("a listener has extensions, sizes and room of its own", async (start) => {
+  const small: Partial<ListenerConfig> = {
+    hide: ["CHUNKING"],
+    messageOctets: 70_000,
+    recipients: 1,
+    connections: 2,
+  };
+  await using t = await start({ config: { listeners: listeners(small, "submission") } });
+  using first = await Line.tcp(t.port("smtp"));
+  await first.until(/220 .*\r\n/);
+  const offered = await first.ask("EHLO a.example", /250 .*\r\n/);
+  assert.match(offered, /^250-SIZE 70000\r$/m);
+  assert.match(offered, /^250 LIMITS RCPTMAX=1\r$/m);
+  assert.doesNotMatch(offered, /CHUNKING|BINARYMIME/);
+  assert.match(await first.ask("MAIL FROM:<a@a.example> SIZE=70001", /\d.*\r\n/), /^552 5\.3\.4/);
+  using second = await Line.tcp(t.port("smtp"));
+  await second.until(/220 .*\r\n/);
+  using third = await Line.tcp(t.port("smtp"));
+  assert.match(await third.rest(), /^421 4\.7\.0 /);
+  using other = await Line.tcp(t.port("submission"));
+  assert.match(await other.ask("EHLO a.example", /250 .*\r\n/), /^250-SIZE 50000000\r$/m);
+  assert.match(
+    await t.server.metricsText(),
+    /connections_refused_total\{protocol="smtp",limit="listener"\} [12]/,
+  );
+});
+
+inBothShapes("an address that connects too often waits; trusted networks do not", async (start) => {
+  const { limits } = parseConfig("hostname: a.example\nlimits: { connections_per_minute: 3 }", "/v.yaml");
+  {
+    await using t = await start({ config: { listeners: listeners("smtp", "imap"), limits } });
+    for (let at = 0; at < 3; at++) {
+      using line = await Line.tcp(t.port(at === 0 ? "imap" : "smtp"));
+      await line.until(/(220|\* OK) .*\r\n/);
+    }
+    using late = await Line.tcp(t.port("smtp"));
+    assert.match(await late.rest(), /^421 4\.7\.0 /);
+    assert.match(
+      await t.server.metricsText(),
+      /connections_refused_total\{protocol="smtp",limit="rate"\} [12]/,
+    );
+  }
+  await using t = await start({
+    config: { listeners: listeners("smtp"), limits, trustedNetworks: ["127.0.0.0/8"] },
+  });
+  for (let at = 0; at < 6; at++) {
+    using line = await Line.tcp(t.port("smtp"));
+    await line.until(/220 .*\r\n/);
+  }
+});

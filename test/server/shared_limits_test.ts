@@ -50,6 +50,18 @@ Deno.test("the limit in all holds for every address", () => {
   assert.equal(b.connections(), 5);
 });
 
+Deno.test("the connections of one listener are counted over all threads, and leave room at the others", () => {
+  const [a, b] = threads(2) as [SharedLimits, SharedLimits];
+  const door = { at: 3, connections: 2 };
+  assert.equal(a.admit("192.0.2.1", door), "admitted");
+  assert.equal(b.admit("192.0.2.2", door), "admitted");
+  assert.equal(a.admit("192.0.2.3", door), "listener");
+  assert.equal(a.admit("192.0.2.3", { at: 4, connections: 2 }), "admitted");
+  assert.equal(a.connections(), 3, "what was refused counts nowhere");
+  b.release("192.0.2.2", door);
+  assert.equal(b.admit("192.0.2.3", door), "admitted");
+});
+
 Deno.test("a dead thread's column counts no more", () => {
   const [a, b] = threads(2) as [SharedLimits, SharedLimits];
   for (let at = 0; at < 3; at++) b.admit("192.0.2.1");

@@ -414,6 +414,40 @@ smtpTest("sessions, commands, messages and limits are counted", async (h) => {
   assert.deepEqual(h.reception.transactions.map(({ refusal }) => refusal?.code), [undefined, 554]);
 });
 
+smtpTest("extensions are counted as clients make use of them, pipelining once a session", async (h) => {
+  const used = async (): Promise<Record<string, number>> => {
+    const metric = await registry.getSingleMetric("veredus_smtp_extensions_total")!.get();
+    return Object.fromEntries(metric.values.map(({ labels, value }) => [labels.extension, value]));
+  };
+  const before = await used();
+  const client = await h.connect();
+  await client.command("EHLO a.example");
+  await client.command("MAIL FROM:<a@a.example> SIZE=20 BODY=8BITMIME SMTPUTF8 RET=HDRS");
+  await client.command("RCPT TO:<bob@example.test> NOTIFY=NEVER");
+  client.send("RSET\r\nNOOP\r\nQUIT\r\n");
+  await client.done;
+  const after = await used();
+  const counted = Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)] as const);
+  assert.deepEqual(counted.filter(([, count]) => count > 0).sort(), [
+    ["8BITMIME", 1],
+    ["DSN", 2],
+    ["PIPELINING", 1],
+    ["SIZE", 1],
+    ["SMTPUTF8", 1],
+  ]);
+});
+
+smtpTest("soft bounces: the client hears 4yz, the log and the metric say what would have been", async (h) => {
+  const softened = async () =>
+    (await registry.getSingleMetric("veredus_smtp_softened_total")!.get()).values[0]?.value ?? 0;
+  const before = await softened();
+  h.reception.rcpt = () => reply(550, "5.1.1", "No such recipient here");
+  const client = await h.connect({ softBounce: true });
+  for (const line of ["EHLO a.example", "MAIL FROM:<>"]) await client.command(line);
+  assert.equal(await client.command("RCPT TO:<x@example.test>"), "450 4.1.1 No such recipient here");
+  assert.equal(await softened() - before, 1);
+});
+
 smtpTest("a refused recipient of a stranger waits, all others do not", async (h) => {
   h.reception.rcpt = (to) =>
     reply(to.startsWith("no") ? 550 : 250, to.startsWith("no") ? "5.1.1" : "2.1.5", "x");

@@ -60,6 +60,9 @@ const OPTIONS: ReadonlyMap<string, Partial<SmtpSessionOptions>> = new Map<
   ["convert", { bareLineEnds: "convert" }],
   ["small", { limits: SMALL }],
   ["lmtp", { service: "lmtp", bareLineEnds: "convert" }],
+  ["hide", { hidden: new Set(["CHUNKING", "DSN", "LIMITS", "SMTPUTF8"]) }],
+  ["require-tls", { tlsRequired: true }],
+  ["soft-bounce", { softBounce: true }],
   ["etrn", { offers: { ...NO_OFFERS, etrn: true } }],
   ["xclient", { offers: { ...NO_OFFERS, xclient: true } }],
   ["priority", { offers: { ...NO_OFFERS, maxPriority: 4 } }],
@@ -95,6 +98,7 @@ export function replay(transcript: Transcript<SmtpSessionOptions>, cut: Cut): Re
     observer: {
       replied: (verb, code) => observed.push(`${verb} ${code}`),
       limited: (limit) => observed.push(limit),
+      softened: () => observed.push("softened"),
     },
     ...transcript.options,
   });
