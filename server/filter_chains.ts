@@ -10,12 +10,14 @@ import { content } from "../filter/checks/content.ts";
 import { dnsbl } from "../filter/checks/dnsbl.ts";
 import { earlyTalker } from "../filter/checks/early_talker.ts";
 import { greylist } from "../filter/checks/greylist.ts";
+import { header } from "../filter/checks/header.ts";
 import { helo } from "../filter/checks/helo.ts";
 import { list } from "../filter/checks/list.ts";
 import { nullMx } from "../filter/checks/null_mx.ts";
 import { rate } from "../filter/checks/rate.ts";
 import { sparingRelays } from "../filter/checks/relayed.ts";
 import { reverseDns } from "../filter/checks/reverse_dns.ts";
+import { senderDomain } from "../filter/checks/sender_domain.ts";
 import { sending } from "../filter/checks/sending.ts";
 import { MAX_SCAN_DEFERRAL_MS, mayPutOff } from "../filter/deferral.ts";
 import { loadPatternEngine, type PatternEngine } from "../filter/patterns.ts";
@@ -110,6 +112,12 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
   switch (config.check) {
     case "null-mx":
       return { ...nullMx({ lookup, action, isLocal }), name };
+    case "sender-domain":
+      return { ...senderDomain({ lookup, action, isLocal }), name };
+    case "header": {
+      if (action === "accept") throw new Error("no header proves who is welcome"); // nor does the configuration take it
+      return sparingRelays(header({ ...config, action }, parts.patterns), isRelay);
+    }
     case "list":
       return list(
         {

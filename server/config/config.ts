@@ -276,6 +276,7 @@ export interface AuthConfig {
 /** Checks of incoming mail, by what they are. */
 export const CHECKS = [
   "null-mx",
+  "sender-domain",
   "list",
   "dnsbl",
   "reverse-dns",
@@ -287,6 +288,7 @@ export const CHECKS = [
   "http",
   "milter",
   "script",
+  "header",
   "content",
   "clamd",
   "icap",
@@ -301,6 +303,8 @@ export interface CheckConfig {
   /** In log lines, metrics and headers; unique. */
   readonly name: string;
   readonly action: Exclude<Action, "continue">;
+  /** Of `header`: what is found is taken out. */
+  readonly strip: boolean;
   readonly stages: readonly Stage[];
   /** Logins and trusted networks are asked too, or (`sending`, rates by login) only. */
   readonly logins: boolean;
@@ -541,6 +545,7 @@ export const DEFAULT_RESOLVER: ResolverConfig = {
 export const DEFAULT_LOGGING: LoggingConfig = { level: "info", format: "auto", areas: {} };
 
 export const DEFAULT_CHECK: Omit<CheckConfig, "check" | "name" | "action" | "stages"> = {
+  strip: false,
   logins: false,
   networks: [],
   names: [],

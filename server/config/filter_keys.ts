@@ -47,6 +47,7 @@ const zone = z.strictObject({
 /** What each kind does when nothing is said, and when it is asked. */
 const CHECK_DEFAULTS: Readonly<Record<CheckKind, Pick<CheckConfig, "action" | "stages">>> = {
   "null-mx": { action: "reject", stages: ["mail"] },
+  "sender-domain": { action: "reject", stages: ["mail"] },
   list: { action: "reject", stages: ["mail"] },
   dnsbl: { action: "tag", stages: ["mail"] },
   "reverse-dns": { action: "tag", stages: ["connect"] },
@@ -58,6 +59,7 @@ const CHECK_DEFAULTS: Readonly<Record<CheckKind, Pick<CheckConfig, "action" | "s
   http: { action: "reject", stages: ["rcpt"] },
   milter: { action: "reject", stages: ["connect", "ehlo", "mail", "rcpt", "data", "message"] },
   script: { action: "reject", stages: ["message"] },
+  header: { action: "tag", stages: ["message"] },
   content: { action: "reject", stages: ["message"] },
   clamd: { action: "reject", stages: ["message"] },
   icap: { action: "reject", stages: ["message"] },
@@ -87,8 +89,8 @@ const check = z.strictObject({
   action: about(
     z.enum(["accept", "reject", "defer", "discard", "quarantine", "tag", "strip"]).optional(),
     "what happens when it finds something: accept, reject, defer, discard, quarantine or tag; content also strip, which\n" +
-      "takes attachments out and keeps the original in quarantine. Left out: reject for null-mx, list, clamd, icap and\n" +
-      "content (its programs), defer for greylist, rate and sending, tag for the others",
+      "takes attachments out and keeps the original in quarantine, and header, which takes the fields out. Left out: reject for\n" +
+      "null-mx, sender-domain, list, clamd, icap and content (its programs), defer for greylist, rate and sending, tag for the others",
     "reject",
   ),
   stages: about(
@@ -107,12 +109,13 @@ const check = z.strictObject({
   domains: names("list: of senders, at rcpt of recipients", ["spam.example"]),
   patterns: about(
     z.array(pattern).default(NO_STRINGS),
-    "list: regular expressions (RE2) looked for in address, EHLO name, sender or recipient, by stage",
+    "list: regular expressions (RE2) looked for in address, EHLO name, sender or recipient, by stage; header: in each field\n" +
+      "as NAME: VALUE, unfolded and decoded",
     ["^bounce-[0-9]+@"],
   ),
   text: about(
     z.string().regex(/^[ -~]{0,200}$/, { error: "one line of ASCII" }).default(""),
-    "list: what the client hears",
+    "list, header: what the client hears",
   ),
   zones: about(z.array(zone).default([]), "dnsbl: lists in DNS"),
   threshold: about(
@@ -215,9 +218,16 @@ const check = z.strictObject({
   if (kind === "content" && value.action !== undefined && !CONTENT_ACTIONS.has(value.action)) {
     issue("action", "quarantine, reject, strip or tag");
   }
-  if (kind !== "content" && value.action === "strip") {
-    issue("action", "accept, reject, defer, discard, quarantine or tag; strip is for content alone");
+  if (kind !== "content" && kind !== "header" && value.action === "strip") {
+    issue(
+      "action",
+      "accept, reject, defer, discard, quarantine or tag; strip is for content and header alone",
+    );
   }
+  if (kind === "header" && value.action === "accept") {
+    issue("action", "anything but accept: whoever sends a message writes its header");
+  }
+  if (kind === "header" && value.patterns.length === 0) issue("patterns", "header needs a pattern at least");
   if (kind === "script" && !/\.[jt]s$/.test(at)) issue("at", "the path of a .ts or .js file");
   if (kind === "dnsbl" && value.zones.length === 0) issue("zones", "dnsbl needs a list at least");
   if (kind === "early-talker" && value.delay > 5_000 && value.delay !== DEFAULT_CHECK.delayMs) {
@@ -247,6 +257,7 @@ const check = z.strictObject({
   action: value.action === undefined || value.action === "strip"
     ? CHECK_DEFAULTS[value.check].action
     : value.action,
+  strip: value.check === "header" && value.action === "strip",
   stages: value.stages !== undefined && ["list", "rate", "greylist", "http", "script"].includes(value.check)
     ? value.stages
     : CHECK_DEFAULTS[value.check].stages,

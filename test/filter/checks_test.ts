@@ -23,6 +23,59 @@ Deno.test("a sender whose domain has a null MX is refused with 5.7.27, all other
   assert.doesNotMatch(bed.stored()[0]!, /X-Veredus-Verdict/);
 });
 
+Deno.test("sender-domain: who names a domain without MX and address is refused with 5.1.8; dead DNS says nothing", async () => {
+  const dns: Record<string, MockEntry> = {
+    "mx.example MX": [{ type: "MX", preference: 1, exchange: "mx.mx.example" }],
+    "four.example A": A("192.0.2.9"),
+    "six.example AAAA": [{ type: "AAAA", address: "2001:db8::9" }],
+    "dead.example MX": "timeout",
+  };
+  await using bed = await Bed.open("    - check: sender-domain\n", dns);
+  assert.deepEqual(await bed.send({ from: "s@none.example" }), ["550 5.1.8"]);
+  assert.equal(bed.traced.at(-1)!.checks![0]!.reason, "none.example has neither MX nor address");
+  for (
+    const from of ["s@mx.example", "s@four.example", "s@six.example", "", "bob@example.test", "s@[192.0.2.1]"]
+  ) {
+    assert.deepEqual(await bed.send({ from }), TAKEN, from);
+  }
+  assert.deepEqual(await bed.send({ from: "s@dead.example" }), TAKEN);
+  await using soft = await Bed.open("    - { check: sender-domain, action: defer }\n", dns);
+  assert.deepEqual(await soft.send({ from: "s@none.example" }), ["450 4.1.8"]);
+});
+
+Deno.test("header: fields are looked for unfolded and decoded, by the first pattern that fits", async () => {
+  await using bed = await Bed.open(
+    '    - { check: header, name: subjects, action: reject, patterns: ["^subject: .*grüße vom prinzen"], text: No princes }\n' +
+      '    - { check: header, patterns: ["^x-mailer: bulk"] }\n',
+  );
+  assert.deepEqual(await bed.send({ header: "X-Mailer: Bulk 1\r\n" }), TAKEN);
+  assert.match(bed.stored()[0]!, /header=tag _?\(the field x-mailer matches/);
+  const words = "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n =?utf-8?Q?_vom?= Prinzen\r\n";
+  const refused = await bed.send({ header: words });
+  assert.deepEqual(refused, ["250 2.1.5", "550 5.7.1"]);
+  assert.deepEqual(await bed.send({ header: "X-Other: subject: Grüße vom Prinzen\r\n" }), TAKEN);
+  assert.throws(() => parseConfig("hostname: a.example\nfilter: { checks: [{ check: header }] }", "/v.yaml"));
+  assert.throws(() =>
+    parseConfig(
+      "hostname: a.example\nfilter: { checks: [{ check: header, action: accept, patterns: [a] }] }",
+      "/v.yaml",
+    )
+  );
+});
+
+Deno.test("header: strip takes every field that fits out, and leaves the others", async () => {
+  await using bed = await Bed.open(
+    '    - { check: header, action: strip, logins: true, patterns: ["^x-originating-ip:", "^x-note: secret"] }\n',
+  );
+  const header =
+    "X-Note: secret one\r\nX-Note: kept\r\nX-Originating-IP: [192.0.2.1]\r\nX-Note: secret\r\n two\r\n";
+  assert.deepEqual(await bed.send({ header }), TAKEN);
+  const [stored = ""] = bed.stored();
+  assert.doesNotMatch(stored, /secret|^X-Originating/m);
+  assert.match(stored, /^X-Note: kept\r\nFrom: /m);
+  assert.match(stored, /header=tag _?\(taken out: x-note, x-originating-ip/);
+});
+
 Deno.test("lists of networks, names, domains and expressions, in the order of the configuration", async () => {
   await using bed = await Bed.open(
     [
