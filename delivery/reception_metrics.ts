@@ -35,6 +35,10 @@ const senderRefused = counter(
   ],
 );
 
+const copies = counter("veredus_copies_total", "Copies that the operator wants (copies), made or not", [
+  "result",
+]);
+
 interface Child {
   inc(): void;
 }
@@ -67,4 +71,9 @@ export function countMailRefused(status: string): void {
 
 export function observeAccepted(tookMs: number): void {
   seconds.observe(tookMs / 1000);
+}
+
+export function countCopy(made: boolean): void {
+  const result = made ? "made" : "failed";
+  child(`c ${result}`, () => copies.labels({ result })).inc();
 }

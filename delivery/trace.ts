@@ -26,6 +26,8 @@ export interface ReceivedFacts {
   readonly receivedAt: number;
   /** RFC 6710; left out or null where none was asked for. */
   readonly priority?: number | null;
+  /** Says nothing of where a login sits: without "from", which RFC 5321 4.4 wants and RFC 5322 3.6.7 does not. */
+  readonly hideLogin?: boolean;
 }
 
 /** Of bytes/arena.ts. */
@@ -34,10 +36,11 @@ export function receivedField(facts: ReceivedFacts): Uint8Array<ArrayBuffer> {
 }
 
 function receivedText(
-  { client, hostname, traceId, smtputf8, recipient, receivedAt, priority = null }: ReceivedFacts,
+  { client, hostname, traceId, smtputf8, recipient, receivedAt, priority = null, hideLogin }: ReceivedFacts,
 ): string {
   const peer = addressLiteral(client.address);
-  const from = `Received: from ${heloText(client.heloName)} (${peer})`;
+  const hidden = hideLogin === true && client.account !== null;
+  const from = hidden ? "Received:" : `Received: from ${heloText(client.heloName)} (${peer})`;
   const by = `by ${hostname} with ${protocolName(client, smtputf8)}${tlsComment(client)}`;
   const id = `id ${traceId}${recipient === null ? "" : ` for <${formatPath(recipient)}>`}${
     priority === null ? "" : ` PRIORITY ${priority}`

@@ -11,6 +11,7 @@ import type { RecipientGate } from "../recipient_gate.ts";
 import { RecipientResolver } from "../recipients.ts";
 import type { Observations } from "../reports/observations.ts";
 import type { SpamConfig, SpamParts } from "../spam/judge.ts";
+import type { CopyRule } from "./copies.ts";
 import type { HeldMail } from "../spam/outgoing.ts";
 import type { Tracer } from "../tracer.ts";
 
@@ -32,6 +33,10 @@ export interface InboundConfig extends LookupPolicy {
   readonly authentication?: AuthenticationConfig;
   /** Left out: nothing is judged. */
   readonly spam?: SpamConfig;
+  /** `Received` does not say where logins sit; left out: it does. */
+  readonly hideLogins?: boolean;
+  /** Left out: none. */
+  readonly copies?: readonly CopyRule[];
 }
 
 export interface InboundOptions {

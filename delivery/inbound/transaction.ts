@@ -17,6 +17,7 @@ import { SubmissionHeader } from "../submission.ts";
 import { receivedField } from "../trace.ts";
 import { askChecks } from "./ask_checks.ts";
 import { askSpamFilter } from "./ask_spam.ts";
+import { addCopies } from "./copies.ts";
 import { authenticate, startSenderCheck } from "./authenticate.ts";
 import type { Mail, Step } from "./mail.ts";
 import { settleRecipients, takeRecipient } from "./rcpt.ts";
@@ -37,6 +38,7 @@ const STEPS: readonly Step[] = [
   authenticate,
   askChecks,
   askSpamFilter,
+  addCopies,
   hold,
   reencode,
   sign,
@@ -80,6 +82,7 @@ export class InboundTransaction implements Transaction {
         recipient: recipients.length === 1 ? recipients[0]!.path : null,
         receivedAt: clock(),
         priority: parameters.priority,
+        hideLogin: mail.setting.config.hideLogins === true,
       }),
       gate: account === null ? null : new SubmissionHeader({
         account,

@@ -4,6 +4,7 @@
  * `schema.ts` reads the operator's file into this shape; local mode builds it directly. Durations are milliseconds
  * and sizes octets here, whatever units the file used.
  */
+import type { CopyRule } from "../../delivery/inbound/copies.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { HideableKeyword } from "../../protocols/smtp/session_options.ts";
 import type { ContentOptions } from "../../filter/checks/content.ts";
@@ -429,6 +430,8 @@ export interface Config {
   readonly hooks: readonly HookConfig[];
   /** Mail to other domains is filed in this local mailbox and not sent; "" sends. */
   readonly captureOutbound: string;
+  /** Copies of mail for mailboxes here. */
+  readonly copies: readonly CopyRule[];
   readonly resolver: ResolverConfig;
   readonly filter: FilterConfig;
   readonly quarantine: QuarantineConfig;
@@ -659,6 +662,7 @@ export const DEFAULT_CONFIG: Omit<Config, "hostname"> = {
   commands: [],
   hooks: [],
   captureOutbound: "",
+  copies: [],
   resolver: DEFAULT_RESOLVER,
   filter: DEFAULT_FILTER,
   quarantine: DEFAULT_QUARANTINE,

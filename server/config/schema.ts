@@ -386,6 +386,24 @@ const hook = z.strictObject({
   tokenFile: value.token_file,
 }));
 
+const copy = z.strictObject({
+  of: about(
+    z.array(z.string().regex(/^[^\s@]*@?[^\s@]+$/, { error: "an address or a domain" }).transform(lower))
+      .default([]),
+    "addresses and domains whose mail it is about; left out: everybody's",
+    ["example.org", "ceo@example.net"],
+  ),
+  mail: about(
+    z.enum(["received", "sent", "all"]).default("all"),
+    "received (they are recipients), sent (they have sent it, logged in) or all (either)",
+  ),
+  to: about(
+    text("an address, as in archive@example.org", /^[^\s@]+@[^\s@]+$/).transform(lower),
+    "an account here that gets the copies",
+    "archive@example.org",
+  ),
+});
+
 const search = z.strictObject({
   index: about(
     z.boolean().default(DEFAULT_SEARCH.index),
@@ -495,6 +513,10 @@ export const configSchema = z.strictObject({
     "programs that aliases may lead to, run as the server's user; none unless listed here",
   ),
   hooks: about(z.array(hook).default([]), "HTTP addresses that aliases may lead to"),
+  copies: about(
+    z.array(copy).default([]),
+    "copies of mail for an archive here; none is made unless it says so here",
+  ),
   capture_outbound: about(
     z.string().regex(/^([^\s@]+@[^\s@]+)?$/, { error: "an address, as in outside@example.org" })
       .default(DEFAULT_CONFIG.captureOutbound),
@@ -536,6 +558,7 @@ export const configSchema = z.strictObject({
   webhooks: value.webhooks,
   commands: value.commands,
   hooks: value.hooks,
+  copies: value.copies,
   captureOutbound: value.capture_outbound.toLowerCase(),
   resolver: value.resolver,
   filter: value.filter,

@@ -143,6 +143,8 @@ function inboundConfig(config: Config): InboundConfig {
     recipients: config.limits.recipients,
     vrfy: config.smtp.vrfy,
     expn: config.smtp.expn,
+    hideLogins: config.smtp.hideLogins,
+    copies: config.copies,
     captureOutbound: config.captureOutbound,
     ownAddresses: Deno.networkInterfaces().map(({ address }) => plainAddress(address)),
     queueLifetimeMs: config.queue.lifetimeMs,

@@ -101,3 +101,22 @@ Deno.test("the prefix of a copy", () => {
     "Return-Path: <jürgen@example.test>\r\nDelivered-To: a@example.test\r\nDelivered-To: b@c.example\r\n",
   );
 });
+
+Deno.test("where a login sits is not said where the operator hides it; of strangers it always is", () => {
+  const hidden = (account: Account | null) =>
+    new TextDecoder().decode(receivedField({
+      client: { ...STRANGER, account, service: "submission", tls: TLS },
+      hostname: "mx.example.test",
+      traceId: "01k0abcdefghjkmn",
+      smtputf8: false,
+      recipient: null,
+      receivedAt: NOW,
+      hideLogin: true,
+    }));
+  equal(
+    hidden(ACCOUNT),
+    "Received: by mx.example.test with ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n" +
+      "\tid 01k0abcdefghjkmn; Mon, 23 Nov 2026 20:09:29 +0000\r\n",
+  );
+  ok(hidden(null).startsWith("Received: from client.example ([192.0.2.1])"));
+});
