@@ -4,6 +4,7 @@ import { IndexFolder } from "../search/index_folder.ts";
 import { IndexReader } from "../search/index_reader.ts";
 import type { OwnServer } from "../delivery/domain_records.ts";
 import { type OwnPolicy, ownPolicy } from "../delivery/security/own_policy.ts";
+import type { Setting } from "../server/config/settings.ts";
 import type { Server } from "../server/run.ts";
 import { openStore } from "../storage/open_store.ts";
 import { logSettings } from "../telemetry/log.ts";
@@ -16,7 +17,11 @@ export interface RunningServices extends AdminServices {
 
 export function runningServices(
   server: Server,
-  options: { version: string; reload: (() => Promise<string[]>) | null },
+  options: {
+    readonly version: string;
+    readonly reload: (() => Promise<string[]>) | null;
+    readonly settings?: () => readonly Setting[];
+  },
 ): RunningServices {
   const store = openStore({
     folder: server.folder,
@@ -48,6 +53,7 @@ export function runningServices(
     spam: server.spamControl(store),
     queryDns: (question) => server.queryDns(question),
     reload: options.reload,
+    settings: options.settings ?? null,
     metrics: () => server.metricsText(),
     trouble: () => server.trouble(),
     close: async () => {

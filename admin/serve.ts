@@ -8,6 +8,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Certificate } from "../server/certificate.ts";
 import type { ListenerConfig } from "../server/config/config.ts";
+import type { Setting } from "../server/config/settings.ts";
 import type { OpenInner, ProxiedHttp } from "../server/proxied_http.ts";
 import type { Server } from "../server/run.ts";
 import type { AdminEnv } from "./api/access.ts";
@@ -23,6 +24,8 @@ export interface AdminOptions {
   /** Only this machine's own users try this server: `/metrics` asks for no token. */
   readonly local: boolean;
   readonly reload: (() => Promise<string[]>) | null;
+  /** Left out: there is no configuration file. */
+  readonly settings?: () => readonly Setting[];
 }
 
 type Fetch = (request: Request, bindings: AdminEnv["Bindings"]) => Response | Promise<Response>;

@@ -8,6 +8,7 @@ import type { DnsReport } from "../dns/report.ts";
 import type { Imports } from "./imports.ts";
 import type { PlacedSession } from "../server/threads/shape.ts";
 import type { Ban } from "../server/bans.ts";
+import type { Setting } from "../server/config/settings.ts";
 import type { IndexState } from "../search/index_reader.ts";
 import type { Store } from "../storage/store.ts";
 import type { LogArea, LogLevel } from "../telemetry/log.ts";
@@ -92,6 +93,8 @@ export interface AdminServices {
   readonly queryDns: QueryDns | null;
   /** Reads the configuration again and names the keys that need a restart; null: there is none to read. */
   readonly reload: (() => Promise<string[]>) | null;
+  /** The settings in force; null: there is no configuration file. */
+  readonly settings: (() => readonly Setting[]) | null;
   /** The Prometheus text of all threads. */
   metrics(): Promise<string>;
   /** Why the server cannot take mail at the moment; null when all is well. */

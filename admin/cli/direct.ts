@@ -65,6 +65,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     own: null,
     stsPolicy: null,
     reload: null,
+    settings: null,
     metrics: async () => await exposition([await metricsAsJson()]),
     trouble: () => Promise.resolve("no server runs on this data folder"),
   };

@@ -13,6 +13,11 @@ import { configSchema } from "./schema.ts";
 import { childOf, keysOf } from "./walk.ts";
 
 export function loadConfig(file: string): Config {
+  return readConfig(file).config;
+}
+
+/** The configuration, and what the file holds for it. */
+export function readConfig(file: string): { readonly config: Config; readonly written: unknown } {
   let text: string;
   try {
     text = Deno.readTextFileSync(file);
@@ -23,11 +28,15 @@ export function loadConfig(file: string): Config {
     const message = error instanceof Deno.errors.NotFound ? "no such file" : "not readable by this user";
     throw new ConfigError([{ file, line: 1, column: 1, key: "", value: null, message }]);
   }
-  return parseConfig(text, file);
+  return parse(text, file);
 }
 
 /** `file` names the text in faults and is what its paths are relative to. */
 export function parseConfig(text: string, file: string): Config {
+  return parse(text, file).config;
+}
+
+function parse(text: string, file: string): ReturnType<typeof readConfig> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: "1.2" });
   const source = new Source(file, { document, lines });
@@ -37,7 +46,8 @@ export function parseConfig(text: string, file: string): Config {
       return { file, line, column: col, key: "", value: null, message: error.message };
     }));
   }
-  const parsed = configSchema.safeParse(document.toJS() ?? {});
+  const written: unknown = document.toJS() ?? {};
+  const parsed = configSchema.safeParse(written);
   if (!parsed.success) {
     throw new ConfigError(faultsOf(parsed.error.issues, {
       source,
@@ -48,7 +58,7 @@ export function parseConfig(text: string, file: string): Config {
   const config = withAbsolutePaths(parsed.data, dirname(resolve(file)));
   const faults = crossCheck(config, source);
   if (faults.length > 0) throw new ConfigError(faults);
-  return config;
+  return { config, written };
 }
 
 /** What `config check` looks at besides: files the configuration names. */

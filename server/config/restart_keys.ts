@@ -4,7 +4,7 @@ import type { Config, LimitsConfig } from "./config.ts";
 /** Taken over by a reload, but for the parts named below. */
 const RELOADED = ["limits", "bans", "logging", "certificates", "drainMs"] as const;
 /** Limits that are read at start, by their names in the file. */
-const LIMITS_AT_START: Readonly<Partial<Record<keyof LimitsConfig, string>>> = {
+export const LIMITS_AT_START: Readonly<Partial<Record<keyof LimitsConfig, string>>> = {
   minFreeOctets: "limits.min_free_disk",
   loginFailuresPerAddress: "limits.login_failures_per_address",
 };

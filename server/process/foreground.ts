@@ -12,6 +12,7 @@ import type { WriterPort } from "../../storage/writer.ts";
 import { configureLogs, flushLogs, LogWriter } from "../../telemetry/log.ts";
 import { CertificateError } from "../certificate.ts";
 import type { Config } from "../config/config.ts";
+import type { Setting, SettingsInForce } from "../config/settings.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import { Server, type ServerOptions, StartError } from "../run.ts";
 import { keepMemorySmall } from "./memory.ts";
@@ -28,7 +29,11 @@ export interface Hooks {
   /** Opens administration of a server that runs; throws AddrInUse when a port cannot be had. */
   administer(
     server: Server,
-    options: { readonly local: boolean; readonly reload: (() => Promise<string[]>) | null },
+    options: {
+      readonly local: boolean;
+      readonly reload: (() => Promise<string[]>) | null;
+      readonly settings?: () => readonly Setting[];
+    },
   ): Promise<Administration>;
   /** Other modules as Worker entries, for tests. */
   readonly entries?: ServerOptions["entries"];
@@ -43,6 +48,8 @@ export interface ForegroundOptions extends Hooks {
   readonly announce: (server: Server) => string;
   /** Reads the configuration again for SIGHUP; null: there is none. */
   readonly reread: (() => Config) | null;
+  /** What the configuration file says, as far as it is in force; left out: there is none. */
+  readonly settings?: SettingsInForce;
 }
 
 /** Resolves with the exit code once the server has ended. */
@@ -79,13 +86,21 @@ export async function runForeground(options: ForegroundOptions): Promise<ExitCod
     return startFailed(error);
   }
 
-  const { reread } = options;
-  const reload = reread === null ? null : async () => await server.reload(reread());
+  const { reread, settings } = options;
+  const reload = reread === null ? null : async () => {
+    const needRestart = await server.reload(reread());
+    settings?.takeOver();
+    return needRestart;
+  };
   const memory = keepMemorySmall();
   let administration: Administration | null = null;
   let code: ExitCode = EXIT.ok;
   try {
-    administration = await options.administer(server, { local: options.local, reload });
+    administration = await options.administer(server, {
+      local: options.local,
+      reload,
+      ...(settings !== undefined && { settings: () => settings.list() }),
+    });
     console.log(options.announce(server));
     signals.onHangUp(() => hangUp(reload));
     await signals.stop;

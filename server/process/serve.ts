@@ -3,7 +3,8 @@
  */
 import { type Config, PROTOCOLS } from "../config/config.ts";
 import { ConfigError } from "../config/faults.ts";
-import { checkFiles, loadConfig } from "../config/load.ts";
+import { checkFiles, loadConfig, readConfig } from "../config/load.ts";
+import { SettingsInForce } from "../config/settings.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import type { Server } from "../run.ts";
 import { become, CannotBecome, prepareDataFolder } from "./become.ts";
@@ -16,23 +17,30 @@ export interface ServeArguments {
 }
 
 export async function serve(args: ServeArguments, hooks: Hooks): Promise<number> {
-  const config = configOf(args.config);
-  if (config === null) return EXIT.config;
+  const reading = readingOf(args.config);
+  if (reading === null) return EXIT.config;
+  const { config } = reading;
   if (Deno.uid() === 0) return leaveRoot(config, args.config);
   if (args.supervise) return await supervise(Deno.args.filter((arg) => arg !== "--supervise"));
+  const settings = new SettingsInForce(reading.written);
   return await runForeground({
     ...hooks,
     config,
+    settings,
     local: false,
     purpose: `veredus serve --config ${args.config}`,
-    reread: () => loadConfig(args.config),
+    reread: () => {
+      const again = readConfig(args.config);
+      settings.read(again.written);
+      return again.config;
+    },
     announce,
   });
 }
 
-function configOf(file: string): Config | null {
+function readingOf(file: string): ReturnType<typeof readConfig> | null {
   try {
-    return loadConfig(file);
+    return readConfig(file);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     complain(error.message);

@@ -2,6 +2,7 @@
 import { adminApp, type AdminAppOptions, API_PREFIX } from "../../admin/api/app.ts";
 import { Imports } from "../../admin/imports.ts";
 import type { AdminServices, PlacedSession } from "../../admin/services.ts";
+import type { Setting } from "../../server/config/settings.ts";
 import type { QueueEntry } from "../../storage/ops.ts";
 import type { LogArea, LogLevel } from "../../telemetry/log.ts";
 import { TestStore } from "../lib/test_store.ts";
@@ -28,6 +29,7 @@ export class Harness {
   now = Date.UTC(2026, 0, 2);
   trouble: string | null = null;
   reload: () => Promise<string[]> = () => Promise.resolve([]);
+  settings: readonly Setting[] = [];
   /** What DNS says; every name has a text where it is left alone. */
   queryDns: NonNullable<AdminServices["queryDns"]> = ({ name }) =>
     Promise.resolve({
@@ -94,6 +96,7 @@ export class Harness {
       },
       traceFolder: null,
       reload: () => this.reload(),
+      settings: () => this.settings,
     };
     const alone = {
       failRecipients: null,
@@ -107,6 +110,7 @@ export class Harness {
       own: null,
       stsPolicy: null,
       reload: null,
+      settings: null,
     };
     this.services = {
       store: test.store,

@@ -77,6 +77,18 @@ Deno.test("reload names what needs a restart, or says why nothing changed", asyn
   await h.close();
 });
 
+Deno.test("the settings in force are told to administrators alone, all or by what their keys begin with", async () => {
+  const h = await Harness.open();
+  h.settings = [
+    { key: "limits.recipients", value: 1_000, set: false, about: "recipients of one message" },
+    { key: "smtp.vrfy", value: "logins", set: true, about: "who may ask" },
+  ];
+  assert.deepEqual((await h.get("/settings")).body.items, h.settings);
+  assert.deepEqual((await h.get("/settings?key=smtp.")).body.items, h.settings.slice(1));
+  assert.deepEqual((await h.get("/settings?key=none")).body.items, []);
+  await h.close();
+});
+
 Deno.test("without a server what needs one says so", async () => {
   const h = await Harness.open({ alone: true });
   const asks: [string, string, unknown?][] = [
@@ -85,6 +97,7 @@ Deno.test("without a server what needs one says so", async () => {
     ["GET", "/log-levels"],
     ["PUT", "/log-levels", { level: "debug" }],
     ["POST", "/reload"],
+    ["GET", "/settings"],
   ];
   for (const [method, path, body] of asks) {
     const answer = await h.send(method, path, { ...(body !== undefined && { body }) });

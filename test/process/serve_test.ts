@@ -172,6 +172,14 @@ Deno.test({
       const asRoot = (...args: string[]) =>
         runOk(admin[0]!, [...admin.slice(1), ...args, "--config", file], { env });
       await asRoot("domain", "add", "one.test");
+      assert.match(
+        (await asRoot("settings", "--changed")).stdout,
+        /^KEY +VALUE +FROM\nhostname +mx\.example\.test +file\n/,
+      );
+      assert.match(
+        (await asRoot("settings", "limits.recip")).stdout,
+        /\nlimits\.recipients +1000 +default\n$/,
+      );
       server.kill("SIGTERM");
       assert.equal((await server.ended()).code, 0);
       await asRoot("domain", "add", "two.test"); // nobody runs: as the owner of the folder, not as root

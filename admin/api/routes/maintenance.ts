@@ -1,4 +1,4 @@
-/** What keeps a server well: log levels, and reading the configuration again. */
+/** What keeps a server well: log levels, the settings in force, and reading the configuration again. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { LOG_AREAS, LOG_LEVELS, type LogArea, type LogLevel } from "../../../telemetry/log.ts";
 import type { LogControl } from "../../services.ts";
@@ -19,6 +19,14 @@ const levelChange = z.strictObject({
 const reloadSchema = z.object({
   needRestart: z.array(z.string()).openapi({ description: "keys that differ and are read only at a start" }),
 }).openapi("Reload");
+const settingsSchema = z.object({
+  items: z.array(z.object({
+    key: z.string().openapi({ description: "as in limits.message_size" }),
+    value: z.unknown().openapi({ description: "as the file would say it" }),
+    set: z.boolean().openapi({ description: "false: it is the default" }),
+    about: z.string(),
+  })),
+}).openapi("Settings");
 const tags = ["Maintenance"];
 
 export function maintenanceRoutes({ services }: RouteContext): Router {
@@ -77,6 +85,34 @@ export function maintenanceRoutes({ services }: RouteContext): Router {
         const detail = `the configuration was not taken over, the old one stays in force: ${error.message}`;
         throw new Problem(409, { fault: "config", detail });
       }
+    },
+  );
+
+  router.openapi(
+    createRoute({
+      method: "get",
+      path: "/settings",
+      tags,
+      summary: "Show the settings in force",
+      description:
+        "Keys of the configuration file. Some hold what others should not know, as the key of a list in DNS.",
+      middleware: [needs("admin")],
+      request: {
+        query: z.object({
+          key: z.string().max(100).default("").openapi({ description: "a key, or what keys begin with" }),
+        }),
+      },
+      responses: { 200: jsonResponse(settingsSchema, "The settings"), default: PROBLEM_RESPONSE },
+    }),
+    (c) => {
+      if (services.settings === null) {
+        throw new Problem(501, {
+          fault: "no-config",
+          detail: "no server with a configuration file runs here",
+        });
+      }
+      const { key } = c.req.valid("query");
+      return c.json({ items: services.settings().filter((setting) => setting.key.startsWith(key)) }, 200);
     },
   );
 

@@ -1,4 +1,4 @@
-/** Commands about a server that runs: `session`, `log-level`, `reload`, `health`. */
+/** Commands about a server that runs: `session`, `log-level`, `reload`, `settings`, `health`. */
 import { cell, fields, table, when } from "../output.ts";
 import { type Commands, items, printList, segment } from "../shell.ts";
 
@@ -15,6 +15,12 @@ interface Session {
 interface Levels {
   readonly level: string;
   readonly areas: Readonly<Record<string, string>>;
+}
+
+interface Setting {
+  readonly key: string;
+  readonly value: unknown;
+  readonly set: boolean;
 }
 
 export function runningCommands(commands: Commands): void {
@@ -78,6 +84,26 @@ export function runningCommands(commands: Commands): void {
       );
     },
   });
+
+  commands.leaf<{ changed?: boolean }>(commands.program, {
+    usage: "settings [key]",
+    about: "show the settings in force: all, one, or those that begin so (limits)",
+    work: async (shell, key = "") => {
+      const { items } = await shell.get(`/settings?${new URLSearchParams({ key })}`) as {
+        items: readonly Setting[];
+      };
+      const shown = items.filter(({ set }) => set || shell.options.changed !== true);
+      const none = shell.options.changed ? "all are as by default" : `there is no setting ${key}`;
+      shell.print(
+        shown,
+        shown.length === 0 ? none : table(shown, [
+          ["KEY", (row) => row.key],
+          ["VALUE", (row) => typeof row.value === "object" ? JSON.stringify(row.value) : row.value],
+          ["FROM", (row) => row.set ? "file" : "default"],
+        ]),
+      );
+    },
+  }).option("--changed", "only what the file says");
 
   commands.leaf(commands.program, {
     usage: "health",
