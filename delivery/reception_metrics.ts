@@ -1,6 +1,6 @@
 /** Metrics of mail on its way in. Labels come from closed sets; each is looked up once. */
 import { counter, histogram, SECONDS_BUCKETS } from "../telemetry/metrics.ts";
-import type { RefusalReason } from "./recipients.ts";
+import type { RecipientWay, RefusalReason } from "./recipients.ts";
 
 /** How a message ended: `accepted` by 2xx, `refused` by 5xx, `deferred` by 4xx. */
 export type MessageOutcome = "accepted" | "refused" | "deferred";
@@ -21,6 +21,7 @@ const messages = counter(
   ["outcome", "service"],
 );
 const recipients = counter("veredus_recipients_total", "Recipients asked for, by outcome", ["outcome"]);
+const ways = counter("veredus_recipient_ways_total", "Recipients taken, by how they were found", ["way"]);
 const seconds = histogram("veredus_reception_seconds", "From the first octet of a message to its reply", {
   buckets: SECONDS_BUCKETS,
 });
@@ -59,6 +60,10 @@ export function countMessage(outcome: MessageOutcome, service: string): void {
 
 export function countRecipient(outcome: RecipientOutcome): void {
   child(`r ${outcome}`, () => recipients.labels({ outcome })).inc();
+}
+
+export function countWay(way: RecipientWay): void {
+  child(way, () => ways.labels({ way })).inc();
 }
 
 export function countMended(what: "header" | "long-lines" | "binary"): void {

@@ -108,8 +108,23 @@ export type RefusalReason =
   | "over-quota"
   | "over-quota-for-now";
 
+/** How a recipient was found; closed set, used as metric label. `forward`: an alias that leads (also) outside. */
+export type RecipientWay =
+  | "account"
+  | "domain-alias"
+  | "further"
+  | "masked"
+  | "sub-address"
+  | "alias"
+  | "forward"
+  | "group"
+  | "catch-all"
+  | "postmaster"
+  | "bounce"
+  | "remote";
+
 export type Resolution =
-  | { readonly kind: "accepted"; readonly targets: readonly RecipientTarget[] }
+  | { readonly kind: "accepted"; readonly targets: readonly RecipientTarget[]; readonly way: RecipientWay }
   /** `full` are accounts whose quota was the reason. */
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly full?: readonly Account[] };
 
@@ -156,6 +171,8 @@ interface Expansion {
   /** Null: mail of our own, which no posting policy stops. */
   readonly facts: RcptFacts | null;
   reason: RefusalReason | null;
+  /** Of the address itself, not of what its aliases name. */
+  way: RecipientWay;
 }
 
 /** An alias target that is no address. */
@@ -191,7 +208,11 @@ export class RecipientResolver {
       return { kind: "refused", reason: "unknown" };
     }
     const account = this.#options.directory.account(address);
-    if (account !== null) return this.#room(this.#toAccount(account, address, facts), facts.octets);
+    if (account !== null) {
+      const named = path.domain === domain.name || normalizeDomain(path.domain) === domain.name;
+      const way = named ? "account" : "domain-alias";
+      return this.#room(this.#toAccount(account, { deliveredTo: address, way }, facts), facts.octets);
+    }
     if (isSrs(path.localPart)) return this.#bounce(path.localPart, domain.name);
     const expansion = expansionFor(facts);
     this.#local(address, domain, { expansion, depth: 0 });
@@ -250,7 +271,7 @@ export class RecipientResolver {
     const target = this.#remoteTarget(address, { destination: place.name, forwardedBy: domain });
     return target === null
       ? { kind: "refused", reason: "disabled" }
-      : { kind: "accepted", targets: [target] };
+      : { kind: "accepted", targets: [target], way: "bounce" };
   }
 
   #place(domain: string): Place | null {
@@ -289,11 +310,15 @@ export class RecipientResolver {
     return directory.domains({ after: "", limit: 1_000 }).find(({ kind }) => kind === "local") ?? null;
   }
 
-  #toAccount(account: Account, deliveredTo: string, facts: RcptFacts): Resolution {
+  #toAccount(
+    account: Account,
+    { deliveredTo, way }: { readonly deliveredTo: string; readonly way: RecipientWay },
+    facts: RcptFacts,
+  ): Resolution {
     const target = this.#mailbox(account, deliveredTo, { facts });
     return typeof target === "string"
       ? { kind: "refused", reason: target }
-      : { kind: "accepted", targets: [target] };
+      : { kind: "accepted", targets: [target], way };
   }
 
   /** `detail` is what a sub-address has behind its separator. */
@@ -336,7 +361,7 @@ export class RecipientResolver {
     const target = this.#remoteTarget(address, { destination, forwardedBy: "" });
     return target === null
       ? { kind: "refused", reason: "disabled" }
-      : { kind: "accepted", targets: [target] };
+      : { kind: "accepted", targets: [target], way: "remote" };
   }
 
   /** Null when mail is captured and nobody is there to take it: then it must not go out either. */
@@ -356,9 +381,12 @@ export class RecipientResolver {
     if (this.#known(address, { deliveredTo: address, detail: "" }, at)) return;
     for (const base of subaddressBases(address, domain.subaddressSeparators)) {
       const detail = address.slice(base.lastIndexOf("@") + 1, address.lastIndexOf("@"));
-      if (this.#known(base, { deliveredTo: address, detail }, at)) return;
+      if (!this.#known(base, { deliveredTo: address, detail }, at)) continue;
+      if (at.depth === 0) at.expansion.way = "sub-address";
+      return;
     }
     if (domain.catchAll !== "") {
+      if (at.depth === 0) at.expansion.way = "catch-all";
       const catchAll = this.#options.directory.account(domain.catchAll);
       if (catchAll !== null) this.#add(this.#mailbox(catchAll, address), at.expansion);
       else this.#follow(address, [domain.catchAll], at);
@@ -368,6 +396,7 @@ export class RecipientResolver {
     const oldest = isPostmaster(address)
       ? directory.oldestAccount(domain.name) ?? directory.oldestAccount(null)
       : null;
+    if (oldest !== null && at.depth === 0) at.expansion.way = "postmaster";
     this.#add(oldest === null ? "unknown" : this.#mailbox(oldest, address), at.expansion);
   }
 
@@ -388,6 +417,7 @@ export class RecipientResolver {
     }
     const further = directory.address(address);
     if (further !== null) {
+      if (at.depth === 0) expansion.way = further.kind === "masked" ? "masked" : "further";
       const owner = directory.owner(address);
       const masked = further.kind === "masked" ? address : "";
       this.#add(
@@ -399,10 +429,14 @@ export class RecipientResolver {
     const alias = directory.alias(address);
     if (alias !== null) {
       this.#follow(address, alias.targets, at);
+      if (at.depth === 0) {
+        expansion.way = expansion.targets.some(({ kind }) => kind === "remote") ? "forward" : "alias";
+      }
       return true;
     }
     const group = directory.group(address);
     if (group === null) return false;
+    if (at.depth === 0) expansion.way = "group";
     const mine = expansion.facts === null || expansion.open.size > 0 || this.#mayPost(group, expansion.facts);
     this.#add(
       mine ? { kind: "agent", address, destination: `group:${address}` } : "posting-denied",
@@ -479,14 +513,14 @@ export class RecipientResolver {
 }
 
 function expansionFor(facts: RcptFacts | null): Expansion {
-  return { targets: [], seen: new Set(), open: new Set(), facts, reason: null };
+  return { targets: [], seen: new Set(), open: new Set(), facts, reason: null, way: "account" };
 }
 
-function outcome({ targets, reason }: Expansion): Resolution {
+function outcome({ targets, reason, way }: Expansion): Resolution {
   if (reason === "alias-too-wide" || targets.length === 0) {
     return { kind: "refused", reason: reason ?? "unknown" };
   }
-  return { kind: "accepted", targets };
+  return { kind: "accepted", targets, way };
 }
 
 function isPostmaster(address: string): boolean {

@@ -22,6 +22,8 @@ export interface TraceEvent {
   readonly queued?: number;
   readonly ms?: number;
   readonly disposition?: string | undefined;
+  /** Extensions that its client asked something of us by. */
+  readonly esmtp?: string | undefined;
   readonly checks?:
     | readonly {
       readonly check: string;

@@ -10,8 +10,8 @@ import { NEEDS_SMTPUTF8, RECIPIENT_OK, type Reply, TOO_MANY_RECIPIENTS } from ".
 import type { Account } from "../../storage/directory_view.ts";
 import type { EnvelopeRecipient } from "../envelope_changes.ts";
 import { MAIL_LOOP } from "../policy.ts";
-import { countRecipient } from "../reception_metrics.ts";
-import { REFUSALS, type Resolution } from "../recipients.ts";
+import { countRecipient, countWay } from "../reception_metrics.ts";
+import { type RecipientWay, REFUSALS, type Resolution } from "../recipients.ts";
 import { leadsBack, type ResolvedRecipient } from "./envelope.ts";
 import type { Mail } from "./mail.ts";
 import { type RefusedRecipient, tracedRefusal } from "./tell.ts";
@@ -19,6 +19,8 @@ import { type RefusedRecipient, tracedRefusal } from "./tell.ts";
 const log = getLogger(["veredus", "delivery"]);
 const NOBODY: readonly Account[] = [];
 
+/** A recipient that is taken unless a check says otherwise. */
+type Found = ResolvedRecipient & { readonly way: RecipientWay };
 type Refused = Extract<Resolution, { readonly kind: "refused" }>;
 
 /** RCPT. */
@@ -43,7 +45,7 @@ export function takeRecipient(mail: Mail, { path, parameters }: EnvelopeRecipien
     }));
     return refusalOf(mail, resolution);
   }
-  const recipient = { path, parameters, targets: resolution.targets };
+  const recipient = { path, parameters, targets: resolution.targets, way: resolution.way };
   const gated = gate?.refusal(resolution.targets) ?? null;
   if (gated === null) return screened(mail, recipient);
   const settle = (refusal: Reply | null) =>
@@ -53,7 +55,7 @@ export function takeRecipient(mail: Mail, { path, parameters }: EnvelopeRecipien
   return gated instanceof Promise ? gated.then(settle) : settle(gated);
 }
 
-function screened(mail: Mail, recipient: ResolvedRecipient): Reply | Promise<Reply> {
+function screened(mail: Mail, recipient: Found): Reply | Promise<Reply> {
   const asked = mail.screen?.rcpt(formatPath(recipient.path)) ?? null;
   if (asked === null) return added(mail, recipient);
   const settle = (refusal: Reply | null) =>
@@ -69,12 +71,21 @@ function refusedByCheck(mail: Mail, told: RefusedRecipient): Reply {
   return told.refusal;
 }
 
-function added({ envelope }: Mail, recipient: ResolvedRecipient): Reply {
+function added({ envelope, traceId, client }: Mail, recipient: Found): Reply {
   if (!envelope.enlist(recipient)) {
     countRecipient("too-many");
     return TOO_MANY_RECIPIENTS;
   }
-  const { path, parameters, targets: [first] } = recipient;
+  const { path, parameters, targets: [first], way } = recipient;
+  countWay(way);
+  if (way !== "account" && way !== "remote") {
+    log.debug("recipient taken by its {way}", () => ({
+      session: client.sessionId,
+      trace: traceId,
+      recipient: formatPath(path),
+      way,
+    }));
+  }
   countRecipient(
     first?.kind === "mailbox" ? first.captured ? "captured" : "local" : first?.kind ?? "local",
   );

@@ -4,6 +4,7 @@ import type { Reply } from "../../protocols/smtp/reply.ts";
 import { infoLines } from "../../telemetry/log.ts";
 import { countMessage, type MessageOutcome, observeAccepted } from "../reception_metrics.ts";
 import type { TraceEvent } from "../tracer.ts";
+import type { Envelope } from "./envelope.ts";
 import type { Mail } from "./mail.ts";
 
 const tellLog = infoLines("delivery");
@@ -57,6 +58,7 @@ export function tellAnswer(mail: Mail, answer: Reply): void {
   countMessage(outcome, client.service);
   if (outcome === "accepted") observeAccepted(tookMs);
   const disposition = screen?.disposition ?? "deliver";
+  const esmtp = wishes(mail.envelope);
   const ms = Math.round(tookMs);
   if (mail.setting.options.tracer !== undefined) {
     traced(mail, {
@@ -68,6 +70,7 @@ export function tellAnswer(mail: Mail, answer: Reply): void {
       queued: filing.remote,
       ms,
       disposition: disposition === "deliver" ? undefined : disposition,
+      esmtp,
       reply: textOf(answer),
     });
   }
@@ -82,8 +85,28 @@ export function tellAnswer(mail: Mail, answer: Reply): void {
     queued: filing.remote,
     ms,
     disposition: disposition === "deliver" ? undefined : disposition,
+    esmtp,
     reply: outcome === "accepted" ? undefined : textOf(answer),
   });
+}
+
+/** Extensions that change what becomes of a message; undefined where none was made use of, as most often. */
+function wishes({ parameters, recipients }: Envelope): string | undefined {
+  const { body, smtputf8, ret, envelopeId, requireTls, hold, priority } = parameters;
+  const dsn = ret !== "" || envelopeId !== "" ||
+    recipients.some(({ parameters: { notify, originalRecipient } }) =>
+      notify !== "" || originalRecipient !== ""
+    );
+  const binary = body === "BINARYMIME";
+  if (!(dsn || binary || smtputf8 || requireTls || hold !== null || priority !== null)) return undefined;
+  return [
+    ...(binary ? ["BINARYMIME"] : []),
+    ...(smtputf8 ? ["SMTPUTF8"] : []),
+    ...(dsn ? ["DSN"] : []),
+    ...(requireTls ? ["REQUIRETLS"] : []),
+    ...(hold !== null ? ["FUTURERELEASE"] : []),
+    ...(priority !== null ? [`MT-PRIORITY=${priority}`] : []),
+  ].join(" ");
 }
 
 export function textOf({ code, enhanced, text }: Reply): string {

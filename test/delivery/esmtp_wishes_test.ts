@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import type { Account } from "../../storage/directory_view.ts";
 import { isReply } from "../../delivery/reception.ts";
-import { NO_MAIL_PARAMETERS, NO_RCPT_PARAMETERS } from "../../protocols/smtp/parameters.ts";
+import type { TraceEvent } from "../../delivery/tracer.ts";
+import {
+  type MailParameters,
+  NO_MAIL_PARAMETERS,
+  NO_RCPT_PARAMETERS,
+  type RcptParameters,
+} from "../../protocols/smtp/parameters.ts";
 import { line, NOW, pathOf, ReceptionBed, STRANGER } from "./reception_bed.ts";
 
 const DOMAIN = {
@@ -42,6 +48,19 @@ Deno.test("NOTIFY, ORCPT, RET and ENVID wait in the queue with the message", asy
   assert.deepEqual([row!.notify, row!.originalRecipient], ["SUCCESS,DELAY", "rfc822;first@a.example"]);
   const message = t.test.store.queue.message(row!.queueId)!;
   assert.deepEqual([message.ret, message.envelopeId], ["HDRS", "QQ+3D1"]);
+});
+
+Deno.test("what a client asked for by extensions stands in the trace; SIZE and 8BITMIME change nothing and do not", async () => {
+  const traced: TraceEvent[] = [];
+  await using t = await ReceptionBed.open({}, {}, { tracer: { note: (event) => void traced.push(event) } });
+  const asked = async (parameters: Partial<MailParameters>, rcpt: Partial<RcptParameters> = {}) => {
+    await t.send({ to: ["alice@example.test"], message: MESSAGE, parameters, rcpt });
+    return traced.at(-1)!.esmtp;
+  };
+  assert.equal(await asked({ size: 30, body: "8BITMIME" }), undefined);
+  assert.equal(await asked({}, { notify: "NEVER" }), "DSN");
+  assert.equal(await asked({ smtputf8: true, requireTls: true, ret: "HDRS" }), "SMTPUTF8 DSN REQUIRETLS");
+  assert.equal(await asked({ priority: 3, hold: { forSeconds: 60 } }), "FUTURERELEASE MT-PRIORITY=3");
 });
 
 Deno.test("success in a mailbox is reported with the message, by ENVID and ORCPT as they were meant", async () => {

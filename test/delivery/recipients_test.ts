@@ -65,6 +65,39 @@ Deno.test("accounts, in any spelling of their address", () =>
     equal(resolve("a b@example.test"), "unknown");
   }));
 
+Deno.test("how a recipient was found is known of each", async () => {
+  const test = await TestStore.open();
+  try {
+    const ops: WriteOp[] = [
+      domain({ catchAll: "alice@example.test" }),
+      domain({ name: "other.test", aliasOf: "example.test" }),
+      domain({ name: "plain.test" }),
+      alias("both@example.test", "alice@example.test", "bob@example.test"),
+      alias("away@example.test", "x@far.example"),
+      { kind: "put-account", account: { address: "ann@plain.test" } },
+    ];
+    for (const op of ops) await test.ok(op);
+    const { directory, mailboxes, access } = test.store;
+    const more = { hostname: "mx.example.test", ownAddresses: [], captureOutbound: "", clock: Date.now };
+    const resolver = new RecipientResolver({ directory, mailboxes, access, ...more });
+    const way = (to: string) => {
+      const found = resolver.resolve(pathOf(to), { ...FACTS, mayRelay: true });
+      return found.kind === "accepted" ? found.way : found.reason;
+    };
+    equal(way("Alice@Example.Test"), "account");
+    equal(way("alice@other.test"), "domain-alias");
+    equal(way("alice+tag@example.test"), "sub-address");
+    equal(way("nobody@example.test"), "catch-all");
+    equal(way("both@example.test"), "alias");
+    equal(way("away@example.test"), "forward");
+    equal(way("postmaster@plain.test"), "postmaster");
+    equal(way("x@far.example"), "remote");
+    equal(way("nobody@plain.test"), "unknown");
+  } finally {
+    await test.close();
+  }
+});
+
 Deno.test("domains in U-labels and A-labels are one", () =>
   resolving({
     ops: [domain({ name: "xn--bcher-kva.example" }), {
