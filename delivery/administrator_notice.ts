@@ -1,6 +1,15 @@
 /** Mail to the administrator: to whom the configuration says, else to postmaster at our name (RFC 3834: automatic). */
 import { composeAutomatic } from "./auto_reply.ts";
+import { counter } from "../telemetry/metrics.ts";
 import type { OwnMail } from "./post.ts";
+
+const notices = counter(
+  "veredus_administrator_notices_total",
+  "Mail to the administrator, by what it is about",
+  [
+    "kind",
+  ],
+);
 
 export interface AdministratorNotice {
   /** Its kind, in the Message-ID. */
@@ -18,6 +27,7 @@ export function administratorNotice(
   { hostname, administrator }: { readonly hostname: string; readonly administrator: string },
   { kind, id, subject, text, now }: AdministratorNotice,
 ): OwnMail {
+  notices.inc({ kind });
   const to = administrator === "" ? `postmaster@${hostname}` : administrator;
   return {
     octets: composeAutomatic({

@@ -6,6 +6,15 @@
  * Looking something up reads the files, newest first, without an index: it is rare, the hot path is not.
  */
 import { join } from "node:path";
+import { counter } from "../telemetry/metrics.ts";
+
+const events = counter(
+  "veredus_trace_events_total",
+  "Events of the trace of messages: written, lost to a fault, dropped in a flood",
+  [
+    "result",
+  ],
+);
 
 const GATHER_MS = 500;
 /** A burst is written sooner; beyond the limit events are dropped rather than memory filled. */
@@ -46,7 +55,7 @@ export class TraceLog {
   }
 
   note(event: object): void {
-    if (this.#chars > MAX_CHARS) return;
+    if (this.#chars > MAX_CHARS) return events.inc({ result: "dropped" });
     const line = JSON.stringify(event);
     this.#lines.push(line);
     this.#chars += line.length;
@@ -66,27 +75,32 @@ export class TraceLog {
     this.#timer = null;
     if (this.#writing !== null || this.#lines.length === 0) return;
     const text = this.#lines.join("\n") + "\n";
+    const count = this.#lines.length;
     this.#lines = [];
     this.#chars = 0;
-    this.#writing = this.#append(text).finally(() => {
+    this.#writing = this.#append(text, count).finally(() => {
       this.#writing = null;
       if (this.#lines.length > 0) this.#timer ??= setTimeout(() => this.#write(), GATHER_MS);
     });
   }
 
-  async #append(text: string): Promise<void> {
+  async #append(text: string, count: number): Promise<void> {
     const { folder, name, keepMs, clock, onFault } = this.#options;
     const now = clock();
+    let result = "lost";
     try {
       const path = join(folder, `${dayOf(now)}.${name}.jsonl`);
       await Deno.writeTextFile(path, text, { append: true, mode: 0o600 });
       this.#failed = false;
+      result = "written";
       if (now - this.#sweptAt < SWEEP_MS) return;
       this.#sweptAt = now;
       await sweep(folder, now - keepMs);
     } catch (error) {
       if (!this.#failed) onFault(error);
       this.#failed = true;
+    } finally {
+      events.inc({ result }, count);
     }
   }
 }

@@ -15,6 +15,7 @@ import { formatPath, type Path } from "../../protocols/smtp/path.ts";
 import {
   AUTH_UNAVAILABLE,
   BAD_CREDENTIALS,
+  BARE_LINE_END,
   DISK_FULL,
   LOCAL_ERROR,
   type Reply,
@@ -32,12 +33,15 @@ import type { PeerFacts, Transport } from "../transport.ts";
 import { clientOf } from "../xclient.ts";
 import { SmtpIo } from "./io.ts";
 import {
+  countBareLineEnd,
   countCommand,
   countExtension,
   countLimit,
+  countLogin,
   countMailExtensions,
   countRcptExtensions,
   countSoftened,
+  countTarpitted,
   messageOctets,
 } from "./metrics.ts";
 import type { SmtpOptions, SmtpServices } from "./options.ts";
@@ -217,10 +221,10 @@ export class Connection {
           await this.#login(event.credentials);
           break;
         case "lookup":
-          session.answer(this.#lookup(event));
+          session.answer(this.#told(event.verb, event.text, this.#lookup(event)));
           break;
         case "etrn":
-          session.answer(await this.#etrn(event.text));
+          session.answer(this.#told("ETRN", event.text, await this.#etrn(event.text)));
           break;
         case "xclient":
           this.#xclient(event.attributes);
@@ -308,6 +312,11 @@ export class Connection {
     else this.session.answer(replies[0]!);
   }
 
+  #told(verb: string, about: string, reply: Reply): Reply {
+    this.log.info("{verb} of {about}: {reply}", { verb, about, reply: textOf(reply) });
+    return reply;
+  }
+
   #lookup({ verb, text }: Extract<SmtpEvent, { kind: "lookup" }>): Reply {
     try {
       return this.#services.reception.lookup(this.#client(), { verb, text });
@@ -346,6 +355,7 @@ export class Connection {
     this.#io.messageEnds = Infinity;
     if (transaction === null) return;
     this.#transaction = null;
+    if (reply === BARE_LINE_END) countBareLineEnd();
     transaction.discard(reply ?? undefined);
   }
 
@@ -390,7 +400,9 @@ export class Connection {
   async #refusedStranger({ enhanced }: Reply): Promise<void> {
     if (enhanced === "5.1.1") this.#offence("unknown-user");
     const { tarpitMs } = this.#options;
-    if (tarpitMs > 0) await this.#sleep(tarpitMs);
+    if (tarpitMs === 0) return;
+    countTarpitted();
+    await this.#sleep(tarpitMs);
   }
 
   /** The checks of strangers, before they have said more than EHLO; null where there are none for this client. */
@@ -425,6 +437,7 @@ export class Connection {
         this.#mechanism = credentials.mechanism;
         this.#facts = null;
         this.#io.loginEnds = Infinity;
+        countLogin(credentials.mechanism);
         this.log.info("logged in", { account: outcome.account.address, mechanism: credentials.mechanism });
         return session.authenticated();
       case "wrong":

@@ -17,6 +17,15 @@ const softened = counter(
   "veredus_smtp_softened_total",
   "Refusals said as temporary because of smtp.soft_bounce",
 );
+const bareLineEnds = counter(
+  "veredus_smtp_bare_line_ends_total",
+  "Messages refused for a CR or LF alone (smuggling)",
+);
+const tarpitted = counter(
+  "veredus_smtp_tarpitted_total",
+  "Refusals that strangers had to wait for (filter.tarpit)",
+);
+const mechanisms = counter("veredus_smtp_logins_total", "Logins by SMTP, by SASL mechanism", ["mechanism"]);
 export const messageOctets = counter("veredus_smtp_message_octets_total", "Octets of accepted messages");
 export const sessions = level("veredus_smtp_sessions", "SMTP sessions open now")({});
 export const faults = counter("veredus_smtp_faults_total", "SMTP sessions ended by a fault of the server");
@@ -75,4 +84,17 @@ export function countRcptExtensions({ notify, originalRecipient }: RcptParameter
 
 export function countSoftened(): void {
   softened.inc();
+}
+
+export function countBareLineEnd(): void {
+  bareLineEnds.inc();
+}
+
+export function countTarpitted(): void {
+  tarpitted.inc();
+}
+
+/** `mechanism` is one that we offer. */
+export function countLogin(mechanism: string): void {
+  mechanisms.inc({ mechanism });
 }

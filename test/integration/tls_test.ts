@@ -140,6 +140,10 @@ inBothShapes(
         assert.equal(agreed, answered, `${protocol} ${version}: ${stdout.slice(-600)}`);
       }
     }
+    const metrics = await server.server.metricsText();
+    for (const version of ["TLSv1.2", "TLSv1.3", "failed"]) {
+      assert.match(metrics, new RegExp(`^veredus_tls_sessions_total\\{version="${version}"\\} [1-9]`, "m"));
+    }
   },
 );
 
