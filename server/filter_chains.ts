@@ -93,11 +93,11 @@ function checkOf(config: CheckConfig, parts: ChainParts & { readonly lookup: Loo
   const { store, lookup, clock: now, hostname } = parts;
   const { policy: state } = store;
   const isLocal = (domain: string) => store.directory.domain(domain) !== null;
-  const write = (op: WriteOp) => {
-    store.write(op).catch((error) =>
-      log.warn("{check} could not store what it saw: {error}", { check: name, error })
+  const write = (op: WriteOp): Promise<void> =>
+    store.write(op).then(
+      () => {},
+      (error) => log.warn("{check} could not store what it saw: {error}", { check: name, error }),
     );
-  };
   const [stage = "mail"] = config.stages;
   const isRelay = (address: string) => parts.relays.includes(address);
   const scanners: ScannerParts = {

@@ -30,6 +30,7 @@ import { mailboxRoutes } from "./routes/mailboxes.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { dnsRoutes } from "./routes/dns.ts";
 import { spamRoutes } from "./routes/spam.ts";
+import { memoryRoutes } from "./routes/memory.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { senderDomainRoutes } from "./routes/sender_domains.ts";
 import { quarantineRoutes } from "./routes/quarantine.ts";
@@ -130,6 +131,7 @@ function api(context: RouteContext): Router {
     recipientRoutes,
     quarantineRoutes,
     policyRoutes,
+    memoryRoutes,
     spamRoutes,
     dnsRoutes,
     senderDomainRoutes,

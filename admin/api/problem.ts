@@ -116,7 +116,13 @@ export function refused({ fault, detail }: Extract<WriteResult, { ok: false }>):
 }
 
 export function notFound(
-  fault: WriteFault | "no-such-ban" | "no-such-import" | "no-such-session" | "no-such-message",
+  fault:
+    | WriteFault
+    | "no-such-ban"
+    | "no-such-memory"
+    | "no-such-import"
+    | "no-such-session"
+    | "no-such-message",
   detail: string,
 ): Problem {
   return new Problem(404, { fault, detail });

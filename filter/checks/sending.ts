@@ -2,8 +2,8 @@
  * What a login may send in a day: messages, and recipients it has never written to. A stolen password shows by the
  * second long before the first.
  *
- * Days are those of UTC. Sums are kept by the store for all threads, and beside it in memory, so that a burst is not
- * missed while its rows are written. The administrator is told once a day and login, when a limit is reached.
+ * Days are those of UTC. Sums are kept by the store for all threads, where the operator can take them away; beside it in
+ * memory is what is being written, so that a burst is not missed. The administrator is told once a day and login, when a limit is reached.
  */
 import type { PolicyKind, WriteOp } from "../../storage/ops.ts";
 import type { PolicyState } from "../../storage/policy_state.ts";
@@ -12,7 +12,8 @@ import { CONTINUE, type Verdict } from "../verdict.ts";
 
 export interface SendingOptions {
   readonly state: PolicyState;
-  readonly write: (op: WriteOp) => void;
+  /** Resolves when it is written, or cannot be; never rejects. */
+  readonly write: (op: WriteOp) => Promise<void>;
   readonly now: () => number;
   /** 0 is no limit. */
   readonly messagesPerDay: number;
@@ -29,6 +30,7 @@ const TOO_MANY = { code: 450, enhanced: "4.7.1", text: "Daily sending limit of t
 
 interface Sums {
   readonly day: number;
+  /** On their way into the store. */
   messages: number;
   recipients: number;
   /** The administrator was told by this thread: the row that says so may be on its way. */
@@ -54,7 +56,7 @@ export function sending(options: SendingOptions): Check {
     return sums;
   };
   const used = (kind: "sent" | "first-time", key: string, at: number, own: number) =>
-    Math.max(own, state.get(kind, key, at)?.count ?? 0);
+    own + (state.get(kind, key, at)?.count ?? 0);
   const refuse = (
     login: string,
     { sums, key, at, reason }: { sums: Sums; key: string; at: number; reason: string },
@@ -78,7 +80,7 @@ export function sending(options: SendingOptions): Check {
         return refuse(login, { sums, key, at, reason: `${messagesPerDay} messages today` });
       }
       sums.messages++;
-      count("sent", key, at, 2 * DAY_MS);
+      count("sent", key, at, 2 * DAY_MS).then(() => sums.messages--);
       return CONTINUE;
     }
     if (newRecipientsPerDay === 0) return CONTINUE;
@@ -94,7 +96,7 @@ export function sending(options: SendingOptions): Check {
     }
     sums.recipients++;
     if (sums.known.size < MAX_LOGINS) sums.known.add(pair);
-    count("first-time", key, at, 2 * DAY_MS);
+    count("first-time", key, at, 2 * DAY_MS).then(() => sums.recipients--);
     count("known", pair, at, KNOWN_MS);
     return CONTINUE;
   };

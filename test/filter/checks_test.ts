@@ -468,6 +468,9 @@ Deno.test("a login's daily limits: messages, recipients it never wrote to, one n
   await settled(bed);
   assert.deepEqual(await send("b@x.example"), ["450 4.7.1"], "the fifth message");
   assert.deepEqual(bed.notices.length, 1);
+  const day = Math.floor(bed.now / 86_400_000);
+  await bed.test.ok({ kind: "remove-state", of: "sent", keys: [`bob@example.test ${day}`] });
+  assert.deepEqual(await send("b@x.example"), TAKEN, "the operator had the day forgotten");
   bed.now += 86_400_000;
   assert.deepEqual(await send("d@x.example"), TAKEN, "another day");
 });

@@ -7,7 +7,7 @@ Deno.test("the administrator is told once, also while the note of it is being wr
   const told: string[] = [];
   const check = sending({
     state: { get: () => null, list: () => [] },
-    write: () => {},
+    write: () => new Promise(() => {}),
     now: () => 0,
     messagesPerDay: 2,
     newRecipientsPerDay: 1,

@@ -110,6 +110,12 @@ Deno.test("bans are made, listed and lifted, and outlive the server", () =>
       "192.0.2.9",
     ]);
     await shell.ok("ban lift 192.0.2.9");
+    assert.match(await shell.ok("memory list greylist"), /^nothing is remembered/);
+    assert.match(
+      (await shell.fails("memory forget sent ann@example.test 20000"))[1],
+      /nothing of ann@example\.test 20000/,
+    );
+    assert.match((await shell.fails("memory list bans"))[1], /greylist/);
     assert.match(await shell.ok("ban list"), /^nobody is banned/);
     assert.equal((await again.stop()).code, 0);
     assert.match((await shell.fails("ban list"))[1], /only a running server knows/);

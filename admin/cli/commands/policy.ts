@@ -1,4 +1,4 @@
-/** `veredus trace` and `veredus ban`: what happened to a message, and who is shut out. */
+/** `veredus trace`, `ban` and `memory`: what happened to a message, who is shut out, what checks remember of others. */
 import { table, when } from "../output.ts";
 import { type Commands, items, printList } from "../shell.ts";
 
@@ -17,6 +17,14 @@ interface Ban {
   readonly until: string;
   readonly times: number;
   readonly reason: string;
+}
+
+interface Memory {
+  readonly key: string;
+  readonly count: number;
+  readonly first: string;
+  readonly last: string;
+  readonly until: string;
 }
 
 export function policyCommands(commands: Commands): void {
@@ -67,6 +75,39 @@ export function policyCommands(commands: Commands): void {
     work: async (shell, address = "") => {
       await shell.send({ method: "DELETE", path: `/bans?${new URLSearchParams({ address })}` });
       shell.print({ address }, `${address} may come again`);
+    },
+  });
+  memoryCommands(commands);
+}
+
+function memoryCommands(commands: Commands): void {
+  const memory = commands.program.command("memory").description(
+    "what checks remember: greylist, sent, first-time, known, vacation and others",
+  );
+  commands.leaf(memory, {
+    usage: "list <kind>",
+    about: "list what is remembered of one kind",
+    work: async (shell, kind = "") =>
+      await printList(items<Memory>(shell, "/memory", { kind }), {
+        json: shell.options.json === true,
+        none: "nothing is remembered",
+        table: (rows) =>
+          table(rows, [
+            ["KEY", (row) => row.key],
+            ["COUNT", (row) => row.count],
+            ["FIRST", (row) => when(row.first)],
+            ["LAST", (row) => when(row.last)],
+            ["UNTIL", (row) => when(row.until)],
+          ]),
+      }),
+  });
+  commands.leaf(memory, {
+    usage: "forget <kind> <key...>",
+    about: "forget one: as `sent 'ann@example.org 20600'`, which lets a login send on",
+    work: async (shell, kind = "", ...words) => {
+      const key = words.join(" ");
+      await shell.send({ method: "DELETE", path: `/memory?${new URLSearchParams({ kind, key })}` });
+      shell.print({ kind, key }, `${key} is forgotten`);
     },
   });
 }
