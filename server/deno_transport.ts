@@ -6,6 +6,7 @@
  * the {@linkcode TlsUpgrader} given at construction; without one it is not offered. A browser or a TLS hello on a plain
  * connection ends it at its first octets.
  */
+import { getLogger } from "@logtape/logtape";
 import { ForeignHello } from "../protocols/foreign_hello.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { descriptorOf, NO_DESCRIPTOR } from "./descriptor.ts";
@@ -13,6 +14,7 @@ import { SocketReader } from "./socket_reader.ts";
 import { closeQuietly, SocketWriter } from "./socket_writer.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
+const log = getLogger(["veredus", "server"]);
 const foreign = counter(
   "veredus_foreign_hello_total",
   "Browsers and TLS clients cut on a port of something else",
@@ -113,6 +115,7 @@ export class DenoTransport implements Transport {
     this.#hello = null;
     if (words === "fine") return false;
     foreign.inc();
+    log.debug("a browser or TLS client from {address} is cut", { address: this.peer.address });
     this.close();
     return true;
   }

@@ -114,6 +114,9 @@ const NEEDS: Record<string, string> = {
   "get /log-levels": "logs:read",
   "put /log-levels": "logs:write",
   "post /reload": "maintenance:write",
+  "get /settings": "admin",
+  "get /memory": "sessions:read",
+  "delete /memory": "sessions:write",
 };
 
 Deno.test("every route of the API stands in its OpenAPI page and needs its scope", () =>

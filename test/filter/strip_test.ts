@@ -133,7 +133,7 @@ Deno.test("what is left goes where scripts say, and the original is kept beside 
   assert.equal(rows(bed).length, 1);
 });
 
-Deno.test("out of the box nothing is taken out; strip is for content alone", async () => {
+Deno.test("out of the box nothing is taken out; strip is for content and header alone", async () => {
   await using bed = await Bed.open("    - { check: content }\n");
   const message = letter([text, part("run.js", btoa("alert(1)"))]);
   assert.deepEqual(await bed.send({ message }), TAKEN);
@@ -144,6 +144,6 @@ Deno.test("out of the box nothing is taken out; strip is for content alone", asy
         "hostname: mx.example.test\nfilter: { checks: [{ check: helo, action: strip }] }\n",
         "/veredus.yaml",
       ),
-    /strip is for content alone/,
+    /strip is for content and header alone/,
   );
 });
