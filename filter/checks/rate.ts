@@ -3,8 +3,18 @@ import { networkOf } from "../address_block.ts";
 import type { Buckets } from "../buckets.ts";
 import type { Check, CheckFacts } from "../check.ts";
 import { type Action, CONTINUE } from "../verdict.ts";
+import { domainOf } from "./null_mx.ts";
 
-export const RATE_FACTS = ["address", "network", "sender", "recipient", "login"] as const;
+export const RATE_FACTS = [
+  "address",
+  "network",
+  "helo",
+  "sender",
+  "sender-domain",
+  "recipient",
+  "recipient-domain",
+  "login",
+] as const;
 export type RateFact = (typeof RATE_FACTS)[number];
 
 export interface RateOptions {
@@ -50,10 +60,16 @@ function valueOf(fact: RateFact, { client, sender, recipient }: CheckFacts): str
       return client.address;
     case "network":
       return networkOf(client.address);
+    case "helo":
+      return client.heloName.toLowerCase();
     case "sender":
       return sender?.toLowerCase() ?? null;
+    case "sender-domain":
+      return sender === null ? null : domainOf(sender);
     case "recipient":
       return recipient === "" ? null : recipient.toLowerCase();
+    case "recipient-domain":
+      return recipient === "" ? null : domainOf(recipient);
     case "login":
       return client.login;
   }

@@ -366,6 +366,36 @@ for (
   });
 }
 
+Deno.test("rates by EHLO name and by domains of sender and recipient", async () => {
+  const once = async (by: string, first: Letter, other: Letter) => {
+    await using bed = await Bed.open(`    - { check: rate, by: [${by}], limit: 1, per: 1h }\n`);
+    assert.deepEqual(await bed.send(first), TAKEN, by);
+    assert.deepEqual(await bed.send(first), ["450 4.7.1"], by);
+    assert.deepEqual(await bed.send(other), TAKEN, by);
+  };
+  await once("helo", {}, { client: { heloName: "other.example" } });
+  await once("sender-domain", { from: "a@one.example" }, { from: "a@two.example" });
+  await using bed = await Bed.open("    - { check: rate, by: [sender-domain], limit: 1, per: 1h }\n");
+  assert.deepEqual(await bed.send({ from: "a@one.example" }), TAKEN);
+  assert.deepEqual(
+    await bed.send({ from: "b@One.Example" }),
+    ["450 4.7.1"],
+    "another sender of the same domain",
+  );
+  await using all = await Bed.open("    - { check: rate, by: [recipient-domain], limit: 2, per: 1h }\n");
+  const to = ["alice@example.test", "bob@example.test", "bob@EXAMPLE.test"];
+  assert.deepEqual(await all.send({ to }), ["250 2.1.5", "250 2.1.5", "450 4.7.1", "250 2.6.0"]);
+});
+
+Deno.test("an address that only logins write to: checks are asked about strangers", async () => {
+  await using bed = await Bed.open(
+    '    - { check: list, name: internal, stages: [rcpt], patterns: ["^alice@example\\\\.test$"], text: Internal address }\n',
+  );
+  assert.deepEqual(await bed.send({ to: ["alice@example.test"] }), ["550 5.7.1"]);
+  const client = { ...bed.login("bob"), screen: bed.reception.screen() };
+  assert.deepEqual(await bed.send({ client, from: "bob@example.test", to: ["alice@example.test"] }), TAKEN);
+});
+
 Deno.test("a rate by login is for logins alone, each for itself; IPv6 networks are /64", async () => {
   await using bed = await Bed.open(
     "    - { check: rate, by: [login], limit: 1, per: 1h }\n    - { check: rate, name: six, by: [network], limit: 1, per: 1h }\n",
