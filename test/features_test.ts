@@ -167,15 +167,37 @@ Deno.test("features.md: each command is one", () => {
   assert.deepEqual(missing("command", isCommand), []);
 });
 
-Deno.test("features.md: each section that describes a feature is there", async () => {
+/** A section of a page, up to the next heading; null where there is none of this name. */
+async function section(file: string, anchor: string): Promise<string | null> {
+  const text = await Deno.readTextFile(new URL(`docs/${file}`, ROOT));
+  for (const part of text.split(/^(?=#+ )/m)) {
+    const title = /^#+ (.+)$/m.exec(part)?.[1] ?? "";
+    if (title.toLowerCase().replace(/[^\w\s-]/g, "").replace(/\s/g, "-") === anchor) return part;
+  }
+  return null;
+}
+
+/** What a description of the feature has to name one of: its settings and options, its check, extension or mechanism. */
+function namesOf({ feature, limit, command }: Row): string[] {
+  const keys = tokens(limit).filter((token) => settings.has(token)).flatMap((
+    key,
+  ) => [key, key.split(".").at(-1)!]);
+  const options = [...tokens(limit), ...tokens(command)].flatMap((token) =>
+    token.includes(" ") ? [token, token.split(" ").at(-1)!] : []
+  );
+  const words = feature.match(/`[^`]+`|\b[A-Z][A-Z0-9-]{2,}\b|\b[a-z]{5,}/g) ?? [];
+  return [...keys, ...options, ...words.map((word) => word.replaceAll("`", ""))];
+}
+
+Deno.test("features.md: each section that is named is there, and speaks of the feature", async () => {
   const wrong: string[] = [];
-  for (const { feature, manual } of rows) {
-    const [, file = "", anchor = ""] = /^\[[^\]]+\]\(([\w.-]+)#([\w-]+)\)$/.exec(manual) ?? [];
-    const text = file === "" ? "" : await Deno.readTextFile(new URL(`docs/${file}`, ROOT));
-    const slugs = [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-      title!.toLowerCase().replace(/[^\w\s-]/g, "").replace(/\s/g, "-")
-    );
-    if (!slugs.includes(anchor)) wrong.push(`${feature}: ${manual}`);
+  for (const row of rows) {
+    const [, file = "", anchor = ""] = /^\[[^\]]+\]\(([\w.-]+)#([\w-]+)\)$/.exec(row.manual) ?? [];
+    const text = file === "" ? null : await section(file, anchor);
+    if (text === null) wrong.push(`${row.feature}: ${row.manual}`);
+    else if (!namesOf(row).some((name) => text.includes(name))) {
+      wrong.push(`${row.feature}: not in ${row.manual}`);
+    }
   }
   assert.deepEqual(wrong, []);
 });

@@ -269,7 +269,8 @@ const check = z.strictObject({
   text: value.text,
   zones: value.zones,
   threshold: value.threshold,
-  delayMs: value.check === "early-talker" ? Math.min(value.delay, 2_000) : value.delay,
+  // Where the file says nothing, that of greylisting stands there.
+  delayMs: value.check === "early-talker" && value.delay === DEFAULT_CHECK.delayMs ? 2_000 : value.delay,
   windowMs: value.window,
   lifetimeMs: value.lifetime,
   knownAfter: value.known_after,

@@ -423,6 +423,10 @@ Deno.test("out of the box null MX and programs are refused; checks that are swit
     ["content", "reject"],
   ]);
   assert.equal(tarpitMs, 0);
+  const pauses =
+    config("filter: { checks: [{ check: early-talker }, { check: early-talker, name: b, delay: 4s }] }")
+      .checks;
+  assert.deepEqual(pauses.map(({ delayMs }) => delayMs), [2_000, 4_000]);
   const kinds = ["list", "dnsbl", "reverse-dns", "helo", "early-talker", "greylist", "rate", "sending"];
   const named = kinds.map((check) =>
     check === "dnsbl" ? `{ check: ${check}, zones: [{ zone: bl.example }] }` : `{ check: ${check} }`
