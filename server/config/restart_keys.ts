@@ -2,7 +2,7 @@
 import type { Config, LimitsConfig } from "./config.ts";
 
 /** Taken over by a reload, but for the parts named below. */
-const RELOADED = ["limits", "bans", "logging", "certificates", "drainMs"] as const;
+const RELOADED = ["limits", "bans", "logging", "certificates", "drainMs", "smtp", "copies"] as const;
 /** Limits that are read at start, by their names in the file. */
 export const LIMITS_AT_START: Readonly<Partial<Record<keyof LimitsConfig, string>>> = {
   minFreeOctets: "limits.min_free_disk",
@@ -13,7 +13,7 @@ const FILE_NAMES: Readonly<Partial<Record<keyof Config, string>>> = { publishedS
 
 /** `now` with what can change without a restart as `next` has it. */
 export function reloaded(now: Config, next: Config): Config {
-  const { limits, bans, logging, certificates, drainMs } = next;
+  const { limits, bans, logging, certificates, drainMs, smtp, copies } = next;
   const { minFreeOctets, loginFailuresPerAddress } = now.limits;
   return {
     ...now,
@@ -22,6 +22,8 @@ export function reloaded(now: Config, next: Config): Config {
     logging: { ...logging, format: now.logging.format },
     certificates,
     drainMs,
+    smtp,
+    copies,
   };
 }
 

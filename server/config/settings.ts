@@ -20,7 +20,7 @@ export interface Setting {
 
 type Keys = Readonly<Record<string, unknown>>;
 /** Taken over by a reload, as the file has them. */
-const RELOADED = ["limits", "bans", "logging", "certificates", "drain"];
+const RELOADED = ["limits", "bans", "logging", "certificates", "drain", "smtp", "copies"];
 const AT_START = [...Object.values(LIMITS_AT_START), "logging.format"];
 
 export class SettingsInForce {

@@ -458,6 +458,7 @@ export class Connection {
   async #startTls(): Promise<void> {
     this.#discard(null);
     await this.#io.startTls();
+    this.log.debug("TLS begins: {protocol}", { protocol: this.#io.transport.tls?.protocol ?? "unknown" });
     this.#facts = null;
     this.#account = null;
     if (this.#options.service === "submission") {

@@ -543,3 +543,29 @@ inBothShapes("an address that connects too often waits; trusted networks do not"
     await line.until(/220 .*\r\n/);
   }
 });
+
+inBothShapes("soft bounces and copies begin and end with a reload, in sessions to come", async (start) => {
+  await using t = await start({ config: { listeners: listeners("smtp", "imap") } });
+  const asked = async () => {
+    using line = await Line.tcp(t.port("smtp"));
+    await line.until(/220 .*\r\n/);
+    await line.ask("EHLO a.example", /250 .*\r\n/);
+    await line.ask("MAIL FROM:<a@a.example>", /250 .*\r\n/);
+    const refused = await line.ask("RCPT TO:<nobody@example.test>", /\d.*\r\n/);
+    await line.ask("RCPT TO:<alice@example.test>", /250 .*\r\n/);
+    await line.ask("DATA", /354 .*\r\n/);
+    await line.ask("Subject: x\r\n\r\nhello\r\n.", /250 .*\r\n/);
+    return refused.slice(0, 9);
+  };
+  const { config } = t.server;
+  assert.equal(await asked(), "550 5.1.1");
+  const soft = { ...config.smtp, softBounce: true };
+  const copies = [{ of: [], mail: "all" as const, to: "bob@example.test" }];
+  assert.deepEqual(await t.server.reload({ ...config, smtp: soft, copies }), []);
+  assert.equal(await asked(), "450 4.1.1");
+  assert.deepEqual(await t.server.reload(config), []);
+  assert.equal(await asked(), "550 5.1.1");
+  const bob = await t.imap("bob");
+  assert.ok((await bob.ok("SELECT INBOX")).untagged.some(({ line }) => line === "* 1 EXISTS"));
+  await bob.logout();
+});

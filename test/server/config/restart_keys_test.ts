@@ -8,7 +8,7 @@ import { reloaded, restartKeys } from "../../../server/config/restart_keys.ts";
 const read = (more: string) =>
   parseConfig(`hostname: mx.example.org\n${more}\n`, "/etc/veredus/veredus.yaml");
 const NOW = read("");
-const TAKEN_OVER = ["limits", "bans", "logging", "certificates", "drainMs"];
+const TAKEN_OVER = ["limits", "bans", "logging", "certificates", "drainMs", "smtp", "copies"];
 
 Deno.test("every key but those that are taken over is named when it differs, as the file spells it", () => {
   const spelled = [...exampleConfig().matchAll(/^(?:# )?([a-z_]+):/gm)].map(([, name]) => name);
@@ -28,7 +28,8 @@ Deno.test("the parts of keys that are taken over which are not are named", () =>
     ["logging: { format: json }", ["logging.format"]],
     ["limits: { min_free_disk: 1 GB }", ["limits.min_free_disk"]],
     ["limits: { login_failures_per_address: 3 }", ["limits.login_failures_per_address"]],
-    ["mta_sts: { mode: testing }\nsmtp: { etrn: false }", ["mta_sts", "smtp"]],
+    ["mta_sts: { mode: testing }\nimap: { sharing: off }", ["imap", "mta_sts"]],
+    ["smtp: { etrn: false, soft_bounce: true }\ncopies: [{ to: archive@example.org }]", []],
     ["listeners: [{ protocol: smtp }]", ["listeners"]],
   ];
   for (const [text, keys] of changes) {
