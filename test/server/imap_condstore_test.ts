@@ -1,6 +1,8 @@
 /** CONDSTORE, QRESYNC, ESEARCH and SEARCHRES over the real store (RFC 7162, 4731, 5182, 5032). */
 import assert from "node:assert/strict";
-import { imapTest } from "./imap_harness.ts";
+import { Compactor } from "../../storage/compaction.ts";
+import { until } from "../lib/program.ts";
+import { Harness, imapTest, type TestClient } from "./imap_harness.ts";
 
 const letter = (subject: string) => `Subject: ${subject}\r\n\r\n${subject}\r\n`;
 
@@ -65,6 +67,46 @@ imapTest("what was expunged and changed while a client was away is told at SELEC
   assert.match(gone, /^OK \[HIGHESTMODSEQ \d+\]/m);
   assert.doesNotMatch(gone, /EXPUNGE\r/);
   assert.match(await first.command("NOOP"), /^\* 4 EXPUNGE\r$/m);
+});
+
+Deno.test("what was expunged is told after compaction and after a restart, and HIGHESTMODSEQ is where it was", async () => {
+  const segment = { maxOctets: 8 * 1024, preallocateOctets: 0 };
+  const before = await Harness.open({}, { segment });
+  for (let at = 1; at <= 20; at++) await before.deliver(letter(`n${at}`) + "x".repeat(2_000));
+  const client = await before.login();
+  const [, validity] = /UIDVALIDITY (\d+)/.exec(await client.ok("SELECT INBOX"))!;
+  const modSeqOf = async (one: TestClient) =>
+    Number(/HIGHESTMODSEQ (\d+)/.exec(await one.ok("STATUS INBOX (HIGHESTMODSEQ)"))![1]);
+  const known = await modSeqOf(client);
+  await client.ok("STORE 2:19 +FLAGS.SILENT (\\Deleted)");
+  await client.ok("EXPUNGE");
+  const highest = await modSeqOf(client);
+  assert.ok(highest > known);
+  const later = Date.now() + 3_600_000;
+  const { folder, writer } = before.test;
+  const compactor = new Compactor({ folder, writer, clock: () => later, options: { pauseMs: 0 } });
+  await until("messages to be moved by compaction", async () => (await compactor.run()).moved > 0 || null);
+  await compactor.stop();
+  const resynchronized = async (h: Harness) => {
+    const back = await h.login();
+    await back.ok("ENABLE QRESYNC");
+    assert.match(
+      await back.ok(`SELECT INBOX (QRESYNC (${validity} ${known}))`),
+      new RegExp(`^\\* OK \\[HIGHESTMODSEQ ${highest}\\][^]*^\\* VANISHED \\(EARLIER\\) 2:19\\r$`, "m"),
+    );
+    assert.equal(await modSeqOf(back), highest);
+    return back;
+  };
+  await resynchronized(before);
+  await before.close({ keep: true });
+  const after = await Harness.open({}, { segment, path: folder.path });
+  try {
+    const back = await resynchronized(after);
+    await back.ok("UID STORE 1 +FLAGS.SILENT (\\Flagged)");
+    assert.ok(await modSeqOf(back) > highest);
+  } finally {
+    await after.close();
+  }
 });
 
 imapTest("FETCH of what changed, by numbers and by UID", async (h) => {

@@ -257,14 +257,15 @@ export class Harness {
     return result.uids[0]!.uid;
   }
 
-  async close(): Promise<void> {
+  /** The data stays when `keep` is set. */
+  async close(options: { keep?: boolean } = {}): Promise<void> {
     for (const client of this.#clients) client.close();
     await Promise.all(this.#clients.map((client) => client.done));
     this.server.shutdown();
     this.indexed.shutdown();
     this.deadlines.close();
     this.indexes.close();
-    await this.test.close();
+    await this.test.close(options);
   }
 }
 
