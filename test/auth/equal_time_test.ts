@@ -34,6 +34,17 @@ async function times<K extends string>(
   return Object.fromEntries(names.map((name) => [name, lowerQuartile(took.get(name)!)])) as Record<K, number>;
 }
 
+/** What other tests take of the processor can fall on one of those compared: what is so shows in one of some tries. */
+async function inOneTry(measured: () => Promise<void>): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await measured();
+    } catch (error) {
+      if (!(error instanceof assert.AssertionError) || tries === 5) throw error;
+    }
+  }
+}
+
 Deno.test("a login of nobody costs the time of a wrong password, and so do all that cannot log in", async () => {
   const test = await TestStore.open();
   const work = new HashWork({ parameters: { ln: 12, r: 8, p: 1 } });
@@ -56,22 +67,25 @@ Deno.test("a login of nobody costs the time of a wrong password, and so do all t
     const attempt = { login, password: `guess ${round}`, address: "192.0.2.1", protocol: "imap" } as const;
     assert.deepEqual(await auth.login(attempt), { ok: false, reason: "wrong-password" });
   };
+  const attempts = {
+    known: wrong("alice@example.test"),
+    nobody: wrong("nobody@example.test"),
+    elsewhere: wrong("x@far.example"),
+    disabled: wrong("off@example.test"),
+    "without a password": wrong("machine@example.test"),
+    "no address": wrong("alice"),
+    // The measure itself: a repeated password costs no hash.
+    repeated: () => wrong("alice@example.test")(0),
+  };
   try {
-    const { known, repeated, ...others } = await times({
-      known: wrong("alice@example.test"),
-      nobody: wrong("nobody@example.test"),
-      elsewhere: wrong("x@far.example"),
-      disabled: wrong("off@example.test"),
-      "without a password": wrong("machine@example.test"),
-      "no address": wrong("alice"),
-      // The measure itself: a repeated password costs no hash.
-      repeated: () => wrong("alice@example.test")(0),
-    }, ROUNDS);
-    for (const [what, took] of Object.entries(others)) {
-      const share = took / known;
-      assert.ok(share > 0.8 && share < 1.25, `${what}: ${took} ms, a wrong password ${known} ms`);
-    }
-    assert.ok(repeated < known / 2, `the measure sees a missing hash: ${repeated} of ${known} ms`);
+    await inOneTry(async () => {
+      const { known, repeated, ...others } = await times(attempts, ROUNDS);
+      for (const [what, took] of Object.entries(others)) {
+        const share = took / known;
+        assert.ok(share > 0.8 && share < 1.25, `${what}: ${took} ms, a wrong password ${known} ms`);
+      }
+      assert.ok(repeated < known / 2, `the measure sees a missing hash: ${repeated} of ${known} ms`);
+    });
   } finally {
     auth.close();
     await test.close();
@@ -92,12 +106,14 @@ Deno.test("SCRAM: the challenge of nobody is made in the time of a known user's"
       scramOf(directory, "alice@example.test", secret).salt,
       scramOf(directory, "nobody@example.test", secret).salt,
     );
-    const { known, nobody } = await times({
-      known: many("alice@example.test"),
-      nobody: many("nobody@example.test"),
-    }, 60);
-    const share = nobody / known;
-    assert.ok(share > 0.7 && share < 1.4, `nobody ${nobody} ms, known ${known} ms`);
+    await inOneTry(async () => {
+      const { known, nobody } = await times({
+        known: many("alice@example.test"),
+        nobody: many("nobody@example.test"),
+      }, 60);
+      const share = nobody / known;
+      assert.ok(share > 0.7 && share < 1.4, `nobody ${nobody} ms, known ${known} ms`);
+    });
   } finally {
     await test.close();
   }

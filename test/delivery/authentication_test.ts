@@ -240,7 +240,7 @@ Deno.test("a resolver that never answers delays a message by the deadline and no
     const began = performance.now();
     const { data } = await send(bed, "x@strict.test", await signed(letter("x@strict.test"), GOOD));
     assert.equal(data?.code, 250);
-    assert.ok(performance.now() - began < 2_000);
+    assert.ok(performance.now() - began < 15_000);
     const [stored = ""] = bed.stored("bob");
     for (const method of ["iprev", "spf", "dkim", "dmarc"]) {
       assert.match(stored, new RegExp(`${method}=temperror`));

