@@ -19,6 +19,14 @@ const decoders = new Map<string, TextDecoder | null>();
 
 /** The octets as text, or null when the charset is unknown. Malformed sequences become U+FFFD. */
 export function decodeCharset(bytes: Uint8Array, charset: string): string | null {
+  return decoderOf(charset)?.decode(bytes) ?? null;
+}
+
+export function isKnownCharset(charset: string): boolean {
+  return decoderOf(charset) !== null;
+}
+
+function decoderOf(charset: string): TextDecoder | null {
   const name = charset.trim().toLowerCase();
   let decoder = decoders.get(name);
   if (decoder === undefined) {
@@ -29,5 +37,5 @@ export function decodeCharset(bytes: Uint8Array, charset: string): string | null
     }
     if (decoders.size < 200) decoders.set(name, decoder);
   }
-  return decoder === null ? null : decoder.decode(bytes);
+  return decoder;
 }

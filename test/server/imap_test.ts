@@ -228,6 +228,48 @@ imapTest("SEARCH by everything", async (h) => {
   assert.match(await client.ok("UID SEARCH 2"), /^\* SEARCH 2\r\n/);
 });
 
+imapTest(
+  "SEARCH of bodies undoes transfer encodings and charsets, and encoded words of headers",
+  async (h) => {
+    const texts: readonly (readonly [string, string, readonly number[]])[] = [
+      ["koi8-r", "привет", [0xd0, 0xd2, 0xc9, 0xd7, 0xc5, 0xd4]],
+      ["windows-1251", "привет", [0xef, 0xf0, 0xe8, 0xe2, 0xe5, 0xf2]],
+      ["iso-8859-7", "νερό", [0xed, 0xe5, 0xf1, 0xfc]],
+      ["iso-2022-jp", "日本", [0x1b, 0x24, 0x42, 0x46, 0x7c, 0x4b, 0x5c, 0x1b, 0x28, 0x42]],
+      ["shift_jis", "日本", [0x93, 0xfa, 0x96, 0x7b]],
+      ["gb2312", "中文", [0xd6, 0xd0, 0xce, 0xc4]],
+      ["big5", "中文", [0xa4, 0xa4, 0xa4, 0xe5]],
+      ["euc-kr", "한국", [0xc7, 0xd1, 0xb1, 0xb9]],
+      ["utf-16le", "été", [0xe9, 0, 0x74, 0, 0xe9, 0]],
+      // The runtime knows none of these.
+      ["utf-7", "été", [...new TextEncoder().encode("+AOk-t+AOk-")]],
+      ["cp437", "été", [0x82, 0x74, 0x82]],
+      ["utf-32be", "été", [0, 0, 0, 0xe9, 0, 0, 0, 0x74, 0, 0, 0, 0xe9]],
+    ];
+    const octetsOf = (bytes: readonly number[]) => String.fromCharCode(...bytes);
+    for (const [charset, , bytes] of texts) {
+      const type = `Content-Type: text/plain; charset=${charset}\r\nContent-Transfer-Encoding: `;
+      const quoted = bytes.map((octet) => `=${octet.toString(16).padStart(2, "0").toUpperCase()}`).join("");
+      await h.deliver(`Subject: a\r\n${type}base64\r\n\r\n${btoa(octetsOf(bytes))}\r\n`);
+      await h.deliver(`Subject: b\r\n${type}quoted-printable\r\n\r\n${quoted}\r\n`);
+      await h.deliver(`Subject: =?${charset}?B?${btoa(octetsOf(bytes))}?=\r\n\r\nc\r\n`);
+    }
+    const client = await h.selected();
+    const found = async (key: string, word: string) => {
+      const octets = octetsOf([...new TextEncoder().encode(word)]);
+      const reply = await client.ok(`SEARCH CHARSET UTF-8 ${key} {${octets.length}+}\r\n${octets}`);
+      return new Set(/^\* SEARCH([ \d]*)\r/.exec(reply)![1]!.trim().split(" ").map(Number));
+    };
+    for (const [at, [charset, word]] of texts.entries()) {
+      const bodies = await found("BODY", word);
+      assert.ok(bodies.has(3 * at + 1), `base64 in ${charset}`);
+      assert.ok(bodies.has(3 * at + 2), `quoted-printable in ${charset}`);
+      const headers = await found("SUBJECT", word);
+      assert.equal(headers.has(3 * at + 3), at < 9, `an encoded word in ${charset}`);
+    }
+  },
+);
+
 imapTest("mailboxes: made, listed, renamed, subscribed, removed", async (h) => {
   const client = await h.login();
   assert.match(await client.ok('LIST "" ""'), /^\* LIST \(\\Noselect\) "\/" ""\r\n/);
