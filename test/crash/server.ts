@@ -16,7 +16,18 @@ import { runForeground } from "../../server/process/foreground.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
 import { openReaderConnection } from "../../storage/database.ts";
 import type { WriterPort } from "../../storage/writer.ts";
-import { AWAY, CAROL, DAVE, EVERYONE, HELD_DOMAIN, LMTP_PORT, MIXED, OUTSIDER, TEAM } from "./addresses.ts";
+import {
+  ALICE,
+  AWAY,
+  CAROL,
+  DAVE,
+  EVERYONE,
+  HELD_DOMAIN,
+  LMTP_PORT,
+  MIXED,
+  OUTSIDER,
+  TEAM,
+} from "./addresses.ts";
 
 const { values } = parseArgs({
   args: Deno.args.slice(1),
@@ -101,6 +112,7 @@ const code = await runForeground({
     ...config,
     // First, because the others are waited for.
     listeners: [lmtp, ...config.listeners],
+    imap: { ...config.imap, quotaSetters: [ALICE] },
     filter: { ...DEFAULT_FILTER, checks: [...DEFAULT_FILTER.checks, held] },
   },
   local: true,

@@ -1,6 +1,6 @@
 /**
- * One IMAP session that changes what is no message: subscriptions, annotations of a mailbox and of the account, rights. One
- * command after the other, so that after a kill everything is as before the one that had no answer, or as after it.
+ * One IMAP session that changes what is no message: subscriptions, annotations of a mailbox and of the account, rights,
+ * quotas. One command after the other, so that after a kill everything is as before the one that had no answer, or as after it.
  */
 import { type ImapClient, literalText, quote } from "../lib/imap_client.ts";
 import type { Random } from "./random.ts";
@@ -8,6 +8,7 @@ import type { Random } from "./random.ts";
 const NAMES = 6;
 /** Without a message, so that nothing else changes it. */
 const MAILBOX = "settings";
+const QUOTA_UNITS = 1_000_000_000;
 
 /** What is set, by what it is. */
 type Settings = ReadonlyMap<string, string>;
@@ -54,7 +55,7 @@ export class SettingsWorker {
     const random = this.#random;
     const at = random.between(1, NAMES);
     const removes = random.chance(0.4);
-    switch (random.between(0, 3)) {
+    switch (random.between(0, 4)) {
       case 0: {
         const name = quote(`${MAILBOX}/s${at}`); // of a mailbox that is not there
         return removes
@@ -67,6 +68,13 @@ export class SettingsWorker {
         return removes
           ? { text, key: "rights", value: null }
           : { text: `${text} ${rights}`, key: "rights", value: rights };
+      }
+      case 2: {
+        // Larger than anything the run brings.
+        const value = `STORAGE ${QUOTA_UNITS + ++this.#serial} MESSAGE ${QUOTA_UNITS + this.#serial}`;
+        return removes
+          ? { text: 'SETQUOTA "" ()', key: "quota", value: null }
+          : { text: `SETQUOTA "" (${value})`, key: "quota", value };
       }
       default: {
         const mailbox = random.chance(0.5) ? MAILBOX : "";
@@ -102,6 +110,11 @@ export class SettingsWorker {
     const acl = await client.ok(`GETACL ${MAILBOX}`);
     const rights = new RegExp(`"${this.#reader}" "([a-z]*)"`).exec(acl.untagged[0]!.line)?.[1];
     if (rights !== undefined) settings.set("rights", rights);
+    const quota = (await client.ok('GETQUOTA ""')).untagged[0]!.line;
+    const limits = [...quota.matchAll(/(STORAGE|MESSAGE) \d+ (\d+)/g)].map(([, name, limit]) =>
+      `${name} ${limit}`
+    );
+    if (limits.length > 0) settings.set("quota", limits.join(" "));
     for (const mailbox of [MAILBOX, ""]) {
       for (let at = 1; at <= NAMES; at++) {
         const entry = `/private/vendor/veredus/e${at}`;
