@@ -67,9 +67,10 @@ Deno.test("a front end loads no list of suffixes, no patterns, and nothing of co
     "the graph was not read",
   );
   const heavy = loaded.filter((name) =>
-    /^admin\/|^server\/config\/(load|schema)|tldts|re2js|iconv|drizzle|hono|zod|yaml|x509|clack|hash-wasm/.test(
-      name,
-    )
+    /^admin\/|^server\/config\/(load|schema)|tldts|re2js|iconv|drizzle|hono|zod|yaml|x509|clack|hash-wasm/
+      .test(
+        name,
+      )
   );
   assert.deepEqual(heavy, []);
 });
