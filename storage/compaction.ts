@@ -7,7 +7,8 @@
  * made durable, and one `relocate` operation points their contents at the copy. A file goes only when passes at least
  * `graceMs` apart both found nothing that points at it: sessions may hold addresses they read before (a FETCH to a slow
  * client, a POP3 session with messages that IMAP expunged), and a message may be stored and not yet filed. So do files
- * that a crash left behind. The newest file always stays: numbers are never given twice while handles are open.
+ * that a crash left behind. The newest file always stays: numbers are never given twice while handles are open. While a copy of
+ * the data is made no file goes (backup/backup.ts).
  *
  * Runs beside everything else, on any thread that has a way to the writer: slices of a few milliseconds with pauses.
  */
@@ -18,6 +19,7 @@ import type { DataFolder } from "./data_folder.ts";
 import { openReaderConnection } from "./database.ts";
 import { DENO_FILES, type Files } from "./files.ts";
 import type { Connection, RawStatement } from "./libsql.ts";
+import { DataLock } from "./lock.ts";
 import type { BlobAddress, Relocation } from "./ops.ts";
 import {
   FILE_HEADER_OCTETS,
@@ -216,6 +218,8 @@ export class Compactor {
     const removed: number[] = [];
     const now = this.#clock();
     const newest = Math.max(...segments.keys());
+    // One that begins after this look points at nothing that has been unused for so long.
+    const copied = DataLock.held(this.#folder.backupLock);
     for (const [segment, facts] of segments) {
       if (facts.records > 0 || !facts.sealed || segment === newest) {
         this.#unused.delete(segment);
@@ -223,7 +227,7 @@ export class Compactor {
       }
       const since = this.#unused.get(segment);
       if (since === undefined) this.#unused.set(segment, now);
-      else if (now - since >= this.#options.graceMs) {
+      else if (now - since >= this.#options.graceMs && !copied) {
         Deno.removeSync(`${this.#folder.segments}/${segmentName(segment)}`);
         removedSegments.inc();
         this.#unused.delete(segment);

@@ -4,6 +4,8 @@
  *     veredus.db (-wal, -shm)   the database        segments/   message octets      lock      who runs
  *     reserve                   space for removals  tls/        certificates        run/      control socket
  *     tmp/                      TMPDIR of the process   search/     full-text indexes, which can be made anew
+ *     backup.lock               who copies it           backup.json when it was last copied
+ *     manifest.jsonl            it is a copy            restoring   it is being put back
  */
 import { getLogger } from "@logtape/logtape";
 import { statfsSync } from "node:fs";
@@ -23,6 +25,11 @@ import {
 
 const RESERVE_OCTETS = 8 * 1024 * 1024;
 const log = getLogger(["veredus", "storage"]);
+
+/** A folder that must not be worked on as it is; the message says what to do. */
+export class DataFolderUnusable extends Error {
+  override readonly name = "DataFolderUnusable";
+}
 
 export class DataFolder {
   readonly path: string;
@@ -74,6 +81,26 @@ export class DataFolder {
     return `${this.path}/tmp`;
   }
 
+  /** Held while a copy is made: compaction removes nothing. */
+  get backupLock(): string {
+    return `${this.path}/backup.lock`;
+  }
+
+  /** What was last copied, and when (backup/backup.ts). */
+  get backupNote(): string {
+    return `${this.path}/backup.json`;
+  }
+
+  /** There in a copy and nowhere else (backup/manifest.ts). */
+  get manifest(): string {
+    return `${this.path}/manifest.jsonl`;
+  }
+
+  /** There from the beginning of a restore into this folder to its end. */
+  get restoring(): string {
+    return `${this.path}/restoring`;
+  }
+
   /**
    * Makes `tmp/` the TMPDIR of this process. The executable unpacks the native library of the database there when it is
    * first imported, and nobody else may lay one in its way: call this before.
@@ -83,8 +110,24 @@ export class DataFolder {
     Deno.env.set("TMPDIR", this.tmp);
   }
 
-  /** Makes what is missing, readable by its owner only. */
+  /** Throws {@linkcode DataFolderUnusable} for a copy, whose UIDs would be given again, and for half a restore. */
+  checkUsable(): void {
+    if (exists(this.restoring)) {
+      throw new DataFolderUnusable(
+        `${this.path}: putting data back into it was cut off; run \`veredus restore\` again`,
+      );
+    }
+    if (exists(this.manifest)) {
+      throw new DataFolderUnusable(
+        `${this.path} is a copy: \`veredus restore ${this.path} --data DIR\` puts it back elsewhere, ` +
+          `\`veredus restore --in-place --data ${this.path}\` makes it the data`,
+      );
+    }
+  }
+
+  /** Makes what is missing, readable by its owner only. Throws {@linkcode DataFolderUnusable}. */
   create(): void {
+    this.checkUsable();
     const isNew = !exists(this.segments);
     for (const path of [this.path, this.segments, this.tls, this.run, this.tmp]) {
       Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -123,7 +166,7 @@ export class DataFolder {
   }
 }
 
-function exists(path: string): boolean {
+export function exists(path: string): boolean {
   try {
     Deno.statSync(path);
     return true;
@@ -133,7 +176,7 @@ function exists(path: string): boolean {
   }
 }
 
-function syncNames(path: string): void {
+export function syncNames(path: string): void {
   try {
     DENO_FILES.syncDirectory(path);
   } catch (error) {

@@ -32,6 +32,8 @@ export interface Annotation {
 }
 
 export interface Mailboxes {
+  /** UIDVALIDITY that mailboxes got when the data was last put back from a copy, a part of their ids; 0: it never was. */
+  readonly restoredAs: number;
   /** By name; INBOX in any case. */
   byName(accountId: number, name: string): Mailbox | null;
   byId(id: number): Mailbox | null;
@@ -79,10 +81,18 @@ export class SqlMailboxes implements Mailboxes {
   /** Of those the ones without users, in order of their last release, and the messages in them. */
   #resting = new Map<number, number>();
   #restingMessages = 0;
+  /** Null: not read yet. It never changes while a server runs. */
+  #restoredAs: number | null = null;
 
   constructor(statements: Statements, access: Pick<Access, "seen">) {
     this.#statements = statements;
     this.#access = access;
+  }
+
+  get restoredAs(): number {
+    return this.#restoredAs ??= Number(
+      this.#statements.rows("SELECT value FROM counters WHERE name = 'restored_as'").get()?.[0] ?? 0,
+    );
   }
 
   byName(accountId: number, name: string): Mailbox | null {

@@ -64,7 +64,7 @@ export async function create(
   // RFC 8474 4.1.
   return ok(
     "Create completed",
-    result.kind === "mailbox" ? `MAILBOXID (${mailboxId(result.mailboxId)})` : "",
+    result.kind === "mailbox" ? `MAILBOXID (${mailboxId(result.mailboxId, context.store.mailboxes)})` : "",
   );
 }
 
@@ -285,7 +285,7 @@ async function statusOf(
         values.push([item, await deletedOctets(context, mailbox)]);
         break;
       case "MAILBOXID":
-        values.push([item, `(${mailboxId(mailbox.id)})`]);
+        values.push([item, `(${mailboxId(mailbox.id, context.store.mailboxes)})`]);
         break;
       case "APPENDLIMIT":
         values.push([item, context.session.appendLimitOctets]);

@@ -1,15 +1,17 @@
 /**
  * Object ids (RFC 8474): MAILBOXID, EMAILID and THREADID.
  *
- * A mailbox keeps its row through renames. Copies of a message share one content row; its number may come back after
+ * A mailbox keeps its row through renames. Data that was put back from a copy has other MAILBOXIDs: there UIDs denote other
+ * messages than on the server that was lost (RFC 8474 4), and rows of both may have the same number. Copies of a message share one content row; its number may come back after
  * the row is gone, the trace id beside it never does. A thread is named after the message it began with, so that the id
  * of a message never changes and is known before its other messages arrive.
  */
 import { encode } from "../../bytes/decode.ts";
+import type { Mailboxes } from "../../storage/mailboxes.ts";
 import type { ObjectFacts } from "../../storage/messages.ts";
 
-export function mailboxId(id: number): string {
-  return `F${id}`;
+export function mailboxId(id: number, { restoredAs }: Pick<Mailboxes, "restoredAs">): string {
+  return restoredAs === 0 ? `F${id}` : `F${id}-${restoredAs}`;
 }
 
 export function emailId(facts: ObjectFacts): string {

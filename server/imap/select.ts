@@ -73,7 +73,7 @@ export async function select(
     const attributes = mailbox.specialUse === null ? [] : [mailbox.specialUse];
     text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.enabled.utf8 });
   }
-  text += `* OK [MAILBOXID (${mailboxId(mailbox.id)})] Ok\r\n`; // RFC 8474 4.2
+  text += `* OK [MAILBOXID (${mailboxId(mailbox.id, context.store.mailboxes)})] Ok\r\n`; // RFC 8474 4.2
   out.text(text);
   if (qresync !== null && qresync.uidValidity === mailbox.uidValidity) {
     await resynchronize(context, selected, qresync);

@@ -6,7 +6,7 @@
  * beside this folder, not below it.
  */
 import { getLogger } from "@logtape/logtape";
-import { DataFolder } from "../../storage/data_folder.ts";
+import { DataFolder, DataFolderUnusable } from "../../storage/data_folder.ts";
 import { DataFolderLocked } from "../../storage/lock.ts";
 import type { WriterPort } from "../../storage/writer.ts";
 import { configureLogs, flushLogs, LogWriter } from "../../telemetry/log.ts";
@@ -175,7 +175,7 @@ function hangUp(reload: (() => Promise<string[]>) | null): void {
 }
 
 /** Trouble whose message says all there is to say. */
-const REFUSED = [StartError, Deno.errors.PermissionDenied, Deno.errors.AddrInUse];
+const REFUSED = [StartError, DataFolderUnusable, Deno.errors.PermissionDenied, Deno.errors.AddrInUse];
 
 /** Says why, and gives the code that tells a supervisor whether trying again makes sense. */
 function startFailed(error: unknown): ExitCode {

@@ -1,6 +1,7 @@
 /** The `import` operation: what was brought once is not brought again, UIDs and unique ids can be kept. */
 import assert from "node:assert/strict";
 import type { ImportedMessage, WriteResult } from "../../storage/ops.ts";
+import { copySync } from "../lib/copied_data.ts";
 import { TestStore } from "../lib/test_store.ts";
 
 async function withStore(body: (test: TestStore, mailboxId: number) => Promise<void>): Promise<void> {
@@ -116,11 +117,3 @@ Deno.test("after data was put back from a copy, a name that was made since gets 
   assert.ok(await made(back) > before);
   await back.close();
 });
-
-function copySync(from: string, to: string): void {
-  Deno.mkdirSync(to, { recursive: true });
-  for (const { name, isDirectory, isFile } of Deno.readDirSync(from)) {
-    if (isDirectory) copySync(`${from}/${name}`, `${to}/${name}`);
-    else if (isFile) Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
-  }
-}
