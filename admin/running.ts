@@ -8,6 +8,7 @@ import type { Setting } from "../server/config/settings.ts";
 import type { Server } from "../server/run.ts";
 import { openStore } from "../storage/open_store.ts";
 import { logSettings } from "../telemetry/log.ts";
+import { Backups } from "./backups.ts";
 import { Imports } from "./imports.ts";
 import type { AdminServices } from "./services.ts";
 
@@ -30,6 +31,7 @@ export function runningServices(
   });
   const hashes = new HashWork();
   const imports = new Imports(store);
+  const backups = new Backups(server.folder, server.command);
   const { rebuildIndex } = server;
   const indexes = new IndexReader(new IndexFolder(server.folder.indexes));
   return {
@@ -43,6 +45,7 @@ export function runningServices(
     traceFolder: server.folder.trace,
     sessions: { list: () => server.sessions(), end: (id) => server.endSession(id) },
     imports,
+    backups,
     indexes: rebuildIndex === null ? null : {
       state: (accountId) => indexes.state(accountId),
       rebuild: rebuildIndex,
@@ -57,6 +60,7 @@ export function runningServices(
     metrics: () => server.metricsText(),
     trouble: () => server.trouble(),
     close: async () => {
+      await backups.close();
       await imports.close();
       hashes.close();
       indexes.close();

@@ -44,6 +44,29 @@ export interface IndexControl {
   rebuild(accountId: number): Promise<void>;
 }
 
+export interface BackupState {
+  readonly state: "running" | "done" | "failed";
+  readonly to: string;
+  /** Why it failed. */
+  readonly reason: string;
+  /** Octets; a total of 0 is not known yet. */
+  readonly done: number;
+  readonly total: number;
+  readonly missingSegments: readonly number[];
+}
+
+/** Copies of the data folder, one at a time. */
+export interface BackupControl {
+  /** Null: none was asked for since the server started. */
+  state(): BackupState | null;
+  /** When the last whole one was done, whoever made it; milliseconds. */
+  lastAt(): number | null;
+  /** False while one is made. */
+  start(to: string): boolean;
+  /** False when none is made. */
+  stop(): Promise<boolean>;
+}
+
 /** Gives up on recipients now, as after the last attempt; returns how many there were. */
 export type FailRecipients = (recipientIds: readonly number[], reason: string) => Promise<number>;
 
@@ -81,6 +104,8 @@ export interface AdminServices {
   readonly sessions: SessionControl | null;
   readonly logs: LogControl | null;
   readonly imports: Imports;
+  /** Null: no server. */
+  readonly backups: BackupControl | null;
   /** Null: none are kept. */
   readonly indexes: IndexControl | null;
   /** What our domains should show of this server; null: no server. */

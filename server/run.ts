@@ -30,6 +30,7 @@ import type { ThreadResolver } from "./resolver.ts";
 import { later } from "./later.ts";
 import { claimPort, onAddress } from "./bind.ts";
 import { Blocks } from "../filter/address_block.ts";
+import { ownCommand } from "./process/own_command.ts";
 import type { ProxiedHttp, ProxiedOptions } from "./proxied_http.ts";
 import { limitOptions, SharedLimits } from "./shared_limits.ts";
 import { endEarly } from "./threads/early.ts";
@@ -120,6 +121,11 @@ export class Server {
     }
     for (const certificate of this.certificates) digests.set(certificateDigest(certificate), "now");
     return [...digests].map(([sha256, when]) => ({ sha256, when }));
+  }
+
+  /** Starts this program. */
+  get command(): readonly string[] {
+    return ownCommand();
   }
 
   get writer(): WriterPort {

@@ -19,6 +19,7 @@ import { Problem } from "./problem.ts";
 import { newRouter, type RouteContext, type Router, Serial } from "./router.ts";
 import { accountRoutes } from "./routes/accounts.ts";
 import { addressRoutes } from "./routes/addresses.ts";
+import { backupRoutes } from "./routes/backup.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
 import { aliasRoutes } from "./routes/aliases.ts";
 import { domainRoutes } from "./routes/domains.ts";
@@ -139,6 +140,7 @@ function api(context: RouteContext): Router {
     sessionRoutes,
     tokenRoutes,
     maintenanceRoutes,
+    backupRoutes,
   ];
   for (const group of groups) router.route("/", group(context));
   return router;

@@ -118,6 +118,7 @@ export function refused({ fault, detail }: Extract<WriteResult, { ok: false }>):
 export function notFound(
   fault:
     | WriteFault
+    | "no-such-backup"
     | "no-such-ban"
     | "no-such-memory"
     | "no-such-import"

@@ -59,6 +59,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
     traceFolder: null,
     logs: null,
     imports,
+    backups: null,
     indexes,
     spam: null,
     queryDns: null,

@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { accountCommands } from "./commands/account.ts";
 import { addressCommands } from "./commands/address.ts";
 import { aliasCommands } from "./commands/alias.ts";
+import { backupCommands } from "./commands/backup.ts";
 import { dataCommands } from "./commands/data.ts";
 import { domainCommands } from "./commands/domain.ts";
 import { groupCommands } from "./commands/group.ts";
@@ -48,6 +49,7 @@ export function registerCommands(program: Command, context: CliContext): void {
   spamCommands(commands);
   runningCommands(commands);
   dataCommands(commands);
+  backupCommands(commands);
   transferCommands(commands);
 }
 

@@ -112,8 +112,21 @@ export async function dataFolderOf(options: CommonOptions, context: CliContext):
       { exit: "unavailable" },
     );
   }
-  Deno.env.set("TMPDIR", folder.tmp);
+  claimTemporary(folder);
   return folder;
+}
+
+/** TMPDIR of this command, into which nobody else may lay anything: that of the folder, else one that goes with the command. */
+export function claimTemporary(folder: DataFolder): void {
+  let path = folder.tmp;
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    path = Deno.makeTempDirSync({ prefix: "veredus-" });
+    addEventListener("unload", () => Deno.removeSync(path, { recursive: true }));
+  }
+  Deno.env.set("TMPDIR", path);
 }
 
 function shellOf<O>(

@@ -1,10 +1,12 @@
 /** The admin API over a real store, with the server around it played by the test. */
 import { adminApp, type AdminAppOptions, API_PREFIX } from "../../admin/api/app.ts";
+import { Backups } from "../../admin/backups.ts";
 import { Imports } from "../../admin/imports.ts";
 import type { AdminServices, PlacedSession } from "../../admin/services.ts";
 import type { Setting } from "../../server/config/settings.ts";
 import type { QueueEntry } from "../../storage/ops.ts";
 import type { LogArea, LogLevel } from "../../telemetry/log.ts";
+import { MAIN } from "../lib/server_process.ts";
 import { TestStore } from "../lib/test_store.ts";
 
 export interface Answer {
@@ -26,6 +28,7 @@ export class Harness {
     level: "info",
     areas: {},
   };
+  readonly backups: Backups;
   now = Date.UTC(2026, 0, 2);
   trouble: string | null = null;
   reload: () => Promise<string[]> = () => Promise.resolve([]);
@@ -40,6 +43,7 @@ export class Harness {
 
   private constructor(test: TestStore, options: AdminAppOptions & { alone?: boolean }) {
     this.test = test;
+    this.backups = new Backups(test.folder, [Deno.execPath(), "run", "-A", "--quiet", MAIN]);
     const server: Omit<
       AdminServices,
       | "store"
@@ -70,6 +74,7 @@ export class Harness {
           else this.levels.areas[area] = level;
         },
       },
+      backups: this.backups,
       spam: {
         signals: () =>
           Promise.resolve([{ name: "html-only", points: 1, explain: "it is HTML without a plain text" }]),
@@ -102,6 +107,7 @@ export class Harness {
       failRecipients: null,
       sessions: null,
       bans: null,
+      backups: null,
       indexes: null,
       traceFolder: null,
       logs: null,
