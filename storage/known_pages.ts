@@ -1,6 +1,6 @@
 /**
  * Facts of messages that whole mailboxes were asked for, in memory by columns: a page holds those of {@linkcode PAGE_UIDS}
- * UIDs in a row, 44 octets each and their prefixes. Hot: FETCH, SEARCH and SORT of many messages read the database once.
+ * UIDs in a row, some 22 octets each and their prefixes, so that a million fit. Hot: FETCH, SEARCH and SORT of many messages read the database once.
  *
  * As in known_rows.ts nothing in a page changes while its messages exist but for addresses, and those stay readable for
  * two hours; a page is read again after {@linkcode STALE_MS}, and when a message is asked for that came behind it. What was
@@ -9,11 +9,11 @@
  */
 import type { RawStatement } from "./libsql.ts";
 import type { MessagePage, MessageRow } from "./messages.ts";
+import { PackedColumn } from "./packed_column.ts";
 
 export const PAGE_UIDS = 512;
 export const STALE_MS = 45 * 60_000;
 export const MAX_OCTETS = 24 * 1024 * 1024;
-const COLUMN_OCTETS = 44 * PAGE_UIDS;
 const EMPTY = new Uint8Array(0);
 
 /** Takes mailbox, first UID and last UID; one row of JSON and octets: a quarter of the time that as many rows take. */
@@ -54,8 +54,12 @@ export class KnownPages {
       }
       this.#octets -= known.octets;
     }
-    const page = new Page(number * PAGE_UIDS, this.#now());
-    page.fill(this.#select().get(mailboxId, page.first, page.last) ?? []);
+    const first = number * PAGE_UIDS;
+    const page = new Page(
+      first,
+      this.#now(),
+      this.#select().get(mailboxId, first, first + PAGE_UIDS - 1) ?? [],
+    );
     if (through === Infinity) page.through = Infinity;
     this.#pages.set(key, page);
     this.#octets += page.octets;
@@ -72,86 +76,83 @@ class Page implements MessagePage {
   readonly first: number;
   readonly last: number;
   readonly readAt: number;
+  readonly octets: number;
   /** The largest UID that was there; Infinity when none can come any more. */
-  through = 0;
-  #has = new Uint8Array(PAGE_UIDS);
-  #internalDates = new Float64Array(PAGE_UIDS);
-  /** NaN for none. */
-  #sentAts = new Float64Array(PAGE_UIDS);
-  #offsets = new Float64Array(PAGE_UIDS);
-  #sizes = new Uint32Array(PAGE_UIDS);
-  #segments = new Uint32Array(PAGE_UIDS);
-  #lengths = new Uint32Array(PAGE_UIDS);
-  #headerOctets = new Uint32Array(PAGE_UIDS);
+  through: number;
+  readonly #internalDates: PackedColumn;
+  readonly #sizes: PackedColumn;
+  readonly #sentAts: PackedColumn;
+  readonly #segments: PackedColumn;
+  readonly #offsets: PackedColumn;
+  readonly #lengths: PackedColumn;
+  readonly #headerOctets: PackedColumn;
   /** Where the prefix of each begins; it ends `size - length` later. */
-  #prefixStarts = new Uint32Array(PAGE_UIDS);
-  #prefixes = EMPTY;
+  readonly #prefixStarts: PackedColumn;
+  readonly #prefixes: Uint8Array;
 
-  constructor(first: number, readAt: number) {
+  /** `row` as PAGE_SQL selects it. */
+  constructor(first: number, readAt: number, row: readonly unknown[]) {
     this.first = first;
     this.last = first + PAGE_UIDS - 1;
     this.readAt = readAt;
-  }
-
-  get octets(): number {
-    return COLUMN_OCTETS + this.#prefixes.length;
-  }
-
-  fill(row: readonly unknown[]): void {
-    const column = (index: number) => JSON.parse(String(row[index] ?? "[]")) as number[];
-    const uids = column(0);
-    const columns = [
-      [this.#internalDates, column(1)],
-      [this.#sizes, column(2)],
-      [this.#sentAts, column(3).map((value) => value ?? NaN)],
-      [this.#segments, column(4)],
-      [this.#offsets, column(5)],
-      [this.#lengths, column(6)],
-      [this.#headerOctets, column(7)],
-    ] as const;
-    for (const [to, values] of columns) {
-      for (let i = 0; i < uids.length; i++) to[uids[i]! - this.first] = values[i]!;
-    }
-    let prefixStart = 0;
-    for (const uid of uids) {
-      const slot = uid - this.first;
-      this.#has[slot] = 1;
-      this.#prefixStarts[slot] = prefixStart;
-      prefixStart += this.#sizes[slot]! - this.#lengths[slot]!;
-    }
-    this.#prefixes = prefixStart === 0 ? EMPTY : Uint8Array.from(row[8] as Uint8Array);
+    const column = (index: number) => JSON.parse(String(row[index] ?? "[]")) as (number | null)[];
+    const uids = column(0) as number[];
+    const packed = (values: readonly (number | null)[]) => {
+      const slots = new Float64Array(PAGE_UIDS).fill(NaN);
+      for (let at = 0; at < uids.length; at++) slots[uids[at]! - first] = values[at] ?? NaN;
+      return new PackedColumn(slots);
+    };
+    const sizes = column(2), lengths = column(6);
+    let prefixOctets = 0;
+    const prefixStarts = uids.map((_, at) => {
+      const start = prefixOctets;
+      prefixOctets += sizes[at]! - lengths[at]!;
+      return start;
+    });
     this.through = uids.at(-1) ?? 0;
+    const columns = [
+      this.#internalDates = packed(column(1)),
+      this.#sizes = packed(sizes),
+      this.#sentAts = packed(column(3)),
+      this.#segments = packed(column(4)),
+      this.#offsets = packed(column(5)),
+      this.#lengths = packed(lengths),
+      this.#headerOctets = packed(column(7)),
+      this.#prefixStarts = packed(prefixStarts),
+    ];
+    this.#prefixes = prefixOctets === 0 ? EMPTY : Uint8Array.from(row[8] as Uint8Array);
+    this.octets = columns.reduce((sum, { octets }) => sum + octets, this.#prefixes.length);
   }
 
   has(uid: number): boolean {
-    return this.#has[uid - this.first] === 1;
+    return !Number.isNaN(this.#internalDates.at(uid - this.first));
   }
 
   internalDateOf(uid: number): number {
-    return this.#internalDates[uid - this.first]!;
+    return this.#internalDates.at(uid - this.first);
   }
 
   sentAtOf(uid: number): number | null {
-    const sentAt = this.#sentAts[uid - this.first]!;
+    const sentAt = this.#sentAts.at(uid - this.first);
     return Number.isNaN(sentAt) ? null : sentAt;
   }
 
   sizeOf(uid: number): number {
-    return this.#sizes[uid - this.first]!;
+    return this.#sizes.at(uid - this.first);
   }
 
   row(uid: number, imap: Uint8Array = EMPTY): MessageRow | null {
+    if (!this.has(uid)) return null;
     const slot = uid - this.first;
-    if (this.#has[slot] !== 1) return null;
-    const sizeOctets = this.#sizes[slot]!, length = this.#lengths[slot]!;
-    const prefixStart = this.#prefixStarts[slot]!, prefixEnd = prefixStart + sizeOctets - length;
+    const sizeOctets = this.#sizes.at(slot), length = this.#lengths.at(slot);
+    const prefixStart = this.#prefixStarts.at(slot), prefixEnd = prefixStart + sizeOctets - length;
     return {
       uid,
-      internalDate: this.#internalDates[slot]!,
+      internalDate: this.#internalDates.at(slot),
       sizeOctets,
       sentAt: this.sentAtOf(uid),
-      blob: { segment: this.#segments[slot]!, offset: this.#offsets[slot]!, length },
-      headerOctets: this.#headerOctets[slot]!,
+      blob: { segment: this.#segments.at(slot), offset: this.#offsets.at(slot), length },
+      headerOctets: this.#headerOctets.at(slot),
       prefix: prefixEnd === prefixStart ? EMPTY : this.#prefixes.subarray(prefixStart, prefixEnd),
       imap,
     };

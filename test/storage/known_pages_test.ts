@@ -82,7 +82,7 @@ Deno.test("a page is read again when a message came behind it, and when it is ol
 });
 
 Deno.test("pages of mailboxes are apart, and the one that was not used for longest goes", () => {
-  const { pages, state } = bed([1, 600, 1200], { maxOctets: 50_000 }); // two of 22,528 and their prefixes
+  const { pages, state } = bed([1, 600, 1200], { maxOctets: 9_000 }); // two of 4,096
   pages.of(1, { uid: 1, largest: 1 });
   pages.of(2, { uid: 1, largest: 1 });
   pages.of(1, { uid: 1, largest: 1 });
