@@ -13,11 +13,10 @@ import { counter } from "../telemetry/metrics.ts";
 import { APPLICATION_ID, INDEX_VERSION, NO_DOCUMENT } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";
 import type { IndexTable } from "./query.ts";
+import { UidBits } from "./uid_bits.ts";
 
 /** About two milliseconds where each of them is found. */
 const DOCUMENTS_AT_ONCE = 10_000;
-/** Where more messages are left the answer helps little and costs memory. */
-const MAX_CANDIDATES = 100_000;
 const MAX_OPEN = 32;
 const IDLE_MS = 60_000;
 
@@ -27,13 +26,12 @@ const lookups = counter("veredus_search_lookups_total", "Questions to full-text 
 ]);
 const answered = lookups.labels({ outcome: "answered" });
 const absent = lookups.labels({ outcome: "absent" });
-const broad = lookups.labels({ outcome: "broad" });
 const damaged = lookups.labels({ outcome: "damaged" });
 
 /** An answer: of the messages up to `through` only `uids` can match. */
 export interface Candidates {
   readonly through: number;
-  readonly uids: ReadonlySet<number>;
+  readonly uids: UidBits;
 }
 
 export interface IndexQuestion {
@@ -91,7 +89,7 @@ export class IndexReader {
         absent.inc();
         return null;
       }
-      const uids = new Set<number>();
+      const uids = new UidBits();
       const add = (row: unknown[] | undefined) => {
         for (const uid of JSON.parse(String(row?.[0] ?? "[]")) as number[]) uids.add(uid);
       };
@@ -109,10 +107,6 @@ export class IndexReader {
                 "rowid BETWEEN ? AND ?) AS d CROSS JOIN places AS p ON p.document = d.id AND p.mailbox_id = ?",
             ).get(question.match, from, from + DOCUMENTS_AT_ONCE - 1, mailbox.mailboxId),
           );
-        }
-        if (uids.size > MAX_CANDIDATES) {
-          broad.inc();
-          return null;
         }
       }
       answered.inc();
