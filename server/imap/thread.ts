@@ -18,7 +18,7 @@ import { eachColumn, inSlices, missingFrom, rankedBy } from "./sort.ts";
 import { gathered, type RankedOrder, ranksOf } from "./sort_ranks.ts";
 
 /** Of ids and chains in memory, for each thread. */
-const MAX_OCTETS = 16 * 1024 * 1024;
+const MAX_OCTETS = 24 * 1024 * 1024;
 const NONE = -1;
 
 /** What a mailbox is threaded by. */
