@@ -2,14 +2,15 @@
  * `deno run -A bench/large.ts [--only NAME]... [--rounds N] [--dir DIR] [--write]`: large mailboxes beside Dovecot.
  *
  * Mailboxes of 2,000, 10,000 and 100,000 messages are written straight into the storage of both servers, one of a million
- * into ours alone; both servers then run on them, and each command is timed in turns, by the same client, as they are in days of
- * service: behind as many times that are not counted as take {@linkcode WARM_MS}, at most {@linkcode MOST_WARM}, on each server.
- * The middle of the times counts. Before the figures the full-text index has caught up. Everything is removed at the end.
+ * into ours alone, and only with `--only million` (some ten minutes) into both; both servers then run on them, and each
+ * command is timed in turns, by the same client, as they are in days of service: behind as many times that are not counted as
+ * take {@linkcode WARM_MS}, at most {@linkcode MOST_WARM}, on each server. The middle of the times counts. Before the figures
+ * the full-text index has caught up. Everything is removed at the end.
  */
 import { parseArgs } from "node:util";
 import { resolve } from "node:path";
 import { bundle } from "../server/bundle.ts";
-import { type Filling, fillMaildir, fillVeredus } from "./large/fill.ts";
+import { type Filling, fillMaildir, fillVeredus, indexVeredus } from "./large/fill.ts";
 import {
   DROP,
   HUGE,
@@ -28,6 +29,7 @@ import { ImapClient } from "./large/imap_client.ts";
 import { crowdRows } from "./large/crowd.ts";
 import { importRows } from "./large/import.ts";
 import { mailboxRows } from "./large/mailboxes.ts";
+import { fillCache, MILLION_FIGURES } from "./large/million.ts";
 import { threadSeconds } from "./cpu.ts";
 import { type Figures, LoadGenerator, type LoadOptions } from "./load.ts";
 import { describe, machineFacts } from "./machine.ts";
@@ -64,6 +66,7 @@ const names = [
   "pop3-drop",
   "messages-line",
   "huge",
+  "million",
   ...SECTIONS.flatMap(([some]) => some),
 ];
 const unknown = args.only.find((name) => !names.includes(name));
@@ -98,6 +101,13 @@ async function start(more: StartOptions = {}): Promise<Target> {
   const server = await startVeredus({ data, base: OURS, sink: OURS + 999, log, ...more });
   running.push(server);
   return server;
+}
+
+async function startBeside(): Promise<Target> {
+  const certificate = `${data}/tls/self-signed`;
+  const peer = await startPeer(`${folder}/peer`, { base: PEER, sink: PEER + 999, certificate });
+  running.push(peer);
+  return peer;
 }
 
 /** Waits until a server has nothing left to do behind its clients: its full-text index, above all. */
@@ -168,6 +178,31 @@ async function generated(
     }
   }
   return runs.map((some) => some.sort((a, b) => a.per_s! - b.per_s!)[some.length >> 1]!);
+}
+
+async function measure(
+  generator: LoadGenerator,
+  targets: readonly Target[],
+  some: readonly LargeFigure[],
+): Promise<void> {
+  for (const figure of some) {
+    if (figure.quick === true) add(await quick(generator, targets, figure));
+    else await besides(figure, targets);
+  }
+}
+
+/** A mailbox of a million beside Dovecot. What each makes of it once is made before, and both are started behind that. */
+async function million(generator: LoadGenerator): Promise<void> {
+  if (!peerHere) throw new Error(`the peer is not here: ${await peerMissing()}`);
+  await fillBoth([HUGE]);
+  await (await start()).stop(); // it makes the certificate
+  const first = await startBeside();
+  await Promise.all([indexVeredus(data), fillCache(first)]);
+  await first.stop();
+  const [ours, peer] = [await start(), await startBeside()];
+  for (const row of await hugeRows(ours, peer, HUGE)) add(row);
+  await measure(generator, [ours, peer], MILLION_FIGURES);
+  await Promise.all([ours.stop(), peer.stop()]);
 }
 
 async function quick(
@@ -243,28 +278,21 @@ try {
     await fillBoth(fillings);
     const ours = await start(figures.some(({ indexed }) => indexed) ? {} : { connections: 1_000 });
     const targets = [ours];
-    if (peerHere) {
-      const peer = await startPeer(`${folder}/peer`, {
-        ...{ base: PEER, sink: PEER + 999, certificate: `${data}/tls/self-signed` },
-      });
-      running.push(peer);
-      targets.push(peer);
-    }
+    if (peerHere) targets.push(await startBeside());
     await settled(ours);
-    for (const figure of figures) {
-      if (figure.quick === true) add(await quick(generator, targets, figure));
-      else await besides(figure, targets);
-    }
+    await measure(generator, targets, figures);
     if (wanted("pop3-drop")) add(await pop3Drop(generator, targets));
     if (wanted("messages-line")) add(await messagesLine(ours));
-    await ours.stop();
+    for (const target of targets) await target.stop();
   }
-  if (wanted("huge")) {
+  const withMillion = args.only.includes("million");
+  if (wanted("huge") && !withMillion) {
     await fillVeredus(data, [HUGE]);
     const server = await start({ connections: 1_000 });
-    for (const row of await hugeRows(server, HUGE)) add(row);
+    for (const row of await hugeRows(server, null, HUGE)) add(row);
     await server.stop();
   }
+  if (withMillion) await million(generator);
   const many = { data, base: OURS, sink: OURS + 999, log: `${folder}/veredus.log`, generator, folder };
   for (const [names, measure] of SECTIONS) {
     const some = names.filter(wanted);

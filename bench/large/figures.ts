@@ -48,15 +48,44 @@ function search(
   };
 }
 
-function onList(name: string, command: string, least: number): LargeFigure {
-  return { name, what: command, user: LIST.user, messages: LIST.count, least, command };
+/** What puts a mailbox in order. */
+export function orders({ user, count: messages }: Inbox): LargeFigure[] {
+  const ordered = (name: string, command: string): LargeFigure => ({
+    ...{ name, what: command, user, messages, least: 2, command },
+  });
+  return [
+    ordered("sort-subject", "SORT (SUBJECT) UTF-8 ALL"),
+    ordered("sort-from", "SORT (FROM) UTF-8 ALL"),
+    ordered("sort-arrival", "SORT (REVERSE ARRIVAL) UTF-8 ALL"),
+    ordered("sort-date", "SORT (DATE) UTF-8 ALL"),
+    ordered("thread-references", "THREAD REFERENCES UTF-8 ALL"),
+    ordered("thread-subject", "THREAD ORDEREDSUBJECT UTF-8 ALL"),
+  ];
+}
+
+/** Commands of some messages in the middle of a mailbox, which `#` stands for. */
+export function within(
+  { count }: Inbox,
+  messages: number,
+  { what, ...commands }:
+    & Pick<LargeFigure, "what" | "command">
+    & Partial<Pick<LargeFigure, "before" | "after">>,
+) {
+  const named = (command: string) => command.replace("#", `${count / 2 + 1}:${count / 2 + messages}`);
+  return {
+    what: `${what} in ${count.toLocaleString("en-US")}`,
+    messages,
+    command: named(commands.command),
+    ...(commands.before !== undefined && { before: commands.before.map(named) }),
+    ...(commands.after !== undefined && { after: commands.after.map(named) }),
+  };
 }
 
 const work = { user: WORK.user, messages: WORK.count };
 const deleteAll = "STORE 1:* +FLAGS.SILENT (\\Deleted)";
 
-/** What reads a mailbox: of each size, its name behind that of the figure. */
-function reads(size: string, inbox: Inbox): LargeFigure[] {
+/** What reads a mailbox: of each size, its name behind that of the figure; bodies of so many messages, or of all. */
+export function reads(size: string, inbox: Inbox, bodies = inbox.count): LargeFigure[] {
   const { user, count: messages } = inbox;
   const fetch = (name: string, what: string, items: string, least: number): LargeFigure => ({
     ...{ name: `fetch-${name}${size}`, what: `FETCH 1:* ${what}`, user, messages, least },
@@ -73,7 +102,11 @@ function reads(size: string, inbox: Inbox): LargeFigure[] {
       1.5,
     ),
     fetch("header", "header fields", "UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]", 1),
-    fetch("bodies", "bodies", "UID BODY.PEEK[]", 1.5),
+    {
+      ...fetch("bodies", "bodies", "UID BODY.PEEK[]", 1.5),
+      ...(bodies < inbox.count &&
+        within(inbox, bodies, { what: "FETCH of bodies", command: "FETCH # (UID BODY.PEEK[])" })),
+    },
     { ...found("flags", "UNSEEN FLAGGED", "UNSEEN FLAGGED"), quick: true },
     found("dates", "SINCE BEFORE", "SINCE 3-Jan-2024 BEFORE 5-Jan-2024"),
     found("sent", "SENTSINCE", "SENTSINCE 5-Jan-2024"),
@@ -127,12 +160,7 @@ export const LARGE_FIGURES: readonly LargeFigure[] = [
   },
   ...reads("-2k", DROP),
   ...reads("-100k", LIST),
-  onList("sort-subject", "SORT (SUBJECT) UTF-8 ALL", 2),
-  onList("sort-from", "SORT (FROM) UTF-8 ALL", 2),
-  onList("sort-arrival", "SORT (REVERSE ARRIVAL) UTF-8 ALL", 2),
-  onList("sort-date", "SORT (DATE) UTF-8 ALL", 2),
-  onList("thread-references", "THREAD REFERENCES UTF-8 ALL", 2),
-  onList("thread-subject", "THREAD ORDEREDSUBJECT UTF-8 ALL", 2),
+  ...orders(LIST),
 ];
 
 /** Of one command: until its tagged line, and of the server's processors. */

@@ -1,5 +1,8 @@
 /** Large mailboxes, filled straight into the storage of each server while it does not run. */
 import { FactsBuilder } from "../../message/facts.ts";
+import { IndexFolder } from "../../search/index_folder.ts";
+import { Indexer } from "../../search/indexer.ts";
+import { ALONE } from "../../search/pace.ts";
 import { FLAG_ANSWERED, FLAG_FLAGGED, FLAG_SEEN } from "../../storage/changes.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
 import { openStore } from "../../storage/open_store.ts";
@@ -7,7 +10,7 @@ import type { WriteOp } from "../../storage/ops.ts";
 import type { Store } from "../../storage/store.ts";
 import { Writer } from "../../storage/writer.ts";
 import { DOMAIN } from "../target.ts";
-import { largeMessage } from "./messages.ts";
+import { flagsOf, internalDateOf, largeMessage, SIZE_OCTETS } from "./messages.ts";
 
 /** Messages that are under way at once. */
 const BATCH = 400;
@@ -23,6 +26,17 @@ export interface Filling {
 export async function fillVeredus(data: string, fillings: readonly Filling[]): Promise<void> {
   await withStore(data, async (store) => {
     for (const filling of fillings) await fillInbox(store, filling);
+  });
+}
+
+/** Makes the full-text indexes, which a server would make beside what is measured. */
+export async function indexVeredus(data: string): Promise<void> {
+  const folder = new IndexFolder(new DataFolder(data).indexes);
+  await withStore(data, async (store) => {
+    const indexer = new Indexer({ store, folder, pace: ALONE });
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
   });
 }
 
@@ -132,24 +146,34 @@ async function written(store: Store, op: WriteOp): Promise<void> {
   if (!result.ok) throw new Error(`${op.kind}: ${result.detail}`);
 }
 
-/** The same in a Maildir below `mail`, as Dovecot writes it. */
+/** The same in a Maildir below `mail`, as Dovecot writes it: its copies are hard links too. */
 export function fillMaildir(
   mail: string,
-  { user, count }: Filling,
+  { user, count, distinct = count }: Filling,
   { owner }: { readonly owner: string | null },
 ): void {
   for (const name of ["cur", "new", "tmp"]) Deno.mkdirSync(`${mail}/${user}/${name}`, { recursive: true });
-  for (let number = 0; number < count; number++) {
+  const originals: string[] = [];
+  for (let number = 0; number < distinct; number++) {
     const { octets, flags, internalDate } = largeMessage(number);
-    const letters = [[FLAG_FLAGGED, "F"], [FLAG_ANSWERED, "R"], [FLAG_SEEN, "S"]] as const;
-    const info = letters.map(([bit, letter]) => flags & bit ? letter : "").join("");
-    const seconds = internalDate / 1000;
-    const base = `${seconds}.M${number}P1.bench,S=${octets.length},W=${octets.length}`;
-    const path = `${mail}/${user}/cur/${base}:2,${info}`;
+    const path = `${mail}/${user}/cur/${maildirName(number, flags)}`;
     Deno.writeFileSync(path, octets);
-    Deno.utimeSync(path, seconds, seconds);
+    Deno.utimeSync(path, internalDate / 1000, internalDate / 1000);
+    originals.push(path);
+  }
+  for (let number = distinct; number < count; number++) {
+    const original = originals[number % distinct]!;
+    Deno.linkSync(original, `${mail}/${user}/cur/${maildirName(number, flagsOf(number % distinct))}`);
   }
   if (owner === null) return;
   const { success } = new Deno.Command("chown", { args: ["-R", owner, `${mail}/${user}`] }).outputSync();
   if (!success) throw new Error("chown of the Maildir failed");
+}
+
+/** In the order of the numbers. */
+function maildirName(number: number, flags: number): string {
+  const letters = [[FLAG_FLAGGED, "F"], [FLAG_ANSWERED, "R"], [FLAG_SEEN, "S"]] as const;
+  const info = letters.map(([bit, letter]) => flags & bit ? letter : "").join("");
+  const seconds = internalDateOf(number) / 1000;
+  return `${seconds}.M${number}P1.bench,S=${SIZE_OCTETS},W=${SIZE_OCTETS}:2,${info}`;
 }

@@ -23,10 +23,21 @@ export interface LargeMessage {
 
 const encoder = new TextEncoder();
 
+/** Bits of storage/changes.ts. */
+export function flagsOf(number: number): number {
+  return (number % 3 > 0 ? FLAG_SEEN : 0) | (number % 10 === 0 ? FLAG_FLAGGED : 0) |
+    (number % 7 === 0 ? FLAG_ANSWERED : 0);
+}
+
+/** Milliseconds since the epoch. */
+export function internalDateOf(number: number): number {
+  return START_MS + number * MINUTE_MS;
+}
+
 export function largeMessage(number: number): LargeMessage {
   const thread = Math.floor(number / THREAD), place = number % THREAD;
   const id = (at: number) => `<${thread}.${at}@sender.example>`;
-  const internalDate = START_MS + number * MINUTE_MS;
+  const internalDate = internalDateOf(number);
   const references = Array.from({ length: place }, (_, at) => id(at));
   const lines = [
     `From: "Sender ${number % 97}" <s${number % 97}@sender.example>`,
@@ -45,9 +56,8 @@ export function largeMessage(number: number): LargeMessage {
   for (let line = 0; text.length < SIZE_OCTETS - 80; line++) {
     text += Array.from({ length: 10 }, (_, at) => word(number * 31 + line * 11 + at * 5)).join(" ") + "\r\n";
   }
-  const flags = (number % 3 > 0 ? FLAG_SEEN : 0) | (number % 10 === 0 ? FLAG_FLAGGED : 0) |
-    (number % 7 === 0 ? FLAG_ANSWERED : 0);
-  return { octets: encoder.encode(text.padEnd(SIZE_OCTETS - 2, "x") + "\r\n"), flags, internalDate };
+  const octets = encoder.encode(text.padEnd(SIZE_OCTETS - 2, "x") + "\r\n");
+  return { octets, flags: flagsOf(number), internalDate };
 }
 
 function word(number: number): string {

@@ -9,8 +9,9 @@
 # Users u1..u10, d1..d10 and r1..r100@example.test, password secret; mail to other domains goes to
 # 127.0.0.1:RELAY_PORT; TLS by CERTIFICATE.crt and .key.
 # Tuned to be fast and durable: no in_flow_delay, enough processes and concurrency, many recipients a delivery, an
-# authentication cache, processes kept for many sessions. Needs root (Postfix starts as nothing else) and Debian's
-# postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd. Mailboxes belong to Debian's user "mail".
+# authentication cache, processes kept for many sessions, memory for a million messages. Needs root (Postfix starts as
+# nothing else) and Debian's postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd. Mailboxes belong to Debian's
+# user "mail".
 set -euo pipefail
 . "$(dirname "$0")/processes.sh"
 dir=$(realpath -m "$1")
@@ -64,6 +65,7 @@ first_valid_uid = 1
 mail_max_userip_connections = 10000
 default_client_limit = 20000
 default_process_limit = 2000
+default_vsz_limit = 2G
 passdb {
   driver = passwd-file
   args = $dir/users
