@@ -46,6 +46,7 @@ export async function restore(from: string, options: RestoreOptions): Promise<Re
   const { folder } = options;
   const manifest = `${from}/manifest.jsonl`;
   const head = await knownManifest(manifest);
+  const above = Math.max(options.above, notedIn(from));
   if (!isFree(folder)) {
     throw new BackupError(
       `${folder.path} is not empty: move it away or name another folder with --data; ` +
@@ -57,7 +58,6 @@ export async function restore(from: string, options: RestoreOptions): Promise<Re
   try {
     markBegin(folder);
     const checked = await each(manifest, { ...options, root: from, total: head.octets, to: folder.path });
-    const above = Math.max(options.above, notedIn(from));
     const renewed = makeNew(folder, {
       ...options,
       above,

@@ -188,6 +188,46 @@ Deno.test("a backup that is killed leaves the server and its data unharmed, and 
     })
   ));
 
+Deno.test("a server makes a copy when the API asks, tells of it, and takes half of one back when it stops", () =>
+  withFolder(async (place) => {
+    const shell = new Shell(`${place}/data`);
+    const offset = freeOffset();
+    const server = await startLocal(shell.data, offset, ["--threads", "1"]);
+    const client = await SmtpClient.connect(25 + offset);
+    for (let number = 10; number <= 600; number += 10) {
+      assert.equal((await client.send("x@elsewhere.test", [ALICE], messageOf(number))).code, 250);
+    }
+    await client.quit();
+    const token = (await shell.ok("token add copies --scope admin")).trim().split(/\s+/).find((word) =>
+      word.startsWith("vrd_")
+    );
+    const call = async (method: string, body?: object) => {
+      const response = await fetch(`http://127.0.0.1:${80 + offset}/api/v1/backup`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      return await response.json();
+    };
+    assert.equal((await call("POST", { to: `${place}/copy` })).state, "running");
+    const done = await until("the copy is done", async () => {
+      const state = await call("GET");
+      return state.state === "running" ? null : state;
+    });
+    assert.deepEqual([done.state, done.reason], ["done", ""]);
+    assert.match(await new Shell(`${place}/copy`).ok("verify"), /\n0 problems/);
+    await server.said(/the data was copied to .*copy: \d+ octets in \d+ files/);
+    const metrics = await (await fetch(`http://127.0.0.1:${80 + offset}/metrics`)).text();
+    assert.match(metrics, new RegExp(`^veredus_backup_octets ${done.total}$`, "m"));
+
+    await call("POST", { to: `${place}/half` });
+    await until("it is half done", () => filesIn(`${place}/half/segments`) > 3);
+    await server.stop();
+    // Nothing, or, where it was faster, all of it.
+    assert.ok(!isThere(`${place}/half`) || isThere(`${place}/half/manifest.jsonl`));
+    assert.equal((await shell.json("verify")).ok, true);
+  }));
+
 Deno.test("a restore that is killed starts no server, and is begun again by the same command", () =>
   withFolder(async (place) => {
     await withMail(place, async (shell) => {
