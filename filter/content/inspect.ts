@@ -9,7 +9,7 @@ import { inflate } from "./inflate.ts";
 import { oleFindings } from "./ole_directory.ts";
 import { tarEntries } from "./tar_entries.ts";
 import { HEAD_OCTETS, isClosed, isContainer, isExecutable, trueType } from "./true_type.ts";
-import { zipEntries } from "./zip_directory.ts";
+import { zipEntries } from "../../bytes/zip_directory.ts";
 
 const FINDING_KINDS = [
   "executable",

@@ -18,7 +18,7 @@ import { Budget, inspectHead, inspectWhole } from "../../filter/content/inspect.
 import { oleFindings } from "../../filter/content/ole_directory.ts";
 import { tarEntries } from "../../filter/content/tar_entries.ts";
 import { trueType } from "../../filter/content/true_type.ts";
-import { zipEntries } from "../../filter/content/zip_directory.ts";
+import { zipEntries } from "../../bytes/zip_directory.ts";
 import { sourceOf } from "../filter/content_source.ts";
 import { Finding, fuzz, mutate, Random } from "./fuzzing.ts";
 

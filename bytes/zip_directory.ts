@@ -2,7 +2,7 @@
  * The entries of a zip file (APPNOTE 4.3, 4.5.3), from its central directory, or from its local headers where that is
  * broken. Nothing it says is believed: every offset and length is checked against the octets. Pure.
  */
-import { latin1, utf8OrNull } from "../../bytes/decode.ts";
+import { latin1, utf8OrNull } from "./decode.ts";
 
 export interface ZipEntry {
   readonly name: string;
