@@ -15,7 +15,16 @@ const VERSION = denoJson.version;
 const DEFAULT_CONFIG_FILE = "/etc/veredus/veredus.yaml";
 const DEFAULT_DATA = "./veredus-data";
 /** Commands of this file; all others, and help, are administration. */
-const OWN = new Set(["start", "serve", "service", "config", "policy-file", "version", "--version"]);
+const OWN = new Set([
+  "start",
+  "serve",
+  "service",
+  "config",
+  "policy-file",
+  "extract-text",
+  "version",
+  "--version",
+]);
 
 const hooks: Hooks = {
   administer: async (server, options) =>
@@ -125,6 +134,16 @@ program.command("policy-file", { hidden: true })
       await (await later<typeof import("./server/process/policy.ts")>(
         new URL("./server/process/policy.ts", import.meta.url),
       )).policyProcess(),
+    )
+  );
+
+program.command("extract-text", { hidden: true })
+  .description("take text out of attachments that a server hands over")
+  .action(async () =>
+    Deno.exit(
+      await (await later<typeof import("./server/process/extract.ts")>(
+        new URL("./server/process/extract.ts", import.meta.url),
+      )).extractProcess(),
     )
   );
 

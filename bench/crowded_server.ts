@@ -6,7 +6,7 @@
  */
 import { localConfig } from "../server/local_mode.ts";
 import { runForeground } from "../server/process/foreground.ts";
-import { DEFAULT_CONFIG } from "../server/config/config.ts";
+import { DEFAULT_CONFIG, DEFAULT_SEARCH } from "../server/config/config.ts";
 
 const [data = "", base, sink, connections] = Deno.args;
 const config = localConfig({
@@ -21,7 +21,7 @@ const code = await runForeground({
   config: {
     ...config,
     limits: { ...config.limits, connections: Number(connections) },
-    search: { index: false },
+    search: { ...DEFAULT_SEARCH, index: false },
   },
   local: true,
   purpose: "bench",

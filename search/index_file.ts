@@ -10,15 +10,22 @@
  * is indexed again. Only this connection checkpoints (SQLite 3.45.1 lacks the fix of the WAL-reset race). The FTS5 tables
  * keep no text (contentless) and no positions (detail=none): a quarter of the size, and the caller looks at each
  * candidate anyway.
+ *
+ * What stands in attached files comes later (attachment_pass.ts): a document that has such files is `waiting` until they
+ * were read; `attached` keeps their text, packed, because it cannot be read again by a search.
  */
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { Connection, type RawStatement, type Statement } from "../storage/libsql.ts";
-import { TEXT_VERSION } from "./message_text.ts";
+import { IndexDamage } from "./index_folder.ts";
+import { type DocumentText, TEXT_VERSION } from "./message_text.ts";
 
 /** Goes up with the tables below; TEXT_VERSION with what is put into them. */
-const TABLES_VERSION = 1;
+const TABLES_VERSION = 2;
 export const INDEX_VERSION = TABLES_VERSION * 1_000 + TEXT_VERSION;
 /** "Vrds" */
 export const APPLICATION_ID = 0x56726473;
+/** More than a text of attached files can have. */
+const MAX_ATTACHED_OCTETS = 4 * 1024 * 1024;
 /** A message that could not be indexed. */
 export const NO_DOCUMENT = 0;
 
@@ -33,6 +40,8 @@ const TABLES = [
   "CREATE TABLE places (mailbox_id INTEGER NOT NULL, uid INTEGER NOT NULL, document INTEGER NOT NULL, " +
   "PRIMARY KEY (mailbox_id, uid)) STRICT, WITHOUT ROWID",
   "CREATE INDEX places_document ON places (document, mailbox_id, uid)",
+  "CREATE TABLE waiting (document INTEGER PRIMARY KEY) STRICT",
+  "CREATE TABLE attached (document INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT",
   "CREATE TABLE mailboxes (id INTEGER PRIMARY KEY, through INTEGER NOT NULL, modseq INTEGER NOT NULL, " +
   "messages INTEGER NOT NULL) STRICT",
 ];
@@ -45,11 +54,12 @@ export interface MailboxProgress {
   readonly modSeq: number;
 }
 
-/** What is indexed of one message. */
-export interface DocumentText {
-  readonly header: string;
-  readonly body: string;
-  readonly words: string;
+/** A document whose attached files were not read yet, and a message that has it. */
+export interface WaitingDocument {
+  readonly id: number;
+  readonly identity: Uint8Array;
+  readonly mailboxId: number;
+  readonly uid: number;
 }
 
 export class IndexFile {
@@ -124,7 +134,42 @@ export class IndexFile {
     this.#run("INSERT INTO head (rowid, text) VALUES (?, ?)", [id, text.header]);
     this.#run("INSERT INTO body (rowid, text) VALUES (?, ?)", [id, text.body]);
     this.#run("INSERT INTO words (rowid, text) VALUES (?, ?)", [id, text.words]);
+    if (text.hasFiles) this.#run("INSERT INTO waiting (document) VALUES (?)", [id]);
     return id;
+  }
+
+  /** The first document behind `after` (an id) that waits for its attached files; null when none does. */
+  nextWaiting(after: number): WaitingDocument | null {
+    const [id, identity, mailboxId, uid] = this.#rows(
+      "SELECT w.document, d.identity, p.mailbox_id, p.uid FROM waiting AS w JOIN documents AS d ON d.id = w.document " +
+        "JOIN places AS p ON p.document = w.document WHERE w.document > ? ORDER BY w.document LIMIT 1",
+    ).get(after) ?? [];
+    return id === undefined ? null : {
+      id: id as number,
+      identity: identity as Uint8Array,
+      mailboxId: mailboxId as number,
+      uid: uid as number,
+    };
+  }
+
+  /** False where it was taken out, or this is another index by now. */
+  isWaiting({ id, identity }: WaitingDocument): boolean {
+    return this.documentOf(identity) === id &&
+      this.#rows("SELECT 1 FROM waiting WHERE document = ?").get(id) !== undefined;
+  }
+
+  /** Its attached files were read: `text` is all there is to search now; null where they have none. */
+  endWaiting(
+    document: number,
+    text: { readonly index: DocumentText; readonly attached: string } | null,
+  ): void {
+    this.#run("DELETE FROM waiting WHERE document = ?", [document]);
+    if (text === null) return;
+    for (const table of ["body", "words"] as const) {
+      this.#run(`DELETE FROM ${table} WHERE rowid = ?`, [document]);
+      this.#run(`INSERT INTO ${table} (rowid, text) VALUES (?, ?)`, [document, text.index[table]]);
+    }
+    this.#run("INSERT INTO attached (document, text) VALUES (?, ?)", [document, packText(text.attached)]);
   }
 
   /** Behind `setProgress` of its mailbox. */
@@ -146,6 +191,9 @@ export class IndexFile {
     for (const [id] of gone) {
       for (const table of ["head", "body", "words"]) {
         this.#run(`DELETE FROM ${table} WHERE rowid = ?`, [id as number]);
+      }
+      for (const table of ["waiting", "attached"]) {
+        this.#run(`DELETE FROM ${table} WHERE document = ?`, [id as number]);
       }
     }
   }
@@ -192,5 +240,18 @@ export class IndexFile {
     let statement = this.#statements.get(text);
     if (statement === undefined) this.#statements.set(text, statement = this.#connection.prepare(text));
     return statement;
+  }
+}
+
+function packText(text: string): Uint8Array {
+  return new Uint8Array(deflateRawSync(new TextEncoder().encode(text)));
+}
+
+/** As `attached` keeps it. Throws {@linkcode IndexDamage}. */
+export function unpackText(octets: Uint8Array): string {
+  try {
+    return new TextDecoder().decode(inflateRawSync(octets, { maxOutputLength: MAX_ATTACHED_OCTETS }));
+  } catch (cause) {
+    throw new IndexDamage("a text cannot be unpacked", { cause });
   }
 }

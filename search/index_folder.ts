@@ -70,8 +70,14 @@ export class IndexFolder {
   }
 }
 
+/** Of what we put into an index something else came out. */
+export class IndexDamage extends Error {
+  override readonly name = "IndexDamage";
+}
+
 /** Trouble that another try on the same file does not mend. A busy or full disk is none. */
 export function isDamage(error: unknown): boolean {
+  if (error instanceof IndexDamage) return true;
   if (!isSqliteError(error)) return false;
   return /^SQLITE_(CORRUPT|NOTADB|ERROR|FORMAT|CONSTRAINT|MISMATCH|SCHEMA|INTERNAL|IOERR_SHORT_READ)/.test(
     error.code,

@@ -10,7 +10,7 @@ import { getLogger } from "@logtape/logtape";
 import { Connection } from "../storage/libsql.ts";
 import { Statements } from "../storage/statements.ts";
 import { counter } from "../telemetry/metrics.ts";
-import { APPLICATION_ID, INDEX_VERSION, NO_DOCUMENT } from "./index_file.ts";
+import { APPLICATION_ID, INDEX_VERSION, NO_DOCUMENT, unpackText } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";
 import type { IndexTable } from "./query.ts";
 import { UidBits } from "./uid_bits.ts";
@@ -49,6 +49,8 @@ export interface SearchedMailbox {
 /** How far the index of an account is. */
 export interface IndexState {
   readonly messages: number;
+  /** Of those, messages whose attached files are still to be read. */
+  readonly waiting: number;
   readonly octets: number;
 }
 
@@ -81,14 +83,11 @@ export class IndexReader {
     question: IndexQuestion,
     pause: () => Promise<void>,
   ): Promise<Candidates | null> {
-    return await this.#using(mailbox.accountId, async (statements) => {
+    const found = await this.#using(mailbox.accountId, async (statements) => {
       const [through = 0] =
         statements.rows("SELECT through FROM mailboxes WHERE id = ?").get(mailbox.mailboxId) ?? [];
       // A UID that was not given out yet: the index is of a database that this one is an older copy of.
-      if (through === 0 || (through as number) >= mailbox.uidNext) {
-        absent.inc();
-        return null;
-      }
+      if (through === 0 || (through as number) >= mailbox.uidNext) return "absent";
       const uids = new UidBits();
       const add = (row: unknown[] | undefined) => {
         for (const uid of JSON.parse(String(row?.[0] ?? "[]")) as number[]) uids.add(uid);
@@ -109,8 +108,27 @@ export class IndexReader {
           );
         }
       }
-      answered.inc();
       return { through: through as number, uids };
+    });
+    switch (found) {
+      case null:
+      case "absent":
+        absent.inc();
+        return null;
+      default:
+        answered.inc();
+        return found;
+    }
+  }
+
+  /** What stands in the files attached to a message; null: nothing that is known. */
+  async attachedText(mailbox: SearchedMailbox, uid: number): Promise<string | null> {
+    return await this.#using(mailbox.accountId, (statements) => {
+      const [octets] = statements.rows(
+        "SELECT a.text FROM places AS p JOIN attached AS a ON a.document = p.document " +
+          "JOIN mailboxes AS m ON m.id = p.mailbox_id AND m.through < ? WHERE p.mailbox_id = ? AND p.uid = ?",
+      ).get(mailbox.uidNext, mailbox.mailboxId, uid) ?? [];
+      return Promise.resolve(octets === undefined ? null : unpackText(octets as Uint8Array));
     });
   }
 
@@ -118,7 +136,14 @@ export class IndexReader {
   async state(accountId: number): Promise<IndexState | null> {
     return await this.#using(accountId, (statements) => {
       const [messages] = statements.rows("SELECT sum(messages) FROM mailboxes").get() ?? [];
-      return Promise.resolve({ messages: Number(messages ?? 0), octets: this.#folder.octets(accountId) });
+      const [waiting] = statements.rows(
+        "SELECT count(*) FROM waiting AS w JOIN places AS p ON p.document = w.document",
+      ).get() ?? [];
+      return Promise.resolve({
+        messages: Number(messages ?? 0),
+        waiting: Number(waiting ?? 0),
+        octets: this.#folder.octets(accountId),
+      });
     });
   }
 
@@ -132,10 +157,7 @@ export class IndexReader {
     let index: OpenIndex | null = null;
     try {
       index = this.#get(accountId);
-      if (index === null) {
-        absent.inc();
-        return null;
-      }
+      if (index === null) return null;
       index.users++;
       index.recent = true;
       return await work(index.statements);

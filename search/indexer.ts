@@ -6,6 +6,9 @@
  * only says when to look; a start looks at all. What a crash, a lost power or a full disk leaves undone is done at the
  * next look. A file that cannot be read is moved aside and made again.
  *
+ * Files that are attached are read afterwards (attachment_pass.ts), beside all of this: they never hold it up. That they
+ * wait is noted in any case, so that they are read when that is turned on.
+ *
  * Memory: one batch of messages ({@linkcode BATCH_OCTETS} of text), the cache of one file; {@linkcode MAX_OPEN} are open.
  */
 import { getLogger } from "@logtape/logtape";
@@ -15,10 +18,12 @@ import type { Mailbox } from "../storage/mailboxes.ts";
 import type { IndexedRow } from "../storage/messages.ts";
 import { StorageError, type Store } from "../storage/store.ts";
 import { counter, gauge } from "../telemetry/metrics.ts";
+import { type AttachmentLimits, AttachmentPass } from "./attachment_pass.ts";
 import { IndexFile, NO_DOCUMENT } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";
-import { leastCharacters, type MessageText, readMessageText } from "./message_text.ts";
+import { type DocumentText, leastCharacters, type MessageText, readMessageText } from "./message_text.ts";
 import { Breather, type Pace } from "./pace.ts";
+import type { TextExtractor } from "./text_extractor.ts";
 
 /** After a change, so that a burst of deliveries is one look. */
 const SETTLE_MS = 1_000;
@@ -54,6 +59,8 @@ export interface IndexerOptions {
   readonly store: Store;
   readonly folder: IndexFolder;
   readonly pace: Pace;
+  /** Null: what stands in attached files is not looked for. */
+  readonly attachments: { readonly extractor: TextExtractor; readonly limits: AttachmentLimits } | null;
   /** Instead of SETTLE_MS and SWEEP_MS. */
   readonly settleMs?: number;
   readonly sweepMs?: number;
@@ -61,6 +68,7 @@ export interface IndexerOptions {
 
 export class Indexer {
   #options: IndexerOptions;
+  #attachments: AttachmentPass | null;
   #breather: Breather;
   /** Accounts to look at, and since when, by performance.now(); in order. */
   #due: Map<number, number>;
@@ -72,8 +80,16 @@ export class Indexer {
   #unsubscribe: () => void;
 
   constructor(options: IndexerOptions) {
+    const { store, attachments } = options;
     this.#options = options;
     this.#breather = new Breather(options.pace);
+    this.#attachments = attachments === null ? null : new AttachmentPass({
+      store,
+      ...attachments,
+      fileOf: (accountId) => this.#fileOf(accountId),
+      breathe: () => this.#breather.breathe(),
+      retry: (accountId) => this.#noteLater(accountId),
+    });
     this.#due = new Map();
     this.#open = new Map();
     this.#timer = undefined;
@@ -106,6 +122,7 @@ export class Indexer {
       this.#work(() => this.#lookAtDue());
       await this.#working;
     }
+    await this.#attachments?.settle();
   }
 
   lagSeconds(): number {
@@ -123,6 +140,7 @@ export class Indexer {
     this.#unsubscribe();
     clearTimeout(this.#timer);
     clearInterval(this.#sweeper);
+    await this.#attachments?.stop();
     await this.#working;
     for (const accountId of [...this.#open.keys()]) this.#close(accountId);
     if (running === this) running = null;
@@ -229,6 +247,7 @@ export class Indexer {
         if (mailbox.selectable) await this.#mailbox(file, mailbox);
         if (this.#stopping) return;
       }
+      if (file.nextWaiting(0) !== null) this.#attachments?.note(accountId);
       file.forgetPages();
       folder.removeAside(accountId);
     } catch (error) {
@@ -242,8 +261,12 @@ export class Indexer {
         folder.quarantine(accountId);
       } else log.error("the index of account {accountId} is behind: {error}", { accountId, error });
       // Not at once: a full disk stays full for a while. The sweep finds a file that was moved aside.
-      if (!isDamage(error)) setTimeout(() => this.#note(accountId), this.#options.sweepMs ?? SWEEP_MS);
+      if (!isDamage(error)) this.#noteLater(accountId);
     }
+  }
+
+  #noteLater(accountId: number): void {
+    setTimeout(() => this.#note(accountId), this.#options.sweepMs ?? SWEEP_MS);
   }
 
   async #mailbox(file: IndexFile, mailbox: Mailbox): Promise<void> {
@@ -333,18 +356,11 @@ export class Indexer {
         return "left out";
       }
     }
-    const body = text.body ?? "";
-    const { header } = text;
-    if (header.length + body.length > MAX_INDEXED_CHARACTERS) {
+    if (text.header.length + (text.body ?? "").length > MAX_INDEXED_CHARACTERS) {
       leftOut.inc();
       return "left out";
     }
-    const words = new Set([...text.fieldWords(null), ...text.bodyWords()]);
-    return {
-      header: header.toWellFormed(),
-      body: body.toWellFormed(),
-      words: [...words].join(" ").toWellFormed(),
-    };
+    return text.forIndex();
   }
 
   async #takeOut(file: IndexFile, mailboxId: number, uids: readonly number[]): Promise<void> {
@@ -398,7 +414,7 @@ export class Indexer {
   }
 }
 
-type Prepared = { readonly header: string; readonly body: string; readonly words: string } | "left out";
+type Prepared = DocumentText | "left out";
 
 function inTransaction(file: IndexFile, work: () => void): void {
   file.begin();

@@ -5,7 +5,8 @@
  *
  * Encoded words, transfer encodings and charsets are undone (RFC 3501 6.4.4 asks for the charset; RFC 2047 words would
  * otherwise never be found). Of the parts the text is searched, and of all others their names; of a part only the first
- * {@linkcode MAX_PART_OCTETS} octets are.
+ * {@linkcode MAX_PART_OCTETS} octets are. What stands in files that are attached is not read here: the index holds it
+ * (attachment_pass.ts).
  */
 import { unicodeCasemap } from "../bytes/casemap.ts";
 import { utf8OrNull } from "../bytes/decode.ts";
@@ -19,6 +20,7 @@ import { partsOf, type PartSpan } from "../message/packed.ts";
 import { parameter, parseParameterized } from "../message/parameter.ts";
 import type { MessageRow } from "../storage/messages.ts";
 import type { BlobReader } from "../storage/store.ts";
+import { mayHaveText } from "./extract/file_kind.ts";
 import { wordsOf } from "./words.ts";
 
 /** Raised whenever the same octets give another text than before: indexes of other versions are made again. */
@@ -56,14 +58,25 @@ export class MessageText {
   readonly fields: readonly FieldText[];
   /** All text parts and the names of the others; null when only the header was read. */
   readonly body: string | null;
+  /** Attached files that may have text of their own. */
+  readonly files: readonly AttachedFile[];
   #parts: readonly BodyPart[];
+  #casemap: Casemap;
   #bodyWords: ReadonlySet<string> | null;
 
-  constructor(fields: readonly FieldText[], parts: readonly BodyPart[] | null, casemap: Casemap) {
+  constructor(fields: readonly FieldText[], body: BodyTexts | null, casemap: Casemap) {
     this.fields = fields;
-    this.body = parts === null ? null : casemap(parts.map(({ text }) => text).join("\n"));
-    this.#parts = parts ?? [];
+    this.body = body === null ? null : casemap(body.parts.map(({ text }) => text).join("\n"));
+    this.files = body?.files ?? [];
+    this.#parts = body?.parts ?? [];
+    this.#casemap = casemap;
     this.#bodyWords = null;
+  }
+
+  /** With what stands in its attached files. */
+  withAttached(text: string): MessageText {
+    const parts = [...this.#parts, { text, html: false }];
+    return new MessageText(this.fields, { parts, files: this.files }, this.#casemap);
   }
 
   /** True when some field of that name (lower case) contains the folded needle. */
@@ -79,6 +92,16 @@ export class MessageText {
   /** All lines of the header: where no line contains a needle, this does not either. */
   get header(): string {
     return this.fields.map(lineOf).join("\n");
+  }
+
+  /** What an index takes of it: well-formed, words once each. */
+  forIndex(): DocumentText {
+    return {
+      header: this.header.toWellFormed(),
+      body: (this.body ?? "").toWellFormed(),
+      words: [...this.fieldWords(null).union(this.bodyWords())].join(" ").toWellFormed(),
+      hasFiles: this.files.length > 0,
+    };
   }
 
   /** Words of the fields of that name; null for those people read (WORD_FIELDS). */
@@ -99,9 +122,32 @@ export class MessageText {
   }
 }
 
+/** What is indexed of one message. */
+export interface DocumentText {
+  readonly header: string;
+  readonly body: string;
+  readonly words: string;
+  /** It has attached files that may have text of their own. */
+  readonly hasFiles: boolean;
+}
+
 interface BodyPart {
   readonly text: string;
   readonly html: boolean;
+}
+
+interface BodyTexts {
+  readonly parts: readonly BodyPart[];
+  readonly files: readonly AttachedFile[];
+}
+
+/** An attachment by where it lies in the shared octets of a message. */
+export interface AttachedFile {
+  /** Null: it has none. */
+  readonly name: string | null;
+  readonly encoding: string;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** The key of a comparator: texts that compare equal have the same (bytes/casemap.ts). */
@@ -119,8 +165,18 @@ export async function readMessageText(
   scope: "header" | "all",
   casemap: Casemap = unicodeCasemap,
 ): Promise<MessageText> {
-  const fields = headerTexts(await readBlock(blobs, row), casemap);
-  return new MessageText(fields, scope === "all" ? await bodyParts(blobs, row) : null, casemap);
+  const header = await readBlock(blobs, row);
+  const body = scope === "all" ? await bodyTexts(blobs, row, header) : null;
+  return new MessageText(headerTexts(header, casemap), body, casemap);
+}
+
+/** The octets of an attached file, decoded. */
+export async function readFile(
+  blobs: BlobReader,
+  row: Pick<MessageRow, "blob">,
+  { start, end, encoding }: AttachedFile,
+): Promise<Uint8Array> {
+  return decodeTransferEncoding(await read(blobs, row, { start, end }), encoding);
 }
 
 /**
@@ -185,8 +241,10 @@ async function readBlock(blobs: BlobReader, row: MessageRow): Promise<Uint8Array
   return block;
 }
 
-async function bodyParts(blobs: BlobReader, row: MessageRow): Promise<BodyPart[]> {
+/** `header` is that of the message. */
+async function bodyTexts(blobs: BlobReader, row: MessageRow, header: Uint8Array): Promise<BodyTexts> {
   const parts: BodyPart[] = [];
+  const files: AttachedFile[] = [];
   let left = MAX_TEXT_OCTETS;
   const plain = (text: string) => parts.push({ text, html: false });
   const visit = async (part: PartSpan, embedded: boolean): Promise<void> => {
@@ -203,6 +261,10 @@ async function bodyParts(blobs: BlobReader, row: MessageRow): Promise<BodyPart[]
     if (part.children.length > 0) return;
     const name = block === null ? null : fileName(block);
     if (name !== null) plain(name);
+    const fileOf = block === null && !part.contentType.startsWith("TEXT/") ? fileName(header) : name;
+    if (mayHaveText(part.contentType, fileOf)) {
+      files.push({ name: fileOf, encoding: part.encoding, start: part.bodyStart, end: part.bodyEnd });
+    }
     if (!part.contentType.startsWith("TEXT/") || left <= 0) return;
     const end = Math.min(part.bodyEnd, part.bodyStart + Math.min(left, MAX_PART_OCTETS));
     left -= end - part.bodyStart;
@@ -212,7 +274,7 @@ async function bodyParts(blobs: BlobReader, row: MessageRow): Promise<BodyPart[]
     });
   };
   await visit(partsOf(row.imap), false);
-  return parts;
+  return { parts, files };
 }
 
 async function textOf(octets: Uint8Array, part: PartSpan): Promise<string> {
@@ -238,7 +300,7 @@ function fileName(block: Uint8Array): string | null {
 
 async function read(
   blobs: BlobReader,
-  row: MessageRow,
+  row: Pick<MessageRow, "blob">,
   { start, end }: { readonly start: number; readonly end: number },
 ): Promise<Uint8Array> {
   return end - start <= SYNC_OCTETS

@@ -6,16 +6,16 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { IndexFolder } from "../search/index_folder.ts";
-import { Indexer } from "../search/indexer.ts";
+import { Indexer, type IndexerOptions } from "../search/indexer.ts";
 import { OWN_THREAD, SHARED_THREAD } from "../search/pace.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
+import type { SearchConfig } from "./config/config.ts";
+import { ExtractProcess } from "./extract_process.ts";
+import { lowerPriority } from "./low_priority.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
-
-/** Linux: runs where a processor has nothing else to do, and a thread that wakes takes such a processor as a free one. */
-const SCHED_IDLE = 5;
 
 const log = getLogger(["veredus", "search"]);
 
@@ -24,13 +24,16 @@ export class IndexerPart implements ThreadPart {
   readonly #indexer: Indexer;
 
   private constructor(settings: PartSettings, writer: WriterPort, ownThread: boolean) {
-    if (ownThread) lowerPriority();
+    const problem = ownThread ? lowerPriority() : "";
+    // The pauses of its pace are what is left.
+    if (problem !== "") log.debug("the priority of the indexer was not lowered: {problem}", { problem });
     const folder = new DataFolder(settings.config.data);
     this.#store = openStore({ folder, writer });
     this.#indexer = new Indexer({
       store: this.#store,
       folder: new IndexFolder(folder.indexes),
       pace: ownThread ? OWN_THREAD : SHARED_THREAD,
+      attachments: attachmentsOf(settings.config.search),
     });
     this.#indexer.start();
   }
@@ -62,17 +65,10 @@ export class IndexerPart implements ThreadPart {
   }
 }
 
-/** Linux schedules by thread: 0 is the calling one, and a foreign call runs on the thread that makes it. */
-function lowerPriority(): void {
-  try {
-    const libc = Deno.dlopen("libc.so.6", {
-      sched_setscheduler: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-    });
-    const result = libc.symbols.sched_setscheduler(0, SCHED_IDLE, new Int32Array([0]));
-    libc.close();
-    if (result !== 0) log.debug("the priority of the indexer was not lowered: it is not allowed");
-  } catch (error) {
-    // No such library, or no permission for foreign calls: the pauses of its pace are what is left.
-    log.debug("the priority of the indexer was not lowered: {error}", { error });
-  }
+function attachmentsOf(search: SearchConfig): IndexerOptions["attachments"] {
+  const { attachments, attachmentOctets, attachmentCharacters, attachmentTimeMs } = search;
+  return !attachments ? null : {
+    extractor: new ExtractProcess(),
+    limits: { fileOctets: attachmentOctets, characters: attachmentCharacters, timeMs: attachmentTimeMs },
+  };
 }

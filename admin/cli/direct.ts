@@ -94,7 +94,7 @@ function openLocked(folder: DataFolder, held: { version: string; lock: DataLock 
   };
 }
 
-/** Indexes are made by an indexer of our own, which ends with the command; the server catches up with what is left. */
+/** Indexes are made by an indexer of our own, which ends with the command; the server catches up with what is left, and reads attached files. */
 function directIndexes(folder: DataFolder, store: Store): IndexControl & { close(): Promise<void> } {
   const indexes = new IndexFolder(folder.indexes);
   const reader = new IndexReader(indexes);
@@ -102,7 +102,7 @@ function directIndexes(folder: DataFolder, store: Store): IndexControl & { close
   return {
     state: (accountId) => reader.state(accountId),
     rebuild(accountId) {
-      indexer ??= new Indexer({ store, folder: indexes, pace: ALONE, settleMs: 0 });
+      indexer ??= new Indexer({ store, folder: indexes, pace: ALONE, attachments: null, settleMs: 0 });
       indexer.rebuild(accountId);
       return Promise.resolve();
     },

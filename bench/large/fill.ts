@@ -33,7 +33,7 @@ export async function fillVeredus(data: string, fillings: readonly Filling[]): P
 export async function indexVeredus(data: string): Promise<void> {
   const folder = new IndexFolder(new DataFolder(data).indexes);
   await withStore(data, async (store) => {
-    const indexer = new Indexer({ store, folder, pace: ALONE });
+    const indexer = new Indexer({ store, folder, pace: ALONE, attachments: null });
     indexer.start();
     await indexer.settle();
     await indexer.stop();

@@ -392,6 +392,14 @@ export interface DkimConfig {
 export interface SearchConfig {
   /** Full-text indexes are kept. */
   readonly index: boolean;
+  /** Text of attached files is taken into them. */
+  readonly attachments: boolean;
+  /** Larger files are passed over. */
+  readonly attachmentOctets: number;
+  /** Of all files of a message together. */
+  readonly attachmentCharacters: number;
+  /** Processor time for all files of a message. */
+  readonly attachmentTimeMs: number;
 }
 
 export interface TraceConfig {
@@ -632,7 +640,13 @@ export const DEFAULT_BANS: BansConfig = {
   allow: ["127.0.0.0/8", "::1/128"],
 };
 
-export const DEFAULT_SEARCH: SearchConfig = { index: true };
+export const DEFAULT_SEARCH: SearchConfig = {
+  index: true,
+  attachments: false,
+  attachmentOctets: 20_000_000,
+  attachmentCharacters: 250_000,
+  attachmentTimeMs: 10_000,
+};
 export const DEFAULT_TRACE: TraceConfig = { keepMs: 30 * DAY };
 
 /** Everything but `hostname`, which has no default that is right anywhere. */

@@ -409,7 +409,38 @@ const search = z.strictObject({
     z.boolean().default(DEFAULT_SEARCH.index),
     "keep full-text indexes, so that searches in many messages need not read them all; about half the size of the mail's text",
   ),
-}).transform((value): SearchConfig => value);
+  attachments: about(
+    z.boolean().default(DEFAULT_SEARCH.attachments),
+    "take the text of attached PDF, office (docx, xlsx, pptx, odt, ods, odp) and RTF files into the indexes, by a process without\n" +
+      "permissions; turned on, it reads those of older mail too",
+  ),
+  attachment_size: about(
+    size(DEFAULT_SEARCH.attachmentOctets, "1 kB", "100 MB"),
+    "larger files are passed over",
+  ),
+  attachment_text: about(
+    whole(DEFAULT_SEARCH.attachmentCharacters, 1_000, 500_000),
+    "characters taken of all files of one message",
+  ),
+  attachment_time: about(
+    duration(DEFAULT_SEARCH.attachmentTimeMs, "1s", "10m"),
+    "processor time for all files of one message",
+  ),
+}).transform((value): SearchConfig => ({
+  index: value.index,
+  attachments: value.attachments,
+  attachmentOctets: value.attachment_size,
+  attachmentCharacters: value.attachment_text,
+  attachmentTimeMs: value.attachment_time,
+})).superRefine((value, context) => {
+  if (value.attachments && !value.index) {
+    context.addIssue({
+      code: "custom",
+      path: ["attachments"],
+      message: "the text of attached files is kept in the indexes: search.index must be true",
+    });
+  }
+});
 
 const trace = z.strictObject({
   keep: about(

@@ -5,7 +5,7 @@
  * then with all its text, in bounded batches with a pause between. A key whose evidence is not there yet is
  * "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without case, after decoding
  * (search/message_text.ts). Before messages are read the full-text index rules out those that cannot match
- * (search_candidates.ts).
+ * (search_candidates.ts); it also knows what stands in attached files (search_attached.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import { asksFacts, fieldsOf, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
@@ -34,6 +34,7 @@ import { limited, withCode } from "./message_limit.ts";
 import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
 import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
+import { withAttached } from "./search_attached.ts";
 import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { byFlags, flagMask } from "./search_flags.ts";
 import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
@@ -296,8 +297,8 @@ async function byRows(
     readonly scores: readonly FuzzyScore[];
   },
 ): Promise<void> {
-  const { selected: { view, index, mailbox }, judge, hits, batch, cost, fields, withFacts, state, scores } =
-    search;
+  const { selected, judge, hits, batch, cost, fields, withFacts, state, scores } = search;
+  const { view, index, mailbox } = selected;
   const { messages } = context.store;
   const casemap = casemapOf(context);
   const numbers = [...batch.uids];
@@ -343,7 +344,8 @@ async function byRows(
         verdict = judge({ ...evidence, text });
       }
       if (verdict === null) {
-        text = await readMessageText(context.store.blobs, row, "all", casemap);
+        const whole = await readMessageText(context.store.blobs, row, "all", casemap);
+        text = await withAttached(context, selected, { text: whole, uid });
         verdict = judge({ ...evidence, text });
       }
       if (verdict === true) hits.push(sequence, uid, relevancyOf(scores, text));

@@ -23,7 +23,7 @@ export class Harness {
   readonly ended: string[] = [];
   readonly failed: { ids: readonly number[]; reason: string }[] = [];
   /** Full-text indexes by account id. */
-  readonly indexed = new Map<number, { messages: number; octets: number }>();
+  readonly indexed = new Map<number, { messages: number; waiting: number; octets: number }>();
   readonly levels: { level: LogLevel; areas: Partial<Record<LogArea, LogLevel>> } = {
     level: "info",
     areas: {},

@@ -8,11 +8,14 @@
  */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { encode } from "../../bytes/decode.ts";
 import { compile, EXECUTABLE } from "../../server/compile.ts";
+import { ExtractProcess } from "../../server/extract_process.ts";
 import { run, runOk } from "../lib/program.ts";
 import { freeOffset } from "../lib/ports.ts";
 import { MAIN, ServerProcess } from "../lib/server_process.ts";
 import { Wire } from "../lib/wire.ts";
+import { pdfSaying } from "../search/pdf_file.ts";
 
 const PASSWORD = "secret";
 const LOGIN = `AUTH PLAIN ${btoa(`\0alice@example.test\0${PASSWORD}`)}`;
@@ -179,6 +182,24 @@ async function smoke(threads: string): Promise<void> {
   await Deno.remove(data, { recursive: true });
 }
 
+/** Its Workers, and the library for PDF, are in the executable. */
+async function attachedFiles(): Promise<void> {
+  const reader = new ExtractProcess({ command: [EXECUTABLE, "extract-text"] });
+  try {
+    for (
+      const [octets, words] of [[pdfSaying("a heron"), "a heron"], [
+        encode("{\\rtf1 an egret}"),
+        "an egret",
+      ]] as const
+    ) {
+      const { outcome, text, fault } = await reader.extract({ octets, characters: 100, timeMs: 30_000 });
+      assert.deepEqual({ outcome, text }, { outcome: "extracted", text: words }, fault);
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
 /** As root it becomes its user before it unpacks, opens or binds anything. */
 async function underAnotherUser(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "veredus-compiled-" });
@@ -233,6 +254,7 @@ if (failed === 0) {
     console.log(`        made with Deno ${deno}, ${Math.round((await Deno.stat(EXECUTABLE)).size / 1e6)} MB`);
   });
   for (const threads of ["auto", "0"]) await smoke(threads);
+  await check("text of attached files is taken out", attachedFiles);
   if (Deno.uid() === 0) await check("started as root it serves as its user", underAnotherUser);
 }
 console.log(`${passed} passed, ${failed} failed`);

@@ -2,17 +2,20 @@
 import assert from "node:assert/strict";
 import { IndexFolder } from "../../search/index_folder.ts";
 import { IndexReader } from "../../search/index_reader.ts";
+import { DEFAULT_SEARCH } from "../../server/config/config.ts";
+import { until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test";
 
-/** Waits until the index of the first account holds so many messages. */
-async function indexed(server: RunningServer, messages: number): Promise<number> {
+/** Waits until the index of the first account holds so many messages, and of so many files wait to be read. */
+async function indexed(server: RunningServer, messages: number, waiting = 0): Promise<number> {
   const reader = new IndexReader(new IndexFolder(server.server.folder.indexes));
   try {
     for (let wait = 0; wait < 300; wait++) {
       for (const accountId of new IndexFolder(server.server.folder.indexes).accounts().files) {
-        if ((await reader.state(accountId))?.messages === messages) return accountId;
+        const state = await reader.state(accountId);
+        if (state?.messages === messages && state.waiting === waiting) return accountId;
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -87,7 +90,11 @@ for (const threads of [0, 1, 2]) {
     assert.match(await server.server.metricsText(), /veredus_search_index_octets [1-9]/);
     await server.stop({ keep: true });
 
-    server = await RunningServer.start({ threads, data: server.data, config: { search: { index: false } } });
+    server = await RunningServer.start({
+      threads,
+      data: server.data,
+      config: { search: { ...DEFAULT_SEARCH, index: false } },
+    });
     assert.equal(server.server.rebuildIndex, null);
     await deliver(server, ["kettle"]);
     assert.match(await search(server, "TEXT ettl"), /SEARCH 5 21$/);
@@ -105,6 +112,39 @@ for (const threads of [0, 1, 2]) {
     await deliver(server, ["teapot"]);
     await indexed(server, 22);
     assert.match(await search(server, "BODY kettle"), /SEARCH 5 21$/);
+    assert.deepEqual(server.fatal, []);
+    await server.stop();
+  });
+}
+
+for (const threads of [0, 1]) {
+  Deno.test(`the text of attached files is searched (threads: ${threads})`, async () => {
+    const server = await RunningServer.start({
+      threads,
+      config: { search: { ...DEFAULT_SEARCH, attachments: true } },
+    });
+    const client = await server.smtp();
+    for (const file of ["word.docx", "plain.pdf", "locked.pdf"]) {
+      const octets = Deno.readFileSync(new URL(`../search/files/${file}`, import.meta.url));
+      const base64 = octets.toBase64().replace(/.{76}/g, "$&\r\n");
+      const { code } = await client.send(
+        "x@elsewhere.test",
+        [ALICE],
+        `Subject: f\r\nContent-Type: application/octet-stream; name=${file}\r\n` +
+          `Content-Transfer-Encoding: base64\r\n\r\n${base64}\r\n`,
+      );
+      assert.equal(code, 250);
+    }
+    await client.quit();
+    await indexed(server, 3);
+    // The figures of all tests of this process: the thread that has them is behind everything else.
+    for (const outcome of ["extracted", "encrypted"]) {
+      const told = new RegExp(`_attachments_total\\{outcome="${outcome}"\\} [1-9]`);
+      await until("the figures", async () => told.test(await server.server.metricsText()));
+    }
+    assert.match(await search(server, "BODY shearwater"), /SEARCH 1$/);
+    assert.match(await search(server, 'TEXT "in the reeds of"'), /SEARCH 2$/);
+    assert.match(await search(server, "FUZZY BODY bitter"), /SEARCH 2$/);
     assert.deepEqual(server.fatal, []);
     await server.stop();
   });

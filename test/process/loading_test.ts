@@ -90,6 +90,17 @@ Deno.test("the runtime foresees nothing of the administration, the drivers or th
   assert.deepEqual(heavy, []);
 });
 
+Deno.test("no thread of a server loads what takes text out of attached files", async () => {
+  for (const role of ["frontend", "indexer", "queue", "writer"]) {
+    const loaded = [...await loadedBy(`server/threads/${role}_worker.ts`, { foreseen: true })];
+    assert.ok(loaded.includes("server/threads/worker_side.ts"), "the graph was not read");
+    const heavy = loaded.filter((name) =>
+      /unpdf|^search\/extract\/(?!file_kind)|^server\/extract_.*_worker/.test(name)
+    );
+    assert.deepEqual(heavy, [], role);
+  }
+});
+
 Deno.test("what is imported later goes into the executable", () => {
   const entries = laterEntries();
   for (const name of ["admin/serve.ts", "server/process/start.ts", "server/threads/threaded.ts"]) {

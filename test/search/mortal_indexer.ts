@@ -17,6 +17,7 @@ const indexer = new Indexer({
   store,
   folder: new IndexFolder(folder.indexes),
   pace: { ...ALONE, workMs: 5 },
+  attachments: null,
 });
 console.log("started");
 indexer.start();

@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { IndexFolder } from "../../search/index_folder.ts";
 import { IndexReader } from "../../search/index_reader.ts";
-import { Indexer } from "../../search/indexer.ts";
+import { Indexer, type IndexerOptions } from "../../search/indexer.ts";
 import { ALONE } from "../../search/pace.ts";
+import { FakeExtractor, mail, withFiles } from "../search/fake_extractor.ts";
 import { message, needleOf, Random } from "../search/messages.ts";
 import { Harness, type TestClient } from "./imap_harness.ts";
 
@@ -71,11 +72,12 @@ async function pair(harness: Harness): Promise<readonly [TestClient, TestClient]
   return [plain, indexed];
 }
 
-function indexerOf(harness: Harness): Indexer {
+function indexerOf(harness: Harness, attachments: IndexerOptions["attachments"] = null): Indexer {
   return new Indexer({
     store: harness.test.store,
     folder: new IndexFolder(harness.test.folder.indexes),
     pace: ALONE,
+    attachments,
     settleMs: 5,
     sweepMs: 50,
   });
@@ -201,6 +203,53 @@ Deno.test("a damaged index is moved aside, searches go on without it, and it is 
       assert.deepEqual(folder.accounts().aside, [], damage);
       await indexer.stop();
     }
+  } finally {
+    await harness.close();
+  }
+});
+
+Deno.test("attached files count like the text of a message where the index knows them, and only there", async () => {
+  const harness = await Harness.open();
+  try {
+    await harness.deliver(mail("a kettle", "Cast iron: 12 kg. Höhe \u00a7 7"));
+    await harness.deliver(mail("a teapot", "!encrypted"));
+    for (let i = 0; i < 20; i++) await harness.deliver(`Subject: s\r\n\r\nplain ${i}\r\n`);
+    const index = async () => {
+      const indexer = indexerOf(harness, withFiles(new FakeExtractor()));
+      indexer.start();
+      await indexer.settle();
+      await indexer.stop();
+    };
+    await index();
+    await harness.deliver(mail("late", "cast iron"));
+    const [plain, indexed] = await pair(harness);
+    const search = async (client: TestClient, key: string) => found(await client.ok(`SEARCH ${key}`));
+    for (
+      const [key, uids] of [
+        ['BODY "cast IRON"', " 1"],
+        ['TEXT "st iro"', " 1"],
+        ["TEXT kg", " 1"], // two characters: all are read
+        ['1:3 NOT TEXT "cast iron"', " 2 3"],
+        ["1 TEXT iron TEXT kettle", " 1"], // few messages: the index is not asked which
+        ['HEADER Subject "iron"', ""],
+        ['FUZZY BODY "iro cast"', " 1"],
+        ['FUZZY TEXT "kettle cast"', " 1"],
+        ['FUZZY TEXT "kettle hohe"', " 1"],
+        ["FUZZY TEXT {13+}\r\nkettle ho\u0308he", " 1"],
+        ["OR BODY iron BODY teapot", " 1 2"],
+      ] as const
+    ) {
+      const charset = /[^ -~\r\n]/.test(key) ? "CHARSET UTF-8 " : "";
+      assert.equal(
+        await search(indexed, `${charset}${latin1(new TextEncoder().encode(key))}`),
+        `* SEARCH${uids}`,
+        key,
+      );
+    }
+    assert.equal(await search(plain, 'BODY "cast iron"'), "* SEARCH");
+    assert.equal(await search(plain, "OR BODY iron BODY teapot"), "* SEARCH 2");
+    await index();
+    assert.equal(await search(indexed, 'BODY "cast iron"'), "* SEARCH 1 23");
   } finally {
     await harness.close();
   }

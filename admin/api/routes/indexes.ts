@@ -17,6 +17,10 @@ const indexSchema = z.object({
   total: z.int().openapi({
     description: "messages of the account; searches read those that are not in the index",
   }),
+  waiting: z.int().openapi({
+    description:
+      "messages of the index whose attached files were not read: not yet, or search.attachments is false",
+  }),
   octets: z.int(),
 }).openapi("Index");
 const params = z.object({ address: localAddress });
@@ -63,9 +67,9 @@ export function indexRoutes({ services }: RouteContext): Router {
   }
 
   async function stateOf(id: number) {
-    const { messages = 0, octets = 0 } = await control().state(id) ?? {};
+    const { messages = 0, waiting = 0, octets = 0 } = await control().state(id) ?? {};
     const total = services.store.mailboxes.list(id).reduce((sum, mailbox) => sum + mailbox.messages, 0);
-    return { messages, total, octets };
+    return { messages, total, waiting, octets };
   }
 
   return router;

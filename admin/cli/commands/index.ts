@@ -6,6 +6,7 @@ import { type Commands, segment } from "../shell.ts";
 interface Index {
   readonly messages: number;
   readonly total: number;
+  readonly waiting: number;
   readonly octets: number;
 }
 
@@ -45,6 +46,10 @@ export function indexCommands(commands: Commands): void {
   });
 }
 
-function words({ messages, total, octets }: Index): string {
-  return fields({ messages: `${messages} of ${total}`, size: size(octets) });
+function words({ messages, total, waiting, octets }: Index): string {
+  return fields({
+    messages: `${messages} of ${total}`,
+    ...(waiting > 0 && { "attached files": `of ${waiting} messages not read` }),
+    size: size(octets),
+  });
 }
