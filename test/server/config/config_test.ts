@@ -223,6 +223,16 @@ Deno.test("scanners and content: what their keys may be, and what they are by th
   );
 });
 
+Deno.test("attached files are searched where an index is kept, within bounds", () => {
+  const check = (keys: string) => `hostname: a.example\nsearch: { ${keys} }\n`;
+  assert.match(faults(check("index: false, attachments: true")).join(), /search\.index must be true/);
+  assert.match(faults(check("attachment_time: 0s")).join(), /search\.attachment_time: .*from 1s to 10m/);
+  assert.match(faults(check("attachment_text: 1")).join(), /a whole number from 1000 to 500000/);
+  const { search } = parseConfig(check("attachments: true, attachment_size: 5 MB"), FILE);
+  assert.deepEqual([search.attachments, search.attachmentOctets], [true, 5_000_000]);
+  assert.equal(DEFAULT_CONFIG.search.attachments, false);
+});
+
 Deno.test("threads: auto leaves a core to the writer", () => {
   assert.equal(frontEnds("auto", 1), 1);
   assert.equal(frontEnds("auto", 2), 1);
