@@ -60,7 +60,12 @@ Deno.test("without a server the commands work on the data, one after the other",
     await shell.ok("alias remove sales@example.org");
     assert.match(await shell.ok("alias list"), /no aliases/);
     assert.deepEqual(await shell.json("queue list"), []);
-    assert.deepEqual(await shell.json("index show ann@example.org"), { messages: 0, total: 0, octets: 0 });
+    assert.deepEqual(await shell.json("index show ann@example.org"), {
+      messages: 0,
+      total: 0,
+      waiting: 0,
+      octets: 0,
+    });
     assert.match(await shell.ok("index rebuild ann@example.org"), /^messages +0 of 0$/m);
     assert.equal((await shell.json("health")).trouble, "no server runs on this data folder");
     assert.match(await shell.ok("verify"), /\n0 problems/);
