@@ -19,6 +19,12 @@ interface Scope {
 export function serveExtraction(
   extract: (octets: Uint8Array, characters: number) => Promise<Extraction>,
 ): void {
+  // Standard output is for frames: what a library says of a file there could pass for one.
+  for (
+    const name of ["log", "info", "debug", "dir", "dirxml", "table", "group", "count", "timeEnd"] as const
+  ) {
+    console[name] = console.error;
+  }
   const scope = globalThis as unknown as Scope;
   scope.addEventListener("message", ({ data: { octets, characters } }) => {
     extract(octets, characters).then((extraction) => scope.postMessage(extraction));
