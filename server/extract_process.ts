@@ -97,7 +97,7 @@ export class ExtractProcess implements TextExtractor {
       timer = setTimeout(() => {
         late = true;
         this.#kill(running);
-      }, PATIENCE * file.timeMs);
+      }, PATIENCE * Math.max(1_000, file.timeMs));
       const { outcome, text, fault, usedMs } = await nextLine(running) as ExtractAnswer;
       return { outcome, text, fault, usedMs };
     } catch (error) {

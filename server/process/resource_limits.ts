@@ -30,9 +30,9 @@ export function forbidDumps(): void {
   limit(RLIMIT_CORE, 0n);
 }
 
-/** Processor time from now on, rounded up to seconds; behind it the process dies of SIGXCPU. */
+/** Processor time from now on, a second at least and rounded up to seconds; behind it the process dies of SIGXCPU. */
 export function limitProcessorTime(ms: number): void {
-  limit(RLIMIT_CPU, BigInt(Math.ceil((processorMs() + ms) / 1000)));
+  limit(RLIMIT_CPU, BigInt(Math.ceil((processorMs() + Math.max(1_000, ms)) / 1000)));
 }
 
 /** Of all threads so far. */

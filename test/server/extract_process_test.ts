@@ -31,6 +31,7 @@ Deno.test("files of both kinds are read by one process, which ends when it is id
   assert.equal((await read(reader, encode("{\\rtf1 an egret}"))).text, "an egret");
   assert.equal((await read(reader, encode("neither"))).outcome, "unsupported");
   assert.equal(reader.pid, pid);
+  assert.equal((await read(reader, pdfSaying("in no time"), 1)).text, "in no time"); // the least is a second
   await until("the process is gone", () => !isThere(pid));
   assert.equal(reader.pid, null);
   assert.equal((await read(reader, pdfSaying("again"))).text, "again");
