@@ -15,6 +15,7 @@ import type {
   WriteOp,
   WriteResult,
 } from "../storage/ops.ts";
+import { newContent } from "../storage/new_content.ts";
 import type { Spool, Store } from "../storage/store.ts";
 import type { MailboxTarget, RecipientTarget } from "./recipients.ts";
 import { copyPrefix } from "./trace.ts";
@@ -308,18 +309,7 @@ export class Filing {
     const blob = stored instanceof Promise ? await stored : stored;
     return {
       kind: "deliver",
-      content: {
-        blob,
-        headerOctets: message.headerOctets,
-        imap: message.imap,
-        preview: message.preview,
-        subject: message.subject,
-        from: message.from,
-        messageId: message.messageId,
-        references: message.references.join(" "),
-        sentAt: message.sentAtMs,
-        traceId,
-      },
+      content: newContent(message, { blob, traceId }),
       targets: copies.map(({ target, deliveredTo, flags = 0, keywords = "", front = "" }) => ({
         mailboxId: target.mailboxId,
         flags,

@@ -12,6 +12,7 @@ import { NUL } from "../bytes/ascii.ts";
 import { reencodeBinaryParts } from "../delivery/binary_parts.ts";
 import { FactsBuilder, type MessageFacts } from "../message/facts.ts";
 import { LineEndConverter } from "../protocols/smtp/line_ends.ts";
+import { newContent } from "../storage/new_content.ts";
 import type { ImportedMessage, WriteResult } from "../storage/ops.ts";
 import type { Account } from "../storage/directory_view.ts";
 import type { Mailbox } from "../storage/mailboxes.ts";
@@ -238,18 +239,7 @@ class FolderImport {
     const salvage = { mailbox: mailbox.name, internalDate, traceId, sender: "", recipients: [] };
     const blob = await spool.store({ ...salvage, accounts: [account.address] });
     return {
-      content: {
-        blob,
-        headerOctets: facts.headerOctets,
-        imap: facts.imap,
-        preview: facts.preview,
-        subject: facts.subject,
-        from: facts.from,
-        messageId: facts.messageId,
-        references: facts.references.join(" "),
-        sentAt: facts.sentAtMs,
-        traceId,
-      },
+      content: newContent(facts, { blob, traceId }),
       flags: message.flags,
       keywords: message.keywords.join(" "),
       internalDate,

@@ -2,25 +2,11 @@
 import { MemoryFailures } from "../../auth/failures.ts";
 import { hashPassword } from "../../auth/password_hash.ts";
 import { Authenticator } from "../../auth/login.ts";
-import type { Account } from "../../storage/directory_view.ts";
+import { accountRow } from "../../test/lib/account_row.ts";
 import type { Store } from "../../storage/store.ts";
 import { normalizeAddress } from "../../storage/address_form.ts";
 
-const account: Account = {
-  id: 1,
-  address: "alice@example.test",
-  displayName: "",
-  passwordHash: await hashPassword("secret"),
-  enabled: true,
-  sendAs: [],
-  createdAt: 0,
-  quotaOctets: null,
-  quotaMessages: null,
-  subaddressFolder: null,
-  hiddenCapabilities: [],
-  shared: false,
-  scram: null,
-};
+const account = accountRow({ passwordHash: await hashPassword("secret") });
 const store = { directory: { account: () => account }, onChange: () => () => {} } as unknown as Store;
 const auth = new Authenticator({ store, clock: () => 1_000, failures: new MemoryFailures() });
 const attempt = {

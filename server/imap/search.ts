@@ -69,9 +69,23 @@ interface Evidence {
 
 type Judge = (evidence: Readonly<Evidence>) => Verdict;
 
-export async function search(
+const AS_FOUND = { order: null, done: "Search completed" };
+
+export function search(
   context: ImapContext,
   command: Extract<Command, { name: "SEARCH" }>,
+): Promise<Reply> {
+  return answerSearch(context, command, AS_FOUND);
+}
+
+/** SEARCH, and SORT by what puts the messages that were found in order. */
+export async function answerSearch(
+  context: ImapContext,
+  command: Extract<Command, { name: "SEARCH" | "SORT" }>,
+  { order, done }: {
+    readonly order: ((selected: Selected, hits: Hits) => Promise<Hits>) | null;
+    readonly done: string;
+  },
 ): Promise<Reply> {
   const selected = selectedOf(context);
   const { returns } = command;
@@ -82,12 +96,13 @@ export async function search(
     updates.cancel();
     return found;
   }
-  const { hits, broken } = found;
+  const { broken } = found;
+  const hits = order === null ? found.hits : await order(selected, found.hits);
   await answerFound(context, selected, command, hits);
   updates.start(hits);
   if (returns?.save === true) selected.saved = broken ? [] : savedOf(returns, hits);
   if (broken) return no("Some messages could not be read", "SERVERBUG");
-  return withCode(context, found.code, ok("Search completed"));
+  return withCode(context, found.code, ok(done));
 }
 
 export interface Found {

@@ -12,14 +12,12 @@ import type { SortKey } from "../../protocols/imap/commands/sort.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import type { MessageRow } from "../../storage/messages.ts";
 import type { Store } from "../../storage/store.ts";
-import { type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
+import type { ImapContext, Selected } from "./context.ts";
 import { firstAddress } from "./envelope_address.ts";
 import { Hits } from "./hits.ts";
 import { KeptByUse } from "./kept_by_use.ts";
 import { Progress } from "./progress.ts";
-import { findMessages } from "./search.ts";
-import { beginUpdates, NO_UPDATES } from "./search_context.ts";
-import { answerFound, savedOf } from "./search_result.ts";
+import { answerSearch } from "./search.ts";
 import {
   countingOrder,
   extended,
@@ -37,25 +35,14 @@ const MAX_RELEVANCY = 100;
 /** Of orders in memory, for each thread. */
 const MAX_OCTETS = 24 * 1024 * 1024;
 
-export async function sort(
+export function sort(
   context: ImapContext,
   command: Extract<Command, { name: "SORT" }>,
 ): Promise<Reply> {
-  const selected = selectedOf(context);
-  const { returns } = command;
-  const updates = returns?.update != null ? beginUpdates(context, selected, command) : NO_UPDATES;
-  if ("status" in updates) return updates;
-  const found = await findMessages(context, selected, command);
-  if ("status" in found) {
-    updates.cancel();
-    return found;
-  }
-  const { hits, broken } = found;
-  const sorted = await sortHits(context, selected, hits, command.order);
-  await answerFound(context, selected, command, sorted);
-  updates.start(sorted);
-  if (returns?.save === true) selected.saved = broken ? [] : savedOf(returns, sorted);
-  return broken ? no("Some messages could not be read", "SERVERBUG") : ok("Sort completed");
+  return answerSearch(context, command, {
+    order: (selected, hits) => sortHits(context, selected, hits, command.order),
+    done: "Sort completed",
+  });
 }
 
 /** The key of the active comparator (RFC 5255 4.2). */

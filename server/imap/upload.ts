@@ -3,6 +3,7 @@ import { FactsBuilder, type MessageFacts } from "../../message/facts.ts";
 import { partsOf } from "../../message/packed.ts";
 import type { AppendMessage } from "../../protocols/imap/command.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import { newContent } from "../../storage/new_content.ts";
 import type { NewContent } from "../../storage/ops.ts";
 import { type SalvageFacts, type Spool, StorageError, type Store } from "../../storage/store.ts";
 import { writeWithoutNul } from "./binary_upload.ts";
@@ -51,18 +52,7 @@ export class Upload {
       }
       facts = converted;
     }
-    return {
-      blob: await this.#spool.store(salvage),
-      headerOctets: facts.headerOctets,
-      imap: facts.imap,
-      preview: facts.preview,
-      subject: facts.subject,
-      from: facts.from,
-      messageId: facts.messageId,
-      references: facts.references.join(" "),
-      sentAt: facts.sentAtMs,
-      traceId: salvage.traceId,
-    };
+    return newContent(facts, { blob: await this.#spool.store(salvage), traceId: salvage.traceId });
   }
 
   /** Forgets the octets. */

@@ -1,15 +1,6 @@
 /** Further and masked addresses, groups, quotas and names of domains, through the API. */
 import { strict as assert } from "node:assert";
-import { Harness } from "./harness.ts";
-
-async function withHarness(body: (h: Harness) => Promise<void>): Promise<void> {
-  const harness = await Harness.open();
-  try {
-    await body(harness);
-  } finally {
-    await harness.close();
-  }
-}
+import { withHarness } from "./harness.ts";
 
 Deno.test("further addresses: given, listed, disabled, taken away; one address has one owner", () =>
   withHarness(async (h) => {

@@ -212,6 +212,15 @@ export class Harness {
   }
 }
 
+export async function withHarness(body: (h: Harness) => Promise<void>): Promise<void> {
+  const harness = await Harness.open();
+  try {
+    await body(harness);
+  } finally {
+    await harness.close();
+  }
+}
+
 /** Every item of a list, read in pages of `limit`, and how many pages there were. */
 export async function pages(
   harness: Harness,

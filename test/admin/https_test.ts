@@ -1,7 +1,6 @@
 /** The admin API over TLS, also after a reload that brings another certificate. */
 import assert from "node:assert/strict";
 import { administer } from "../../admin/serve.ts";
-import { selfSignedCertificate } from "../../server/certificate.ts";
 import { until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 
@@ -20,15 +19,9 @@ Deno.test("https serves the API, and the certificate of the last reload", async 
     const port = running.port("https");
     const first = server.certificates[0]!.certificatePem;
     assert.equal(await health(port, first), 200);
-    const folder = `${running.data}/other`;
-    Deno.mkdirSync(folder);
-    const other = await selfSignedCertificate(folder, { names: ["127.0.0.1"], now: Date.now() });
-    Deno.writeTextFileSync(`${folder}/a.pem`, other.certificatePem);
-    Deno.writeTextFileSync(`${folder}/a.key`, other.keyPem);
-    const certificates = [{ certificate: `${folder}/a.pem`, key: `${folder}/a.key`, nextKey: "" }];
-    await server.reload({ ...server.config, certificates });
+    const other = await running.renewCertificate();
     // A connection that the closing listener still had in its queue is reset: clients try again.
-    await until("the new certificate", () => health(port, other.certificatePem).catch(() => null));
+    await until("the new certificate", () => health(port, other).catch(() => null));
     const refusal = await health(port, first).then(() => null, (error) => error as Error);
     assert.match(String(refusal?.cause ?? refusal), /certificate/i);
   } finally {

@@ -5,7 +5,6 @@ import tls from "node:tls";
 import { encodeLatin1 } from "../../bytes/decode.ts";
 import { ProxiedHttp, type ProxiedLimits } from "../../server/proxied_http.ts";
 import { administer } from "../../admin/serve.ts";
-import { selfSignedCertificate } from "../../server/certificate.ts";
 import { DEFAULT_LIMITS, defaultListener } from "../../server/config/config.ts";
 import { SharedLimits } from "../../server/shared_limits.ts";
 import { until } from "../lib/program.ts";
@@ -212,19 +211,10 @@ Deno.test("http and https of a server with proxy_networks: header, TLS behind it
     const port = running.port("https");
     const first = server.certificates[0]!.certificatePem;
     assert.match(await secure(port, { authority: first, request }), /^HTTP\/1\.1 200 /);
-    const folder = `${running.data}/other`;
-    Deno.mkdirSync(folder);
-    const other = await selfSignedCertificate(folder, { names: ["127.0.0.1"], now: Date.now() });
-    Deno.writeTextFileSync(`${folder}/a.pem`, other.certificatePem);
-    Deno.writeTextFileSync(`${folder}/a.key`, other.keyPem);
-    const certificates = [{ certificate: `${folder}/a.pem`, key: `${folder}/a.key`, nextKey: "" }];
-    await server.reload({ ...server.config, certificates });
+    const other = await running.renewCertificate();
     await until(
       "the new certificate",
-      async () =>
-        /^HTTP\/1\.1 200 /.test(await secure(port, { authority: other.certificatePem, request }))
-          ? true
-          : null,
+      async () => /^HTTP\/1\.1 200 /.test(await secure(port, { authority: other, request })) ? true : null,
     );
     assert.equal(await secure(port, { authority: first, request }), "");
   } finally {

@@ -1,15 +1,6 @@
 /** Filter scripts through the API: of every scope, by hand and by form, and over mail that is there. */
 import { strict as assert } from "node:assert";
-import { Harness } from "./harness.ts";
-
-async function withHarness(body: (h: Harness) => Promise<void>): Promise<void> {
-  const harness = await Harness.open();
-  try {
-    await body(harness);
-  } finally {
-    await harness.close();
-  }
-}
+import { withHarness } from "./harness.ts";
 
 const ALICE = "/scripts/user/alice@example.test";
 

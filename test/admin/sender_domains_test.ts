@@ -1,15 +1,6 @@
 /** DKIM keys, records of a domain, and reports, through the API. */
 import { strict as assert } from "node:assert";
-import { Harness } from "./harness.ts";
-
-async function withHarness(body: (h: Harness) => Promise<void>): Promise<void> {
-  const harness = await Harness.open();
-  try {
-    await body(harness);
-  } finally {
-    await harness.close();
-  }
-}
+import { withHarness } from "./harness.ts";
 
 Deno.test("keys come in pairs, wait or sign, and give their secrets to nobody", () =>
   withHarness(async (h) => {

@@ -6,25 +6,11 @@ import type { ClientFacts } from "../../delivery/reception.ts";
 import { ownsAddress } from "../../delivery/sender.ts";
 import { subaddressBases } from "../../delivery/subaddress.ts";
 import type { DomainRow } from "../../storage/ops.ts";
-import type { Account } from "../../storage/directory_view.ts";
+import { accountRow } from "../lib/account_row.ts";
 import { domainRow } from "../lib/domain_row.ts";
 import { line, pathOf, STRANGER } from "./reception_bed.ts";
 
-const ALICE: Account = {
-  id: 1,
-  address: "alice@example.test",
-  displayName: "",
-  passwordHash: null,
-  enabled: true,
-  sendAs: ["news@elsewhere.example"],
-  createdAt: 0,
-  quotaOctets: null,
-  quotaMessages: null,
-  subaddressFolder: null,
-  scram: null,
-  hiddenCapabilities: [],
-  shared: false,
-};
+const ALICE = accountRow({ sendAs: ["news@elsewhere.example"] });
 const ALIASES: Record<string, string[]> = {
   "sales@example.test": ["alice@example.test", "bob@example.test"],
   "office@example.test": ["bob@example.test"],

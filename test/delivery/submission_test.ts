@@ -2,25 +2,11 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
 import fc from "fast-check";
 import { MAX_HEADER_OCTETS, SubmissionHeader } from "../../delivery/submission.ts";
-import type { Account } from "../../storage/directory_view.ts";
+import { accountRow } from "../lib/account_row.ts";
 import { domainRow } from "../lib/domain_row.ts";
 import { line, NOW, octetsOf, ReceptionBed, STRANGER, text } from "./reception_bed.ts";
 
-const ALICE: Account = {
-  id: 1,
-  address: "alice@example.test",
-  displayName: "",
-  passwordHash: null,
-  enabled: true,
-  sendAs: ["news@elsewhere.example", "jürgen@example.test"],
-  createdAt: 0,
-  quotaOctets: null,
-  quotaMessages: null,
-  subaddressFolder: null,
-  scram: null,
-  hiddenCapabilities: [],
-  shared: false,
-};
+const ALICE = accountRow({ sendAs: ["news@elsewhere.example", "jürgen@example.test"] });
 const DIRECTORY = {
   address: () => null,
   domain: () => domainRow({ name: "example.test", subaddressSeparators: "+" }),

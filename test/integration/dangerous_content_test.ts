@@ -5,9 +5,8 @@ import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import type { Config } from "../../server/config/config.ts";
 import { findTraces } from "../../storage/trace_log.ts";
-import { literalText } from "../lib/imap_client.ts";
 import { until } from "../lib/program.ts";
-import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
+import { inBothShapes } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test";
 /** The beginning of a Windows program, called something else. */
@@ -34,14 +33,6 @@ function letter(name: string, base64: string, from = "x@elsewhere.test"): string
   ].join("\r\n");
 }
 
-async function inbox(server: RunningServer): Promise<string[]> {
-  const client = await server.imap("alice");
-  await client.ok("SELECT INBOX");
-  const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
-  await client.logout();
-  return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
-}
-
 function configured(yaml: string): Partial<Config> {
   const { filter } = parseConfig(`hostname: mx.example.test\n${yaml}`, "/veredus.yaml");
   return { filter };
@@ -66,7 +57,7 @@ inBothShapes(
       550,
     );
     await login.quit();
-    const [stored = "", ...more] = await inbox(server);
+    const [stored = "", ...more] = await server.inbox();
     assert.deepEqual(more, []);
     assert.match(stored, /X-Veredus-Verdict: deliver;\r\n\tcontent=tag \(disguised: .* in a\.pdf\.js\)/);
   },
@@ -91,7 +82,7 @@ inBothShapes("a program in an archive is refused whatever the size of the archiv
     ]);
     const taken = letter("a.zip", archive("b.js", "alert(1)"));
     assert.equal((await client.send("x@elsewhere.test", [ALICE], taken)).code, 250);
-    const stored = (await inbox(server)).at(-1)!;
+    const stored = (await server.inbox()).at(-1)!;
     assert.match(stored, /content=tag \(script: .* in a\.zip\/b\.js\)/);
     assert.ok(stored.endsWith(taken));
   }
@@ -119,7 +110,7 @@ inBothShapes(
         );
       }
       await client.quit();
-      const marks = (await inbox(server)).map((text) => /clamd=tag \(not scanned: (.*)\)/.exec(text)?.[1]);
+      const marks = (await server.inbox()).map((text) => /clamd=tag \(not scanned: (.*)\)/.exec(text)?.[1]);
       assert.deepEqual(marks, [
         ...Array(3).fill("no verdict within 300 ms"),
         "the scanner is left alone for a while",

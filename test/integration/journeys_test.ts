@@ -8,7 +8,6 @@ import { parseConfig } from "../../server/config/load.ts";
 import type { WriteOp } from "../../storage/ops.ts";
 import { findTraces } from "../../storage/trace_log.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
-import { literalText } from "../lib/imap_client.ts";
 import { popMessages } from "../lib/pop_messages.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
@@ -26,18 +25,10 @@ function configured(next: FakeSmtpServer | null, yaml = ""): Partial<Config> {
   return { filter, commands, hooks, relay: rules, captureOutbound: "" };
 }
 
-async function inbox(server: RunningServer, name = "alice"): Promise<string[]> {
-  const client = await server.imap(name);
-  await client.ok("SELECT INBOX");
-  const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
-  await client.logout();
-  return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
-}
-
 function arrives(server: RunningServer, pattern: RegExp, name = "alice"): Promise<string> {
   return until(
     `${pattern} for ${name}`,
-    async () => (await inbox(server, name)).find((text) => pattern.test(text)) ?? null,
+    async () => (await server.inbox(name)).find((text) => pattern.test(text)) ?? null,
   );
 }
 
@@ -157,7 +148,7 @@ inBothShapes("NUL and bare line ends reach neither IMAP nor POP3 nor a next hop"
   };
   await until("the next hop", () => next.messages.length === wanted.length || null);
   check(next.messages.map(({ data }) => data));
-  check(await inbox(server));
+  check(await server.inbox());
   check(await popMessages(server.port("pop3"), "alice"));
 });
 
@@ -180,7 +171,7 @@ inBothShapes(
       knows.commands.some((line) => line === `RCPT TO:<fred@far.test>${rcptParameters}`),
       knows.commands.join(),
     );
-    assert.deepEqual(await inbox(server), [], "success is the next hop's to report");
+    assert.deepEqual(await server.inbox(), [], "success is the next hop's to report");
     await send(client, {
       ...{ from: ALICE, to: "no@far.test", subject: "two", rcptParameters },
       mailParameters: " RET=FULL ENVID=QQ+2B1",
@@ -257,7 +248,7 @@ inBothShapes("FUTURERELEASE: mail for here and for others waits for its second",
   await send(client, { from: ALICE, to: "bob@example.test", subject: "later", mailParameters });
   await send(client, { from: ALICE, to: "fred@far.test", subject: "later too", mailParameters });
   await client.quit();
-  assert.deepEqual(await inbox(server, "bob"), []);
+  assert.deepEqual(await server.inbox("bob"), []);
   await arrives(server, /^Subject: later\r$/m, "bob");
   await until("the next hop", () => next.messages.length > 0 || null);
   assert.ok(Date.now() - began >= 2_000);
@@ -317,7 +308,7 @@ inBothShapes("a login that sends too much is put off, and the administrator is t
   assert.match(notice, /^Auto-Submitted: auto-generated\r$/m);
   assert.match(notice, /2 recipients today that it never wrote to/);
   await new Promise((resolve) => setTimeout(resolve, 500));
-  assert.equal((await inbox(server, "bob")).length, 1, "once a day");
+  assert.equal((await server.inbox("bob")).length, 1, "once a day");
   // Another login is not touched, and strangers are not asked.
   const bob = await server.submission("bob");
   await send(bob, { from: "bob@example.test", to: "e@far.test", subject: "mine" });
@@ -360,6 +351,6 @@ inBothShapes("an owner is told once that the mailbox is full", async (start) => 
     await client.command("RSET", 250);
   }
   await client.quit();
-  const texts = await inbox(server, "bob");
+  const texts = await server.inbox("bob");
   assert.equal(texts.filter((text) => /^Subject: Your mailbox is full/m.test(text)).length, 1);
 });

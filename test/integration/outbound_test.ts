@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
 import { type Config, defaultListener } from "../../server/config/config.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
-import { literalText } from "../lib/imap_client.ts";
 import { freePort } from "../lib/ports.ts";
 import { until } from "../lib/program.ts";
-import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
+import { inBothShapes } from "../lib/running_server.ts";
 
 const ALICE = "alice@example.test", BOB = "bob@example.test";
 
@@ -20,14 +19,6 @@ function configured(next: Pick<FakeSmtpServer, "port">, yaml: string): Partial<C
 }
 
 const message = (from: string, more = "") => `From: ${from}\r\nSubject: x\r\n${more}\r\nbody\r\n`;
-
-async function inbox(server: RunningServer): Promise<string[]> {
-  const client = await server.imap();
-  await client.ok("SELECT INBOX");
-  const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
-  await client.logout();
-  return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
-}
 
 inBothShapes(
   "a webhook is told what was accepted, from strangers and from logins, and nothing refused",
@@ -87,7 +78,7 @@ inBothShapes(
     const refused = () => next.commands.filter((line) => line.startsWith("MAIL")).length;
     await login.send(BOB, ["x@far.test"], message(BOB));
     await until("the first refusal", () => refused() === 1);
-    const notices = async () => (await inbox(server)).filter((text) => text.includes("is on a list\r\n"));
+    const notices = async () => (await server.inbox()).filter((text) => text.includes("is on a list\r\n"));
     const [notice] = await until("the word to the administrator", async () => {
       const found = await notices();
       return found.length > 0 ? found : null;
@@ -135,11 +126,11 @@ inBothShapes(
     const login = await server.submission();
     await login.send(ALICE, ["x@far.test"], message(ALICE));
     await login.quit();
-    const report = await until("the report", async () => (await inbox(server))[0] ?? null, 60_000);
+    const report = await until("the report", async () => (await server.inbox())[0] ?? null, 60_000);
     assert.match(report, /^Final-Recipient: rfc822; x@far\.test\r$/m);
     assert.match(report, /^Action: failed\r$/m);
     assert.match(report, /^Status: 5\.4\.6\r$/m);
     assert.match(report, /^Diagnostic-Code: smtp; 554 5\.4\.6 /m);
-    assert.equal((await inbox(server)).length, 1);
+    assert.equal((await server.inbox()).length, 1);
   },
 );

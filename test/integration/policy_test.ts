@@ -5,7 +5,6 @@ import type { Config } from "../../server/config/config.ts";
 import { openStore } from "../../storage/open_store.ts";
 import { findTraces } from "../../storage/trace_log.ts";
 import { processTree } from "../../bench/memory.ts";
-import { literalText } from "../lib/imap_client.ts";
 import { until } from "../lib/program.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
@@ -18,14 +17,6 @@ const MESSAGE =
 function configured(yaml: string): Partial<Config> {
   const { filter, bans } = parseConfig(`hostname: mx.example.test\n${yaml}`, "/veredus.yaml");
   return { filter, bans };
-}
-
-async function inbox(server: RunningServer): Promise<string[]> {
-  const client = await server.imap("alice");
-  await client.ok("SELECT INBOX");
-  const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
-  await client.logout();
-  return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
 }
 
 /** Events of the newest message about somebody, once they are written. */
@@ -74,7 +65,7 @@ inBothShapes("an HTTP hook refuses, tags and fails as it is told, and the trace 
     (asked[0]!.message as { header: string }).header,
     /^From: x@elsewhere\.test\r\nSubject: hello/,
   );
-  const [stored = ""] = await inbox(server);
+  const [stored = ""] = await server.inbox();
   assert.match(stored, /X-Veredus-Verdict: deliver;\r\n\thttp=tag \(seen\)\r\nReceived: /);
   const [event] = await life(server, "x@elsewhere.test");
   assert.equal(event!.event, "accepted");
@@ -272,7 +263,7 @@ inBothShapes(
     const client = await server.smtp();
     assert.equal((await client.send("x@elsewhere.test", [ALICE], MESSAGE)).code, 250);
     await client.quit();
-    assert.match((await inbox(server))[0]!, /script=tag _?\(worked: \)/);
+    assert.match((await server.inbox())[0]!, /script=tag _?\(worked: \)/);
     await assert.rejects(Deno.stat(written), Deno.errors.NotFound);
     open.close();
     await Deno.remove(file);
@@ -368,7 +359,7 @@ inBothShapes(
     const store = openStore({ folder: server.server.folder, writer: server.server.writer });
     const [row] = store.quarantine.list({}, { after: 0, limit: 5 });
     assert.deepEqual([row!.recipient, row!.reason], [ALICE, "list: domain odd.test"]);
-    assert.deepEqual(await inbox(server), []);
+    assert.deepEqual(await server.inbox(), []);
     await store.write({
       kind: "quarantine-control",
       action: "release",
@@ -376,8 +367,8 @@ inBothShapes(
       at: Date.now(),
       expiresAt: Date.now() + 1_000_000,
     });
-    await until("the message is released", async () => (await inbox(server)).length === 1);
-    assert.match((await inbox(server))[0]!, /X-Veredus-Verdict: quarantine;/);
+    await until("the message is released", async () => (await server.inbox()).length === 1);
+    assert.match((await server.inbox())[0]!, /X-Veredus-Verdict: quarantine;/);
     await store.close();
     const events = await life(server, "x@odd.test");
     assert.deepEqual(events[0]!.disposition, "quarantine");

@@ -1,4 +1,5 @@
 /** The whole server inside the test's process, in either shape: what `veredus start` runs, on ports of its own. */
+import { selfSignedCertificate } from "../../server/certificate.ts";
 import type { Config, Protocol } from "../../server/config/config.ts";
 import { localConfig, prepareLocal } from "../../server/local_mode.ts";
 import { Server } from "../../server/run.ts";
@@ -7,7 +8,7 @@ import type { WriteOp } from "../../storage/ops.ts";
 import type { LogSettings } from "../../telemetry/log.ts";
 import { hashPassword } from "../../auth/password_hash.ts";
 import { freePort } from "./ports.ts";
-import { ImapClient } from "./imap_client.ts";
+import { ImapClient, literalText } from "./imap_client.ts";
 import { SmtpClient } from "./smtp_client.ts";
 
 export const PASSWORD = "secret";
@@ -86,6 +87,15 @@ export class RunningServer {
     return ImapClient.connect(this.port("imap"), { login: `${name}@example.test`, password: PASSWORD });
   }
 
+  /** The messages in INBOX. */
+  async inbox(name = "alice"): Promise<string[]> {
+    const client = await this.imap(name);
+    await client.ok("SELECT INBOX");
+    const { untagged } = await client.ok("UID FETCH 1:* (BODY.PEEK[])");
+    await client.logout();
+    return untagged.filter(({ literals }) => literals.length > 0).map(literalText);
+  }
+
   smtp(): Promise<SmtpClient> {
     return SmtpClient.connect(this.port("smtp"));
   }
@@ -95,6 +105,21 @@ export class RunningServer {
     const client = await SmtpClient.connect(this.port("submission"));
     await client.authPlain(`${name}@example.test`, PASSWORD);
     return client;
+  }
+
+  /** Goes on with another certificate; returns it in PEM. */
+  async renewCertificate(): Promise<string> {
+    const folder = `${this.data}/other`;
+    Deno.mkdirSync(folder);
+    const { certificatePem, keyPem } = await selfSignedCertificate(folder, {
+      names: ["127.0.0.1"],
+      now: Date.now(),
+    });
+    Deno.writeTextFileSync(`${folder}/a.pem`, certificatePem);
+    Deno.writeTextFileSync(`${folder}/a.key`, keyPem);
+    const certificates = [{ certificate: `${folder}/a.pem`, key: `${folder}/a.key`, nextKey: "" }];
+    await this.server.reload({ ...this.server.config, certificates });
+    return certificatePem;
   }
 
   async stop(options: { keep?: boolean } = {}): Promise<void> {

@@ -1,5 +1,6 @@
 /** A message as a delivery stores it: spooled, with its real facts. */
 import { FactsBuilder } from "../../message/facts.ts";
+import { newContent } from "../../storage/new_content.ts";
 import type { NewContent } from "../../storage/ops.ts";
 import type { SalvageFacts, Store } from "../../storage/store.ts";
 
@@ -27,9 +28,7 @@ export async function storeMessage(
       await spool.write(bytes, at, Math.min(bytes.length, at + 64 * 1024));
     }
     const blob = await spool.store({ ...SALVAGE, ...salvage });
-    const { headerOctets, imap, preview, subject, from, messageId, references, sentAtMs } = facts.finish();
-    const content = { headerOctets, imap, preview, subject, from, messageId };
-    return { blob, ...content, references: references.join(" "), sentAt: sentAtMs, traceId: SALVAGE.traceId };
+    return newContent(facts.finish(), { blob, traceId: SALVAGE.traceId });
   } catch (error) {
     spool.discard();
     throw error;

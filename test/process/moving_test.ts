@@ -73,13 +73,17 @@ Deno.test("an import and an export on the data alone, then an import by the serv
     await server.stop();
   }));
 
-Deno.test("a rebuild of the index shows a bar on a terminal, and elsewhere what came of it alone", () =>
+Deno.test("an import and a rebuild of the index show a bar on a terminal, elsewhere what came of it alone", () =>
   withFolder(async (folder) => {
     const data = `${folder}/data`;
     const shell = new Shell(data);
     await shell.ok("domain add example.test");
     await shell.ok("account add ann@example.test --no-password");
-    await shell.ok(`import maildir ann@example.test ${maildir(`${folder}/source`, 300)}`);
+    const source = maildir(`${folder}/source`, 300);
+    const brought = await onTerminal(["import", "maildir", "ann@example.test", source, "--data", data]);
+    assert.equal(brought.code, 0, brought.stdout);
+    assert.match(brought.stdout, /import [█░]+ \d+% \| \S+ left/);
+    assert.match(brought.stdout, /300 messages \(.*\) of 1 folders brought, 0 were here, 0 failed/);
     const shown = await onTerminal(["index", "rebuild", "ann@example.test", "--data", data]);
     assert.equal(shown.code, 0, shown.stdout);
     assert.match(shown.stdout, /index [█░]+ \d+% \| \S+ left/);

@@ -1,20 +1,10 @@
 /** How sessions stand to each other and to names that change under them. */
 import assert from "node:assert/strict";
+import { seeded } from "../lib/seeded.ts";
 import { imapTest, type TestClient } from "./imap_harness.ts";
 
 function letter(subject: string): string {
   return `From: a@example.test\r\nSubject: ${subject}\r\n\r\ntext of ${subject}\r\n`;
-}
-
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
 }
 
 /** Puts so many messages into a mailbox at once. */
@@ -81,7 +71,7 @@ imapTest("UIDVALIDITY of a name only grows, whatever is created, deleted and ren
   const client = await h.login();
   const names = ["a", "b", "c", "a/x", "b/x"];
   for (let seed = 1; seed <= 10; seed++) {
-    const next = random(seed);
+    const next = seeded(seed);
     const largest = new Map<string, number>();
     const owner = new Map<string, string>();
     const log: string[] = [];

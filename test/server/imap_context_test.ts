@@ -1,5 +1,6 @@
 /** Results that are kept up to date (RFC 5267), and searches in many mailboxes (RFC 7377), over the real store. */
 import assert from "node:assert/strict";
+import { seeded } from "../lib/seeded.ts";
 import { type Harness, imapTest, type TestClient } from "./imap_harness.ts";
 
 function letter(subject: string): string {
@@ -128,18 +129,6 @@ imapTest(
   },
 );
 
-/** Small, seeded (mulberry32). */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
 async function change(h: Harness, client: TestClient, next: (below: number) => number): Promise<string> {
   const uid = 1 + next(30);
   switch (next(5)) {
@@ -161,7 +150,7 @@ async function change(h: Harness, client: TestClient, next: (below: number) => n
 imapTest("a client that follows the updates has what a new search finds, whatever happened", async (h) => {
   for (let at = 0; at < 20; at++) await h.deliver(letter(`${"cab"[at % 3]}${at}`), { flags: (at % 2) * 4 });
   for (let seed = 1; seed <= 12; seed++) {
-    const next = random(seed);
+    const next = seeded(seed);
     const client = await h.selected();
     const other = await h.selected();
     const search = "FLAGGED NOT SUBJECT b";

@@ -7,6 +7,7 @@
  * A few seeds here; `VEREDUS_MODEL_SEEDS=5000 VEREDUS_MODEL_FROM=1` runs as many as wanted (`deno task model`).
  */
 import assert from "node:assert/strict";
+import { seeded } from "../lib/seeded.ts";
 import { Harness, type TestClient } from "./imap_harness.ts";
 
 const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 8);
@@ -23,18 +24,6 @@ interface Truth {
 }
 
 type Kind = "rev1" | "rev2" | "qresync" | "uidonly";
-
-/** Small, seeded, good enough (mulberry32). */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 class Model {
   readonly truth = new Map<string, Truth>(
@@ -421,7 +410,7 @@ async function step(session: Session, h: Harness, next: (below: number) => numbe
 }
 
 async function runSeed(seed: number): Promise<void> {
-  const next = random(seed);
+  const next = seeded(seed);
   const h = await Harness.open();
   const log: string[] = [];
   try {

@@ -1,4 +1,5 @@
 /** The SMTP driver over connections in memory, a reception that the test steers, and a clock that the test turns. */
+import { accountRow } from "../lib/account_row.ts";
 import { encode, latin1 } from "../../bytes/decode.ts";
 import type { ClientFacts, Reception, Transaction } from "../../delivery/reception.ts";
 import { SMTP_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
@@ -8,7 +9,6 @@ import { Deadlines } from "../../server/deadline.ts";
 import type { LoginOutcome } from "../../server/login.ts";
 import { SmtpServer } from "../../server/smtp.ts";
 import { DEFAULT_SMTP_OPTIONS, type SmtpOptions } from "../../server/smtp/options.ts";
-import type { Account } from "../../storage/directory_view.ts";
 import { type MemoryOptions, type MemoryTransport, memoryTransports } from "../lib/memory_transport.ts";
 
 /** A transaction as the driver used it. */
@@ -156,21 +156,7 @@ export class SmtpTestClient {
   }
 }
 
-const ALICE: Account = {
-  id: 1,
-  address: "alice@example.test",
-  displayName: "",
-  passwordHash: null,
-  enabled: true,
-  sendAs: [],
-  createdAt: 0,
-  quotaOctets: null,
-  quotaMessages: null,
-  subaddressFolder: null,
-  scram: null,
-  hiddenCapabilities: [],
-  shared: false,
-};
+const ALICE = accountRow();
 
 export class SmtpHarness {
   readonly reception = new FakeReception();
