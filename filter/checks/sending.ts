@@ -30,12 +30,37 @@ const TOO_MANY = { code: 450, enhanced: "4.7.1", text: "Daily sending limit of t
 
 interface Sums {
   readonly day: number;
-  /** On their way into the store. */
-  messages: number;
-  recipients: number;
+  readonly messages: Sum;
+  readonly recipients: Sum;
   /** The administrator was told by this thread: the row that says so may be on its way. */
   noticed: boolean;
   readonly known: Set<string>;
+}
+
+/**
+ * A sum of the store and what is on its way there. A row may be seen before its writing is known to be done: it must not
+ * count twice meanwhile.
+ */
+class Sum {
+  /** What the store said when the first of those under way was added, and how many were added since. */
+  #before = 0;
+  #since = 0;
+  #pending = 0;
+
+  /** `written`: what the store says now. */
+  with(written: number): number {
+    return this.#pending === 0 ? written : Math.max(written, this.#before + this.#since);
+  }
+
+  add(written: number, writing: Promise<void>): void {
+    if (this.#pending === 0) {
+      this.#before = written;
+      this.#since = 0;
+    }
+    this.#since++;
+    this.#pending++;
+    writing.then(() => this.#pending--);
+  }
 }
 
 export function sending(options: SendingOptions): Check {
@@ -51,12 +76,18 @@ export function sending(options: SendingOptions): Check {
     const known = logins.get(login);
     if (known?.day === day) return known;
     if (logins.size >= MAX_LOGINS) logins.clear();
-    const sums = { day, messages: 0, recipients: 0, noticed: false, known: new Set<string>() };
+    const sums = {
+      day,
+      messages: new Sum(),
+      recipients: new Sum(),
+      noticed: false,
+      known: new Set<string>(),
+    };
     logins.set(login, sums);
     return sums;
   };
-  const used = (kind: "sent" | "first-time", key: string, at: number, own: number) =>
-    own + (state.get(kind, key, at)?.count ?? 0);
+  const written = (kind: "sent" | "first-time", key: string, at: number) =>
+    state.get(kind, key, at)?.count ?? 0;
   const refuse = (
     login: string,
     { sums, key, at, reason }: { sums: Sums; key: string; at: number; reason: string },
@@ -76,17 +107,18 @@ export function sending(options: SendingOptions): Check {
     const sums = sumsOf(login, day);
     if (stage === "mail") {
       if (messagesPerDay === 0) return CONTINUE;
-      if (used("sent", key, at, sums.messages) >= messagesPerDay) {
+      const before = written("sent", key, at);
+      if (sums.messages.with(before) >= messagesPerDay) {
         return refuse(login, { sums, key, at, reason: `${messagesPerDay} messages today` });
       }
-      sums.messages++;
-      count("sent", key, at, 2 * DAY_MS).then(() => sums.messages--);
+      sums.messages.add(before, count("sent", key, at, 2 * DAY_MS));
       return CONTINUE;
     }
     if (newRecipientsPerDay === 0) return CONTINUE;
     const pair = `${login} ${recipient.toLowerCase()}`;
     if (sums.known.has(pair) || state.get("known", pair, at) !== null) return CONTINUE;
-    if (used("first-time", key, at, sums.recipients) >= newRecipientsPerDay) {
+    const before = written("first-time", key, at);
+    if (sums.recipients.with(before) >= newRecipientsPerDay) {
       return refuse(login, {
         sums,
         key,
@@ -94,9 +126,8 @@ export function sending(options: SendingOptions): Check {
         reason: `${newRecipientsPerDay} recipients today that it never wrote to`,
       });
     }
-    sums.recipients++;
+    sums.recipients.add(before, count("first-time", key, at, 2 * DAY_MS));
     if (sums.known.size < MAX_LOGINS) sums.known.add(pair);
-    count("first-time", key, at, 2 * DAY_MS).then(() => sums.recipients--);
     count("known", pair, at, KNOWN_MS);
     return CONTINUE;
   };
