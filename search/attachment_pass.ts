@@ -12,38 +12,15 @@
 import { getLogger } from "@logtape/logtape";
 import { StorageError, type Store } from "../storage/store.ts";
 import type { MessageRow } from "../storage/messages.ts";
-import { counter } from "../telemetry/metrics.ts";
-import { fileKind } from "./extract/file_kind.ts";
+import type { AttachedFiles } from "./attached_files.ts";
 import type { IndexFile, WaitingDocument } from "./index_file.ts";
-import { type AttachedFile, type MessageText, readFile, readMessageText } from "./message_text.ts";
-import type { ExtractOutcome, TextExtractor } from "./text_extractor.ts";
+import { type MessageText, readMessageText } from "./message_text.ts";
 
 const log = getLogger(["veredus", "search"]);
-const files = counter(
-  "veredus_search_attachments_total",
-  "Attached files whose text was looked for, by what came of it",
-  ["outcome"],
-);
-
-/** Files of one message that are read. */
-const MAX_FILES = 20;
-
-export interface AttachmentLimits {
-  /** Larger files are passed over; decoded octets. */
-  readonly fileOctets: number;
-  /** Of all files of a message together. */
-  readonly characters: number;
-  /** Processor time for all files of a message, milliseconds. */
-  readonly timeMs: number;
-}
-
-/** `too-many`: others of the message have used up what is allowed. `unread`: the octets of the message cannot be read. */
-type Outcome = ExtractOutcome | "too-many" | "unread";
 
 export interface AttachmentPassOptions {
   readonly store: Store;
-  readonly extractor: TextExtractor;
-  readonly limits: AttachmentLimits;
+  readonly files: AttachedFiles;
   /** The index of an account as it is now; throws where it cannot be opened. */
   readonly fileOf: (accountId: number) => IndexFile;
   /** Awaited between messages. */
@@ -88,7 +65,7 @@ export class AttachmentPass {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    await this.#options.extractor.close();
+    await this.#options.files.close();
     await this.#working;
   }
 
@@ -134,82 +111,18 @@ export class AttachmentPass {
 
   /** Null: its files have no text. */
   async #read(waiting: WaitingDocument, row: MessageRow): Promise<AttachedText | null> {
-    const { store, limits } = this.#options;
+    const { store, files } = this.#options;
     let message: MessageText;
     try {
       message = await readMessageText(store.blobs, row, "all");
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
-      this.#tell("unread", { waiting, name: null, fault: error.message });
+      files.tell("unread", { ...waiting, name: null, fault: error.message });
       return null;
     }
-    const budget: Budget = { files: MAX_FILES, characters: limits.characters, timeMs: limits.timeMs };
-    const texts: string[] = [];
-    for (const attached of message.files) {
-      const text = await this.#file({ waiting, row, attached }, budget);
-      if (text !== "") texts.push(text);
-    }
-    if (texts.length === 0) return null;
-    const attached = texts.join("\n");
-    return { index: message.withAttached(attached).forIndex(), attached };
-  }
-
-  /** "" where there is none. */
-  async #file(
-    file: { readonly waiting: WaitingDocument; readonly row: MessageRow; readonly attached: AttachedFile },
-    budget: Budget,
-  ): Promise<string> {
-    const { waiting, row, attached } = file;
-    const { store, extractor, limits } = this.#options;
-    const told = { waiting, name: attached.name, fault: "" };
-    const passedOver = (outcome: Outcome, fault = "") => {
-      this.#tell(outcome, { ...told, fault });
-      return "";
-    };
-    if (budget.files-- <= 0 || budget.characters <= 0 || budget.timeMs <= 0) return passedOver("too-many");
-    // As base64 it is a third more, with its line ends.
-    if (attached.end - attached.start > 1.4 * limits.fileOctets) return passedOver("too-large");
-    let octets: Uint8Array;
-    try {
-      octets = await readFile(store.blobs, row, attached);
-    } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      return passedOver("unread", error.message);
-    }
-    if (octets.length > limits.fileOctets) return passedOver("too-large");
-    if (fileKind(octets) === "other") return passedOver("unsupported");
-    const { outcome, text, fault, usedMs } = await extractor.extract({
-      octets,
-      characters: budget.characters,
-      timeMs: budget.timeMs,
-    });
-    budget.characters -= text.length;
-    budget.timeMs -= usedMs;
-    this.#tell(outcome, { ...told, fault });
-    return text;
-  }
-
-  #tell(
-    outcome: Outcome,
-    { waiting: { mailboxId, uid }, name, fault }: {
-      readonly waiting: WaitingDocument;
-      readonly name: string | null;
-      readonly fault: string;
-    },
-  ): void {
-    files.labels({ outcome }).inc();
-    const facts = { outcome, mailboxId, uid, name: name ?? "", fault };
-    const line = "file {name} of message {uid} in mailbox {mailboxId}: {outcome} {fault}";
-    if (outcome === "time" || outcome === "crashed") log.warn(line, facts);
-    else log.debug(line, facts);
+    const attached = await files.textOf(message, { row, ...waiting });
+    return attached === null ? null : { index: message.withAttached(attached).forIndex(), attached };
   }
 }
 
 type AttachedText = NonNullable<Parameters<IndexFile["endWaiting"]>[1]>;
-
-/** What is left for one message. */
-interface Budget {
-  files: number;
-  characters: number;
-  timeMs: number;
-}

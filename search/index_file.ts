@@ -12,7 +12,7 @@
  * candidate anyway.
  *
  * What stands in attached files comes later (attachment_pass.ts): a document that has such files is `waiting` until they
- * were read; `attached` keeps their text, packed, because it cannot be read again by a search.
+ * were read; `attached` keeps their text, packed, because a search would take long to read it again.
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { Connection, type RawStatement, type Statement } from "../storage/libsql.ts";

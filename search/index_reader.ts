@@ -121,14 +121,16 @@ export class IndexReader {
     }
   }
 
-  /** What stands in the files attached to a message; null: nothing that is known. */
+  /** What stands in the files attached to a message, "" where nothing does; null: the index does not know the message. */
   async attachedText(mailbox: SearchedMailbox, uid: number): Promise<string | null> {
     return await this.#using(mailbox.accountId, (statements) => {
-      const [octets] = statements.rows(
-        "SELECT a.text FROM places AS p JOIN attached AS a ON a.document = p.document " +
+      const place = statements.rows(
+        "SELECT a.text FROM places AS p LEFT JOIN attached AS a ON a.document = p.document " +
           "JOIN mailboxes AS m ON m.id = p.mailbox_id AND m.through < ? WHERE p.mailbox_id = ? AND p.uid = ?",
-      ).get(mailbox.uidNext, mailbox.mailboxId, uid) ?? [];
-      return Promise.resolve(octets === undefined ? null : unpackText(octets as Uint8Array));
+      ).get(mailbox.uidNext, mailbox.mailboxId, uid);
+      if (place === undefined) return Promise.resolve(null);
+      const [octets] = place;
+      return Promise.resolve(octets === null ? "" : unpackText(octets as Uint8Array));
     });
   }
 

@@ -18,7 +18,8 @@ import type { Mailbox } from "../storage/mailboxes.ts";
 import type { IndexedRow } from "../storage/messages.ts";
 import { StorageError, type Store } from "../storage/store.ts";
 import { counter, gauge } from "../telemetry/metrics.ts";
-import { type AttachmentLimits, AttachmentPass } from "./attachment_pass.ts";
+import { AttachedFiles, type AttachmentLimits } from "./attached_files.ts";
+import { AttachmentPass } from "./attachment_pass.ts";
 import { IndexFile, NO_DOCUMENT } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";
 import { type DocumentText, leastCharacters, type MessageText, readMessageText } from "./message_text.ts";
@@ -85,7 +86,7 @@ export class Indexer {
     this.#breather = new Breather(options.pace);
     this.#attachments = attachments === null ? null : new AttachmentPass({
       store,
-      ...attachments,
+      files: new AttachedFiles({ blobs: store.blobs, ...attachments }),
       fileOf: (accountId) => this.#fileOf(accountId),
       breathe: () => this.#breather.breathe(),
       retry: (accountId) => this.#noteLater(accountId),

@@ -6,7 +6,7 @@
  * Encoded words, transfer encodings and charsets are undone (RFC 3501 6.4.4 asks for the charset; RFC 2047 words would
  * otherwise never be found). Of the parts the text is searched, and of all others their names; of a part only the first
  * {@linkcode MAX_PART_OCTETS} octets are. What stands in files that are attached is not read here: the index holds it
- * (attachment_pass.ts).
+ * (attachment_pass.ts), or a search reads it (attached_files.ts).
  */
 import { unicodeCasemap } from "../bytes/casemap.ts";
 import { utf8OrNull } from "../bytes/decode.ts";

@@ -6,12 +6,14 @@
  * when one was too much for it, and ended when nothing came for a while.
  */
 import { fileURLToPath } from "node:url";
+import type { AttachmentLimits } from "../search/attached_files.ts";
 import {
   type Extracted,
   ExtractorFault,
   type FileToRead,
   type TextExtractor,
 } from "../search/text_extractor.ts";
+import type { SearchConfig } from "./config/config.ts";
 import { type ExtractAnswer, type ExtractLine, packFile } from "./extract_protocol.ts";
 import { framed, FrameReader } from "./frames.ts";
 
@@ -38,6 +40,16 @@ export interface ExtractProcessOptions {
   readonly idleMs?: number;
   /** What starts the process, in place of this program. */
   readonly command?: readonly string[];
+}
+
+/** For one thread; null where files are not to be read. No process is made before the first file. */
+export function attachmentsOf(
+  { attachments, attachmentOctets, attachmentCharacters, attachmentTimeMs }: SearchConfig,
+): { readonly extractor: TextExtractor; readonly limits: AttachmentLimits } | null {
+  return !attachments ? null : {
+    extractor: new ExtractProcess(),
+    limits: { fileOctets: attachmentOctets, characters: attachmentCharacters, timeMs: attachmentTimeMs },
+  };
 }
 
 export class ExtractProcess implements TextExtractor {

@@ -10,6 +10,7 @@ import { failureKey } from "../auth/failures.ts";
 import { Blocks } from "../filter/address_block.ts";
 import type { PatternEngine } from "../filter/patterns.ts";
 import { IndexFolder } from "../search/index_folder.ts";
+import { AttachedFiles } from "../search/attached_files.ts";
 import { IndexReader } from "../search/index_reader.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
@@ -20,6 +21,7 @@ import { Bans } from "./bans.ts";
 import { isHttp } from "./config/config.ts";
 import { Deadlines } from "./deadline.ts";
 import { hasRoom } from "./descriptors.ts";
+import { attachmentsOf } from "./extract_process.ts";
 import { patternsOf } from "./filter_chains.ts";
 import { Intake } from "./frontend/intake.ts";
 import { Logins } from "./frontend/logins.ts";
@@ -67,6 +69,7 @@ export class FrontendPart implements ThreadPart {
   readonly #trace: TraceLog | null;
   readonly #deadlines: Deadlines;
   readonly #indexes: IndexReader | null;
+  readonly #attached: AttachedFiles | null;
   readonly #logins: Logins;
   readonly #intake: Intake;
   readonly #servers: MailServers;
@@ -105,6 +108,8 @@ export class FrontendPart implements ThreadPart {
     this.#trace = traceLog(config, `frontend-${column + 1}`);
     this.#deadlines = new Deadlines();
     this.#indexes = config.search.index ? new IndexReader(new IndexFolder(folder.indexes)) : null;
+    const attachments = attachmentsOf(config.search);
+    this.#attached = attachments === null ? null : new AttachedFiles({ blobs: store.blobs, ...attachments });
     this.#logins = new Logins(config, { store, limits: this.#limits, bans: this.#bans });
     this.#intake = new Intake(config, {
       ...{ store, patterns, newId },
@@ -120,7 +125,7 @@ export class FrontendPart implements ThreadPart {
       bans: this.#bans,
       deadlines: this.#deadlines,
       reception: this.#intake.reception,
-      indexes: this.#indexes,
+      ...{ indexes: this.#indexes, attached: this.#attached },
       locks: new MaildropLocks(sharing.maildropLocks, { column }),
     });
     this.#tls = tls;
@@ -209,6 +214,7 @@ export class FrontendPart implements ThreadPart {
     await this.#trace?.close();
     this.#deadlines.close();
     this.#indexes?.close();
+    await this.#attached?.close();
     await this.store.close();
   }
 }

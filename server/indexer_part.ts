@@ -6,14 +6,13 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { IndexFolder } from "../search/index_folder.ts";
-import { Indexer, type IndexerOptions } from "../search/indexer.ts";
+import { Indexer } from "../search/indexer.ts";
 import { OWN_THREAD, SHARED_THREAD } from "../search/pace.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import { openStore } from "../storage/open_store.ts";
 import type { Store } from "../storage/store.ts";
 import type { WriterPort } from "../storage/writer.ts";
-import type { SearchConfig } from "./config/config.ts";
-import { ExtractProcess } from "./extract_process.ts";
+import { attachmentsOf } from "./extract_process.ts";
 import { lowerPriority } from "./low_priority.ts";
 import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
 
@@ -63,12 +62,4 @@ export class IndexerPart implements ThreadPart {
     await this.#indexer.stop();
     await this.#store.close();
   }
-}
-
-function attachmentsOf(search: SearchConfig): IndexerOptions["attachments"] {
-  const { attachments, attachmentOctets, attachmentCharacters, attachmentTimeMs } = search;
-  return !attachments ? null : {
-    extractor: new ExtractProcess(),
-    limits: { fileOctets: attachmentOctets, characters: attachmentCharacters, timeMs: attachmentTimeMs },
-  };
 }

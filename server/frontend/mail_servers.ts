@@ -2,6 +2,7 @@
 import { runImapEvent } from "../../delivery/scripts/imap_events.ts";
 import type { InboundReception } from "../../delivery/inbound.ts";
 import { MAILBOX_MECHANISMS, SMTP_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
+import type { AttachedFiles } from "../../search/attached_files.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Bans } from "../bans.ts";
@@ -26,6 +27,8 @@ export interface MailServerParts {
   readonly reception: InboundReception;
   /** Null: searches read every message. */
   readonly indexes: IndexReader | null;
+  /** Null: what stands in attached files is not searched. */
+  readonly attached: AttachedFiles | null;
   readonly locks: MaildropLocks;
   /** A new id for a session or a message. */
   readonly newId: () => string;
@@ -37,7 +40,7 @@ export class MailServers {
   readonly #manageSieve: ManageSieveServer;
   readonly #smtp: SmtpServer;
 
-  constructor({ logins, bans, reception, indexes, locks, ...parts }: MailServerParts) {
+  constructor({ logins, bans, reception, indexes, attached, locks, ...parts }: MailServerParts) {
     const { store, hostName } = parts;
     const common = {
       ...{ deadlines: parts.deadlines, now: Date.now, newId: parts.newId },
@@ -47,7 +50,7 @@ export class MailServers {
     this.#imap = new ImapServer({
       ...mailbox,
       hostName,
-      indexes,
+      ...{ indexes, attached },
       login: logins.of("imap"),
       scriptEvent: (event) => runImapEvent({ post: reception.post, hostname: hostName }, event),
     });

@@ -13,6 +13,7 @@ import { NO_NAMESPACES } from "../../protocols/imap/namespaces.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { ImapSession } from "../../protocols/imap/session.ts";
 import type { Credentials } from "../../protocols/sasl/exchange.ts";
+import type { AttachedFiles } from "../../search/attached_files.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import type { Account } from "../../storage/directory_view.ts";
 import { StorageError, type Store } from "../../storage/store.ts";
@@ -54,6 +55,7 @@ export class Connection implements ImapContext {
   readonly id: string;
   readonly store: Store;
   readonly indexes: IndexReader | null;
+  readonly attached: AttachedFiles | null;
   readonly session: ImapSession;
   readonly sharing: SharingOptions;
   readonly scriptEvent: ImapContext["scriptEvent"];
@@ -91,6 +93,7 @@ export class Connection implements ImapContext {
     this.id = services.newId();
     this.store = services.store;
     this.indexes = services.indexes;
+    this.attached = services.attached;
     this.sharing = options.sharing;
     this.scriptEvent = services.scriptEvent ?? null;
     this.out = new Out();

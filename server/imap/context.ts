@@ -10,6 +10,7 @@ import type { Reply } from "../../protocols/imap/reply.ts";
 import type { ImapSession } from "../../protocols/imap/session.ts";
 import type { SequenceSet } from "../../protocols/imap/sequence_set.ts";
 import type { MailboxView } from "../../protocols/imap/view.ts";
+import type { AttachedFiles } from "../../search/attached_files.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import type { ImapEvent } from "../../delivery/scripts/imap_events.ts";
 import type { Account } from "../../storage/directory_view.ts";
@@ -43,6 +44,8 @@ export interface ImapContext {
   readonly store: Store;
   /** The full-text indexes; null where none are kept. */
   readonly indexes: IndexReader | null;
+  /** Reads attached files that the indexes do not know; null: what stands in them is not searched. */
+  readonly attached: AttachedFiles | null;
   readonly session: ImapSession;
   readonly sharing: SharingOptions;
   readonly out: Out;

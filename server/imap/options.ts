@@ -1,5 +1,6 @@
 /** What the IMAP driver is made with: services of the thread, time limits, settings. */
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "../../protocols/imap/session_options.ts";
+import type { AttachedFiles } from "../../search/attached_files.ts";
 import type { IndexReader } from "../../search/index_reader.ts";
 import { type Namespaces, NO_NAMESPACES } from "../../protocols/imap/namespaces.ts";
 import type { ImapEvent } from "../../delivery/scripts/imap_events.ts";
@@ -12,6 +13,8 @@ export interface ImapServices {
   readonly store: Store;
   /** Null: searches read every message. */
   readonly indexes: IndexReader | null;
+  /** Null: what stands in attached files is not searched, but for what indexes know. */
+  readonly attached: AttachedFiles | null;
   readonly deadlines: Deadlines;
   readonly login: Login;
   /** SASL mechanisms by name in capitals. */

@@ -5,7 +5,7 @@
  * then with all its text, in bounded batches with a pause between. A key whose evidence is not there yet is
  * "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without case, after decoding
  * (search/message_text.ts). Before messages are read the full-text index rules out those that cannot match
- * (search_candidates.ts); it also knows what stands in attached files (search_attached.ts).
+ * (search_candidates.ts). What stands in attached files counts too (search_attached.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import { asksFacts, fieldsOf, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
@@ -360,7 +360,7 @@ async function byRows(
       }
       if (verdict === null) {
         const whole = await readMessageText(context.store.blobs, row, "all", casemap);
-        text = await withAttached(context, selected, { text: whole, uid });
+        text = await withAttached(context, selected, { text: whole, uid, row });
         verdict = judge({ ...evidence, text });
       }
       if (verdict === true) hits.push(sequence, uid, relevancyOf(scores, text));

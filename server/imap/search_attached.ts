@@ -1,20 +1,36 @@
 /**
  * What stands in files attached to a message, put to its text for a search.
  *
- * Only the index knows it (search/attachment_pass.ts): a search that has no index, or is ahead of it, does without. A file takes
- * up to seconds to read; a search in thousands of them would take the processor from all others for hours.
+ * The index knows it (search/attachment_pass.ts). Where that is gone, or has not come to the message yet, its files are read here,
+ * as the indexer would: a tenth of a second each or more, one at a time in a thread, at the lowest priority.
  */
 import type { MessageText } from "../../search/message_text.ts";
+import { ExtractorFault } from "../../search/text_extractor.ts";
+import type { MessageRow } from "../../storage/messages.ts";
 import type { ImapContext, Selected } from "./context.ts";
 
 /** `text` is all of the message's own. */
 export async function withAttached(
-  { indexes }: ImapContext,
-  { mailbox, index }: Selected,
-  { text, uid }: { readonly text: MessageText; readonly uid: number },
+  { indexes, attached, log }: ImapContext,
+  { mailbox: { accountId, id: mailboxId }, index: { uidNext } }: Selected,
+  { text, uid, row }: {
+    readonly text: MessageText;
+    readonly uid: number;
+    readonly row: Pick<MessageRow, "blob">;
+  },
 ): Promise<MessageText> {
-  if (indexes === null || text.files.length === 0) return text;
-  const where = { accountId: mailbox.accountId, mailboxId: mailbox.id, uidNext: index.uidNext };
-  const attached = await indexes.attachedText(where, uid);
-  return attached === null ? text : text.withAttached(attached);
+  if (text.files.length === 0) return text;
+  let found = await indexes?.attachedText({ accountId, mailboxId, uidNext }, uid) ?? null;
+  if (found === null && attached !== null) {
+    try {
+      found = await attached.textOf(text, { row, mailboxId, uid });
+    } catch (error) {
+      if (!(error instanceof ExtractorFault)) throw error;
+      log.warn("a search goes without what is attached to message {uid}: {error}", {
+        uid,
+        error: error.message,
+      });
+    }
+  }
+  return found === null || found === "" ? text : text.withAttached(found);
 }

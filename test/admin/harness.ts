@@ -109,6 +109,7 @@ export class Harness {
       bans: null,
       backups: null,
       indexes: null,
+      attached: null,
       traceFolder: null,
       logs: null,
       spam: null,

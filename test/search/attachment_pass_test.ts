@@ -35,7 +35,8 @@ Deno.test("the text of files is found beside that of their message; files withou
     assert.deepEqual(await bed.uids("kettle"), [1, 2, 3]);
     assert.deepEqual(await bed.uids("teapot"), [1]);
     assert.equal(await bed.reader.attachedText(at(bed), 1), "spoon and\nteapot");
-    assert.equal(await bed.reader.attachedText(at(bed), 2), null);
+    assert.equal(await bed.reader.attachedText(at(bed), 2), "");
+    assert.equal(await bed.reader.attachedText(at(bed), 99), null);
     assert.equal(await waiting(bed), 0);
     await bed.index(withFiles(extractor));
     assert.equal(extractor.files.length, 4); // each once

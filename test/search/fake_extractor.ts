@@ -3,7 +3,7 @@ import { encode } from "../../bytes/decode.ts";
 import type { IndexerOptions } from "../../search/indexer.ts";
 import type { Extracted, ExtractOutcome, FileToRead, TextExtractor } from "../../search/text_extractor.ts";
 
-const LIMITS = { fileOctets: 10_000, characters: 100, timeMs: 1_000 };
+export const ATTACHMENT_LIMITS = { fileOctets: 10_000, characters: 100, timeMs: 1_000 };
 
 /** Takes what follows "%PDF-" for the text, and does what the text says. */
 export class FakeExtractor implements TextExtractor {
@@ -28,7 +28,7 @@ export class FakeExtractor implements TextExtractor {
 }
 
 export function withFiles(extractor: TextExtractor): IndexerOptions["attachments"] {
-  return { extractor, limits: LIMITS };
+  return { extractor, limits: ATTACHMENT_LIMITS };
 }
 
 /** A message with attached "PDF" files of these texts. */

@@ -7,10 +7,13 @@ import { ImapServer } from "../../server/imap.ts";
 import { DEFAULT_IMAP_OPTIONS, type ImapOptions, type ImapServices } from "../../server/imap/options.ts";
 import type { LoginOutcome } from "../../server/login.ts";
 import type { PeerFacts, TlsFacts, Transport } from "../../server/transport.ts";
+import { AttachedFiles } from "../../search/attached_files.ts";
 import { IndexFolder } from "../../search/index_folder.ts";
 import { IndexReader } from "../../search/index_reader.ts";
+import type { TextExtractor } from "../../search/text_extractor.ts";
 import type { Target } from "../../storage/ops.ts";
 import { TestStore, type TestStoreOptions } from "../lib/test_store.ts";
+import { ATTACHMENT_LIMITS } from "../search/fake_extractor.ts";
 import { PlainExchange } from "../protocols/imap/transcript.ts";
 
 /** One end of a connection in memory. */
@@ -148,6 +151,8 @@ export class TestClient {
 
 export interface HarnessOptions extends Partial<ImapOptions> {
   readonly now?: () => number;
+  /** Left out: attached files are not read. */
+  readonly extractor?: TextExtractor;
 }
 
 export class Harness {
@@ -160,12 +165,15 @@ export class Harness {
   #ids = 0;
   #clients: TestClient[] = [];
 
-  private constructor(test: TestStore, { now = () => Date.now(), ...options }: HarnessOptions) {
+  private constructor(test: TestStore, { now = () => Date.now(), extractor, ...options }: HarnessOptions) {
     this.test = test;
     this.indexes = new IndexReader(new IndexFolder(test.folder.indexes));
     const services: ImapServices = {
       store: test.store,
       indexes: null,
+      attached: extractor === undefined
+        ? null
+        : new AttachedFiles({ blobs: test.store.blobs, extractor, limits: ATTACHMENT_LIMITS }),
       deadlines: this.deadlines,
       login: ({ user, password }) => Promise.resolve(this.#login(user, password)),
       mechanisms: () => new Map([["PLAIN", () => new PlainExchange()]]),

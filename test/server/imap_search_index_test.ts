@@ -8,6 +8,7 @@ import { IndexFolder } from "../../search/index_folder.ts";
 import { IndexReader } from "../../search/index_reader.ts";
 import { Indexer, type IndexerOptions } from "../../search/indexer.ts";
 import { ALONE } from "../../search/pace.ts";
+import { ExtractorFault } from "../../search/text_extractor.ts";
 import { FakeExtractor, mail, withFiles } from "../search/fake_extractor.ts";
 import { message, needleOf, Random } from "../search/messages.ts";
 import { Harness, type TestClient } from "./imap_harness.ts";
@@ -208,7 +209,7 @@ Deno.test("a damaged index is moved aside, searches go on without it, and it is 
   }
 });
 
-Deno.test("attached files count like the text of a message where the index knows them, and only there", async () => {
+Deno.test("attached files count like the text of a message where the index knows them", async () => {
   const harness = await Harness.open();
   try {
     await harness.deliver(mail("a kettle", "Cast iron: 12 kg. Höhe \u00a7 7"));
@@ -250,6 +251,39 @@ Deno.test("attached files count like the text of a message where the index knows
     assert.equal(await search(plain, "OR BODY iron BODY teapot"), "* SEARCH 2");
     await index();
     assert.equal(await search(indexed, 'BODY "cast iron"'), "* SEARCH 1 23");
+  } finally {
+    await harness.close();
+  }
+});
+
+Deno.test("where the index is gone, or behind, a search reads attached files itself", async () => {
+  const extractor = new FakeExtractor();
+  const harness = await Harness.open({ extractor });
+  try {
+    await harness.deliver(mail("a kettle", "cast iron"));
+    await harness.deliver(mail("a teapot", "!encrypted"));
+    await harness.deliver("Subject: s\r\n\r\nplain\r\n");
+    const [plain, indexed] = await pair(harness);
+    const search = async (client: TestClient, key: string) => found(await client.ok(`SEARCH ${key}`));
+    for (const client of [plain, indexed]) {
+      assert.equal(await search(client, 'BODY "cast iron"'), "* SEARCH 1");
+      assert.equal(await search(client, "FUZZY TEXT iro"), "* SEARCH 1");
+      assert.equal(await search(client, "BODY kettle"), "* SEARCH 1");
+    }
+    const read = extractor.files.length;
+    const indexer = indexerOf(harness, withFiles(new FakeExtractor()));
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+    assert.equal(await search(indexed, "BODY iron"), "* SEARCH 1");
+    assert.equal(extractor.files.length, read, "the index knows all of it");
+    await harness.deliver(mail("late", "cast iron"));
+    await indexed.ok("NOOP");
+    assert.equal(await search(indexed, "BODY iron"), "* SEARCH 1 4");
+    assert.deepEqual(extractor.files.slice(read), ["cast iron"], "only what the index has not come to");
+    extractor.fault = new ExtractorFault("none can be had");
+    assert.equal(await search(indexed, "OR BODY iron BODY late"), "* SEARCH 1 4");
+    assert.equal(await search(plain, "OR BODY iron BODY plain"), "* SEARCH 3");
   } finally {
     await harness.close();
   }
