@@ -37,7 +37,7 @@ export class LoadGenerator {
     return new LoadGenerator(path);
   }
 
-  /** One run to its end. Operations that failed are in the figures; a run without figures throws. */
+  /** One run to its end. Throws LoadFailed where an operation failed, with what was the matter with the first. */
   async run(mode: string, port: number, options: LoadOptions): Promise<Figures> {
     const args = argumentsOf(mode, port, options);
     const { stdout, stderr } = await new Deno.Command(this.#path, {
@@ -45,12 +45,10 @@ export class LoadGenerator {
       signal: AbortSignal.timeout(PATIENCE_MS),
     }).output();
     const figures = parseFigures(new TextDecoder().decode(stdout));
-    if (!("failed" in figures)) {
-      throw new LoadFailed(
-        `mailbench ${args.join(" ")}: ${new TextDecoder().decode(stderr) || "no figures"}`,
-      );
-    }
-    return figures;
+    if (figures.failed === 0) return figures;
+    const words = new TextDecoder().decode(stderr).trim() || "no figures";
+    const count = figures.failed === undefined ? "" : `${figures.failed} operations failed, the first: `;
+    throw new LoadFailed(`${mode} at port ${port}: ${count}${words}`);
   }
 
   /** One that runs beside: `ready` is its first line, `end` ends it and gives its last line. */

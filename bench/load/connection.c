@@ -1,6 +1,7 @@
 /* Connections: dialling, TLS, whole writes, lines. */
 #include "mailbench.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -40,7 +41,11 @@ int conn_open(struct conn *c, int port, long index) {
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     bind(c->fd, (struct sockaddr *)&from, sizeof from);
   }
-  if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) { conn_close(c); return -1; }
+  if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) {
+    fault("connect to port %d: %s", port, strerror(errno));
+    conn_close(c);
+    return -1;
+  }
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return opt.tls ? conn_secure(c) : 0;
@@ -52,6 +57,7 @@ int conn_secure(struct conn *c) {
   SSL_set_fd(ssl, c->fd);
   c->ssl = ssl;
   if (SSL_connect(ssl) == 1) return 0;
+  fault("no TLS");
   conn_close(c);
   return -1;
 }
@@ -66,7 +72,10 @@ void conn_close(struct conn *c) {
 int conn_put(struct conn *c, const char *octets, size_t n) {
   while (n > 0) {
     ssize_t k = c->ssl ? SSL_write(c->ssl, octets, n) : write(c->fd, octets, n);
-    if (k <= 0) return -1;
+    if (k <= 0) {
+      fault("write: %s", strerror(errno));
+      return -1;
+    }
     octets += k;
     n -= k;
   }
@@ -88,6 +97,7 @@ static int fill(struct conn *c) {
   char *to = c->buf + c->end;
   int k = c->ssl ? SSL_read(c->ssl, to, c->cap - c->end) : (int)read(c->fd, to, c->cap - c->end);
   if (k > 0) c->end += k;
+  else fault(k == 0 ? "the server closed" : "read: %s", strerror(errno));
   return k;
 }
 

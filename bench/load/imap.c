@@ -10,7 +10,11 @@ static int completion(struct conn *c, const char *tag) {
   for (;;) {
     char *line = conn_line(c, &n);
     if (!line) return -1;
-    if (n > length + 3 && !memcmp(line, tag, length) && line[length] == ' ') return line[length + 1] == 'O';
+    if (n > length + 3 && !memcmp(line, tag, length) && line[length] == ' ') {
+      if (line[length + 1] == 'O') return 1;
+      fault("%.*s", n, line);
+      return 0;
+    }
     if (n >= 4 && line[n - 3] == '}') {
       char *brace = memrchr(line, '{', n);
       if (brace && conn_skip(c, atol(brace + 1))) return -1;

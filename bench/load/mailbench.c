@@ -22,6 +22,7 @@
 #include "mailbench.h"
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,17 @@ void count_done(double seconds) {
 void count_failed(void) { __sync_fetch_and_add(&failed, 1); }
 
 long failures(void) { return failed; }
+
+static char first_fault[300];
+
+void fault(const char *format, ...) {
+  static int told;
+  va_list values;
+  if (__sync_fetch_and_add(&told, 1) > 0) return;
+  va_start(values, format);
+  vsnprintf(first_fault, sizeof first_fault, format, values);
+  va_end(values);
+}
 
 long next_message(void) {
   long i = __sync_fetch_and_add(&next_index, 1);
@@ -160,8 +172,12 @@ int main(int argc, char **argv) {
       nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     double whole = now() - begin;
     printf(" filed=%ld filed_per_s=%.1f", there - before, (there - before) / whole);
-    if (there < want) failed++;
+    if (there < want) {
+      failed++;
+      fault("%ld messages filed of %ld", there - before, done * opt.rcpts);
+    }
   }
   printf("\n");
+  if (failed) fprintf(stderr, "%s\n", first_fault);
   return failed ? 1 : 0;
 }

@@ -46,6 +46,7 @@ int conn_skip(struct conn *c, long n);
 
 void count_done(double latency); /* one operation, its seconds */
 void count_failed(void);
+void fault(const char *format, ...); /* why something failed; the first is told at the end */
 long failures(void);
 long next_message(void); /* 0.. while there are messages to send, else -1 */
 

@@ -5,7 +5,9 @@
 static int status(struct conn *c) {
   int n;
   char *line = conn_line(c, &n);
-  return line && *line == '+' ? 0 : -1;
+  if (line && *line == '+') return 0;
+  if (line) fault("%.*s", n, line);
+  return -1;
 }
 
 /* Lines up to the final dot; -1 when lost. */

@@ -8,16 +8,19 @@
 
 enum { MAX_RCPTS = 1000 };
 
-static int reply(struct conn *c) {
+static int reply(struct conn *c, int wanted) {
   int n;
   for (;;) {
     char *line = conn_line(c, &n);
     if (!line || n < 4) return -1;
-    if (line[3] != '-') return atoi(line);
+    if (line[3] == '-') continue;
+    int code = atoi(line);
+    if (code != wanted) fault("%d was awaited, the answer is %.*s", wanted, n, line);
+    return code;
   }
 }
 
-int smtp_expect(struct conn *c, int code) { return reply(c) == code ? 0 : -1; }
+int smtp_expect(struct conn *c, int code) { return reply(c, code) == code ? 0 : -1; }
 
 /* AUTH PLAIN (RFC 4616) with `user:password`. */
 static int authenticate(struct conn *c) {
@@ -77,7 +80,7 @@ void *smtp_run(void *index) {
       continue;
     }
     if (!opt.keep) {
-      if (conn_put(c, "QUIT\r\n", 6) == 0) reply(c);
+      if (conn_put(c, "QUIT\r\n", 6) == 0) reply(c, 221);
       conn_close(c);
     }
     count_done(now() - begin);
