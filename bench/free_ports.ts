@@ -7,17 +7,29 @@ const CLIENT_PORTS = 32_768;
 /** Between two servers. */
 const STEP = 1_100;
 
-/** An offset at which all are free; the second server takes the next range. */
+/**
+ * An offset at which all are free; the second server takes the next range. It is this process's until it ends, so that of two
+ * that begin together neither drives the servers of the other.
+ */
 export function freeBase(from: number): number {
   for (let base = from; base + Math.max(...PORTS) < CLIENT_PORTS; base += STEP) {
-    if (PORTS.every((port) => isFree(base + port))) return base;
+    if (claim(base) && PORTS.every((port) => isFree(base + port))) return base;
   }
   throw new Error("no free range of ports found");
 }
 
+/** By a socket that nothing else wants and that is never closed. */
+function claim(base: number): boolean {
+  return binds(() => Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: base }));
+}
+
 function isFree(port: number): boolean {
+  return binds(() => Deno.listen({ hostname: "127.0.0.1", port }).close());
+}
+
+function binds(bind: () => unknown): boolean {
   try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    bind();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) return false;
