@@ -10,10 +10,8 @@
  */
 import { unicodeCasemap } from "../bytes/casemap.ts";
 import { utf8OrNull } from "../bytes/decode.ts";
-import { isKnownCharset } from "../message/charset.ts";
 import { decodeText, decodeTransferEncoding } from "../message/content.ts";
 import { decodeHeaderText } from "../message/encoded_word.ts";
-import { decodeFurtherCharset } from "../message/further_charset.ts";
 import { type FieldSpan, fieldValue, scanFields } from "../message/header.ts";
 import { htmlText } from "../message/html_text.ts";
 import { partsOf, type PartSpan } from "../message/packed.ts";
@@ -24,7 +22,7 @@ import { mayHaveText } from "./extract/file_kind.ts";
 import { wordsOf } from "./words.ts";
 
 /** Raised whenever the same octets give another text than before: indexes of other versions are made again. */
-export const TEXT_VERSION = 3;
+export const TEXT_VERSION = 4;
 export const MAX_PART_OCTETS = 4 * 1024 * 1024;
 /** Octets of all parts of one message. */
 const MAX_TEXT_OCTETS = 16 * 1024 * 1024;
@@ -269,20 +267,12 @@ async function bodyTexts(blobs: BlobReader, row: MessageRow, header: Uint8Array)
     const end = Math.min(part.bodyEnd, part.bodyStart + Math.min(left, MAX_PART_OCTETS));
     left -= end - part.bodyStart;
     parts.push({
-      text: await textOf(await read(blobs, row, { start: part.bodyStart, end }), part),
+      text: decodeText(await read(blobs, row, { start: part.bodyStart, end }), part),
       html: part.contentType === "TEXT/HTML",
     });
   };
   await visit(partsOf(row.imap), false);
   return { parts, files };
-}
-
-async function textOf(octets: Uint8Array, part: PartSpan): Promise<string> {
-  if (part.charset !== "" && !isKnownCharset(part.charset)) {
-    const text = await decodeFurtherCharset(decodeTransferEncoding(octets, part.encoding), part.charset);
-    if (text !== null) return text;
-  }
-  return decodeText(octets, part);
 }
 
 /** The name a part would be saved under (RFC 2183 2.3; the name parameter of Content-Type where that is missing). */

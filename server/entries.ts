@@ -30,14 +30,14 @@ export function workerEntries(): string[] {
     .sort();
 }
 
-/** Modules whose import the compiler does not foresee, by the types of {@linkcode later}. */
+/** Modules whose import the compiler does not foresee, by the types of {@linkcode later} and of `atOnce` in message/. */
 export function laterEntries(): string[] {
   const files = [
     ...["main.ts", "program.ts"].map((name) => join(ROOT, name)),
     ...SOURCE_FOLDERS.flatMap((folder) => [...sources(join(ROOT, folder))]),
   ];
   const entries = files.filter((file) => file.endsWith(".ts")).flatMap((file) =>
-    [...Deno.readTextFileSync(file).matchAll(/\blater<\s*typeof import\(\s*"([^"]+)"/g)]
+    [...Deno.readTextFileSync(file).matchAll(/\b(?:later|atOnce)<\s*typeof import\(\s*"([^"]+)"/g)]
       .map((match) => relative(ROOT, join(dirname(file), match[1]!)))
   );
   return [...new Set(entries)].sort();

@@ -139,6 +139,16 @@ async function smoke(threads: string): Promise<void> {
     assert.deepEqual(await subjectsByPop(await tls(995)), all, "POP3 over TLS");
   };
   await check(named("IMAP and POP3 out, plain and implicit TLS"), readAll);
+  await check(named("a charset that only the library knows is searched"), async () => {
+    const wire = await plain(143);
+    await say(wire, "", /^\* OK/);
+    await say(wire, `a LOGIN alice@example.test ${PASSWORD}`, /^a OK/);
+    const message = "Subject: =?cp437?Q?t=82?=\r\n\r\n";
+    await say(wire, `b APPEND Sent {${message.length}+}\r\n${message}`, /^b OK/);
+    await say(wire, "c SELECT Sent", /^c OK/);
+    assert.match(await say(wire, "d SEARCH CHARSET UTF-8 SUBJECT {3+}\r\nté", /^d OK/), /^\* SEARCH 1$/m);
+    wire.close();
+  });
   await check(
     named("the native library was unpacked in the data folder, where nobody else may look"),
     async () => {

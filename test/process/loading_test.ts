@@ -103,7 +103,14 @@ Deno.test("no thread of a server loads what takes text out of attached files", a
 
 Deno.test("what is imported later goes into the executable", () => {
   const entries = laterEntries();
-  for (const name of ["admin/serve.ts", "server/process/start.ts", "server/threads/threaded.ts"]) {
+  for (
+    const name of [
+      "admin/serve.ts",
+      "message/charset_library.ts",
+      "server/process/start.ts",
+      "server/threads/threaded.ts",
+    ]
+  ) {
     assert.ok(entries.includes(name), name);
   }
   for (const name of entries) assert.ok(Deno.statSync(join(ROOT, name)).isFile, name);

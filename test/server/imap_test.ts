@@ -241,7 +241,10 @@ imapTest(
       ["big5", "中文", [0xa4, 0xa4, 0xa4, 0xe5]],
       ["euc-kr", "한국", [0xc7, 0xd1, 0xb1, 0xb9]],
       ["utf-16le", "été", [0xe9, 0, 0x74, 0, 0xe9, 0]],
-      // The runtime knows none of these.
+      // TextDecoder knows none of these.
+      ["hz-gb-2312", "中文", [0x7e, 0x7b, 0x56, 0x50, 0x4e, 0x44, 0x7e, 0x7d]],
+      ["iso-2022-kr", "한국", [0x1b, 0x24, 0x29, 0x43, 0x0e, 0x47, 0x51, 0x31, 0x39, 0x0f]],
+      ["iso-2022-cn", "中文", [0x1b, 0x24, 0x29, 0x41, 0x0e, 0x56, 0x50, 0x4e, 0x44, 0x0f]],
       ["utf-7", "été", [...new TextEncoder().encode("+AOk-t+AOk-")]],
       ["cp437", "été", [0x82, 0x74, 0x82]],
       ["utf-32be", "été", [0, 0, 0, 0xe9, 0, 0, 0, 0x74, 0, 0, 0, 0xe9]],
@@ -265,7 +268,7 @@ imapTest(
       assert.ok(bodies.has(3 * at + 1), `base64 in ${charset}`);
       assert.ok(bodies.has(3 * at + 2), `quoted-printable in ${charset}`);
       const headers = await found("SUBJECT", word);
-      assert.equal(headers.has(3 * at + 3), at < 9, `an encoded word in ${charset}`);
+      assert.ok(headers.has(3 * at + 3), `an encoded word in ${charset}`);
     }
   },
 );
