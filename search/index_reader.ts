@@ -189,7 +189,7 @@ export class IndexReader {
     if (known !== undefined && known.identity === identity) return known;
     this.#drop(accountId);
     if (identity === null) return null;
-    const connection = new Connection(`file:${encodeURI(this.#folder.file(accountId))}?mode=ro`);
+    const connection = Connection.readOnly(this.#folder.file(accountId));
     connection.exec("PRAGMA busy_timeout = 1000");
     connection.exec("PRAGMA cache_size = -2000");
     connection.exec("PRAGMA query_only = 1");

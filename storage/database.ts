@@ -32,7 +32,7 @@ export function openWriterConnection(path: string): Connection {
 }
 
 export function openReaderConnection(path: string): Connection {
-  const connection = new Connection(`file:${encodeURI(path)}?mode=ro`);
+  const connection = Connection.readOnly(path);
   connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   connection.exec("PRAGMA cache_size = -8000");
   connection.exec("PRAGMA query_only = 1");

@@ -114,9 +114,13 @@ export class Connection {
   #native: NativeDatabase;
   #life: Life = { open: true };
 
-  /** `path` may be a `file:` URL with `?mode=ro` (the binding ignores a `readonly` option). */
   constructor(path: string) {
     this.#native = new LibsqlDatabase(path) as unknown as NativeDatabase;
+  }
+
+  /** By a URL: the binding ignores a `readonly` option. */
+  static readOnly(path: string): Connection {
+    return new Connection(`file:${path.split("/").map(encodeURIComponent).join("/")}?mode=ro`);
   }
 
   prepare(sql: string): Statement {

@@ -24,7 +24,7 @@ export interface NamedSegment {
 
 /** Blocks this thread until it is written. Not durable yet. */
 export function copyDatabase(from: string, to: string): void {
-  const connection = new Connection(`file:${encodeURI(from)}?mode=ro`);
+  const connection = Connection.readOnly(from);
   try {
     connection.exec("PRAGMA busy_timeout = 5000");
     connection.prepare("VACUUM INTO ?").run(to);
@@ -43,7 +43,7 @@ export class Snapshot {
   readonly #page: RawStatement;
 
   constructor(path: string) {
-    const connection = this.#connection = new Connection(`file:${encodeURI(path)}?mode=ro`);
+    const connection = this.#connection = Connection.readOnly(path);
     this.schema = Number(connection.prepare("PRAGMA user_version").raw().get()?.[0]);
     // In a temporary file: there is one row for each large message.
     connection.exec(
