@@ -96,7 +96,10 @@ export class DataFolder {
     return `${this.path}/manifest.jsonl`;
   }
 
-  /** There from the beginning of a restore into this folder to its end. */
+  /**
+   * There from the beginning of a restore into this folder to its end: empty, or the manifest of a copy that was found whole
+   * and is made the data in place.
+   */
   get restoring(): string {
     return `${this.path}/restoring`;
   }
@@ -112,9 +115,12 @@ export class DataFolder {
 
   /** Throws {@linkcode DataFolderUnusable} for a copy, whose UIDs would be given again, and for half a restore. */
   checkUsable(): void {
-    if (exists(this.restoring)) {
+    const restoring = sizeOrNull(this.restoring);
+    if (restoring !== null) {
       throw new DataFolderUnusable(
-        `${this.path}: putting data back into it was cut off; run \`veredus restore\` again`,
+        `${this.path}: putting data back into it was cut off; run \`veredus restore${
+          restoring > 0 ? " --in-place" : ""
+        }\` again`,
       );
     }
     if (exists(this.manifest)) {
@@ -129,20 +135,13 @@ export class DataFolder {
   create(): void {
     this.checkUsable();
     const isNew = !exists(this.segments);
-    for (const path of [this.path, this.segments, this.tls, this.run, this.tmp]) {
-      Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-    }
-    // Their names must outlive a loss of power, as what is written into them does.
-    if (isNew) { for (const path of [this.path, dirname(resolve(this.path))]) syncNames(path); }
+    for (const path of [this.path, this.segments, this.tls, this.run, this.tmp]) makeFolder(path);
+    if (isNew) syncNames(dirname(resolve(this.path))); // somebody else may have made it just now
   }
 
   /** Puts the reserve back when there is room: space that a full disk leaves for EXPUNGE and queue removal. */
   fillReserve(): boolean {
-    try {
-      if (Deno.statSync(this.reserve).size === RESERVE_OCTETS) return true;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    if (sizeOrNull(this.reserve) === RESERVE_OCTETS) return true;
     if (freeOctets(this.path) < 4 * RESERVE_OCTETS) return false;
     try {
       Deno.writeFileSync(this.reserve, new Uint8Array(RESERVE_OCTETS), { mode: 0o600 });
@@ -167,13 +166,29 @@ export class DataFolder {
 }
 
 export function exists(path: string): boolean {
+  return statOrNull(path) !== null;
+}
+
+export function sizeOrNull(path: string): number | null {
+  return statOrNull(path)?.size ?? null;
+}
+
+/** Null where nothing is there. */
+export function statOrNull(path: string): Deno.FileInfo | null {
   try {
-    Deno.statSync(path);
-    return true;
+    return Deno.statSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
+}
+
+/** Makes a folder and what is missing above it, readable by its owner only. Their names outlive a loss of power. */
+export function makeFolder(path: string): void {
+  const made: string[] = [];
+  for (let folder = resolve(path); !exists(folder); folder = dirname(folder)) made.push(folder);
+  Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  for (const folder of made) syncNames(dirname(folder));
 }
 
 export function syncNames(path: string): void {

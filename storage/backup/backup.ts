@@ -12,12 +12,12 @@
  * failure is removed. Nothing of the data is changed but for the lock and the note of the last copy.
  */
 import { getLogger } from "@logtape/logtape";
-import { basename, dirname, join, resolve } from "node:path";
-import { DataFolder, freeOctets, syncNames } from "../data_folder.ts";
+import { dirname, join, resolve } from "node:path";
+import { DataFolder, freeOctets, makeFolder, sizeOrNull, statOrNull, syncNames } from "../data_folder.ts";
 import { DataFolderLocked, DataLock } from "../lock.ts";
 import { FILE_HEADER_OCTETS, fileHeader, readAt, sealedLength, segmentName } from "../segment.ts";
 import { BackupError, diskFault } from "./fault.ts";
-import { FileCopier, namesIn, syncFolders } from "./file_copy.ts";
+import { FileCopier, liesIn, namesIn, syncFolders } from "./file_copy.ts";
 import { FORMAT, ManifestWriter } from "./manifest.ts";
 import { copyDatabase, namedEnd, type NamedSegment, Snapshot } from "./snapshot.ts";
 
@@ -60,12 +60,14 @@ const UNFINISHED = "manifest.jsonl.part";
 const LOCK_TRIES = 20;
 const LOCK_RETRY_MS = 50;
 
-/** Rejects with {@linkcode BackupError}, with the reason of the signal, and with trouble of the disk. */
+/**
+ * Rejects with {@linkcode BackupError}, with the reason of the signal, with trouble of the disk, and with
+ * {@linkcode DataFolderUnusable}: of a copy, or of half a restore, no copy is made.
+ */
 export async function backup(options: BackupOptions): Promise<BackupReport> {
   const to = resolve(options.to);
-  if (`${realPath(to)}/`.startsWith(`${realPath(resolve(options.folder.path))}/`)) {
-    throw new BackupError(`${to} lies in the data folder: name another`);
-  }
+  options.folder.checkUsable();
+  if (liesIn(to, options.folder.path)) throw new BackupError(`${to} lies in the data folder: name another`);
   const lock = await lockOf(options.folder);
   try {
     const isNew = claim(to);
@@ -162,9 +164,9 @@ class Backup {
     const database = Deno.statSync(this.#target.database).size;
     let octets = 0;
     for (const { segment } of snapshot.named()) {
-      octets += sizeOf(`${folder.segments}/${segmentName(segment)}`);
+      octets += sizeOrNull(`${folder.segments}/${segmentName(segment)}`) ?? 0;
     }
-    for (const path of others) octets += sizeOf(join(folder.path, path));
+    for (const path of others) octets += sizeOrNull(join(folder.path, path)) ?? 0;
     const free = freeOctets(to);
     if (octets > free) throw new BackupError(`${to} is full: ${octets} octets are wanted, ${free} are free`);
     return database + octets;
@@ -240,7 +242,7 @@ function* otherFiles(root: string, below = ""): Generator<string> {
 function claim(to: string): boolean {
   const names = namesIn(to);
   if (names === null) {
-    Deno.mkdirSync(to, { recursive: true, mode: 0o700 });
+    makeFolder(to);
     return true;
   }
   if (names.length === 0) return false;
@@ -279,29 +281,6 @@ function note(folder: DataFolder, what: BackupNote): void {
     Deno.renameSync(file, folder.backupNote);
   } catch (error) {
     log.warn("{path} could not be written: {error}", { path: folder.backupNote, error: String(error) });
-  }
-}
-
-/** Without links, of what is there of it. */
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return join(realPath(dirname(path)), basename(path));
-  }
-}
-
-function sizeOf(path: string): number {
-  return statOrNull(path)?.size ?? 0;
-}
-
-function statOrNull(path: string): Deno.FileInfo | null {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
   }
 }
 

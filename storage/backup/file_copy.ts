@@ -1,6 +1,6 @@
 /** One file of a copy: read in pieces, written, summed up and made durable; other work of the thread runs between pieces. */
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { DENO_FILES } from "../files.ts";
 import { BackupError } from "./fault.ts";
 
@@ -116,5 +116,20 @@ export function namesIn(path: string): string[] | null {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
+  }
+}
+
+/** Whether a path, of something that is there or not, is a folder's or lies below it, whatever links lead to it. */
+export function liesIn(path: string, folder: string): boolean {
+  return `${realPath(resolve(path))}/`.startsWith(`${realPath(resolve(folder))}/`);
+}
+
+/** Without links, of what is there of it. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return join(realPath(dirname(path)), basename(path));
   }
 }

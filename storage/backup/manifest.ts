@@ -6,7 +6,7 @@
  * are written and read one by one: there may be as many files as there are large messages.
  */
 import { createHash, type Hash } from "node:crypto";
-import { BackupError } from "./fault.ts";
+import { BackupError, diskFault } from "./fault.ts";
 
 export const FORMAT = 1;
 
@@ -80,8 +80,14 @@ export class ManifestWriter {
   }
 }
 
-/** Head and end of a whole manifest; reads all of it. Rejects with {@linkcode BackupError}. */
-export async function readManifest(path: string): Promise<ManifestHead & { readonly octets: number }> {
+/** What a whole manifest says of the copy. */
+export interface ManifestFacts extends ManifestHead {
+  readonly files: number;
+  readonly octets: number;
+}
+
+/** Reads all of a manifest. Rejects with {@linkcode BackupError} where it is not whole. */
+export async function readManifest(path: string): Promise<ManifestFacts> {
   let head: ManifestHead | null = null;
   let end: ManifestEnd | null = null;
   let files = 0;
@@ -104,7 +110,7 @@ export async function readManifest(path: string): Promise<ManifestHead & { reado
   if (end.files !== files || end.octets !== octets || end.sha256 !== hash.digest("hex")) {
     throw damaged(path, "it is not what was written");
   }
-  return { ...head, octets };
+  return { ...head, files, octets };
 }
 
 /** The files of a manifest that {@linkcode readManifest} found whole. */
@@ -160,7 +166,7 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   try {
     file = await Deno.open(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw diskFault(error, path);
     throw new BackupError(`${path} is not there: this is no copy made by \`veredus backup\`, or half of one`);
   }
   let rest = "";

@@ -3,18 +3,19 @@
  *
  * Everything is checked against the manifest while it is copied. From the first octet to the last step
  * {@linkcode DataFolder.restoring} is there, and no server starts on the folder: a restore that was cut off is begun again by
- * the same command. What must not be given twice is made anew at the end (renew.ts). The copy notes which UIDVALIDITY was given,
- * so that putting it back once more gives a larger one.
+ * the same command. What must not be given twice is made anew at the end (renew.ts). A copy that is made the data in place is
+ * checked before that, and not again: its database is another then. The copy notes which UIDVALIDITY was given, so that putting it
+ * back once more gives a larger one.
  */
 import { dirname, join } from "node:path";
-import { type DataFolder, exists, syncNames } from "../data_folder.ts";
+import { DataFolder, exists, makeFolder, sizeOrNull, syncNames } from "../data_folder.ts";
 import { openWriterConnection } from "../database.ts";
 import { DataFolderLocked, DataLock } from "../lock.ts";
 import { migrate } from "../migrate.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
 import { BackupError, diskFault } from "./fault.ts";
-import { FileCopier, namesIn, syncFolders } from "./file_copy.ts";
-import { filesOf, type ManifestFile, type ManifestHead, readManifest } from "./manifest.ts";
+import { FileCopier, liesIn, namesIn, syncFolders } from "./file_copy.ts";
+import { filesOf, type ManifestFacts, type ManifestFile, readManifest } from "./manifest.ts";
 import { chooseUidValidity, renew, type Renewed } from "./renew.ts";
 
 export interface RestoreOptions {
@@ -44,30 +45,31 @@ const LET_BE = new Set(["lock", "restoring"]);
 /** Copies from the folder `from`. Rejects with {@linkcode BackupError} and trouble of the disk. */
 export async function restore(from: string, options: RestoreOptions): Promise<RestoreReport> {
   const { folder } = options;
-  const manifest = `${from}/manifest.jsonl`;
-  const head = await knownManifest(manifest);
+  const manifest = new DataFolder(from).manifest;
+  const { createdAt, files, octets } = await knownManifest(manifest);
   const above = Math.max(options.above, notedIn(from));
+  if (liesIn(from, folder.path)) {
+    throw new BackupError(
+      `${from} lies in ${folder.path}: move it elsewhere, or name another folder with --data`,
+    );
+  }
   if (!isFree(folder)) {
     throw new BackupError(
       `${folder.path} is not empty: move it away or name another folder with --data; ` +
         "what was copied into it by hand is made the data by `veredus restore --in-place`",
     );
   }
-  Deno.mkdirSync(folder.path, { recursive: true, mode: 0o700 });
+  makeFolder(folder.path);
   const lock = lockOf(folder);
   try {
     markBegin(folder);
-    const checked = await each(manifest, { ...options, root: from, total: head.octets, to: folder.path });
-    const renewed = makeNew(folder, {
-      ...options,
-      above,
-      copiedAt: Date.parse(head.createdAt),
-      noteIn: from,
-    });
+    await each(manifest, { ...options, root: from, total: octets, to: folder.path });
+    const copiedAt = Date.parse(createdAt);
+    const renewed = makeNew(folder, { ...options, above, copiedAt, noteIn: from });
     Deno.removeSync(folder.restoring);
     syncFolders([folder.path]);
     folder.create();
-    return { ...renewed, ...checked, copiedAt: head.createdAt };
+    return { ...renewed, files, octets, copiedAt: createdAt };
   } catch (error) {
     throw diskFault(error, folder.path);
   } finally {
@@ -81,27 +83,25 @@ export async function restoreInPlace(options: RestoreOptions): Promise<RestoreRe
   if (!exists(folder.database)) {
     throw new BackupError(`${folder.path} holds no data: veredus.db is not there`);
   }
-  if (exists(folder.restoring)) {
+  if (sizeOrNull(folder.restoring) === 0) {
     throw new BackupError(`${folder.path} holds half a restore: run \`veredus restore DIR\` again`);
   }
   const lock = lockOf(folder);
   try {
-    const head = exists(folder.manifest) ? await knownManifest(folder.manifest) : null;
-    const checked = head === null
-      ? { files: 0, octets: 0 }
-      : await each(folder.manifest, { ...options, root: folder.path, total: head.octets, to: null });
+    const copy = await wholeCopy(options);
     removeIfThere(folder.indexes); // of UIDs that denote other messages
     const renewed = makeNew(folder, {
       ...options,
       above: Math.max(options.above, notedIn(folder.path)),
-      copiedAt: head === null ? null : Date.parse(head.createdAt),
+      copiedAt: copy === null ? null : Date.parse(copy.createdAt),
       noteIn: null,
     });
     removeIfThere(`${folder.path}/${NOTE}`);
-    removeIfThere(folder.manifest);
+    removeIfThere(folder.restoring);
     syncFolders([folder.path]);
     folder.create();
-    return { ...renewed, ...checked, copiedAt: head?.createdAt ?? null };
+    const { createdAt: copiedAt = null, files = 0, octets = 0 } = copy ?? {};
+    return { ...renewed, files, octets, copiedAt };
   } catch (error) {
     throw diskFault(error, folder.path);
   } finally {
@@ -109,7 +109,19 @@ export async function restoreInPlace(options: RestoreOptions): Promise<RestoreRe
   }
 }
 
-async function knownManifest(path: string): Promise<ManifestHead & { readonly octets: number }> {
+/** The copy that lies in the folder itself, found whole now or by an earlier try; null where it has no manifest. */
+async function wholeCopy(options: RestoreOptions): Promise<ManifestFacts | null> {
+  const { folder } = options;
+  if (exists(folder.manifest)) {
+    const { octets: total } = await knownManifest(folder.manifest);
+    await each(folder.manifest, { ...options, root: folder.path, total, to: null });
+    Deno.renameSync(folder.manifest, folder.restoring);
+    syncFolders([folder.path]);
+  }
+  return exists(folder.restoring) ? await knownManifest(folder.restoring) : null;
+}
+
+async function knownManifest(path: string): Promise<ManifestFacts> {
   const head = await readManifest(path);
   if (head.schema <= MIGRATIONS.length) return head;
   throw new BackupError(
@@ -118,10 +130,11 @@ async function knownManifest(path: string): Promise<ManifestHead & { readonly oc
   );
 }
 
-/** Nothing is there, or half a restore. */
+/** Nothing is there, or half a restore from elsewhere. */
 function isFree(folder: DataFolder): boolean {
-  const names = namesIn(folder.path) ?? [];
-  return names.includes("restoring") || names.every((name) => LET_BE.has(name));
+  const restoring = sizeOrNull(folder.restoring);
+  if (restoring !== null) return restoring === 0;
+  return (namesIn(folder.path) ?? []).every((name) => LET_BE.has(name));
 }
 
 function lockOf(folder: DataFolder): DataLock {
@@ -152,13 +165,9 @@ async function each(
     readonly to: string | null;
     readonly total: number;
   },
-): Promise<{ files: number; octets: number }> {
-  let files = 0;
-  let octets = 0;
-  const copier = new FileCopier({
-    signal,
-    moved: (moved) => progress({ done: octets += moved, total }),
-  });
+): Promise<void> {
+  let done = 0;
+  const copier = new FileCopier({ signal, moved: (moved) => progress({ done: done += moved, total }) });
   const folders = new Set<string>();
   try {
     for await (const file of filesOf(manifest)) {
@@ -169,7 +178,6 @@ async function each(
       if (sum !== file.sha256) {
         throw new BackupError(`${join(root, file.path)} is damaged: its SHA-256 is another`);
       }
-      files++;
       if (to === null || path === null) continue;
       for (let folder = dirname(path); folder.length >= to.length; folder = dirname(folder)) {
         folders.add(folder);
@@ -180,7 +188,6 @@ async function each(
   }
   await copier.synced();
   syncFolders(folders);
-  return { files, octets };
 }
 
 /** Its size is what was written. */

@@ -22,8 +22,9 @@ export interface NamedSegment {
   readonly lastLength: number;
 }
 
-/** Blocks this thread until it is written. Not durable yet. */
+/** Blocks this thread until it is written into a new file. Not durable yet. */
 export function copyDatabase(from: string, to: string): void {
+  Deno.openSync(to, { write: true, createNew: true, mode: 0o600 }).close(); // SQLite would let others read it
   const connection = Connection.readOnly(from);
   try {
     connection.exec("PRAGMA busy_timeout = 5000");
@@ -31,7 +32,6 @@ export function copyDatabase(from: string, to: string): void {
   } finally {
     connection.close();
   }
-  Deno.chmodSync(to, 0o600);
 }
 
 /** A database that nobody writes to. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Compactor } from "../../storage/compaction.ts";
 import { lastBackup } from "../../storage/backup/backup.ts";
 import { DataFolder } from "../../storage/data_folder.ts";
+import { DENO_FILES } from "../../storage/files.ts";
 import { DataLock } from "../../storage/lock.ts";
 import { segmentName } from "../../storage/segment.ts";
 import { copyData, inFolder, makeData, problemsOf, putBack, sumsOf } from "../lib/copied_data.ts";
@@ -197,6 +198,71 @@ Deno.test("a copy is no data folder: nothing works on it before it is put back",
     assert.deepEqual(sumsOf(`${place}/copy`), before);
     await makeData(`${place}/copy`);
     new DataFolder(`${place}/copy`).create();
+  }));
+
+Deno.test("no copy is made of a copy, nor of half a restore: neither could be put back", () =>
+  withStore(async (t, place) => {
+    await copyData(t.folder, `${place}/copy`);
+    const before = sumsOf(`${place}/copy`);
+    await assert.rejects(copyData(new DataFolder(`${place}/copy`), `${place}/again`), /is a copy/);
+    assert.deepEqual(sumsOf(`${place}/copy`), before);
+    await putBack(`${place}/copy`, `${place}/half`);
+    Deno.writeTextFileSync(`${place}/half/restoring`, "");
+    await assert.rejects(copyData(new DataFolder(`${place}/half`), `${place}/again`), /cut off/);
+    assert.throws(() => Deno.statSync(`${place}/again`), Deno.errors.NotFound);
+  }));
+
+Deno.test("names of new folders above a copy are durable too", () =>
+  withStore(async (t, place) => {
+    const synced = new Set<string>();
+    const { syncDirectory } = DENO_FILES;
+    DENO_FILES.syncDirectory = (path) => {
+      synced.add(path);
+      syncDirectory(path);
+    };
+    try {
+      await copyData(t.folder, `${place}/2026/12/01`);
+      await putBack(`${place}/2026/12/01`, `${place}/a/b/back`);
+    } finally {
+      DENO_FILES.syncDirectory = syncDirectory;
+    }
+    for (const path of ["", "/2026", "/2026/12", "/2026/12/01", "/a", "/a/b", "/a/b/back"]) {
+      assert.ok(synced.has(`${place}${path}`), path);
+    }
+  }));
+
+Deno.test("a path may hold what means something in a URL", () =>
+  inFolder(async (place) => {
+    const odd = `${place}/100% #1?mode=rw&x/dätä`;
+    const t = await TestStore.open({ path: odd });
+    await fileMessage(t.store, t.mailboxId("alice", "INBOX"), textOf(1));
+    await copyData(t.folder, `${odd} copy`);
+    await t.close({ keep: true });
+    assert.deepEqual(await problemsOf(`${odd} copy`), []);
+    await putBack(`${odd} copy`, `${odd} back`);
+    assert.deepEqual(await problemsOf(`${odd} back`), []);
+  }));
+
+/** Writes each permission that the file has, from when it is there until the process is ended. */
+const WATCH =
+  "const seen = new Set(); for (;;) { try { const mode = Deno.statSync(Deno.args[0]).mode & 0o777; " +
+  "if (!seen.has(mode)) { seen.add(mode); Deno.stdout.writeSync(new TextEncoder().encode(`${mode.toString(8)}\\n`)); } } catch {} }";
+
+Deno.test("nobody else can read the database of a copy while it is written", () =>
+  withStore(async (t, place) => {
+    t.writer.connection.exec("CREATE TABLE filler (octets BLOB)");
+    const fill = t.writer.connection.prepare("INSERT INTO filler VALUES (randomblob(1000000))");
+    for (let i = 0; i < 60; i++) fill.run();
+    Deno.mkdirSync(`${place}/copy`, { mode: 0o755 });
+    const watch = new Deno.Command(Deno.execPath(), {
+      args: ["eval", WATCH, `${place}/copy/veredus.db`],
+      stdout: "piped",
+    }).spawn();
+    await new Promise((resolve) => setTimeout(resolve, 500)); // it looks
+    await copyData(t.folder, `${place}/copy`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    watch.kill("SIGKILL");
+    assert.equal(new TextDecoder().decode((await watch.output()).stdout), "600\n");
   }));
 
 /** Takes nearly every octet that is left. */

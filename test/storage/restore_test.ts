@@ -380,3 +380,33 @@ Deno.test("a copy with its manifest that was put there by hand is checked and ma
     await assert.rejects(makeData(`${place}/data`), /in use by process .*: stop the server first/);
     lock.release();
   }));
+
+Deno.test("making a copy the data in place goes on where it was cut off, and nothing else is put there meanwhile", () =>
+  inFolder(async (place) => {
+    await copied(place);
+    copySync(`${place}/copy`, `${place}/hand`);
+    await assert.rejects(makeData(`${place}/hand`, { clock: () => 1_000 }), /set the clock/);
+    assert.throws(
+      () => new DataFolder(`${place}/hand`).create(),
+      /cut off; run `veredus restore --in-place` again/,
+    );
+    await assert.rejects(putBack(`${place}/copy`, `${place}/hand`), /is not empty/);
+    const report = await makeData(`${place}/hand`);
+    assert.ok(report.files >= 2 && report.copiedAt !== null);
+    await withBack(`${place}/hand`, (t) => assert.equal(validityOf(t, "Work"), report.uidValidity));
+    assert.deepEqual(await problemsOf(`${place}/hand`), []);
+  }));
+
+Deno.test("a copy that lies in the folder it is to be put into stays", () =>
+  inFolder(async (place) => {
+    await copied(place);
+    const folder = new DataFolder(`${place}/back`);
+    copySync(`${place}/copy`, `${folder.path}/copy`);
+    Deno.writeTextFileSync(folder.restoring, "");
+    Deno.symlinkSync(`${folder.path}/copy`, `${place}/link`);
+    const before = sumsOf(folder.path);
+    for (const from of [`${folder.path}/copy`, `${place}/link`]) {
+      await assert.rejects(putBack(from, folder.path), /lies in .*back: move it elsewhere/);
+    }
+    assert.deepEqual(sumsOf(folder.path), before);
+  }));
