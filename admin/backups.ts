@@ -70,17 +70,15 @@ export class Backups implements BackupControl {
       stderr: "piped",
     }).spawn();
     const job: Job = {
-      ...{
-        to,
-        process,
-        ended: Promise.resolve(),
-        stopped: false,
-        state: "running",
-        done: 0,
-        total: 0,
-        report: null,
-        reason: "",
-      },
+      to,
+      process,
+      ended: Promise.resolve(),
+      stopped: false,
+      state: "running",
+      done: 0,
+      total: 0,
+      report: null,
+      reason: "",
     };
     this.#job = job;
     log.info("copying the data to {to} begins", { to });

@@ -7,7 +7,7 @@
  */
 import { request as httpRequest } from "node:http";
 import { Readable } from "node:stream";
-import { DataFolder, DataFolderUnusable } from "../../storage/data_folder.ts";
+import { DataFolder } from "../../storage/data_folder.ts";
 import { DataFolderLocked, DataLock } from "../../storage/lock.ts";
 import { socketPath } from "../socket_path.ts";
 import { type CliContext, CliFailure } from "./context.ts";
@@ -47,7 +47,6 @@ export async function openClient(place: Place, context: CliContext): Promise<Adm
         const { openDirect } = await import("./direct.ts");
         return await openDirect(folder, context.version);
       } catch (error) {
-        if (error instanceof DataFolderUnusable) throw new CliFailure(error.message, { exit: "unavailable" });
         if (!(error instanceof DataFolderLocked)) throw error; // somebody was faster: ask them
       }
     }

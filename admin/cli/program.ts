@@ -53,10 +53,24 @@ export function registerCommands(program: Command, context: CliContext): void {
   transferCommands(commands);
 }
 
+/** Failures of other layers whose words are for the operator, by name: their modules are loaded by few commands. */
+const OF_OTHERS: Readonly<Record<string, CliFailure["exit"]>> = {
+  BackupError: "failed",
+  CannotBecome: "cannotStart",
+  DataFolderUnusable: "unavailable",
+};
+
 /** Says what went wrong; returns how the process ends. Our own bugs are thrown on. */
 export function report(error: unknown, json: boolean): CliFailure["exit"] {
-  if (!(error instanceof CliFailure)) throw error;
-  const told = json && error.problem !== null ? JSON.stringify(error.problem) : `veredus: ${error.message}`;
-  console.error(told);
-  return error.exit;
+  const failure = failureOf(error);
+  if (failure === null) throw error;
+  const { problem, message, exit } = failure;
+  console.error(json && problem !== null ? JSON.stringify(problem) : `veredus: ${message}`);
+  return exit;
+}
+
+function failureOf(error: unknown): CliFailure | null {
+  if (error instanceof CliFailure) return error;
+  const exit = error instanceof Error ? OF_OTHERS[error.name] : undefined;
+  return exit === undefined ? null : new CliFailure((error as Error).message, { exit });
 }

@@ -277,6 +277,10 @@ Deno.test("a copy is no data folder for a server, nor for commands, until it is 
     assert.deepEqual([refused.code, /is a copy: .*--in-place/.test(refused.stderr)], [71, true]);
     assert.equal((await copy.fails("account list"))[0], 69);
     assert.equal((await copy.fails("verify --fix"))[0], 69);
+    for (const command of [`backup ${place}/again`, "account add bob@example.org --password-stdin"]) {
+      const [code, words] = await copy.fails(command);
+      assert.deepEqual([code, /^veredus: .* is a copy: /.test(words)], [69, true], words);
+    }
     assert.match(await copy.ok("verify"), /\n0 problems/);
     assert.equal((await copy.fails("restore"))[0], 2);
     const report = await copy.json("restore --in-place --above 3000000000");

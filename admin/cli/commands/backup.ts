@@ -4,6 +4,7 @@
  * `backup` runs beside a server or without one. `restore` needs the folder for itself.
  */
 import { Option } from "commander";
+import { lchownSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { DataFolder } from "../../../storage/data_folder.ts";
 import type { RestoreReport } from "../../../storage/backup/restore.ts";
@@ -121,9 +122,6 @@ async function working<R>(
   const bar = await progressBar(what);
   try {
     return await work(bar, stop.signal);
-  } catch (error) {
-    if (error instanceof Error && error.name === "BackupError") throw new CliFailure(error.message);
-    throw error;
   } finally {
     bar.stop();
     Deno.removeSignalListener("SIGINT", abort);
@@ -151,7 +149,7 @@ function giveTo(path: string, { uid, gid }: Owner): void {
   try {
     Deno.mkdirSync(dirname(resolve(path)), { recursive: true });
     Deno.mkdirSync(path, { mode: 0o700 });
-    Deno.chownSync(path, uid, gid);
+    lchownSync(path, uid, gid); // of a link that the owner has put in its place meanwhile: the link
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }

@@ -35,7 +35,7 @@ async function verifyData(options: CommonOptions & { fix?: boolean }, context: C
     import("../../../message/facts.ts"),
   ]);
   await leaveRoot(folder, context);
-  if (fix) checkUsable(folder); // it would change a copy, which then is not what its manifest says
+  if (fix) folder.checkUsable(); // it would change a copy, which then is not what its manifest says
   const lock = fix ? await lockOf(folder, "verify --fix") : null;
   const bar = await progressBar("verify");
   try {
@@ -111,14 +111,6 @@ async function salvageData(options: CommonOptions & { to: string }, context: Cli
 
 function more(count: number): string {
   return count > MAX_SHOWN ? `\n... and ${count - MAX_SHOWN} more; --json shows all` : "";
-}
-
-function checkUsable(folder: DataFolder): void {
-  try {
-    folder.checkUsable();
-  } catch (error) {
-    throw new CliFailure(error instanceof Error ? error.message : String(error), { exit: "unavailable" });
-  }
 }
 
 /** Null on a medium that cannot be written to: nobody can serve it either. */
