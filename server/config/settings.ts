@@ -4,7 +4,7 @@
  * A reload changes the keys that need no restart (restart_keys.ts); the others stay as they were read at the start.
  */
 import { z } from "zod";
-import { LIMITS_AT_START } from "./restart_keys.ts";
+import { AT_START_KEYS, RELOADED_KEYS } from "./restart_keys.ts";
 import { configSchema } from "./schema.ts";
 import { docOf, unwrap } from "./walk.ts";
 
@@ -19,9 +19,6 @@ export interface Setting {
 }
 
 type Keys = Readonly<Record<string, unknown>>;
-/** Taken over by a reload, as the file has them. */
-const RELOADED = ["limits", "bans", "logging", "certificates", "drain", "smtp", "copies"];
-const AT_START = [...Object.values(LIMITS_AT_START), "logging.format"];
 
 export class SettingsInForce {
   #written: Keys;
@@ -39,8 +36,8 @@ export class SettingsInForce {
 
   takeOver(): void {
     const next: Record<string, unknown> = { ...this.#written };
-    for (const key of RELOADED) next[key] = this.#read[key];
-    for (const path of AT_START) {
+    for (const key of RELOADED_KEYS) next[key] = this.#read[key];
+    for (const path of AT_START_KEYS) {
       const [key = "", part = ""] = path.split(".");
       const kept = keysOf(this.#written[key])[part];
       const { [part]: _, ...others } = keysOf(next[key]);
