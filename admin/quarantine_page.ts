@@ -10,6 +10,7 @@ import { linked } from "../delivery/quarantine/link.ts";
 import { lookAt } from "../delivery/quarantine/look.ts";
 import type { AdminEnv } from "./api/access.ts";
 import type { Router } from "./api/router.ts";
+import { escaped } from "./html.ts";
 import type { AdminServices } from "./services.ts";
 
 const POLICY =
@@ -70,8 +71,4 @@ function page(c: Context<AdminEnv>, title: string, body: string, status: 200 | 4
       `overflow-wrap:anywhere;border:1px solid #999;padding:1em}dt{font-weight:bold}</style><h1>${title}</h1>${body}`,
     status,
   );
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

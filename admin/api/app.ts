@@ -6,7 +6,6 @@
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { getLogger } from "@logtape/logtape";
-import { Scalar } from "@scalar/hono-api-reference";
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
@@ -15,6 +14,7 @@ import { type FailureCounter, MemoryFailures } from "../../auth/failures.ts";
 import { addQuarantinePage } from "../quarantine_page.ts";
 import type { AdminServices } from "../services.ts";
 import { type Access, type AdminEnv, authenticate, needs } from "./access.ts";
+import { type ApiDocument, DOCS_POLICY, docsPage } from "./docs_page.ts";
 import { Problem } from "./problem.ts";
 import { newRouter, type RouteContext, type Router, Serial } from "./router.ts";
 import { accountRoutes } from "./routes/accounts.ts";
@@ -43,8 +43,6 @@ import { tokenRoutes } from "./routes/tokens.ts";
 
 export const API_PREFIX = "/api/v1";
 export const MAX_BODY_OCTETS = 1024 * 1024;
-/** The script behind `/docs`, pinned: whatever runs in that page may see a token typed into it. */
-const SCALAR_SCRIPT = "https://cdn.jsdelivr.net/npm/@scalar/api-reference@1.72.1";
 
 const log = getLogger(["veredus", "admin"]);
 
@@ -97,7 +95,7 @@ export function adminApp(services: AdminServices, options: AdminAppOptions): Rou
   );
   root.route(API_PREFIX, api(context));
   root.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
-  root.doc31("/openapi.json", {
+  const about = {
     openapi: "3.1.0",
     info: {
       title: "Veredus administration",
@@ -105,8 +103,12 @@ export function adminApp(services: AdminServices, options: AdminAppOptions): Rou
       description: "Times are RFC 3339, sizes octets. Errors are problem details (RFC 9457).",
     },
     security: [{ token: [] }],
+  };
+  root.doc31("/openapi.json", about);
+  root.get("/docs", (c) => {
+    c.header("content-security-policy", DOCS_POLICY);
+    return c.html(docsPage(root.getOpenAPI31Document(about) as unknown as ApiDocument));
   });
-  root.get("/docs", docs);
   root.notFound((c) => {
     const detail = `there is nothing at ${c.req.method} ${c.req.path}; /openapi.json lists what is`;
     return new Problem(404, { fault: "no-such-route", detail }).toResponse();
@@ -191,22 +193,3 @@ function problemOf(error: Error): Problem {
   log.error("a request failed by a fault of ours ({id}): {error}", { id, error });
   return new Problem(500, { fault: "fault", detail: `the log tells what went wrong, at ${id}` });
 }
-
-const docs: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  const nonce = randomBytes(16).toString("base64");
-  c.header(
-    "content-security-policy",
-    `default-src 'none'; script-src 'nonce-${nonce}' https://cdn.jsdelivr.net/npm/@scalar/; ` +
-      "style-src 'unsafe-inline'; img-src 'self' data:; font-src https: data:; connect-src 'self'; " +
-      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  );
-  const page = Scalar<AdminEnv>({
-    url: "/openapi.json",
-    pageTitle: "Veredus administration",
-    cdn: SCALAR_SCRIPT,
-    nonce,
-    telemetry: false,
-    withDefaultFonts: false,
-  });
-  return await page(c, next) as Response;
-};
