@@ -9,7 +9,7 @@ import type { MessageRow } from "../storage/messages.ts";
 import { type BlobReader, StorageError } from "../storage/store.ts";
 import { counter } from "../telemetry/metrics.ts";
 import { fileKind } from "./extract/file_kind.ts";
-import { type AttachedFile, type MessageText, readFile } from "./message_text.ts";
+import { type AttachedFile, readFile } from "./message_text.ts";
 import type { ExtractOutcome, TextExtractor } from "./text_extractor.ts";
 
 const log = getLogger(["veredus", "search"]);
@@ -57,10 +57,10 @@ export class AttachedFiles {
 
   /** Null: its files have no text. Rejects with an {@linkcode ExtractorFault} where there is no extractor just now. */
   textOf(
-    message: MessageText,
+    files: readonly AttachedFile[],
     place: Place & { readonly row: Pick<MessageRow, "blob"> },
   ): Promise<string | null> {
-    const text = this.#turn.then(() => this.#read(message, place));
+    const text = this.#turn.then(() => this.#read(files, place));
     this.#turn = text.catch(() => {}); // told to whom it concerns
     return text;
   }
@@ -82,13 +82,13 @@ export class AttachedFiles {
   }
 
   async #read(
-    message: MessageText,
+    files: readonly AttachedFile[],
     place: Place & { readonly row: Pick<MessageRow, "blob"> },
   ): Promise<string | null> {
     const { limits } = this.#options;
     const budget: Budget = { files: MAX_FILES, characters: limits.characters, timeMs: limits.timeMs };
     const texts: string[] = [];
-    for (const attached of message.files) {
+    for (const attached of files) {
       const text = await this.#file({ ...place, attached }, budget);
       if (text !== "") texts.push(text);
     }

@@ -14,7 +14,7 @@ import { StorageError, type Store } from "../storage/store.ts";
 import type { MessageRow } from "../storage/messages.ts";
 import type { AttachedFiles } from "./attached_files.ts";
 import type { IndexFile, WaitingDocument } from "./index_file.ts";
-import { type MessageText, readMessageText } from "./message_text.ts";
+import { filesOf, readMessageText } from "./message_text.ts";
 
 const log = getLogger(["veredus", "search"]);
 
@@ -112,16 +112,19 @@ export class AttachmentPass {
   /** Null: its files have no text. */
   async #read(waiting: WaitingDocument, row: MessageRow): Promise<AttachedText | null> {
     const { store, files } = this.#options;
-    let message: MessageText;
     try {
-      message = await readMessageText(store.blobs, row, "all");
+      const message = waiting.indexed ? await readMessageText(store.blobs, row, "all") : null;
+      const attached = await files.textOf(message?.files ?? await filesOf(store.blobs, row), {
+        row,
+        ...waiting,
+      });
+      if (attached === null) return null;
+      return { index: message === null ? null : message.withAttached(attached).forIndex(), attached };
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       files.tell("unread", { ...waiting, name: null, fault: error.message });
       return null;
     }
-    const attached = await files.textOf(message, { row, ...waiting });
-    return attached === null ? null : { index: message.withAttached(attached).forIndex(), attached };
   }
 }
 

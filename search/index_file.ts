@@ -1,9 +1,9 @@
 /**
  * The index of one account as the indexer writes it: documents, where each one lies, and how far each mailbox is done.
  *
- * A document is the text of one message; copies within the account share it. `places` says which messages have it;
- * document 0 stands for a message that could not be indexed (unreadable, too large), which every query finds. A row of
- * `mailboxes` promises: each message with a UID up to `through` is in `places`, unless it was expunged. Promise and
+ * A document is the text of one message; copies within the account share it. `places` says which messages have it.
+ * `unindexed` are documents that every query finds: those with too much text, and document 0, which stands for all messages that
+ * cannot be read. A row of `mailboxes` promises: each message with a UID up to `through` is in `places`, unless it was expunged. Promise and
  * places change in one transaction, so a crash leaves an index that is merely behind.
  *
  * WAL with synchronous=NORMAL: a loss of power can take the last transactions, never break the file, and what is lost
@@ -20,13 +20,13 @@ import { IndexDamage } from "./index_folder.ts";
 import { type DocumentText, TEXT_VERSION } from "./message_text.ts";
 
 /** Goes up with the tables below; TEXT_VERSION with what is put into them. */
-const TABLES_VERSION = 2;
+const TABLES_VERSION = 3;
 export const INDEX_VERSION = TABLES_VERSION * 1_000 + TEXT_VERSION;
 /** "Vrds" */
 export const APPLICATION_ID = 0x56726473;
 /** More than a text of attached files can have. */
 const MAX_ATTACHED_OCTETS = 4 * 1024 * 1024;
-/** A message that could not be indexed. */
+/** Of messages that could not be read. */
 export const NO_DOCUMENT = 0;
 
 const TRIGRAMS = `content='', contentless_delete=1, detail=none, tokenize='trigram case_sensitive 1'`;
@@ -40,6 +40,8 @@ const TABLES = [
   "CREATE TABLE places (mailbox_id INTEGER NOT NULL, uid INTEGER NOT NULL, document INTEGER NOT NULL, " +
   "PRIMARY KEY (mailbox_id, uid)) STRICT, WITHOUT ROWID",
   "CREATE INDEX places_document ON places (document, mailbox_id, uid)",
+  "CREATE TABLE unindexed (document INTEGER PRIMARY KEY) STRICT",
+  `INSERT INTO unindexed (document) VALUES (${NO_DOCUMENT})`,
   "CREATE TABLE waiting (document INTEGER PRIMARY KEY) STRICT",
   "CREATE TABLE attached (document INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT",
   "CREATE TABLE mailboxes (id INTEGER PRIMARY KEY, through INTEGER NOT NULL, modseq INTEGER NOT NULL, " +
@@ -58,6 +60,8 @@ export interface MailboxProgress {
 export interface WaitingDocument {
   readonly id: number;
   readonly identity: Uint8Array;
+  /** Its own text is in the index. */
+  readonly indexed: boolean;
   readonly mailboxId: number;
   readonly uid: number;
 }
@@ -127,26 +131,34 @@ export class IndexFile {
     return this.#rows("SELECT id FROM documents WHERE identity = ?").get(identity)?.[0] as number ?? null;
   }
 
-  addDocument(identity: Uint8Array, text: DocumentText): number {
+  /** `text`: null where it is too much to be indexed. */
+  addDocument(
+    identity: Uint8Array,
+    { text, hasFiles }: { readonly text: DocumentText | null; readonly hasFiles: boolean },
+  ): number {
     const id = this.#rows("INSERT INTO documents (identity) VALUES (?) RETURNING id").get(
       identity,
     )![0] as number;
-    this.#run("INSERT INTO head (rowid, text) VALUES (?, ?)", [id, text.header]);
-    this.#run("INSERT INTO body (rowid, text) VALUES (?, ?)", [id, text.body]);
-    this.#run("INSERT INTO words (rowid, text) VALUES (?, ?)", [id, text.words]);
-    if (text.hasFiles) this.#run("INSERT INTO waiting (document) VALUES (?)", [id]);
+    if (text === null) this.#run("INSERT INTO unindexed (document) VALUES (?)", [id]);
+    else {
+      this.#run("INSERT INTO head (rowid, text) VALUES (?, ?)", [id, text.header]);
+      this.#run("INSERT INTO body (rowid, text) VALUES (?, ?)", [id, text.body]);
+      this.#run("INSERT INTO words (rowid, text) VALUES (?, ?)", [id, text.words]);
+    }
+    if (hasFiles) this.#run("INSERT INTO waiting (document) VALUES (?)", [id]);
     return id;
   }
 
   /** The first document behind `after` (an id) that waits for its attached files; null when none does. */
   nextWaiting(after: number): WaitingDocument | null {
-    const [id, identity, mailboxId, uid] = this.#rows(
-      "SELECT w.document, d.identity, p.mailbox_id, p.uid FROM waiting AS w JOIN documents AS d ON d.id = w.document " +
-        "JOIN places AS p ON p.document = w.document WHERE w.document > ? ORDER BY w.document LIMIT 1",
+    const [id, identity, unindexed, mailboxId, uid] = this.#rows(
+      "SELECT w.document, d.identity, w.document IN unindexed, p.mailbox_id, p.uid " +
+        "FROM waiting AS w JOIN documents AS d ON d.id = w.document JOIN places AS p ON p.document = w.document WHERE w.document > ? ORDER BY w.document LIMIT 1",
     ).get(after) ?? [];
     return id === undefined ? null : {
       id: id as number,
       identity: identity as Uint8Array,
+      indexed: unindexed === 0,
       mailboxId: mailboxId as number,
       uid: uid as number,
     };
@@ -158,16 +170,21 @@ export class IndexFile {
       this.#rows("SELECT 1 FROM waiting WHERE document = ?").get(id) !== undefined;
   }
 
-  /** Its attached files were read: `text` is all there is to search now; null where they have none. */
+  /**
+   * Its attached files were read: `index` is all there is to search now, null for a document that is not indexed. A `text` of
+   * null: they have none.
+   */
   endWaiting(
     document: number,
-    text: { readonly index: DocumentText; readonly attached: string } | null,
+    text: { readonly index: DocumentText | null; readonly attached: string } | null,
   ): void {
     this.#run("DELETE FROM waiting WHERE document = ?", [document]);
     if (text === null) return;
-    for (const table of ["body", "words"] as const) {
-      this.#run(`DELETE FROM ${table} WHERE rowid = ?`, [document]);
-      this.#run(`INSERT INTO ${table} (rowid, text) VALUES (?, ?)`, [document, text.index[table]]);
+    if (text.index !== null) {
+      for (const table of ["body", "words"] as const) {
+        this.#run(`DELETE FROM ${table} WHERE rowid = ?`, [document]);
+        this.#run(`INSERT INTO ${table} (rowid, text) VALUES (?, ?)`, [document, text.index[table]]);
+      }
     }
     this.#run("INSERT INTO attached (document, text) VALUES (?, ?)", [document, packText(text.attached)]);
   }
@@ -192,7 +209,7 @@ export class IndexFile {
       for (const table of ["head", "body", "words"]) {
         this.#run(`DELETE FROM ${table} WHERE rowid = ?`, [id as number]);
       }
-      for (const table of ["waiting", "attached"]) {
+      for (const table of ["unindexed", "waiting", "attached"]) {
         this.#run(`DELETE FROM ${table} WHERE document = ?`, [id as number]);
       }
     }

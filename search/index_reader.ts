@@ -38,6 +38,8 @@ export interface IndexQuestion {
   readonly tables: readonly IndexTable[];
   /** An FTS5 query (query.ts). */
   readonly match: string;
+  /** Messages whose attached files wait to be read are not ruled out: the caller reads them. */
+  readonly withWaiting: boolean;
 }
 
 export interface SearchedMailbox {
@@ -92,10 +94,14 @@ export class IndexReader {
       const add = (row: unknown[] | undefined) => {
         for (const uid of JSON.parse(String(row?.[0] ?? "[]")) as number[]) uids.add(uid);
       };
-      add(
-        statements.rows("SELECT json_group_array(uid) FROM places WHERE document = ? AND mailbox_id = ?")
-          .get(NO_DOCUMENT, mailbox.mailboxId),
-      );
+      for (const table of question.withWaiting ? ["unindexed", "waiting"] : ["unindexed"]) {
+        add(
+          statements.rows(
+            `SELECT json_group_array(p.uid) FROM ${table} AS d CROSS JOIN places AS p ON p.document = d.document AND ` +
+              "p.mailbox_id = ?",
+          ).get(mailbox.mailboxId),
+        );
+      }
       const [last] = statements.rows("SELECT max(id) FROM documents").get() ?? [];
       for (let from = 1; from <= Number(last ?? 0); from += DOCUMENTS_AT_ONCE) {
         if (from > 1) await pause();
@@ -121,12 +127,13 @@ export class IndexReader {
     }
   }
 
-  /** What stands in the files attached to a message, "" where nothing does; null: the index does not know the message. */
+  /** What stands in the files attached to a message, "" where nothing does; null: the index does not know. */
   async attachedText(mailbox: SearchedMailbox, uid: number): Promise<string | null> {
     return await this.#using(mailbox.accountId, (statements) => {
       const place = statements.rows(
         "SELECT a.text FROM places AS p LEFT JOIN attached AS a ON a.document = p.document " +
-          "JOIN mailboxes AS m ON m.id = p.mailbox_id AND m.through < ? WHERE p.mailbox_id = ? AND p.uid = ?",
+          "JOIN mailboxes AS m ON m.id = p.mailbox_id AND m.through < ? WHERE p.mailbox_id = ? AND p.uid = ? AND " +
+          `p.document <> ${NO_DOCUMENT} AND p.document NOT IN waiting`,
       ).get(mailbox.uidNext, mailbox.mailboxId, uid);
       if (place === undefined) return Promise.resolve(null);
       const [octets] = place;

@@ -15,14 +15,14 @@ import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import type { Change } from "../storage/changes.ts";
 import type { Mailbox } from "../storage/mailboxes.ts";
-import type { IndexedRow } from "../storage/messages.ts";
+import type { IndexedRow, MessageRow } from "../storage/messages.ts";
 import { StorageError, type Store } from "../storage/store.ts";
 import { counter, gauge } from "../telemetry/metrics.ts";
 import { AttachedFiles, type AttachmentLimits } from "./attached_files.ts";
 import { AttachmentPass } from "./attachment_pass.ts";
 import { IndexFile, NO_DOCUMENT } from "./index_file.ts";
 import { type IndexFolder, isDamage } from "./index_folder.ts";
-import { type DocumentText, leastCharacters, type MessageText, readMessageText } from "./message_text.ts";
+import { type DocumentText, filesOf, leastCharacters, readMessageText } from "./message_text.ts";
 import { Breather, type Pace } from "./pace.ts";
 import type { TextExtractor } from "./text_extractor.ts";
 
@@ -35,7 +35,7 @@ const BATCH_OCTETS = 4 * 1024 * 1024;
 const REMOVE_ROWS = 500;
 const ACCOUNT_PAGE = 200;
 const MAX_OPEN = 16;
-/** Larger texts are left out and looked at by each search: indexing one would hold the thread up too long. */
+/** Larger texts are left out and looked at by each search, their attached files are not: indexing one would hold the thread up. */
 export const MAX_INDEXED_CHARACTERS = 512 * 1024;
 
 const log = getLogger(["veredus", "search"]);
@@ -307,7 +307,7 @@ export class Indexer {
         ready.some((one) => sameOctets(one.identity, identity));
       const text = known ? null : await this.#read(mailboxId, row);
       ready.push({ uid: row.uid, identity, text });
-      octets += typeof text === "object" && text !== null ? text.header.length + text.body.length : 0;
+      octets += sizeOf(text);
       await this.#breather.breathe();
       if (octets > BATCH_OCTETS || this.#stopping) break;
     }
@@ -319,7 +319,7 @@ export class Indexer {
     inTransaction(file, () => {
       file.setProgress(mailboxId, { through, modSeq });
       for (const { uid, identity, text } of ready) {
-        const document = text === "left out"
+        const document = text === "unreadable"
           ? NO_DOCUMENT
           : file.documentOf(identity) ?? (text === null ? NO_DOCUMENT : file.addDocument(identity, text));
         file.addPlace(mailboxId, uid, document);
@@ -329,23 +329,18 @@ export class Indexer {
     return through;
   }
 
-  /** The text of a message; "left out" where it cannot be had or is too much. */
   async #read(mailboxId: number, row: IndexedRow): Promise<Prepared> {
     const { store } = this.#options;
-    if (leastCharacters(row) > MAX_INDEXED_CHARACTERS) { // megabytes that need not be read
-      leftOut.inc();
-      return "left out";
-    }
-    let text: MessageText;
+    let prepared: Prepared;
     try {
-      text = await readMessageText(store.blobs, row, "all");
+      prepared = await prepare(store, row);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       try {
         // Compaction may have moved it between the two reads.
         const again = store.messages.row(mailboxId, row.uid, { withImap: true });
-        if (again === null) return "left out"; // expunged: its log entry comes
-        text = await readMessageText(store.blobs, again, "all");
+        if (again === null) return "unreadable"; // expunged: its log entry comes
+        prepared = await prepare(store, again);
       } catch (still) {
         if (!(still instanceof StorageError)) throw still;
         log.warn("message {uid} of mailbox {mailboxId} cannot be read: {error}", {
@@ -353,15 +348,21 @@ export class Indexer {
           mailboxId,
           error: still,
         });
-        leftOut.inc();
-        return "left out";
+        prepared = "unreadable";
       }
     }
-    if (text.header.length + (text.body ?? "").length > MAX_INDEXED_CHARACTERS) {
-      leftOut.inc();
-      return "left out";
+    if (prepared === "unreadable" || prepared.text === null) leftOut.inc();
+    if (prepared !== "unreadable" && prepared.text === null) {
+      log.debug(
+        "message {uid} of mailbox {mailboxId} has more than {limit} characters: each search reads it",
+        {
+          uid: row.uid,
+          mailboxId,
+          limit: MAX_INDEXED_CHARACTERS,
+        },
+      );
     }
-    return text.forIndex();
+    return prepared;
   }
 
   async #takeOut(file: IndexFile, mailboxId: number, uids: readonly number[]): Promise<void> {
@@ -415,7 +416,22 @@ export class Indexer {
   }
 }
 
-type Prepared = DocumentText | "left out";
+/** `text`: null where it is too much. */
+type Prepared = { readonly text: DocumentText | null; readonly hasFiles: boolean } | "unreadable";
+
+async function prepare({ blobs }: Store, row: MessageRow): Promise<Exclude<Prepared, "unreadable">> {
+  if (leastCharacters(row) > MAX_INDEXED_CHARACTERS) { // megabytes that need not be read
+    return { text: null, hasFiles: (await filesOf(blobs, row)).length > 0 };
+  }
+  const message = await readMessageText(blobs, row, "all");
+  const tooMuch = message.header.length + (message.body ?? "").length > MAX_INDEXED_CHARACTERS;
+  return { text: tooMuch ? null : message.forIndex(), hasFiles: message.files.length > 0 };
+}
+
+function sizeOf(prepared: Prepared | null): number {
+  const text = prepared === null || prepared === "unreadable" ? null : prepared.text;
+  return text === null ? 0 : text.header.length + text.body.length;
+}
 
 function inTransaction(file: IndexFile, work: () => void): void {
   file.begin();

@@ -56,7 +56,7 @@ export class MessageText {
   readonly fields: readonly FieldText[];
   /** All text parts and the names of the others; null when only the header was read. */
   readonly body: string | null;
-  /** Attached files that may have text of their own. */
+  /** Attached files that may have text of their own, which is not part of the body yet. */
   readonly files: readonly AttachedFile[];
   #parts: readonly BodyPart[];
   #casemap: Casemap;
@@ -71,10 +71,15 @@ export class MessageText {
     this.#bodyWords = null;
   }
 
-  /** With what stands in its attached files. */
+  /** With what stands in its attached files, "" where nothing does. */
   withAttached(text: string): MessageText {
-    const parts = [...this.#parts, { text, html: false }];
-    return new MessageText(this.fields, { parts, files: this.files }, this.#casemap);
+    const parts = text === "" ? this.#parts : [...this.#parts, { text, html: false }];
+    return new MessageText(this.fields, { parts, files: [] }, this.#casemap);
+  }
+
+  /** Nothing that counts is still to be read. */
+  get whole(): boolean {
+    return this.body !== null && this.files.length === 0;
   }
 
   /** True when some field of that name (lower case) contains the folded needle. */
@@ -98,7 +103,6 @@ export class MessageText {
       header: this.header.toWellFormed(),
       body: (this.body ?? "").toWellFormed(),
       words: [...this.fieldWords(null).union(this.bodyWords())].join(" ").toWellFormed(),
-      hasFiles: this.files.length > 0,
     };
   }
 
@@ -125,8 +129,6 @@ export interface DocumentText {
   readonly header: string;
   readonly body: string;
   readonly words: string;
-  /** It has attached files that may have text of their own. */
-  readonly hasFiles: boolean;
 }
 
 interface BodyPart {
@@ -164,8 +166,13 @@ export async function readMessageText(
   casemap: Casemap = unicodeCasemap,
 ): Promise<MessageText> {
   const header = await readBlock(blobs, row);
-  const body = scope === "all" ? await bodyTexts(blobs, row, header) : null;
+  const body = scope === "all" ? await bodyTexts(blobs, row, { header, octets: MAX_TEXT_OCTETS }) : null;
   return new MessageText(headerTexts(header, casemap), body, casemap);
+}
+
+/** The attached files of a message whose own text is not wanted. */
+export async function filesOf(blobs: BlobReader, row: MessageRow): Promise<readonly AttachedFile[]> {
+  return (await bodyTexts(blobs, row, { header: await readBlock(blobs, row), octets: 0 })).files;
 }
 
 /** The octets of an attached file, decoded. */
@@ -239,11 +246,15 @@ async function readBlock(blobs: BlobReader, row: MessageRow): Promise<Uint8Array
   return block;
 }
 
-/** `header` is that of the message. */
-async function bodyTexts(blobs: BlobReader, row: MessageRow, header: Uint8Array): Promise<BodyTexts> {
+/** `header` is that of the message; at most so many octets of its text are read. */
+async function bodyTexts(
+  blobs: BlobReader,
+  row: MessageRow,
+  { header, octets }: { readonly header: Uint8Array; readonly octets: number },
+): Promise<BodyTexts> {
   const parts: BodyPart[] = [];
   const files: AttachedFile[] = [];
-  let left = MAX_TEXT_OCTETS;
+  let left = octets;
   const plain = (text: string) => parts.push({ text, html: false });
   const visit = async (part: PartSpan, embedded: boolean): Promise<void> => {
     const block = part.headerStart === 0 && !embedded

@@ -1,11 +1,11 @@
 /**
  * SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, SAVE and `$`: RFC 5182): cheapest evidence first.
  *
- * Every message is judged by the index alone; who stays undecided is judged again with its row, then with its header,
- * then with all its text, in bounded batches with a pause between. A key whose evidence is not there yet is
- * "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without case, after decoding
- * (search/message_text.ts). Before messages are read the full-text index rules out those that cannot match
- * (search_candidates.ts). What stands in attached files counts too (search_attached.ts).
+ * Every message is judged by the index alone; who stays undecided is judged again with its row, then with its header, then with
+ * all its text, then with what stands in attached files (search_attached.ts), in bounded batches with a pause between. A key
+ * whose evidence is not there yet is "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without
+ * case, after decoding (search/message_text.ts). Before messages are read the full-text index rules out those that cannot match
+ * (search_candidates.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import { asksFacts, fieldsOf, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
@@ -359,9 +359,12 @@ async function byRows(
         verdict = judge({ ...evidence, text });
       }
       if (verdict === null) {
-        const whole = await readMessageText(context.store.blobs, row, "all", casemap);
-        text = await withAttached(context, selected, { text: whole, uid, row });
+        text = await readMessageText(context.store.blobs, row, "all", casemap);
         verdict = judge({ ...evidence, text });
+        if (verdict === null) {
+          text = await withAttached(context, selected, { text, uid, row });
+          verdict = judge({ ...evidence, text });
+        }
       }
       if (verdict === true) hits.push(sequence, uid, relevancyOf(scores, text));
     } catch (error) {
@@ -453,7 +456,8 @@ function compile(key: SearchKey, scene: Scene): Judge {
         if (text === null) return isRuledOut(scene.ruledOut, key, uid) ? false : null;
         // Every text contains the empty string.
         if (needle === "" || (whole && text.anyHeaderContains(needle))) return true;
-        return text.body === null ? null : text.body.includes(needle);
+        if (text.body !== null && text.body.includes(needle)) return true;
+        return text.whole ? false : null;
       };
     }
     case "and": {

@@ -38,12 +38,20 @@ export async function askIndex(
   let questions = 0;
   for (const [one, question] of questionsOf(key)) {
     if (++questions > MAX_QUESTIONS) return;
-    const candidates = await indexes.candidates(where, question, async () => await context.drain());
+    const withWaiting = context.attached !== null && one.kind !== "header";
+    const candidates = await indexes.candidates(
+      where,
+      { ...question, withWaiting },
+      async () => await context.drain(),
+    );
     if (candidates !== null) answers.set(one, candidates);
   }
 }
 
-function* questionsOf(key: SearchKey, fuzzy = false): Generator<[SearchKey, IndexQuestion]> {
+function* questionsOf(
+  key: SearchKey,
+  fuzzy = false,
+): Generator<[SearchKey, Omit<IndexQuestion, "withWaiting">]> {
   switch (key.kind) {
     case "and":
       for (const part of key.keys) yield* questionsOf(part, fuzzy);

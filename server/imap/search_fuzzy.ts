@@ -14,7 +14,7 @@ export type TextKey = Extract<SearchKey, { kind: "header" | "body" | "text" }>;
 /** What a place counts: a subject says more of a message than a word somewhere in it. */
 const SUBJECT = 1, FIELDS = 0.8, BODY = 0.6, TOGETHER = 0.4;
 
-/** Between 0 (not met) and 1; null when the body is needed and was not read. */
+/** Between 0 (not met) and 1; null where it is not met yet and more is to be read. */
 export type FuzzyScore = (text: MessageText) => number | null;
 
 /** The words of a key; null when it has none, or is not in UTF-8. */
@@ -29,21 +29,28 @@ export function fuzzyScore(key: TextKey, wanted: readonly WantedWord[]): FuzzySc
     case "header":
       return (text) => wordMatch(text.fieldWords(key.field), wanted);
     case "body":
-      return (text) => text.body === null ? null : wordMatch(text.bodyWords(), wanted);
+      return (text) => metBy(text, wordMatch(text.bodyWords(), wanted));
     case "text":
       return (text) => {
         if (text.body === null) return null;
         const fields = text.fieldWords(null), body = text.bodyWords();
-        return Math.max(
-          SUBJECT * wordMatch(text.fieldWords("subject"), wanted),
-          FIELDS * wordMatch(fields, wanted),
-          BODY * wordMatch(body, wanted),
-          TOGETHER * wordMatch(fields.union(body), wanted),
+        return metBy(
+          text,
+          Math.max(
+            SUBJECT * wordMatch(text.fieldWords("subject"), wanted),
+            FIELDS * wordMatch(fields, wanted),
+            BODY * wordMatch(body, wanted),
+            TOGETHER * wordMatch(fields.union(body), wanted),
+          ),
         );
       };
     default:
       return key satisfies never;
   }
+}
+
+function metBy(text: MessageText, score: number): number | null {
+  return score > 0 || text.whole ? score : null;
 }
 
 /** 1 to 100, over all fuzzy text keys of a search; 100 where there is none, 1 where the text did not matter. */

@@ -80,7 +80,7 @@ export class Bed {
     const { id, uidNext } = this.test.store.mailboxes.byName(accountId, mailbox)!;
     return await reader.candidates(
       { accountId, mailboxId: id, uidNext },
-      { tables: ["head", "body"], match: substringQuery(unicodeCasemap(needle))! },
+      { tables: ["head", "body"], match: substringQuery(unicodeCasemap(needle))!, withWaiting: false },
       () => Promise.resolve(),
     );
   }

@@ -188,6 +188,13 @@ Deno.test("a text that is too large is left to be looked at by every search", as
     await bed.index();
     assert.deepEqual(await bed.uids("kettle"), [1, 2, 3]);
     assert.deepEqual(await bed.uids("nothing"), [2, 3]);
+    const mailboxId = bed.test.mailboxId("alice", "INBOX");
+    await bed.test.ok({ kind: "expunge", mailboxId, uids: [[2, 3]], onlyDeleted: false });
+    await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    await bed.index();
+    await bed.deliver("Subject: b\r\n\r\nkettle\r\n"); // its document has the number of one that is gone
+    await bed.index();
+    assert.deepEqual([await bed.uids("kettle"), await bed.uids("nothing")], [[1, 4, 5], []]);
   } finally {
     await bed.close();
   }

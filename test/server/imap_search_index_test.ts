@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import { IndexFolder } from "../../search/index_folder.ts";
 import { IndexReader } from "../../search/index_reader.ts";
-import { Indexer, type IndexerOptions } from "../../search/indexer.ts";
+import { Indexer, type IndexerOptions, MAX_INDEXED_CHARACTERS } from "../../search/indexer.ts";
 import { ALONE } from "../../search/pace.ts";
 import { ExtractorFault } from "../../search/text_extractor.ts";
 import { FakeExtractor, mail, withFiles } from "../search/fake_extractor.ts";
@@ -251,6 +251,102 @@ Deno.test("attached files count like the text of a message where the index knows
     assert.equal(await search(plain, "OR BODY iron BODY teapot"), "* SEARCH 2");
     await index();
     assert.equal(await search(indexed, 'BODY "cast iron"'), "* SEARCH 1 23");
+  } finally {
+    await harness.close();
+  }
+});
+
+Deno.test("files that wait in an index to be read are read by the search, where its message does not decide", async () => {
+  const extractor = new FakeExtractor();
+  const harness = await Harness.open({ extractor });
+  try {
+    await harness.deliver(mail("a kettle", "cast iron"));
+    await harness.deliver(mail("a teapot of iron", "porcelain"));
+    for (let i = 0; i < 20; i++) await harness.deliver(`Subject: s\r\n\r\nplain ${i}\r\n`);
+    const indexer = indexerOf(harness); // files are not its business: they wait
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+    const client = await harness.login("alice", { indexes: true });
+    await client.ok("SELECT INBOX");
+    const searched = async (key: string) => {
+      extractor.files.length = 0;
+      return [found(await client.ok(`SEARCH ${key}`)), ...extractor.files];
+    };
+    assert.deepEqual(await searched('BODY "cast iron"'), ["* SEARCH 1", "cast iron", "porcelain"]);
+    assert.deepEqual(await searched("TEXT iron"), ["* SEARCH 1 2", "cast iron"]);
+    assert.deepEqual(await searched("FUZZY TEXT {11+}\r\nkettle iron"), [
+      "* SEARCH 1",
+      "cast iron",
+      "porcelain",
+    ]);
+    assert.deepEqual(await searched("FUZZY BODY teapo"), ["* SEARCH 2", "cast iron"]);
+    assert.deepEqual(await searched("NOT BODY iron SUBJECT s 1:3"), ["* SEARCH 3", "cast iron"]);
+    assert.deepEqual(await searched("SUBJECT iron"), ["* SEARCH"]);
+  } finally {
+    await harness.close();
+  }
+});
+
+Deno.test("files that wait in an index cost nothing where attached files are not searched", async () => {
+  const harness = await Harness.open();
+  try {
+    for (let i = 0; i < 20; i++) await harness.deliver(mail("a kettle", "cast iron"));
+    const indexer = indexerOf(harness);
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+    const client = await harness.login("alice", { indexes: true });
+    await client.ok("SELECT INBOX");
+    harness.test.store.blobs.readSync = () => assert.fail("a message is read");
+    assert.match(await client.ok("SEARCH BODY iron"), /^\* SEARCH\r\n/);
+  } finally {
+    await harness.close();
+  }
+});
+
+Deno.test("files of a message with too much text for the index are found, and read once", async () => {
+  const extractor = new FakeExtractor();
+  const harness = await Harness.open({ extractor });
+  try {
+    const long = "teapot ".repeat(MAX_INDEXED_CHARACTERS / 7 + 1);
+    const longer = "teapot ".repeat(MAX_INDEXED_CHARACTERS); // so by its structure: it is not read to be indexed
+    await harness.deliver(mail(long, "cast iron"));
+    await harness.deliver(mail(longer, "cast iron", "brass"));
+    await harness.deliver(mail(longer));
+    for (let i = 0; i < 20; i++) await harness.deliver(`Subject: s\r\n\r\nplain ${i}\r\n`);
+    const client = await harness.login("alice", { indexes: true });
+    await client.ok("SELECT INBOX");
+    const search = async (key: string) => found(await client.ok(`SEARCH ${key}`));
+    const waiting = async () =>
+      (await new IndexReader(new IndexFolder(harness.test.folder.indexes)).state(
+        harness.test.accountId("alice"),
+      ))?.waiting;
+    const index = async (attachments: IndexerOptions["attachments"]) => {
+      const indexer = indexerOf(harness, attachments);
+      indexer.start();
+      await indexer.settle();
+      await indexer.stop();
+    };
+    await index(null);
+    assert.equal(await waiting(), 2);
+    assert.equal(await search('BODY "cast iron"'), "* SEARCH 1 2");
+    const read = extractor.files.length;
+    await index(withFiles(new FakeExtractor()));
+    assert.equal(await waiting(), 0);
+    assert.equal(await search('BODY "cast iron"'), "* SEARCH 1 2");
+    assert.equal(await search("FUZZY TEXT bras"), "* SEARCH 2");
+    assert.equal(await search("1:3 BODY teapot"), "* SEARCH 1 2 3");
+    assert.equal(await search("BODY tin"), "* SEARCH");
+    assert.equal(extractor.files.length, read, "the index knows all of it");
+    await client.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)");
+    await client.ok("UID COPY 2 Archive");
+    await client.ok("EXPUNGE");
+    await index(withFiles(new FakeExtractor()));
+    assert.equal(await search("BODY iron"), "* SEARCH 1");
+    await client.ok("SELECT Archive");
+    assert.equal(await search("BODY iron"), "* SEARCH 1");
+    assert.equal(extractor.files.length, read, "a copy is not read again");
   } finally {
     await harness.close();
   }
