@@ -5,6 +5,7 @@ import { IndexReader } from "../../search/index_reader.ts";
 import { DEFAULT_SEARCH } from "../../server/config/config.ts";
 import { until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
+import { CHANNEL, policyOfThread, SCHED_IDLE } from "./scheduling.ts";
 
 const ALICE = "alice@example.test";
 
@@ -46,32 +47,30 @@ async function search(server: RunningServer, keys: string): Promise<string> {
   return untagged.map(({ line }) => line).find((line) => line.includes("SEARCH")) ?? "";
 }
 
-/** Threads of this process that the system runs only where a processor has nothing else to do; others may end meanwhile. */
-function idleThreads(): Set<string> {
-  const names = [...Deno.readDirSync("/proc/self/task")].map(({ name }) => name);
-  return new Set(names.filter((name) => {
-    try {
-      const stat = Deno.readTextFileSync(`/proc/self/task/${name}/stat`);
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[POLICY] === SCHED_IDLE;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound || String(error).includes("os error 3")) return false;
-      throw error;
-    }
-  }));
+/** What a thread answers on the channel. */
+async function answerOf(question: string): Promise<unknown> {
+  const channel = new BroadcastChannel(CHANNEL);
+  const answer = new Promise((resolve) => channel.onmessage = ({ data }) => resolve(data));
+  channel.postMessage(question);
+  try {
+    return await answer;
+  } finally {
+    channel.close();
+  }
 }
-
-/** Place behind the name of the thread in `stat` (proc_pid_stat(5)). */
-const POLICY = 38;
-const SCHED_IDLE = "5";
 
 Deno.test(
   { name: "the indexer's thread waits for an idle processor", ignore: Deno.build.os !== "linux" },
   async () => {
-    const before = idleThreads();
-    const server = await RunningServer.start({ threads: 1 });
+    const before = policyOfThread();
+    const server = await RunningServer.start({
+      threads: 1,
+      entries: { indexer: new URL("./told_indexer.ts", import.meta.url) },
+    });
     await deliver(server, ["kettle"]);
     await indexed(server, 1);
-    assert(idleThreads().difference(before).size > 0);
+    assert.equal(await answerOf("policy?"), SCHED_IDLE);
+    assert.equal(policyOfThread(), before);
     await server.stop();
   },
 );
