@@ -24,16 +24,24 @@ import {
 /** Memory for all that files need, beside the program itself. */
 const MEMORY_OCTETS = 640 * 1024 * 1024;
 const MAX_FRAME_OCTETS = 256 * 1024 * 1024;
-export async function extractProcess(): Promise<ExitCode> {
+
+/** Entries of the Workers. Both addresses are written out: what goes into the executable is found by them. */
+const ENTRIES = {
+  pdf: new URL("../extract_pdf_worker.ts", import.meta.url),
+  document: new URL("../extract_document_worker.ts", import.meta.url),
+};
+
+/** `entries`: other Workers, for tests. */
+export async function extractProcess(entries: Readonly<typeof ENTRIES> = ENTRIES): Promise<ExitCode> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
   lowerPriority(); // where that is not possible it competes with the others
   forbidDumps();
-  const readers = new Map<"pdf" | "document", Worker>();
+  const readers = new Map<keyof typeof ENTRIES, Worker>();
   const input = new FrameReader(Deno.stdin.readable, MAX_FRAME_OCTETS);
   for (let frame = await input.next(); frame !== null; frame = await input.next()) {
     const { octets, characters, timeMs } = unpackFile(frame);
     const kind = fileKind(octets) === "pdf" ? "pdf" : "document";
-    const reader = readers.get(kind) ?? await loaded(kind);
+    const reader = readers.get(kind) ?? await loaded(entries[kind]);
     readers.set(kind, reader);
     say({ ready: true });
     const before = processorMs();
@@ -44,16 +52,9 @@ export async function extractProcess(): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-async function loaded(kind: "pdf" | "document"): Promise<Worker> {
+async function loaded(entry: URL): Promise<Worker> {
   unlimitMemory(); // an engine reserves more than it uses
-  // Both addresses are written out: what goes into the executable is found by them.
-  const address = kind === "pdf"
-    ? new URL("../extract_pdf_worker.ts", import.meta.url)
-    : new URL("../extract_document_worker.ts", import.meta.url);
-  const worker = new Worker(
-    address,
-    { type: "module", name: kind, deno: { permissions: "none" } } as WorkerOptions,
-  );
+  const worker = new Worker(entry, { type: "module", deno: { permissions: "none" } } as WorkerOptions);
   worker.addEventListener("error", (event) => {
     event.preventDefault();
     console.error(event.message);

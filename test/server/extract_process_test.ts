@@ -1,5 +1,6 @@
 /** The process that takes text out of attachments: files that are too much for it end it, not the server. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { encode } from "../../bytes/decode.ts";
 import { type Extracted, ExtractorFault } from "../../search/text_extractor.ts";
 import { ExtractProcess } from "../../server/extract_process.ts";
@@ -69,6 +70,18 @@ Deno.test(
     await reader.close();
   },
 );
+
+Deno.test("who reads files reaches nothing: no files, network, environment, programs, libraries", async () => {
+  const command = [
+    ...[Deno.execPath(), "run", "--quiet", "-A"],
+    fileURLToPath(new URL("extract_spying.ts", import.meta.url)),
+  ];
+  const reader = new ExtractProcess({ command });
+  for (const file of [pdfSaying("a heron"), encode("{\\rtf1 an egret}")]) {
+    assert.equal((await read(reader, file)).text, "nothing");
+  }
+  await reader.close();
+});
 
 Deno.test("what it is at when the server ends is not the file's fault", async () => {
   const reader = new ExtractProcess();
