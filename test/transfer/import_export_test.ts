@@ -411,37 +411,91 @@ moving("by IMAP, so many folders at the same time as were asked for", async (bed
   }
 });
 
+moving("by IMAP, NUL and bare line ends reach nobody, in small messages and large ones", async (bed) => {
+  await using server = await RunningServer.start({ threads: 0 });
+  const client = await server.imap();
+  const text = "Subject: nul\r\n\r\na\u0001b\r\n", header = "Subject: h\u0001der\r\n\r\nx\r\n";
+  const bare = "Subject: bare\r\n\r\nl\u0002c\r\n";
+  const large = `${text}${"y".repeat(1_000)}\r\n`.padEnd(2_000_000, `${"z".repeat(98)}\r\n`);
+  for (const one of [text, header, bare, large]) await client.ok(`APPEND INBOX {${one.length}+}\r\n${one}`);
+  await client.logout();
+  // No server of ours gives such octets out: they are put in on the way.
+  const front = relayed(server.port("imap"), {
+    back: (text) => uncompressed(text).replaceAll("\u0001", "\0").replaceAll("\u0002", "\r"),
+  });
+  const { imported, failures } = await bed.bring({
+    ...{ kind: "imap", host: "127.0.0.1", port: front.port, tls: "none" },
+    ...{ user: "alice@example.test", password: "secret" },
+  });
+  await front.close();
+  assert.deepEqual([imported, failures.map(({ item, reason }) => [item.split(".")[1], reason])], [
+    3,
+    [["2", "it has NUL outside the body of a MIME part"]],
+  ]);
+  const brought = (await bed.contents("alice")).INBOX as { octets: string }[];
+  const [first, second, third] = brought.map(({ octets }) => octets);
+  const head = "Subject: nul\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+  assert.deepEqual([first, second], [`${head}YQBiDQo=\r\n`, "Subject: bare\r\n\r\nl\r\nc\r\n"]);
+  assert.ok(third!.startsWith(head) && !third!.includes("\0"));
+  const body = latin1(Uint8Array.fromBase64(third!.slice(head.length).replaceAll("\r\n", "")));
+  assert.equal(body, large.slice(large.indexOf("\r\n\r\n") + 4).replace("\u0001", "\0"));
+});
+
 /**
- * In front of a server of IMAP: lets no mailbox be opened before so many connections want to, and counts them. Compression,
- * in which it could not read, is not offered through it.
+ * In front of a server of IMAP: lets no mailbox be opened before so many connections want to, and counts them.
  */
 function gate(
   server: number,
   connections: number,
 ): { readonly port: number; readonly most: () => number; readonly close: () => Promise<void> } {
-  const port = freePort();
-  const listener = Deno.listen({ hostname: "127.0.0.1", port });
   const all = Promise.withResolvers<void>();
   const late = setTimeout(all.resolve, 30_000); // there are never so many: the count says so
   const examining = new Set<Deno.Conn>();
   let most = 0;
+  const { port, close } = relayed(server, {
+    back: uncompressed,
+    forth: async (text, one) => {
+      if (/ LOGOUT\r\n/.test(text)) examining.delete(one);
+      if (/ EXAMINE /.test(text)) {
+        examining.add(one);
+        most = Math.max(most, examining.size);
+        if (examining.size === connections) all.resolve();
+        await all.promise;
+      }
+      return text;
+    },
+  });
+  return {
+    port,
+    most: () => most,
+    close: async () => {
+      clearTimeout(late);
+      await close();
+    },
+  };
+}
+
+/** What a server says without its offer of compression, in which nothing could be read. */
+function uncompressed(text: string): string {
+  return text.replaceAll("COMPRESS=DEFLATE", "X-NOT-COMPRESSED");
+}
+
+/** Stands in front of a server; `back` is what it says, `forth` what it is told, by connection. */
+function relayed(
+  server: number,
+  { back, forth = (text) => text }: {
+    readonly back: (text: string) => string;
+    readonly forth?: (text: string, from: Deno.Conn) => string | Promise<string>;
+  },
+): { readonly port: number; readonly close: () => Promise<void> } {
+  const port = freePort();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port });
   const relays: Promise<void>[] = [];
   const accepting = (async () => {
     for await (const one of listener) {
       const other = await Deno.connect({ hostname: "127.0.0.1", port: server });
-      const back = relay(other, one, (text) => text.replaceAll("COMPRESS=DEFLATE", "X-NOT-COMPRESSED"));
-      const forth = relay(one, other, async (text) => {
-        if (/ LOGOUT\r\n/.test(text)) examining.delete(one);
-        if (/ EXAMINE /.test(text)) {
-          examining.add(one);
-          most = Math.max(most, examining.size);
-          if (examining.size === connections) all.resolve();
-          await all.promise;
-        }
-        return text;
-      });
       relays.push(
-        Promise.all([back, forth]).then(() => {
+        Promise.all([relay(other, one, back), relay(one, other, (text) => forth(text, one))]).then(() => {
           one.close();
           other.close();
         }),
@@ -450,9 +504,7 @@ function gate(
   })();
   return {
     port,
-    most: () => most,
     close: async () => {
-      clearTimeout(late);
       listener.close();
       await accepting;
       await Promise.all(relays);
