@@ -6,7 +6,7 @@ import { no } from "./context.ts";
 type Refused = Extract<WriteResult, { ok: false }>;
 
 /** The reply to a refused write. `target` is true where the client can create the missing mailbox and try again. */
-export function refusal({ fault }: Refused, options: { target?: boolean } = {}): Reply {
+export function refusal({ fault, detail }: Refused, options: { target?: boolean } = {}): Reply {
   switch (fault) {
     case "no-such-mailbox":
       return no("No such mailbox", options.target === true ? "TRYCREATE" : "NONEXISTENT");
@@ -19,7 +19,7 @@ export function refusal({ fault }: Refused, options: { target?: boolean } = {}):
     case "has-children":
       return no("The name has children", "HASCHILDREN");
     case "limit":
-      return no("A limit is reached", "LIMIT");
+      return no(`A limit is reached: ${detail}`, "LIMIT");
     case "disk-full":
     case "unavailable":
     case "unsynced":

@@ -102,10 +102,23 @@ export async function rename(
   if (place.ownName.startsWith(from + SEPARATOR) && from !== "INBOX") {
     return no("A mailbox cannot go below itself", "CANNOT");
   }
+  const tooDeep = from === "INBOX" ? null : faultBelow(context, source, place.ownName);
+  if (tooDeep !== null) return no(`${tooDeep} below it`, "CANNOT");
   const result = await context.store.write({ kind: "rename-mailbox", accountId, from, to: place.ownName });
   if (result.ok) return ok("Rename completed");
   const hidden = result.fault === "already-exists" && findMailbox(context, to)?.rights.includes("l") !== true;
   return hidden ? NOT_PERMITTED : refusal(result);
+}
+
+/** Why a mailbox below the one that is renamed may not have the name it would get; null when all may. */
+function faultBelow(context: ImapContext, { accountId, ownName }: NamedMailbox, to: string): string | null {
+  for (const { name } of context.store.mailboxes.list(accountId)) {
+    const fault = name.startsWith(ownName + SEPARATOR)
+      ? mailboxNameFault(to + name.slice(ownName.length))
+      : null;
+    if (fault !== null) return fault;
+  }
+  return null;
 }
 
 export async function subscribe(

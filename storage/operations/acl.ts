@@ -6,6 +6,7 @@
  */
 import type { WriteOp, WriteResult } from "../ops.ts";
 import { NO_RIGHTS, orderedRights, withoutRights } from "../rights.ts";
+import { BELOW, boundsBelow } from "./below.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 
 export const MAX_ENTRIES = 1_000;
@@ -18,8 +19,8 @@ export function setAcl(context: OperationContext, op: SetAcl): WriteResult {
   const [accountId, name] = found as [number, string];
   const mailboxIds = op.subtree === true
     ? context.rows(
-      "SELECT id FROM mailboxes WHERE account_id = ? AND (name = ? OR substr(name, 1, ?) = ?) ORDER BY name",
-    ).all(accountId, name, name.length + 1, `${name}/`).map((row) => row[0] as number)
+      `SELECT id FROM mailboxes WHERE account_id = ? AND (name = ? OR ${BELOW}) ORDER BY name`,
+    ).all(accountId, name, ...boundsBelow(name)).map((row) => row[0] as number)
     : [op.mailboxId];
   const changed: number[] = [];
   for (const mailboxId of mailboxIds) {

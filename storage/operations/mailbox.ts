@@ -6,14 +6,18 @@
  */
 import type { WriteOp, WriteResult } from "../ops.ts";
 import { dropSharing, inheritAcl } from "./acl.ts";
+import { BELOW, boundsBelow } from "./below.ts";
 import { DONE, type OperationContext, refuse } from "./context.ts";
 import { copy } from "./copy.ts";
 import { removeMessages } from "./expunge.ts";
 
 export const SEPARATOR = "/";
 const MAX_MAILBOXES = 10_000;
-const MAX_NAME_OCTETS = 1_000;
-const MAX_LEVELS = 50;
+/** As IMAP's grammar has them (protocols/imap/mailbox_name.ts). */
+const MAX_NAME_OCTETS = 1_024;
+const MAX_LEVELS = 32;
+
+const TOO_MANY = refuse("limit", `an account has at most ${MAX_MAILBOXES} mailboxes`);
 
 type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 
@@ -28,10 +32,6 @@ export function createMailbox(context: OperationContext, op: Op<"create-mailbox"
   if (wrong !== null) return refuse("not-permitted", wrong);
   const existing = find(context, op.accountId, name);
   if (existing?.selectable) return refuse("already-exists", name);
-  const [count] = context.rows("SELECT count(*) FROM mailboxes WHERE account_id = ?").get(op.accountId) as [
-    number,
-  ];
-  if (count >= MAX_MAILBOXES) return refuse("limit", `an account has at most ${MAX_MAILBOXES} mailboxes`);
   const inbox = op.belowInbox === true ? find(context, op.accountId, "INBOX") : null;
   const above = createParents(context, op.accountId, name, inbox?.id ?? null);
   const uidValidity = nextUidValidity(context);
@@ -46,8 +46,16 @@ export function createMailbox(context: OperationContext, op: Op<"create-mailbox"
     id = insert(context, { accountId: op.accountId, name, specialUse: op.specialUse, uidValidity });
     inheritAcl(context, id, above);
   }
+  if (tooMany(context, op.accountId)) return TOO_MANY;
   context.changes.push({ kind: "mailboxes", accountId: op.accountId, deleted: [] });
   return { ok: true, kind: "mailbox", mailboxId: id, uidValidity };
+}
+
+function tooMany(context: OperationContext, accountId: number): boolean {
+  const [count] = context.rows("SELECT count(*) FROM mailboxes WHERE account_id = ?").get(accountId) as [
+    number,
+  ];
+  return count > MAX_MAILBOXES;
 }
 
 /** Creates what is missing above a name, each with the access list of the one above it; returns the id of the nearest. */
@@ -80,9 +88,10 @@ export function renameMailbox(context: OperationContext, op: Op<"rename-mailbox"
   if (from === "INBOX") return moveInbox(context, op.accountId, source.id, to);
   if (to.startsWith(from + SEPARATOR)) return refuse("not-permitted", `${to} is under ${from}`);
   createParents(context, op.accountId, to, null);
+  if (tooMany(context, op.accountId)) return TOO_MANY;
   const tree = context.rows(
-    "SELECT id, name, uid_validity FROM mailboxes WHERE account_id = ? AND (name = ? OR substr(name, 1, ?) = ?) ORDER BY name",
-  ).all(op.accountId, from, from.length + 1, from + SEPARATOR) as [number, string, number][];
+    `SELECT id, name, uid_validity FROM mailboxes WHERE account_id = ? AND (name = ? OR ${BELOW}) ORDER BY name`,
+  ).all(op.accountId, from, ...boundsBelow(from)) as [number, string, number][];
   for (const [id, name, uidValidity] of tree) {
     const renamed = to + name.slice(from.length);
     const longest = faultOfName(renamed);
@@ -117,10 +126,8 @@ export function deleteMailbox(context: OperationContext, op: Op<"delete-mailbox"
   if (name === "INBOX") return refuse("not-permitted", "INBOX cannot be deleted");
   const mailbox = find(context, op.accountId, name);
   if (mailbox === null) return refuse("no-such-mailbox", name);
-  const [children] = context.rows(
-    "SELECT count(*) FROM mailboxes WHERE account_id = ? AND substr(name, 1, ?) = ?",
-  )
-    .get(op.accountId, name.length + 1, name + SEPARATOR) as [number];
+  const [children] = context.rows(`SELECT count(*) FROM mailboxes WHERE account_id = ? AND ${BELOW}`)
+    .get(op.accountId, ...boundsBelow(name)) as [number];
   if (children > 0 && !mailbox.selectable) return refuse("has-children", name);
   removeMessages(context, mailbox.id, [[1, 0xffffffff]]);
   context.sql("DELETE FROM expunged WHERE mailbox_id = ?").run(mailbox.id);

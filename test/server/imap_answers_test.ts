@@ -100,7 +100,10 @@ imapTest("names that no mailbox can have, places where none can be", async (h) =
     ["RENAME Work/deep Work/deep/er", "NO [CANNOT] A mailbox cannot go below itself"],
     ["RENAME Nowhere Somewhere", "NO [NONEXISTENT] No such mailbox"],
     // Each of the two fits; the children would not.
-    [`RENAME Long ${"z".repeat(240)}/${"z".repeat(240)}`, "NO [CANNOT] Not possible"],
+    [
+      `RENAME Long ${"z".repeat(240)}/${"z".repeat(240)}`,
+      "NO [CANNOT] The mailbox name is too long below it",
+    ],
     ["DELETE INBOX", "NO [CANNOT] INBOX cannot be deleted"],
     ["DELETE Work", "NO [HASCHILDREN] The name has children"],
     ["SELECT Work", "NO [NONEXISTENT] The name has children but no messages"],
@@ -344,7 +347,7 @@ imapTest("every fault of the store has words and a response code", async (h) => 
       ["already-exists", "NO [ALREADYEXISTS] There is a mailbox of that name already"],
       ["not-permitted", "NO [CANNOT] Not possible"],
       ["has-children", "NO [HASCHILDREN] The name has children"],
-      ["limit", "NO [LIMIT] A limit is reached"],
+      ["limit", "NO [LIMIT] A limit is reached: injected"],
       ["disk-full", "NO [UNAVAILABLE] Not possible just now"],
       ["unavailable", "NO [UNAVAILABLE] Not possible just now"],
       ["unsynced", "NO [UNAVAILABLE] Not possible just now"],

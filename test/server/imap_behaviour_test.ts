@@ -1,5 +1,6 @@
 /** How sessions stand to each other and to names that change under them. */
 import assert from "node:assert/strict";
+import { encodeUtf7 } from "../../protocols/imap/utf7.ts";
 import { seeded } from "../lib/seeded.ts";
 import { imapTest, type TestClient } from "./imap_harness.ts";
 
@@ -118,6 +119,68 @@ imapTest("names in any script, and subscriptions of names that are not there", a
   );
   await client.ok("SUBSCRIBE Never");
   assert.match(await client.ok('LSUB "" Never'), /"Never"/);
+});
+
+imapTest(
+  "trees of names in any script are renamed and removed whole, and a client without UTF-8 has them too",
+  async (h) => {
+    const client = await h.login();
+    const old = await h.login();
+    await client.ok("ENABLE UTF8=ACCEPT");
+    const octets = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
+    const names = async () =>
+      [...(await client.ok('LIST "" *')).matchAll(/"\/" "([^"]+)"/g)].map(([, name]) => name!).sort();
+    const before = await names();
+    for (const name of ["🙂", "Ωμέγα", "日本語", "𝔘𝔫𝔦", "مرحبا", "a0"]) {
+      const from = octets(name);
+      await client.ok(`CREATE "${from}/x/${octets("🙃")}"`);
+      await h.deliver(letter("one"), { mailbox: `${name}/x` });
+      await client.ok(`RENAME "${from}" "Neu/${from}"`);
+      assert.deepEqual(
+        (await names()).filter((one) => !before.includes(one)),
+        ["Neu", `Neu/${from}`, `Neu/${from}/x`, `Neu/${from}/x/${octets("🙃")}`],
+        name,
+      );
+      const wire = `Neu/${encodeUtf7(name)}/x`;
+      assert.match(await old.ok(`STATUS "${wire}" (MESSAGES)`), /MESSAGES 1\)/);
+      assert.ok((await old.ok('LIST "" Neu/%/%')).includes(`"${wire}"`), wire);
+      await client.ok(`DELETE "Neu/${from}"`);
+      assert.match(await client.ok(`LIST "" "Neu/${from}"`), /^\* LIST \(\\Noselect \\HasChildren\)/, name);
+      for (const last of [`Neu/${from}/x/${octets("🙃")}`, `Neu/${from}/x`, `Neu/${from}`, "Neu"]) {
+        await client.ok(`DELETE "${last}"`);
+      }
+      assert.deepEqual(await names(), before);
+    }
+  },
+);
+
+imapTest("levels, and the mailboxes of an account, have limits that RENAME keeps too", async (h) => {
+  const client = await h.login();
+  const levels = (count: number) => Array.from({ length: count }, (_, at) => `${at}`).join("/");
+  await client.ok(`CREATE deep/${levels(30)}`);
+  assert.match(
+    await client.command("RENAME deep a/b/deep"),
+    /^NO \[CANNOT\] The mailbox name has too many levels below it/,
+  );
+  await client.ok("RENAME deep a/deep");
+  await client.ok(`CREATE wide/${"w".repeat(250)}/${"x".repeat(250)}/${"y".repeat(250)}/${"z".repeat(200)}`);
+  assert.match(
+    await client.command(`RENAME wide ${"v".repeat(80)}`),
+    /^NO \[CANNOT\] The mailbox name is too long below it/,
+  );
+  assert.ok(!(await client.ok('LIST "" *')).includes("vvv"), "nothing is left of it");
+  let answer = "";
+  for (let tree = 0; !answer.startsWith("NO"); tree++) {
+    assert.ok(tree < 400, "there is no limit");
+    answer = await client.command(`CREATE t${tree}/${levels(31)}`);
+  }
+  assert.match(answer, /^NO \[LIMIT\] A limit is reached: an account has at most 10000 mailboxes/);
+  assert.match(
+    await client.command(`RENAME Sent s/${levels(30)}`),
+    /^NO \[LIMIT\] A limit is reached: an account has at most 10000 mailboxes/,
+  );
+  assert.ok((await client.ok('LIST "" *')).match(/^\* LIST/gm)!.length <= 10_000);
+  await client.ok("RENAME Sent Gone");
 });
 
 imapTest("MODSEQ is told only to a client that has shown that it knows it (RFC 7162 3.1)", async (h) => {
