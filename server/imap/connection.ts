@@ -82,6 +82,7 @@ export class Connection implements ImapContext {
   /** Something came while it was told. */
   #again = false;
   #turn = 0;
+  #drainSoon = false;
 
   /** `watchers`: where it puts itself while it wants to hear of every change. */
   constructor(
@@ -159,12 +160,17 @@ export class Connection implements ImapContext {
   }
 
   drain(): Promise<void> | undefined {
-    const full = this.out.pending > HIGH_WATER_OCTETS;
+    const full = this.#drainSoon || this.out.pending > HIGH_WATER_OCTETS;
     if (!full && performance.now() - this.#turn <= MAX_TURN_MS) return undefined;
     return this.#breathe(full);
   }
 
+  drainSoon(): void {
+    this.#drainSoon = true;
+  }
+
   async #breathe(full: boolean): Promise<void> {
+    this.#drainSoon = false;
     if (full) await this.#wire.flush();
     else await new Promise((resolve) => setImmediate(resolve)); // a timer would wait for a millisecond
     this.#turn = performance.now();

@@ -71,6 +71,8 @@ export interface ImapContext {
    * the thread for long; undefined when there is nothing to wait for. To be awaited between batches; the index may have changed afterwards.
    */
   drain(): Promise<void> | undefined;
+  /** The next {@linkcode drain} writes, however little is waiting. */
+  drainSoon(): void;
 }
 
 /** Account and selection are there by the command table; anything else is a fault of ours. */

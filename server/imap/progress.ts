@@ -2,7 +2,7 @@
  * INPROGRESS (RFC 9585): a client that waits for a long command is told how far it is.
  *
  * Nothing is said of a command that is done within {@linkcode QUIET_MS}; afterwards once in that time. To be called
- * between batches, where the caller drains anyway.
+ * between batches, where the caller drains: what is told is sent then, and does not wait for the answer.
  */
 import type { ImapContext } from "./context.ts";
 
@@ -30,5 +30,6 @@ export class Progress {
     // RFC 9585 4: the progress stays below the goal until the command is done.
     const progress = Math.min(this.#done, this.#goal - 1);
     out.text(`* OK [INPROGRESS ("${session.tag}" ${progress} ${this.#goal})] Still at it\r\n`);
+    this.#context.drainSoon();
   }
 }

@@ -86,6 +86,47 @@ imapTest("a long COPY says how far it is", async (h) => {
   ]);
 }, { now: steps(QUIET_MS) });
 
+imapTest("how far a command is comes while it runs, not with its end", async (h) => {
+  await fill(h.test, MANY);
+  const client = await h.selected();
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => release = resolve);
+  const { store } = h.test;
+  const write = store.write.bind(store);
+  let copies = 0;
+  store.write = async (op) => {
+    if (op.kind === "copy" && ++copies === 2) await gate;
+    return await write(op);
+  };
+  client.send("c COPY 1:* Archive\r\n");
+  await client.until(/^\* OK \[INPROGRESS \("c" \d+ \d+\)\][^\r]*\r\n/m);
+  assert.equal(client.pending, "");
+  release();
+  await client.until(/^c OK[^\r]*\r\n/m);
+  store.write = write;
+  // The next look at the disk waits for the client to have been told of those before it.
+  const { messages } = store;
+  const page = messages.page.bind(messages);
+  let told = true;
+  for (
+    const command of [
+      "SORT (SIZE) UTF-8 ALL",
+      "THREAD REFERENCES UTF-8 ALL",
+      "SEARCH SENTSINCE 1-Jan-2020",
+    ]
+  ) {
+    let looks = 0;
+    Object.assign(messages, {
+      page: (...parameters: Parameters<typeof page>) => {
+        if (++looks === 4) told &&= client.pending.includes("INPROGRESS");
+        return page(...parameters);
+      },
+    });
+    await client.ok(command);
+    assert.ok(looks >= 4 && told, `${command}: ${looks} looks`);
+  }
+}, { now: steps(QUIET_MS) });
+
 imapTest("so do MOVE, SORT, THREAD and SEARCH", async (h) => {
   await fill(h.test, MANY);
   const client = await h.selected();

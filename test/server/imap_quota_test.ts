@@ -77,7 +77,9 @@ imapTest("a session goes on compressed, and in clear after UNAUTHENTICATE", asyn
 Deno.test("a long command says how far it is, a short one nothing", () => {
   const out = new Out();
   let time = 0;
-  const context = { out, now: () => time, session: { tag: "a7" } } as unknown as ImapContext;
+  const context = {
+    ...{ out, now: () => time, session: { tag: "a7" }, drainSoon: () => {} },
+  } as unknown as ImapContext;
   const progress = new Progress(context, 1_000);
   time += QUIET_MS - 1;
   progress.add(100);
