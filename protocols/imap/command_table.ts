@@ -40,8 +40,6 @@ export interface CommandRule {
    * before its tagged reply is out (RFC 3501 7.4.1).
    */
   readonly usesSequence: boolean;
-  /** It may itself change sequence numbers or the selected mailbox. */
-  readonly breaksSequence: boolean;
 }
 
 const NOT_AUTHENTICATED: readonly SessionState[] = ["not-authenticated"];
@@ -52,9 +50,9 @@ const ANY: readonly SessionState[] = ["not-authenticated", "authenticated", "sel
 function rule(
   states: readonly SessionState[],
   parse: (cursor: CommandCursor) => Command,
-  sequence: "" | "uses" | "breaks" = "",
+  sequence: "" | "uses" = "",
 ): CommandRule {
-  return { parse, states, usesSequence: sequence === "uses", breaksSequence: sequence === "breaks" };
+  return { parse, states, usesSequence: sequence === "uses" };
 }
 
 type BareName =
@@ -78,13 +76,13 @@ function bare(name: BareName): () => Command {
 /** By name in capitals. What brings messages is not here: it is read in pieces (commands/append.ts). */
 export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["CAPABILITY", rule(ANY, bare("CAPABILITY"))],
-  ["NOOP", rule(ANY, bare("NOOP"), "breaks")],
+  ["NOOP", rule(ANY, bare("NOOP"))],
   ["LOGOUT", rule(ANY, bare("LOGOUT"))],
   ["ID", rule(ANY, parseId)],
   ["STARTTLS", rule(NOT_AUTHENTICATED, bare("STARTTLS"))],
   ["AUTHENTICATE", rule(NOT_AUTHENTICATED, parseAuthenticate)],
   ["LOGIN", rule(NOT_AUTHENTICATED, parseLogin)],
-  ["UNAUTHENTICATE", rule(AUTHENTICATED, bare("UNAUTHENTICATE"), "breaks")],
+  ["UNAUTHENTICATE", rule(AUTHENTICATED, bare("UNAUTHENTICATE"))],
   ["COMPRESS", rule(AUTHENTICATED, parseCompress)],
   ["GETMETADATA", rule(AUTHENTICATED, parseGetMetadata)],
   ["SETMETADATA", rule(AUTHENTICATED, parseSetMetadata)],
@@ -98,8 +96,8 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["GETQUOTAROOT", rule(AUTHENTICATED, parseGetQuotaRoot)],
   ["SETQUOTA", rule(AUTHENTICATED, parseSetQuota)],
   ["ENABLE", rule(AUTHENTICATED, parseEnable)],
-  ["SELECT", rule(AUTHENTICATED, parseSelect("SELECT"), "breaks")],
-  ["EXAMINE", rule(AUTHENTICATED, parseSelect("EXAMINE"), "breaks")],
+  ["SELECT", rule(AUTHENTICATED, parseSelect("SELECT"))],
+  ["EXAMINE", rule(AUTHENTICATED, parseSelect("EXAMINE"))],
   ["CREATE", rule(AUTHENTICATED, parseCreate)],
   ["DELETE", rule(AUTHENTICATED, parseMailboxCommand("DELETE"))],
   ["RENAME", rule(AUTHENTICATED, parseRename)],
@@ -108,31 +106,31 @@ export const COMMANDS: ReadonlyMap<string, CommandRule> = new Map([
   ["LIST", rule(AUTHENTICATED, parseList)],
   ["LSUB", rule(AUTHENTICATED, parseLsub)],
   ["NAMESPACE", rule(AUTHENTICATED, bare("NAMESPACE"))],
-  ["NOTIFY", rule(AUTHENTICATED, parseNotify, "breaks")],
+  ["NOTIFY", rule(AUTHENTICATED, parseNotify)],
   ["STATUS", rule(AUTHENTICATED, parseStatus)],
-  ["IDLE", rule(AUTHENTICATED, bare("IDLE"), "breaks")],
-  ["CHECK", rule(SELECTED, bare("CHECK"), "breaks")],
-  ["CLOSE", rule(SELECTED, bare("CLOSE"), "breaks")],
-  ["UNSELECT", rule(SELECTED, bare("UNSELECT"), "breaks")],
+  ["IDLE", rule(AUTHENTICATED, bare("IDLE"))],
+  ["CHECK", rule(SELECTED, bare("CHECK"))],
+  ["CLOSE", rule(SELECTED, bare("CLOSE"))],
+  ["UNSELECT", rule(SELECTED, bare("UNSELECT"))],
   ["UIDBATCHES", rule(SELECTED, parseUidBatches, "uses")],
-  ["EXPUNGE", rule(SELECTED, parseExpunge, "breaks")],
-  ["UID EXPUNGE", rule(SELECTED, parseUidExpunge, "breaks")],
+  ["EXPUNGE", rule(SELECTED, parseExpunge)],
+  ["UID EXPUNGE", rule(SELECTED, parseUidExpunge)],
   ["SEARCH", rule(SELECTED, parseSearch(false), "uses")],
-  ["UID SEARCH", rule(SELECTED, parseSearch(true), "breaks")],
-  ["ESEARCH", rule(AUTHENTICATED, parseEsearch, "breaks")],
+  ["UID SEARCH", rule(SELECTED, parseSearch(true))],
+  ["ESEARCH", rule(AUTHENTICATED, parseEsearch)],
   ["CANCELUPDATE", rule(SELECTED, parseCancelUpdate, "uses")],
   ["SORT", rule(SELECTED, parseSort(false), "uses")],
-  ["UID SORT", rule(SELECTED, parseSort(true), "breaks")],
+  ["UID SORT", rule(SELECTED, parseSort(true))],
   ["THREAD", rule(SELECTED, parseThread(false), "uses")],
-  ["UID THREAD", rule(SELECTED, parseThread(true), "breaks")],
+  ["UID THREAD", rule(SELECTED, parseThread(true))],
   ["FETCH", rule(SELECTED, parseFetch(false), "uses")],
-  ["UID FETCH", rule(SELECTED, parseFetch(true), "breaks")],
+  ["UID FETCH", rule(SELECTED, parseFetch(true))],
   ["STORE", rule(SELECTED, parseStore(false), "uses")],
-  ["UID STORE", rule(SELECTED, parseStore(true), "breaks")],
-  ["COPY", rule(SELECTED, parseCopyMove("COPY", false), "breaks")],
-  ["UID COPY", rule(SELECTED, parseCopyMove("COPY", true), "breaks")],
-  ["MOVE", rule(SELECTED, parseCopyMove("MOVE", false), "breaks")],
-  ["UID MOVE", rule(SELECTED, parseCopyMove("MOVE", true), "breaks")],
+  ["UID STORE", rule(SELECTED, parseStore(true))],
+  ["COPY", rule(SELECTED, parseCopyMove("COPY", false))],
+  ["UID COPY", rule(SELECTED, parseCopyMove("COPY", true))],
+  ["MOVE", rule(SELECTED, parseCopyMove("MOVE", false))],
+  ["UID MOVE", rule(SELECTED, parseCopyMove("MOVE", true))],
 ]);
 
 /** Commands that name messages by number: not for a client with UIDONLY (RFC 9586 3.2, 3.8). */

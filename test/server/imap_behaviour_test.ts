@@ -57,6 +57,7 @@ imapTest("DELETE of a name with children leaves the name, and the last child can
   const client = await h.login();
   await client.ok("CREATE Work/a");
   await h.deliver(letter("one"), { mailbox: "Work" });
+  const inside = await h.selected("Work");
   await client.ok("DELETE Work");
   assert.match(await client.ok('LIST "" Work'), /^\* LIST \(\\Noselect \\HasChildren\) "\/" "Work"\r$/m);
   assert.match(await client.command("SELECT Work"), /^NO \[NONEXISTENT\]/);
@@ -66,6 +67,8 @@ imapTest("DELETE of a name with children leaves the name, and the last child can
   await client.ok("DELETE Work/a");
   await client.ok("CREATE Work");
   assert.match(await client.ok("SELECT Work"), /^\* 0 EXISTS\r$/m, "what it held is gone for good");
+  inside.send("n NOOP\r\n");
+  await inside.until(/^\* BYE \[NONEXISTENT\] The mailbox was deleted\r\n/m);
 });
 
 imapTest("UIDVALIDITY of a name only grows, whatever is created, deleted and renamed", async (h) => {
@@ -209,6 +212,44 @@ imapTest("MODSEQ is told only to a client that has shown that it knows it (RFC 7
     );
   }
 });
+
+imapTest(
+  "\\Recent is for the first session that selects, and taken by nothing else (RFC 3501 2.3.2)",
+  async (h) => {
+    await h.deliver(letter("one"));
+    await h.deliver(letter("two"), { flags: 1 });
+    const recent = (reply: string) => /^\* (\d+) RECENT\r$/m.exec(reply)?.[1];
+    for (let times = 0; times < 2; times++) {
+      const looker = await h.login();
+      assert.match(await looker.ok("STATUS INBOX (RECENT)"), /RECENT 2\)/);
+      assert.equal(recent(await looker.ok("EXAMINE INBOX")), "2");
+      assert.match(await looker.ok("FETCH 1:2 FLAGS"), /\(\\Recent\)[^]*\(\\Seen \\Recent\)/);
+      await looker.ok("CLOSE");
+    }
+    const first = await h.login();
+    assert.equal(recent(await first.ok("SELECT INBOX")), "2");
+    assert.match(await first.ok("SEARCH RECENT"), /^\* SEARCH 1 2\r$/m);
+    assert.match(await first.ok("SEARCH NEW"), /^\* SEARCH 1\r$/m);
+    assert.match(await first.ok("SEARCH OLD"), /^\* SEARCH\r$/m);
+    const second = await h.login();
+    assert.match(await second.ok("STATUS INBOX (RECENT)"), /RECENT 0\)/);
+    assert.equal(recent(await second.ok("SELECT INBOX")), "0");
+    assert.match(await second.ok("FETCH 1:2 FLAGS"), /\(\)[^]*\(\\Seen\)/);
+    assert.match(await second.ok("SEARCH OLD"), /^\* SEARCH 1 2\r$/m);
+    // Who hears of it first cannot be known: it is recent for both, and for nobody who comes when one of them has left.
+    await h.deliver(letter("three"));
+    assert.equal(recent(await first.ok("NOOP")), "3");
+    assert.equal(recent(await second.ok("NOOP")), "1");
+    await second.ok("STORE 3 FLAGS (\\Seen)");
+    assert.match(await first.ok("NOOP"), /^\* 3 FETCH \(UID 3 FLAGS \(\\Seen \\Recent\)\)\r$/m);
+    await first.ok("UNSELECT");
+    assert.match(await first.ok("STATUS INBOX (RECENT)"), /RECENT 0\)/);
+    assert.equal(recent(await first.ok("SELECT INBOX")), "0");
+    await second.ok("COPY 1 Archive");
+    await second.ok("APPEND Archive {8+}\r\na: b\r\n\r\n");
+    assert.equal(recent(await second.ok("SELECT Archive")), "2");
+  },
+);
 
 imapTest("a command that waits for the disk does not stop other sessions", async (h) => {
   await h.deliver(letter("one"));

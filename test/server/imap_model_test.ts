@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { seeded } from "../lib/seeded.ts";
 import { Harness, type TestClient } from "./imap_harness.ts";
 
-const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 8);
+const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 20);
 const FROM = Number(Deno.env.get("VEREDUS_MODEL_FROM") ?? 1);
 const STEPS = 60;
 const BOXES = ["INBOX", "Archive"] as const;
@@ -58,6 +58,8 @@ class Session {
     { uidValidity: number; modSeq: number; view: number[]; known: Map<number, Set<string>> }
   >();
   searched: number[] | null = null;
+  /** Its own command asks for FETCH responses of the form that it wants. */
+  fetching = false;
   code = "";
 
   constructor(client: TestClient, options: { kind: Kind; model: Model; log: string[]; name: string }) {
@@ -84,6 +86,7 @@ class Session {
   /** Runs a command and reads its answer as a client does. Returns the tagged status. */
   async run(text: string, options: { readonly hidesExpunges?: boolean } = {}): Promise<string> {
     this.log.push(`${this.name}: ${text.split("\r\n")[0]}`);
+    this.fetching = text.startsWith("FETCH ");
     const reply = await this.client.command(text);
     this.searched = null;
     const lines = reply.split("\r\n");
@@ -148,6 +151,9 @@ class Session {
         this.know(told, flags);
       }
       const modSeq = /MODSEQ \((\d+)\)/.exec(match[2]!)?.[1];
+      // RFC 7162 3.1, 3.2.4: with QRESYNC what was not asked for has both; nobody else knows MODSEQ.
+      if (this.kind !== "qresync") assert.equal(modSeq, undefined, "MODSEQ only where it is known");
+      else if (!this.fetching) assert.ok(modSeq !== undefined && uid !== undefined, "UID and MODSEQ");
       if (modSeq !== undefined) this.modSeq = Math.max(this.modSeq, Number(modSeq));
     } else if ((match = /^\* SEARCH((?: \d+)*)$/.exec(line)) !== null) {
       assert.notEqual(this.kind, "rev2");

@@ -183,3 +183,17 @@ Deno.test("changes of the session's own STORE are not told twice", () => {
   view.endStore(7);
   assert.deepEqual(view.takeFlags(10), [2, 3]);
 });
+
+Deno.test("a session that falls far behind is told all changes, the oldest too, when they are more than it remembers", () => {
+  const index = new Index();
+  index.add(12_000);
+  const view = new MailboxView(index, 1);
+  const changed = [1, ...Array.from({ length: 10_500 }, (_, at) => at + 1_000)];
+  for (const uid of changed) {
+    index.modSeqs.set(uid, ++index.modSeq);
+    view.noteFlags([uid], index.modSeq);
+  }
+  const told: number[] = [];
+  while (view.behind) told.push(...view.takeFlags(1_000));
+  assert.deepEqual(told, changed);
+});
