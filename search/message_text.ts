@@ -22,7 +22,7 @@ import { mayHaveText } from "./extract/file_kind.ts";
 import { wordsOf } from "./words.ts";
 
 /** Raised whenever the same octets give another text than before: indexes of other versions are made again. */
-export const TEXT_VERSION = 4;
+export const TEXT_VERSION = 5;
 export const MAX_PART_OCTETS = 4 * 1024 * 1024;
 /** Octets of all parts of one message. */
 const MAX_TEXT_OCTETS = 16 * 1024 * 1024;

@@ -74,10 +74,29 @@ function beginsAny(words: ReadonlySet<string>, beginning: string): boolean {
   return false;
 }
 
+/** Letters that have no decomposition, as people type them who do not have them. */
+const PLAIN: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ß: "ss",
+    æ: "ae",
+    œ: "oe",
+    ø: "o",
+    ł: "l",
+    đ: "d",
+    ð: "d",
+    þ: "th",
+    ħ: "h",
+    ŧ: "t",
+    ı: "i",
+    ς: "σ",
+  }),
+);
+const NOT_PLAIN = new RegExp(`[${[...PLAIN.keys()].join("")}]`, "g");
+
 function foldWord(text: string): string {
-  return BEYOND_ASCII.test(text)
-    ? text.normalize("NFKD").replace(/\p{Mn}+/gu, "").toLowerCase().normalize("NFKC").replaceAll("ς", "σ")
-    : text.toLowerCase();
+  if (!BEYOND_ASCII.test(text)) return text.toLowerCase();
+  return text.normalize("NFKD").replace(/\p{Mn}+/gu, "").toLowerCase().normalize("NFKC")
+    .replace(NOT_PLAIN, (letter) => PLAIN.get(letter)!);
 }
 
 /** Cut between characters. */

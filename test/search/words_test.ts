@@ -14,7 +14,8 @@ Deno.test("words are without case, marks and compatibility forms, in any script"
   const table: [string, string[]][] = [
     ["Hello, World-wide 2nd x_y", ["hello", "world", "wide", "2nd", "x", "y"]],
     ["Crème BRÛLÉE", ["creme", "brulee"]],
-    ["Straße ﬁne Ⅷ", ["straße", "fine", "viii"]],
+    ["Straße STRAẞE ﬁne Ⅷ", ["strasse", "fine", "viii"]],
+    ["Łódź Øresund cœur Đorđe Diyarbakır", ["lodz", "oresund", "coeur", "dorde", "diyarbakir"]],
     ["ΟΔΟΣ οδός", ["οδοσ"]],
     ["Привет", ["привет"]],
     ["한국어", ["한국어"]],
