@@ -1,6 +1,6 @@
 /**
  * Writes the mail of an account as Maildir++ or as mbox files, in the form that import reads back: flags, keywords, dates,
- * UIDs and POP3 ids. Lines end with LF, as both forms have it.
+ * UIDs, and the ids that POP3 gave each message. Lines end with LF, as both forms have it.
  *
  * Reads beside a running server: a message that is expunged meanwhile is left out, one that compaction moves is looked up
  * again. Memory: a piece of a message, and the flags of one mailbox.
@@ -8,6 +8,7 @@
 import { CR, LF } from "../bytes/ascii.ts";
 import { encodeLatin1 } from "../bytes/decode.ts";
 import { encodeUtf7 } from "../protocols/imap/utf7.ts";
+import { uniqueIdOf } from "../protocols/pop3/maildrop.ts";
 import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../storage/changes.ts";
 import type { Mailbox } from "../storage/mailboxes.ts";
 import type { MessageRow } from "../storage/messages.ts";
@@ -47,7 +48,7 @@ export interface ExportReport {
 interface Facts {
   readonly flags: number;
   readonly keywords: readonly string[];
-  readonly uidl: string | null;
+  readonly uidl: string;
 }
 
 /** Where the messages of one mailbox go. */
@@ -82,7 +83,7 @@ export async function exportMail(options: ExportOptions): Promise<ExportReport> 
           const facts = {
             flags: index.flagsAt(position),
             keywords: index.keywordsAt(position).split(" ").filter((word) => word !== ""),
-            uidl: uidls.get(row.uid) ?? null,
+            uidl: uidls.get(row.uid) ?? uniqueIdOf(row.uid, mailbox.uidValidity),
           };
           try {
             await target.add(row, facts, linesOf(store, mailbox.id, row));
@@ -175,7 +176,7 @@ class MaildirFolder implements Target {
       Deno.removeSync(path);
       throw error;
     }
-    this.#uids.push(`${row.uid} ${facts.uidl === null ? "" : `P${facts.uidl} `}:${name}\n`);
+    this.#uids.push(`${row.uid} P${facts.uidl} :${name}\n`);
   }
 
   close(): void {
@@ -264,9 +265,7 @@ function ownFields({ flags, keywords, uidl }: Facts): string {
   const more = (flags & FLAG_ANSWERED ? "A" : "") + (flags & FLAG_FLAGGED ? "F" : "") +
     (flags & FLAG_DRAFT ? "T" : "") + (flags & FLAG_DELETED ? "D" : "");
   return `Status: ${status}\n${more === "" ? "" : `X-Status: ${more}\n`}` +
-    `${keywords.length === 0 ? "" : `X-Keywords: ${keywords.join(" ")}\n`}${
-      uidl === null ? "" : `X-UIDL: ${uidl}\n`
-    }`;
+    `${keywords.length === 0 ? "" : `X-Keywords: ${keywords.join(" ")}\n`}X-UIDL: ${uidl}\n`;
 }
 
 /** `Wed Jan  1 00:00:00 2025`, UTC. */

@@ -6,7 +6,14 @@
  */
 import { ImapFlow } from "imapflow";
 import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../storage/changes.ts";
-import { cleanKeywords, type Source, SourceError, type SourceFolder, type SourceMessage } from "./source.ts";
+import {
+  cleanKeywords,
+  dovecotUidl,
+  type Source,
+  SourceError,
+  type SourceFolder,
+  type SourceMessage,
+} from "./source.ts";
 
 const AT_ONCE = 50;
 const SMALL_OCTETS = 1024 * 1024;
@@ -133,7 +140,7 @@ async function* messagesOf(
         keywords: cleanKeywords(words.filter((word) => !word.startsWith("\\"))),
         internalDate: internalDate === undefined ? Date.now() : new Date(internalDate).getTime(),
         uid,
-        uidl: hex(uid) + hex(uidValidity),
+        uidl: dovecotUidl(uid, uidValidity),
         octets: () => {
           const source = sources.get(uid);
           sources.delete(uid);
@@ -148,8 +155,4 @@ async function* download(client: ImapFlow, uid: number): AsyncGenerator<Uint8Arr
   const { content } = await client.download(String(uid), undefined, { uid: true });
   if (content === undefined) throw new Error("it is not there any more");
   for await (const piece of content) yield piece as Uint8Array;
-}
-
-function hex(number: number): string {
-  return number.toString(16).padStart(8, "0");
 }

@@ -6,7 +6,14 @@
  */
 import { decodeUtf7 } from "../protocols/imap/utf7.ts";
 import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../storage/changes.ts";
-import { cleanKeywords, type Source, SourceError, type SourceFolder, type SourceMessage } from "./source.ts";
+import {
+  cleanKeywords,
+  dovecotUidl,
+  type Source,
+  SourceError,
+  type SourceFolder,
+  type SourceMessage,
+} from "./source.ts";
 
 const PIECE_OCTETS = 256 * 1024;
 /** Files up to this size are read at once: handing each to another thread takes three times as long as reading it. */
@@ -142,10 +149,13 @@ export async function* pieces(path: string): AsyncGenerator<Uint8Array> {
 
 interface KeptIds {
   readonly uid: number;
-  readonly uidl: string | null;
+  readonly uidl: string;
 }
 
-/** Version 3 of Dovecot's list: `3 V<uidvalidity> N<next> ...`, then `<uid> [P<uidl> ...] :<file name>`. */
+/**
+ * Version 3 of Dovecot's list: `3 V<uidvalidity> N<next> ...`, then `<uid> [P<uidl> ...] :<file name>`. Only POP3 ids that are not
+ * made of UID and UIDVALIDITY stand there.
+ */
 function uidList(
   path: string,
 ): { readonly uidValidity: number | null; readonly messages: Map<string, KeptIds> } {
@@ -156,8 +166,9 @@ function uidList(
   for (const line of lines) {
     const match = /^(\d{1,10}) (?:(.*) )?:([^:]+)/.exec(line);
     if (match === null) continue;
-    const uidl = /(?:^| )P([\x21-\x7e]{1,70})(?: |$)/.exec(match[2] ?? "")?.[1] ?? null;
-    messages.set(match[3]!, { uid: Number(match[1]), uidl });
+    const uidl = /(?:^| )P([\x21-\x7e]{1,70})(?: |$)/.exec(match[2] ?? "")?.[1];
+    const uid = Number(match[1]);
+    messages.set(match[3]!, { uid, uidl: uidl ?? dovecotUidl(uid, Number(uidValidity)) });
   }
   return { uidValidity: Number(uidValidity), messages };
 }

@@ -21,6 +21,7 @@ const PIECE_OCTETS = 256 * 1024;
 const HEAD_OCTETS = 32 * 1024;
 /** Longer lines are no marks. */
 const MARK_OCTETS = 256;
+const MBOX_NAME = /\.(mbox|mbx)$/i;
 const FROM = encodeLatin1("From ");
 const OWN_FIELDS: ReadonlySet<string> = new Set(["status", "x-status", "x-keywords", "x-uidl", "x-uid"]);
 
@@ -41,20 +42,22 @@ function* foldersOf(root: string): Generator<SourceFolder> {
 function* below(path: string, name: string): Generator<SourceFolder> {
   const entries = [...Deno.readDirSync(path)].filter(({ name }) => !name.startsWith("."));
   for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
-    const level = entry.name.replace(/\.(mbox|mbx)$/i, "").replace(
+    const level = entry.name.replace(MBOX_NAME, "").replace(
       /%(2E|25)/gi, // as export writes what a file name cannot have
       (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
     );
     const full = name === "" ? level : `${name}/${level}`;
     if (entry.isDirectory) yield* below(`${path}/${entry.name}`, full);
-    else if (entry.isFile && beginsWithFrom(`${path}/${entry.name}`)) {
+    else if (entry.isFile && isMbox(`${path}/${entry.name}`)) {
       yield folder(`${path}/${entry.name}`, full);
     }
   }
 }
 
-function beginsWithFrom(path: string): boolean {
+/** An empty one is told by its name. */
+function isMbox(path: string): boolean {
   using file = Deno.openSync(path);
+  if (file.statSync().size === 0) return MBOX_NAME.test(path);
   const octets = new Uint8Array(FROM.length);
   return file.readSync(octets) === octets.length && isFrom(octets, 0);
 }

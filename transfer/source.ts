@@ -42,6 +42,11 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
+/** The POP3 id that Dovecot gives a message out of the box (pop3_uidl_format `%08Xu%08Xv`). */
+export function dovecotUidl(uid: number, uidValidity: number): string {
+  return [uid, uidValidity].map((number) => number.toString(16).padStart(8, "0")).join("");
+}
+
 const KEYWORD = /^[!#$&',\-.0-9:;<=>?@A-Z^_`a-z|~/+]{1,100}$/;
 
 /** Keywords that IMAP can carry, sorted, without the system flags. */

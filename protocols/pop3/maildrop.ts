@@ -54,7 +54,7 @@ export class Maildrop {
 
   uniqueId(number: number): string {
     const uid = this.uid(number);
-    return this.#kept.get(uid) ?? `${this.uidValidity}.${uid}`;
+    return this.#kept.get(uid) ?? uniqueIdOf(uid, this.uidValidity);
   }
 
   /** Number of a UID; 0 when this session has none such. */
@@ -109,4 +109,9 @@ export class Maildrop {
     this.#sizes = sizes;
     this.#deleted = deleted;
   }
+}
+
+/** The id of a message that was brought with none (RFC 1939 7). */
+export function uniqueIdOf(uid: number, uidValidity: number): string {
+  return `${uidValidity}.${uid}`;
 }

@@ -109,7 +109,7 @@ function moving(name: string, body: (bed: Bed) => Promise<void>): void {
 async function fill(bed: Bed, name: string): Promise<void> {
   const random = new Random(11);
   const accountId = bed.account(name).id;
-  for (const mailbox of ["Work", "Work/Été 1.5", "東京", "100% & more"]) {
+  for (const mailbox of ["Work", "Work/Été 1.5", "東京", "100% & more", "Empty"]) {
     await bed.test.ok({ kind: "create-mailbox", accountId, name: mailbox, specialUse: null });
   }
   for (const mailbox of ["INBOX", "Work", "Work/Été 1.5", "東京", "100% & more"]) {
@@ -142,6 +142,20 @@ for (const form of ["maildir", "mbox"] as const) {
     assert.deepEqual([again.imported, again.skipped, again.failed], [0, 60, 0]);
   });
 }
+
+moving("the ids that POP3 gave to messages of our own are kept in every form", async (bed) => {
+  const mailboxId = bed.test.mailboxId("alice", "INBOX");
+  for (const text of ["Subject: a\r\n\r\n1\r\n", "Subject: b\r\n\r\n2\r\n"]) {
+    await bed.test.deliver(text, [mailboxId]);
+  }
+  const { uidValidity } = bed.test.store.mailboxes.byName(bed.account("alice").id, "INBOX")!;
+  for (const form of ["maildir", "mbox"] as const) {
+    const { to } = await bed.export("alice", form);
+    await bed.bring({ kind: form, path: to }, "bob", { keepUidls: true, into: form });
+    const brought = (await bed.contents("bob", { uids: true }))[form] as { uidl: string }[];
+    assert.deepEqual(brought.map(({ uidl }) => uidl), [`${uidValidity}.1`, `${uidValidity}.2`], form);
+  }
+});
 
 moving("what is imported teaches the spam filter nothing, in Junk, marked or answered", async (bed) => {
   for (const folder of [".Junk", ""]) {
@@ -180,6 +194,7 @@ moving("a Maildir: folders, letters, dates, Dovecot's lists, what is new at the 
     uidl: "old-id",
   });
   assert.deepEqual([second!.uid, second!.octets, second!.flags], [7, "Subject: two\r\n\r\nwhole\r\n", 0]);
+  assert.equal(second!.uidl, "0000000759682f00"); // as Dovecot's POP3 makes it of both numbers
   assert.equal((contents["Gesendet/2ä"] as unknown[]).length, 1);
   assert.equal((contents["Plain/Deep"] as unknown[]).length, 1);
   bed.write("Maildir/cur/200.c.host:2,", "Subject: three\n\nx\n");
