@@ -275,65 +275,6 @@ Deno.test("msmtp submits over STARTTLS with the server's certificate trusted by 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("fetchmail moves a drop from POP3 into another server by SMTP", async () => {
-  const folder = await Deno.makeTempDir();
-  await runOk("swaks", [
-    ...["--server", "127.0.0.1", "--port", String(port(25)), "--from", "you@elsewhere.test", "--to", BOB],
-    ...["--header", "Subject: for fetchmail"],
-  ]);
-  await arrives(BOB, "for fetchmail");
-  await Deno.writeTextFile(
-    `${folder}/fetchmailrc`,
-    `poll 127.0.0.1 protocol POP3 port ${port(110)} auth password no dns\n` +
-      `  user "${BOB}" password "${PASSWORD}" is "${ALICE}" here options keep sslproto ""\n` +
-      `  smtphost "127.0.0.1/${port(25)}" smtpname "${ALICE}"\n`,
-    { mode: 0o600 },
-  );
-  const result = await run("fetchmail", [
-    ...[
-      "-f",
-      `${folder}/fetchmailrc`,
-      "--nosyslog",
-      "--pidfile",
-      `${folder}/pid`,
-      "-i",
-      `${folder}/ids`,
-      "--all",
-      "-v",
-    ],
-  ], { env: { HOME: folder } });
-  assert.equal(result.code, 0, result.stdout + result.stderr);
-  assert.match(await arrives(ALICE, "for fetchmail"), /Subject: for fetchmail/);
-  await Deno.remove(folder, { recursive: true });
-});
-
-Deno.test("mbsync mirrors an account into Maildir and back", async () => {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/mail`);
-  await Deno.writeTextFile(
-    `${folder}/mbsyncrc`,
-    `IMAPStore remote\nHost 127.0.0.1\nPort ${
-      port(143)
-    }\nUser ${BOB}\nPass ${PASSWORD}\nSSLType None\nAuthMechs LOGIN\n\n` +
-      `MaildirStore local\nPath ${folder}/mail/\nInbox ${folder}/mail/INBOX\nSubFolders Verbatim\n\n` +
-      `Channel all\nFar :remote:\nNear :local:\nPatterns *\nCreate Both\nExpunge Both\nSyncState *\n`,
-  );
-  await runOk("mbsync", ["-c", `${folder}/mbsyncrc`, "-a"]);
-  const files = [
-    ...Deno.readDirSync(`${folder}/mail/INBOX/cur`),
-    ...Deno.readDirSync(`${folder}/mail/INBOX/new`),
-  ];
-  const count = (await stored(BOB, "")).length;
-  assert.equal(files.length, count);
-  await Deno.writeTextFile(
-    `${folder}/mail/INBOX/cur/1700000000.1_1.test:2,FS`,
-    `From: ${BOB}\nSubject: made by mbsync\n\nupload\n`,
-  );
-  await runOk("mbsync", ["-c", `${folder}/mbsyncrc`, "-a"]);
-  assert.match(await arrives(BOB, "made by mbsync"), /\r\n\r\nupload\r\n$/);
-  await Deno.remove(folder, { recursive: true });
-});
-
 Deno.test("the server drains and ends on SIGTERM", async () => {
   const status = await server.stop();
   assert.equal(status.code, 0, server.output);

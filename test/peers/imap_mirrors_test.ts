@@ -1,119 +1,25 @@
 /**
- * IMAP clients that copy whole accounts, and the libraries that scripts are written with: both ways, and what they have
- * is compared with what we have, octet by octet and flag by flag.
+ * IMAP clients that keep a copy of whole accounts: what came, changed, moved, went and was created goes both ways, and what
+ * they have is compared with what we have, octet by octet and flag by flag.
  */
 import assert from "node:assert/strict";
-import { encodeLatin1 } from "../../bytes/decode.ts";
-import { ImapClient, literalText } from "../lib/imap_client.ts";
 import { runOk } from "../lib/program.ts";
-import { PASSWORD, RunningServer } from "../lib/running_server.ts";
+import { PASSWORD, type RunningServer } from "../lib/running_server.ts";
+import {
+  account,
+  ALICE,
+  BOB,
+  changeFromElsewhere,
+  compareMaildirs,
+  connect,
+  folders,
+  placesOf,
+  TEXTS,
+  within,
+} from "./imap_bed.ts";
 
-const ALICE = "alice@example.test";
-const BOB = "bob@example.test";
-
-/** Mail as it comes, with what clients stumble over. */
-const TEXTS: readonly string[] = [
-  "From: a@b.test\r\nSubject: plain\r\n\r\nbody\r\n",
-  "From: a@b.test\r\nSubject: =?utf-8?q?=C3=BC?=\r\nContent-Type: text/plain; charset=utf-8\r\n" +
-  "Content-Transfer-Encoding: 8bit\r\n\r\nGr\u00c3\u00bc\u00c3\u009fe\r\n.dot\r\nFrom the start\r\n",
-  "Subject: no body and no end of line",
-  "From: a@b.test\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\npre\r\n--x\r\n\r\none\r\n--x\r\n" +
-  "Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ninner\r\n--x--\r\n",
-  `From: a@b.test\r\nSubject: long\r\n\r\n${"a line that is repeated often\r\n".repeat(5_000)}`,
-];
-const FLAGS = ["\\Seen", "\\Flagged $Todo", "", "\\Answered", "\\Seen \\Draft"];
-const FOLDER = "Work/&ANw-n&AO8-"; // Ünï
-
-interface Kept {
-  readonly mailbox: string;
-  readonly flags: string;
-  readonly text: string;
-}
-
-async function connect(server: RunningServer, login: string): Promise<ImapClient> {
-  return await ImapClient.connect(server.port("imap"), { login, password: PASSWORD });
-}
-
-async function fill(server: RunningServer, login: string): Promise<void> {
-  const client = await connect(server, login);
-  await client.ok("CREATE Work");
-  await client.ok(`CREATE "${FOLDER}"`);
-  for (const [at, text] of TEXTS.entries()) {
-    await client.ok(`APPEND INBOX (${FLAGS[at]}) "14-Nov-2023 22:13:2${at} +0000"`, text);
-  }
-  await client.ok(`APPEND "${FOLDER}" (\\Seen)`, TEXTS[1]);
-  await client.logout();
-}
-
-/** Every message of an account, in an order of its own. */
-async function account(server: RunningServer, login: string): Promise<Kept[]> {
-  const client = await connect(server, login);
-  const kept: Kept[] = [];
-  for (const { line } of (await client.ok('LIST "" *')).untagged) {
-    const mailbox = /"\/" "?(.*?)"?$/.exec(line)![1]!;
-    await client.ok(`EXAMINE "${mailbox}"`);
-    for (const response of (await client.ok("UID FETCH 1:* (FLAGS BODY.PEEK[])")).untagged) {
-      if (response.literals.length === 0) continue;
-      // \Recent is the session's that was told first, be it ours.
-      const flags = /FLAGS \(([^)]*)\)/.exec(response.line)![1]!.split(" ").filter((flag) =>
-        flag !== "\\Recent"
-      )
-        .sort().join(" ");
-      kept.push({ mailbox, flags, text: literalText(response) });
-    }
-  }
-  await client.logout();
-  return kept.sort((a, b) =>
-    a.mailbox < b.mailbox ? -1 : a.mailbox > b.mailbox ? 1 : a.text < b.text ? -1 : 1
-  );
-}
-
-/** Texts of the messages of a Maildir, with the letters of their flags; its files have the line ends of this system. */
-function maildir(folder: string): { text: string; letters: string }[] {
-  const found: { text: string; letters: string }[] = [];
-  for (const part of ["cur", "new"]) {
-    for (const { name } of Deno.readDirSync(`${folder}/${part}`)) {
-      const text = new TextDecoder("latin1").decode(Deno.readFileSync(`${folder}/${part}/${name}`));
-      found.push({ text, letters: /:2,([A-Z]*)/.exec(name)?.[1] ?? "" });
-    }
-  }
-  return found.sort((a, b) => a.text < b.text ? -1 : 1);
-}
-
-const LETTERS: Record<string, string> = {
-  "\\Draft": "D",
-  "\\Flagged": "F",
-  "\\Answered": "R",
-  "\\Seen": "S",
-};
-
-/** What a Maildir with the same mail holds. */
-function asMaildir(kept: readonly Kept[], mailbox: string): { text: string; letters: string }[] {
-  return kept.filter((message) => message.mailbox === mailbox).map(({ text, flags }) => ({
-    text: new TextDecoder("latin1").decode(encodeLatin1(text.replaceAll("\r\n", "\n"))),
-    letters: flags.split(" ").map((flag) => LETTERS[flag] ?? "").sort().join(""),
-  })).sort((a, b) => a.text < b.text ? -1 : 1);
-}
-
-/** Some clients end a last line, or a header, that has no end. */
-function ended<T extends { text: string }>(messages: readonly T[]): T[] {
-  return messages.map((message) => ({ ...message, text: message.text.trimEnd() }));
-}
-
-/** A server with mail, and a folder that any user may write to. */
-async function within(
-  run: (bed: { server: RunningServer; folder: string; port: string }) => Promise<void>,
-): Promise<void> {
-  await using server = await RunningServer.start({ threads: 2 });
-  const folder = await Deno.makeTempDir({ prefix: "veredus-clients-" });
-  await Deno.chmod(folder, 0o777);
-  try {
-    await fill(server, ALICE);
-    await run({ server, folder, port: String(server.port("imap")) });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+const NEW = "Subject: from the mirror\n\n.up\n";
+const NEW_OCTETS = "Subject: from the mirror\r\n\r\n.up\r\n";
 
 Deno.test("interimap keeps two accounts the same, both ways, by QRESYNC", () =>
   within(async ({ server, folder, port }) => {
@@ -123,27 +29,94 @@ Deno.test("interimap keeps two accounts the same, both ways, by QRESYNC", () =>
       `${folder}/config`,
       `database = ${folder}/state.db\nlist-mailbox = *\n${side("local", ALICE)}${side("remote", BOB)}`,
     );
-    const sync = () => runOk("interimap", [`--config=${folder}/config`], { env: { HOME: folder } });
-    await sync();
-    assert.deepEqual(await account(server, BOB), await account(server, ALICE));
-    const [alice, bob] = [await connect(server, ALICE), await connect(server, BOB)];
-    await alice.ok("SELECT INBOX");
-    await alice.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)");
-    await alice.ok("UID EXPUNGE 1");
+    const interimap = (...args: string[]) =>
+      runOk("interimap", [`--config=${folder}/config`, ...args], { env: { HOME: folder } });
+    const same = async () => {
+      const [ours, theirs] = [await account(server, ALICE), await account(server, BOB)];
+      assert.deepEqual(theirs, ours);
+      assert.deepEqual(await folders(server, BOB), await folders(server, ALICE));
+      return ours;
+    };
+    await interimap();
+    assert.equal((await same()).length, TEXTS.length + 1);
+    // On both sides between two runs.
+    await changeFromElsewhere(server, ALICE);
+    const bob = await connect(server, BOB);
     await bob.ok("SELECT INBOX");
-    await bob.ok("UID STORE 2 +FLAGS.SILENT (\\Answered)");
-    await bob.ok("APPEND Work (\\Seen)", TEXTS[0]);
-    await alice.logout();
+    await bob.ok("UID STORE 3 +FLAGS.SILENT (\\Seen $Bob)");
+    await bob.ok("UID STORE 5 +FLAGS.SILENT (\\Deleted)");
+    await bob.ok("UID EXPUNGE 5");
+    await bob.ok("CREATE Bobs");
+    await bob.ok("APPEND Bobs (\\Seen)", NEW_OCTETS);
+    await interimap();
+    const kept = await same();
+    assert.deepEqual(placesOf(kept, "Subject: plain"), []);
+    assert.deepEqual(placesOf(kept, "Subject: long"), []);
+    assert.deepEqual(placesOf(kept, "multipart/mixed"), ["Work \\Answered"]);
+    assert.deepEqual(placesOf(kept, "Subject: no body"), ["INBOX $Bob \\Seen"]);
+    assert.deepEqual(placesOf(kept, "Subject: later"), ["Later \\Flagged"]);
+    assert.deepEqual(placesOf(kept, "Subject: from the mirror"), ["Bobs \\Seen"]);
+    await interimap("--target=local,remote,database", "--rename", "Later", "Now");
+    await interimap("--target=local,remote,database", "--delete", "Bobs");
+    await interimap();
+    assert.deepEqual(placesOf(await same(), "Subject: later"), ["Now \\Flagged"]);
+    assert.ok(!(await folders(server, BOB)).some((name) => ["Later", "Bobs"].includes(name)));
     await bob.logout();
-    await sync();
-    const [ours, theirs] = [await account(server, ALICE), await account(server, BOB)];
-    assert.deepEqual(theirs, ours);
-    assert.equal(ours.length, TEXTS.length + 1);
-    assert.ok(ours.some(({ mailbox }) => mailbox === "Work"));
-    assert.ok(ours.some(({ flags }) => flags === "$Todo \\Answered \\Flagged"));
   }));
 
-Deno.test("offlineimap mirrors an account into Maildir and back", () =>
+/** What every mirror into Maildir is put through; `sync` runs it once. */
+async function mirrors({ server, root, sync, without }: {
+  server: RunningServer;
+  root: string;
+  sync: () => Promise<unknown>;
+  /** As {@linkcode compareMaildirs} has it. */
+  without?: (text: string) => string | null;
+}): Promise<void> {
+  const path = (mailbox: string) => `${root}/${mailbox}`;
+  const same = async () => {
+    const kept = await account(server, ALICE);
+    compareMaildirs(kept, path, without);
+    return kept;
+  };
+  await sync();
+  await same();
+  await changeFromElsewhere(server, ALICE);
+  await sync();
+  const kept = await same();
+  assert.deepEqual(placesOf(kept, "Subject: later"), ["Later \\Flagged"]);
+
+  // The other way: a message and a folder that are new, one marked, one removed.
+  const cur = `${path("INBOX")}/cur`;
+  for (const part of ["cur", "new"]) {
+    for (const { name } of [...Deno.readDirSync(`${path("INBOX")}/${part}`)]) {
+      const file = `${path("INBOX")}/${part}/${name}`;
+      const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
+      if (text.includes("Subject: long")) await Deno.remove(file);
+      else if (text.includes("utf-8?q?")) {
+        await Deno.rename(file, `${cur}/${name.split(":")[0]}:2,FRS`);
+      }
+    }
+  }
+  await Deno.writeTextFile(`${cur}/1700000000.1_1.test:2,RS`, NEW);
+  for (const part of ["cur", "new", "tmp"]) await Deno.mkdir(`${path("Local")}/${part}`, { recursive: true });
+  await Deno.writeTextFile(`${path("Local")}/cur/1700000001.1_2.test:2,F`, NEW);
+  await sync();
+  const after = await same();
+  assert.deepEqual(placesOf(after, "Subject: long"), []);
+  assert.deepEqual(placesOf(after, "utf-8?q?"), [
+    "INBOX $Todo \\Answered \\Flagged \\Seen",
+    "Work/&ANw-n&AO8- \\Seen",
+  ]);
+  // Both put a field of their own into it to know it again.
+  assert.deepEqual(placesOf(after, NEW_OCTETS.slice(NEW_OCTETS.indexOf("\r\n\r\n"))), [
+    "INBOX \\Answered \\Seen",
+    "Local \\Flagged",
+  ]);
+  await sync();
+  assert.deepEqual(await same(), after, "nothing is left to do");
+}
+
+Deno.test("offlineimap mirrors an account into Maildir, both ways", () =>
   within(async ({ server, folder, port }) => {
     await Deno.writeTextFile(
       `${folder}/config`,
@@ -153,22 +126,37 @@ Deno.test("offlineimap mirrors an account into Maildir and back", () =>
         `remotepass = ${PASSWORD}\nssl = no\nstarttls = no\nauth_mechanisms = PLAIN\n`,
     );
     const sync = () => runOk("offlineimap", ["-o", "-c", `${folder}/config`], { env: { HOME: folder } });
-    await sync();
-    const kept = await account(server, ALICE);
-    for (const mailbox of ["INBOX", FOLDER]) {
-      assert.deepEqual(ended(maildir(`${folder}/mail/${mailbox}`)), ended(asMaildir(kept, mailbox)), mailbox);
-    }
-    await Deno.writeTextFile(
-      `${folder}/mail/INBOX/cur/1700000000.1_1.test:2,FS`,
-      "Subject: from offlineimap\n\nup\n",
-    );
-    await sync();
-    const added = (await account(server, ALICE)).find(({ text }) => text.includes("from offlineimap"));
-    assert.equal(added?.flags, "\\Flagged \\Seen");
-    assert.match(added.text, /\r\n\r\nup\r\n$/);
+    await mirrors({ server, root: `${folder}/mail`, sync });
   }));
 
-Deno.test("doveadm sync copies an account over imapc, and brings back what changed", () =>
+Deno.test("mbsync mirrors an account into Maildir, both ways", () =>
+  within(async ({ server, folder, port }) => {
+    await Deno.mkdir(`${folder}/mail`);
+    await Deno.writeTextFile(
+      `${folder}/mbsyncrc`,
+      `IMAPStore remote\nHost 127.0.0.1\nPort ${port}\nUser ${ALICE}\nPass ${PASSWORD}\nSSLType None\n` +
+        `AuthMechs LOGIN\n\nMaildirStore local\nPath ${folder}/mail/\nInbox ${folder}/mail/INBOX\n` +
+        `SubFolders Verbatim\n\nChannel all\nFar :remote:\nNear :local:\nPatterns *\nCreate Both\nRemove Both\n` +
+        `Expunge Both\nSyncState *\n`,
+    );
+    const sync = () => runOk("mbsync", ["-c", `${folder}/mbsyncrc`, "-a"], { env: { HOME: folder } });
+    // It knows messages again by a field of its own, and takes none without an end of its header.
+    const without = (text: string) =>
+      text.startsWith("Subject: no body") ? null : text.replace(/^X-TUID: \S+\r?\n/m, "");
+    await mirrors({ server, root: `${folder}/mail`, sync, without });
+    // A folder that went there goes here.
+    const client = await connect(server, ALICE);
+    await client.ok("SELECT Local");
+    await client.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)");
+    await client.ok("CLOSE");
+    await sync();
+    await client.ok("DELETE Local");
+    await client.logout();
+    await sync();
+    assert.ok(![...Deno.readDirSync(`${folder}/mail`)].some(({ name }) => name === "Local"));
+  }));
+
+Deno.test("doveadm sync copies an account over imapc, both ways", () =>
   within(async ({ server, folder, port }) => {
     await Deno.writeTextFile(
       `${folder}/config`,
@@ -187,59 +175,39 @@ Deno.test("doveadm sync copies an account over imapc, and brings back what chang
         env: { USER: "mail", HOME: `${folder}/home` },
         ...(stdin !== undefined && { stdin }),
       });
+    const same = async () => {
+      const kept = await account(server, ALICE);
+      const home = `${folder}/home/Maildir`;
+      compareMaildirs(
+        kept,
+        (mailbox) => mailbox === "INBOX" ? home : `${home}/.${mailbox.replaceAll("/", ".")}`,
+      );
+      return kept;
+    };
+    // Where a mailbox is new or renamed its first run says by 2 that it wants another one.
+    const sync = () => doveadm(["sync", "imapc:"]).catch(() => doveadm(["sync", "imapc:"]));
     await doveadm(["backup", "-R", "imapc:"]);
-    const kept = await account(server, ALICE);
-    assert.deepEqual(maildir(`${folder}/home/Maildir`), asMaildir(kept, "INBOX"));
-    assert.deepEqual(maildir(`${folder}/home/Maildir/.${FOLDER.replace("/", ".")}`), asMaildir(kept, FOLDER));
-    await doveadm(["save", "-m", "INBOX"], "Subject: from dovecot\r\n\r\nhi\r\n");
-    await doveadm(["flags", "add", "\\Flagged", "mailbox", "INBOX", "1"]);
-    await doveadm(["sync", "imapc:"]);
-    const after = await account(server, ALICE);
-    assert.equal(after.find(({ text }) => text.includes("Subject: plain"))?.flags, "\\Flagged \\Seen");
-    assert.ok(after.some(({ text }) => text === "Subject: from dovecot\r\n\r\nhi\r\n"));
-    assert.equal(after.length, kept.length + 1);
+    await same();
+    await changeFromElsewhere(server, ALICE);
+    await doveadm(["mailbox", "create", "Dovecots"]);
+    await doveadm(["save", "-m", "Dovecots"], NEW_OCTETS);
+    await doveadm(["flags", "add", "\\Flagged", "mailbox", "INBOX", "header", "subject", "no body"]);
+    await sync();
+    const kept = await same();
+    assert.deepEqual(placesOf(kept, "Subject: plain"), []);
+    assert.deepEqual(placesOf(kept, "Subject: later"), ["Later \\Flagged"]);
+    assert.deepEqual(placesOf(kept, "multipart/mixed"), ["Work \\Answered"]);
+    assert.deepEqual(placesOf(kept, "Subject: no body"), ["INBOX \\Flagged"]);
+    assert.deepEqual(placesOf(kept, NEW_OCTETS), ["Dovecots "]);
+    // What it removes goes there by backup only: without GUIDs, sync takes it for something new on the other side.
+    // (A mailbox that is renamed there it can bring nowhere by imapc: "Backend didn't update mailbox GUID".)
+    await doveadm(["expunge", "mailbox", "INBOX", "header", "subject", "long"]);
+    await doveadm(["move", "Work", "mailbox", "Dovecots", "all"]);
+    await doveadm(["mailbox", "delete", "Dovecots"]);
+    const backup = () => doveadm(["backup", "imapc:"]);
+    await backup().catch(backup);
+    const after = await same();
+    assert.deepEqual(placesOf(after, "Subject: long"), []);
+    assert.deepEqual(placesOf(after, NEW_OCTETS), ["Work "]);
+    assert.ok(!(await folders(server, ALICE)).includes("Dovecots"));
   }));
-
-Deno.test("mutt copies a mailbox, and a message between mailboxes", () =>
-  within(async ({ server, folder, port }) => {
-    await Deno.writeTextFile(
-      `${folder}/muttrc`,
-      `set imap_user=${ALICE} imap_pass=${PASSWORD} ssl_starttls=no ssl_force_tls=no folder=imap://127.0.0.1:${port}/\n` +
-        `set quit=yes delete=no mark_old=no mbox_type=maildir confirmappend=no confirmcreate=no wait_key=no\n`,
-    );
-    const keys = (pushed: string) =>
-      runOk("script", [
-        "-qec",
-        `mutt -n -F ${folder}/muttrc -f imap://127.0.0.1:${port}/INBOX -e 'push "${pushed}"'`,
-        "/dev/null",
-      ], { env: { TERM: "xterm", HOME: folder } });
-    await keys(`<tag-pattern>.<enter><tag-prefix><copy-message>${folder}/copy<enter><exit>`);
-    const kept = await account(server, ALICE);
-    // Mutt says in fields of its own how long a message is.
-    const copied = maildir(`${folder}/copy`).map(({ text }) =>
-      text.replace(/Content-Length: \d+\nLines: \d+\n/, "").trimEnd()
-    );
-    assert.deepEqual(copied, asMaildir(kept, "INBOX").map(({ text }) => text.trimEnd()));
-    await keys(`<first-entry><save-message>=Archive<enter><sync-mailbox><exit>`);
-    const after = await account(server, ALICE);
-    assert.equal(after.filter(({ mailbox }) => mailbox === "Archive").length, 1);
-    assert.equal(after.length, kept.length + 1); // delete=no: the first one stays, marked
-  }));
-
-for (
-  const [name, program, script] of [
-    ["Python's imaplib", "python3", "imaplib_client.py"],
-    ["Perl's Mail::IMAPClient", "perl", "mail_imapclient.pl"],
-  ] as const
-) {
-  Deno.test(`${name} uploads, reads, marks, searches, copies, renames and removes`, () =>
-    within(async ({ folder, port }) => {
-      await Deno.mkdir(`${folder}/texts`);
-      for (const [at, text] of TEXTS.entries()) {
-        await Deno.writeFile(`${folder}/texts/${at}`, encodeLatin1(text));
-      }
-      const path = new URL(script, import.meta.url).pathname;
-      const { stdout } = await runOk(program, [path, port, ALICE, PASSWORD, `${folder}/texts`]);
-      assert.equal(stdout, `same ${TEXTS.length}\n`);
-    }));
-}

@@ -37,5 +37,17 @@ must("expunge", $imap->expunge("from perl"));
 $imap->message_count("from perl") == 0 or die "still there";
 $imap->message_count("from perl too") == @texts or die "not there";
 must("delete", $imap->delete("from perl"));
+must("rename", $imap->rename("from perl too", "books of perl"));
+must("select", $imap->select("books of perl"));
+@uids = $imap->messages;
+for my $at (0 .. $#texts) {
+    must("fetch", $imap->message_string($uids[$at])) eq $texts[$at] or die "message $at differs after all that";
+    join(" ", sort grep { $_ ne "\\Recent" } $imap->flags($uids[$at])) eq "\\Flagged \\Seen" or die "flags of $at";
+}
+must("unmark", $imap->unset_flag("Flagged", $uids[0]));
+must("delete", $imap->delete_message($uids[1]));
+must("expunge", $imap->expunge);
+$imap->message_count == @texts - 1 or die "not expunged";
+join(",", sort { $a <=> $b } $imap->search("FLAGGED")) eq join(",", @uids[2 .. $#uids]) or die "flagged";
 must("logout", $imap->logout);
 print "same " . @texts . "\n";
