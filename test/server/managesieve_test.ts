@@ -1,5 +1,6 @@
 /** The ManageSieve driver over connections in memory and a real store: what the repository refuses, and how sessions end. */
 import assert from "node:assert/strict";
+import type { Verb } from "../../protocols/managesieve/command.ts";
 import { MAILBOX_MECHANISMS } from "../../protocols/sasl/mechanisms.ts";
 import { Deadlines } from "../../server/deadline.ts";
 import { DEFAULT_MANAGESIEVE_OPTIONS, ManageSieveServer } from "../../server/managesieve.ts";
@@ -84,6 +85,51 @@ manageSieveTest("scripts: what is there, what is not, what is active", async ({ 
     ['DELETESCRIPT "a"', 'NO (ACTIVE) "The script is active"'],
   ]);
 });
+
+interface Interplay {
+  readonly command: string;
+  readonly reply: RegExp;
+  /** What another session lists from then on; left out: nothing changed. */
+  readonly lists?: string;
+}
+
+/** Two scripts are there, the first active. */
+const INTERPLAY: Readonly<Record<Verb, Interplay>> = {
+  AUTHENTICATE: { command: authenticate("secret"), reply: /^NO "Logged in already"/m },
+  CAPABILITY: { command: "CAPABILITY", reply: /^OK/m },
+  CHECKSCRIPT: { command: 'CHECKSCRIPT "keep;"', reply: /^OK/m },
+  DELETESCRIPT: { command: 'DELETESCRIPT "b"', reply: /^OK/m, lists: '"a" ACTIVE' },
+  GETSCRIPT: { command: 'GETSCRIPT "b"', reply: /^discard;\r\nOK/m },
+  HAVESPACE: { command: 'HAVESPACE "c" 10', reply: /^OK/m },
+  LISTSCRIPTS: { command: "LISTSCRIPTS", reply: /^"a" ACTIVE\r\n"b"\r\nOK/m },
+  LOGOUT: { command: "LOGOUT", reply: /^OK "Bye"/m },
+  NOOP: { command: "NOOP", reply: /^OK/m },
+  PUTSCRIPT: { command: 'PUTSCRIPT "c" "keep;"', reply: /^OK/m, lists: '"a" ACTIVE|"b"|"c"' },
+  RENAMESCRIPT: { command: 'RENAMESCRIPT "a" "z"', reply: /^OK/m, lists: '"b"|"z" ACTIVE' },
+  SETACTIVE: { command: 'SETACTIVE "b"', reply: /^OK/m, lists: '"a"|"b" ACTIVE' },
+  STARTTLS: { command: "STARTTLS", reply: /^NO "TLS comes before the login, once"/m },
+  UNAUTHENTICATE: { command: "UNAUTHENTICATE", reply: /^OK "Logged out"/m },
+};
+
+for (const [verb, line] of Object.entries(INTERPLAY)) {
+  manageSieveTest(
+    `${verb}: what another session sees of it, and what it sees of another one`,
+    async (scene) => {
+      const [mine, other] = [await scene.login(), await scene.login()];
+      // What the one sees was made by the other.
+      await answers(other, [
+        ['PUTSCRIPT "b" "discard;"', "OK"],
+        ['PUTSCRIPT "a" "keep;"', "OK"],
+        ['SETACTIVE "a"', "OK"],
+      ]);
+      mine.send(`${line.command}\r\n`);
+      assert.match(await mine.until(/^(?:OK|NO|BYE)\b.*\r\n/m), line.reply);
+      other.send("LISTSCRIPTS\r\n");
+      const listed = (await other.until(/^OK\b.*\r\n/m)).split("\r\n").slice(0, -2).join("|");
+      assert.equal(listed, line.lists ?? '"a" ACTIVE|"b"');
+    },
+  );
+}
 
 manageSieveTest("scripts: as many and as large as an account may have", async ({ test, login }) => {
   const client = await login();
