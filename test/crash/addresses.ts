@@ -13,7 +13,12 @@ export const CAROL = "carol@example.test";
 export const AWAY = "away@elsewhere.test";
 /** Teaches the spam filter. */
 export const DAVE = "dave@example.test";
+/** Whose INBOX is emptied by POP3. */
+export const ERIN = "erin@example.test";
+/** Whose scripts change all the time. */
+export const FRANK = "frank@example.test";
 /** Mail from there is set aside, and let go a moment later. */
 export const HELD_DOMAIN = "held.test";
 export const PASSWORD = "secret";
 export const LMTP_PORT = 24;
+export const MANAGESIEVE_PORT = 4190;

@@ -6,9 +6,11 @@
  *
  * Load: deliveries by SMTP to one and to two recipients, to an alias of two mailboxes, to one of a mailbox and the outside, to
  * a group, to a filter script, from where mail is set aside and let go later, and by LMTP; IMAP changes in folders of their own
- * and in one that another account shares (imap_worker.ts); lessons of the spam filter (pupil.ts); submissions. What leaves goes
+ * and in one that another account shares (imap_worker.ts); what is no message (settings_worker.ts); a drop that POP3 empties
+ * (drop_worker.ts); scripts by ManageSieve (script_worker.ts); lessons of the spam filter (pupil.ts); submissions. What leaves goes
  * by the queue to a counting sink. The shapes of threads take turns, and some kills come while it starts. After every kill
- * `verify` reads the dead server's data.
+ * `verify` reads the dead server's data. How often each command that changes something was acknowledged is told at the end
+ * (tally.ts); of a long run one that never was is a finding.
  *
  * The script sends a copy on, answers each sender once, and knows a message that comes again: at once, and after a kill from
  * its sender who has no 250, or did not get it. Copy, answer and memory are there with the message, or nothing is.
@@ -31,7 +33,9 @@ import {
   BOB,
   CAROL,
   DAVE,
+  ERIN,
   EVERYONE,
+  FRANK,
   HELD_DOMAIN,
   LMTP_PORT,
   MIXED,
@@ -39,19 +43,24 @@ import {
   TEAM,
 } from "./addresses.ts";
 import { GrowingCounters } from "./counters.ts";
+import { DropWorker } from "./drop_worker.ts";
 import { ImapWorker } from "./imap_worker.ts";
 import { SettingsWorker } from "./settings_worker.ts";
 import { GROUP_MARK, HELD_MARK, Inbox } from "./inbox.ts";
 import { messageOf } from "./messages.ts";
 import { Pupil } from "./pupil.ts";
 import { Random } from "./random.ts";
+import { ScriptWorker } from "./script_worker.ts";
 import { answerTo, Sink } from "./sink.ts";
+import { Tally } from "./tally.ts";
 
 const SERVER = fileURLToPath(import.meta.resolve("./server.ts"));
 /** Of the server's log, shown with a finding. */
 const MAX_OUTPUT = 5_000;
 /** Kills until a run begins with an empty folder again: every kill is followed by a look at all the data there is. */
 const FRESH_AFTER = 100;
+/** With so many every command is acknowledged now and then. */
+const ENOUGH_KILLS = 50;
 /** Until a kill, however little was answered by then. */
 const MOST_LOAD_MS = 10_000;
 /** A message the sink accepted this long before a kill is off the queue for good. */
@@ -96,6 +105,9 @@ class CrashRun {
   readonly dataDir = Deno.makeTempDirSync({ prefix: "veredus-crash-" });
   readonly imapWorkers: ImapWorker[];
   readonly settings: SettingsWorker;
+  readonly drop: DropWorker;
+  readonly scripts: ScriptWorker;
+  readonly tally = new Tally();
   readonly pupil: Pupil;
   readonly submitted = new Set<string>();
   /** By marker, whom mail to the script was from; what comes again after the next kill. */
@@ -120,9 +132,12 @@ class CrashRun {
   constructor(seed: number) {
     this.random = new Random(seed);
     this.pupil = new Pupil({ login: DAVE, dataDir: this.dataDir, random: this.random });
-    this.settings = new SettingsWorker(BOB, this.random);
+    const { random, tally } = this;
+    this.settings = new SettingsWorker({ reader: BOB, random, tally });
+    this.drop = new DropWorker({ login: ERIN, random, tally });
+    this.scripts = new ScriptWorker({ login: FRANK, random, tally });
     this.imapWorkers = ["w1", "w2", "w3", `Other Users/${ALICE}/${SHARED}`].map((root) =>
-      new ImapWorker(root, this.random)
+      new ImapWorker(root, { random, tally })
     );
   }
 
@@ -167,7 +182,8 @@ class CrashRun {
   get #answered(): number {
     return this.imapWorkers.reduce(
       (sum, { operations }) => sum + operations,
-      this.#mails + this.pupil.commands + this.settings.operations,
+      this.#mails + this.pupil.commands + this.settings.operations + this.drop.operations +
+        this.scripts.operations,
     );
   }
 
@@ -183,6 +199,8 @@ class CrashRun {
       ),
       this.pupil.run(server),
       this.#set(server),
+      this.drop.run(server),
+      this.scripts.run(server),
     ].map((task) =>
       task.catch((error: Error) => {
         if (!dead && error.name !== "WireClosed") this.findings.push(`before the kill: ${error.message}`);
@@ -329,6 +347,7 @@ class CrashRun {
     const alice = await this.#alicesClient(server);
     this.findings.push(...await this.settings.check(alice));
     await alice.logout();
+    this.findings.push(...await this.drop.check(server), ...await this.scripts.check(server));
   }
 
   /** Waits until sink and INBOXes have all that goes by the queue; what stays away is a finding. */
@@ -409,6 +428,7 @@ interface Totals {
   behind: number;
   twice: number[];
   findings: number;
+  readonly tally: Tally;
 }
 
 /** One server from its empty folder on, killed so many times, or until something is found. */
@@ -447,13 +467,15 @@ async function runKills(kills: number, seed: number, totals: Totals): Promise<vo
   for (const finding of run.findings) console.error(finding);
   totals.kills += run.kills;
   totals.delivered += run.delivered;
-  totals.operations += run.imapWorkers.reduce((sum, worker) => sum + worker.operations, 0);
+  totals.operations += run.imapWorkers.reduce((sum, worker) => sum + worker.operations, 0) +
+    run.settings.operations + run.drop.operations;
   totals.lessons += run.pupil.lessons;
   totals.resent += run.resent;
   totals.submissions += run.submitted.size;
   totals.behind += run.sink.behind;
   totals.twice.push(...run.twice);
   totals.findings += run.findings.length;
+  totals.tally.add(run.tally);
 }
 
 const kills = Number(values.kills);
@@ -470,6 +492,7 @@ const totals: Totals = {
   behind: 0,
   twice: [],
   findings: 0,
+  tally: new Tally(),
 };
 while (totals.kills < kills && totals.findings === 0 && Date.now() < end) {
   await runKills(Math.min(FRESH_AFTER, kills - totals.kills), seed + totals.kills, totals);
@@ -493,6 +516,12 @@ console.log(
         `the first ${answered.at(-1)!.toFixed(1)} ms`) +
     `; ${totals.behind} messages were sent behind others`,
 );
+console.log(`acknowledged: ${totals.tally}`);
+const { missing } = totals.tally;
+if (totals.kills >= ENOUGH_KILLS && missing.length > 0) {
+  console.error(`never acknowledged: ${missing.join(", ")}`);
+  totals.findings++;
+}
 const failed = totals.findings > 0 ? 1 : 0;
 console.log(`${totals.kills - failed} passed, ${failed} failed`);
 Deno.exit(failed);

@@ -7,7 +7,9 @@
 import { ImapClient, literalText, quote } from "../lib/imap_client.ts";
 import { markerOf, messageOf } from "./messages.ts";
 import type { Random } from "./random.ts";
+import type { Tally } from "./tally.ts";
 
+const MOST_LEVELS = 3;
 const FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Label"];
 
 export interface Message {
@@ -35,6 +37,7 @@ export class ImapWorker {
   readonly root: string;
   operations = 0;
   #random: Random;
+  readonly #tally: Tally;
   #serial = 0;
   #folders: Folders = new Map();
   #pending: Folders | null = null;
@@ -46,9 +49,17 @@ export class ImapWorker {
   #onStep: (step: Step) => void;
 
   /** `onStep` hears of each state when it was asked for (without a tag), and again when it was acknowledged. */
-  constructor(root: string, random: Random, onStep: (step: Step) => void = () => {}) {
+  constructor(
+    root: string,
+    { random, tally, onStep = () => {} }: {
+      readonly random: Random;
+      readonly tally: Tally;
+      readonly onStep?: (step: Step) => void;
+    },
+  ) {
     this.root = root;
     this.#random = random;
+    this.#tally = tally;
     this.#onStep = onStep;
   }
 
@@ -60,11 +71,8 @@ export class ImapWorker {
   async #step(client: ImapClient): Promise<void> {
     const random = this.#random;
     const names = [...this.#folders.keys()];
-    if (names.length === 0 || (names.length < 4 && random.chance(0.1))) {
-      const again = [...this.#deleted];
-      const name = again.length > 0 && random.chance(0.5)
-        ? random.pick(again)
-        : `${this.root}/f${++this.#serial}`;
+    if (names.length === 0 || (names.length < 5 && random.chance(0.1))) {
+      const name = this.#newName(names);
       this.#deleted.delete(name);
       const known = this.#facts.get(name);
       // Whatever the folder had before, the new one begins with a larger UIDVALIDITY and any UIDNEXT.
@@ -74,15 +82,7 @@ export class ImapWorker {
     const name = random.pick(names);
     const messages = this.#folders.get(name) ?? [];
     const kind = random.between(0, 99);
-    if (kind < 3) {
-      const to = `${this.root}/f${++this.#serial}`;
-      const next = new Map(this.#folders);
-      next.delete(name);
-      next.set(to, messages);
-      const known = this.#facts.get(name);
-      if (known !== undefined) this.#facts.set(to, known);
-      return await this.#do(client, `RENAME ${quote(name)} ${quote(to)}`, next);
-    }
+    if (kind < 3) return await this.#rename(client, name);
     if (kind < 5) {
       const next = new Map(this.#folders);
       next.delete(name);
@@ -97,7 +97,9 @@ export class ImapWorker {
     const chosen = messages.filter(() => random.chance(0.3));
     if (chosen.length === 0) chosen.push(random.pick(messages));
     if (kind < 46) return await this.#replace(client, name, random.pick(chosen));
-    const set = chosen.map((message) => message.uid).join(",");
+    const uid = random.chance(0.7);
+    const numbers = chosen.map((message) => uid ? message.uid : messages.indexOf(message) + 1);
+    const [UID, set] = [uid ? "UID " : "", numbers.join(",")];
     const isChosen = new Set(chosen);
     if (kind < 65) {
       const flags = FLAGS.filter(() => random.chance(0.4));
@@ -106,13 +108,13 @@ export class ImapWorker {
         isChosen.has(message) ? { ...message, flags: changeFlags(message.flags, mode, flags) } : message
       );
       const next = with_(this.#folders, [[name, changed]]);
-      return await this.#do(client, `UID STORE ${set} ${mode}FLAGS.SILENT (${flags.join(" ")})`, next);
+      return await this.#do(client, `${UID}STORE ${set} ${mode}FLAGS.SILENT (${flags.join(" ")})`, next);
     }
     if (kind < 68) {
       const read = messages.map((message) =>
         isChosen.has(message) ? { ...message, flags: changeFlags(message.flags, "+", ["\\Seen"]) } : message
       );
-      return await this.#do(client, `UID FETCH ${set} BODY[TEXT]`, with_(this.#folders, [[name, read]]));
+      return await this.#do(client, `${UID}FETCH ${set} BODY[TEXT]`, with_(this.#folders, [[name, read]]));
     }
     if (kind < 80 && names.length > 1) {
       const to = random.pick(names.filter((other) => other !== name));
@@ -122,22 +124,58 @@ export class ImapWorker {
         [to, [...(this.#folders.get(to) ?? []), ...copies]],
         ...(move ? [[name, messages.filter((message) => !isChosen.has(message))] as const] : []),
       ]);
-      return await this.#do(client, `UID ${move ? "MOVE" : "COPY"} ${set} ${quote(to)}`, next, to);
+      return await this.#do(client, `${UID}${move ? "MOVE" : "COPY"} ${set} ${quote(to)}`, next, to);
     }
     const deleted = messages.map((message) =>
       isChosen.has(message) ? { ...message, flags: changeFlags(message.flags, "+", ["\\Deleted"]) } : message
     );
     await this.#do(
       client,
-      `UID STORE ${set} +FLAGS.SILENT (\\Deleted)`,
+      `${UID}STORE ${set} +FLAGS.SILENT (\\Deleted)`,
       with_(this.#folders, [[name, deleted]]),
     );
-    const expunge = random.pick(["EXPUNGE", "CLOSE", `UID EXPUNGE ${set}`]);
+    const expunge = random.pick([
+      "EXPUNGE",
+      "CLOSE",
+      `UID EXPUNGE ${chosen.map((message) => message.uid).join(",")}`,
+    ]);
     const uids = new Set(chosen.map((message) => message.uid));
     const rest = deleted.filter((message) =>
       expunge.startsWith("UID") ? !uids.has(message.uid) : !message.flags.includes("\\Deleted")
     );
     await this.#do(client, expunge, with_(this.#folders, [[name, rest]]));
+  }
+
+  /** A name that was deleted, one below another, or one that is new. */
+  #newName(names: readonly string[]): string {
+    const random = this.#random;
+    // Above it all must be there: what is missing would be created too.
+    const parent = (name: string) => name.slice(0, name.lastIndexOf("/"));
+    const again = [...this.#deleted].filter((name) =>
+      parent(name) === this.root || this.#folders.has(parent(name))
+    );
+    if (again.length > 0 && random.chance(0.5)) return random.pick(again);
+    const above = names.filter((name) => name.slice(this.root.length).split("/").length <= MOST_LEVELS);
+    return above.length > 0 && random.chance(0.4)
+      ? `${random.pick(above)}/c${++this.#serial}`
+      : `${this.root}/f${++this.#serial}`;
+  }
+
+  /** With all that is below it. */
+  async #rename(client: ImapClient, name: string): Promise<void> {
+    const to = `${this.root}/f${++this.#serial}`;
+    const next = new Map<string, readonly Message[]>();
+    for (const [folder, messages] of this.#folders) {
+      const moves = folder === name || folder.startsWith(`${name}/`);
+      const renamed = moves ? to + folder.slice(name.length) : folder;
+      next.set(renamed, messages);
+      const known = this.#facts.get(folder);
+      if (moves && known !== undefined) this.#facts.set(renamed, known);
+    }
+    await this.#do(client, `RENAME ${quote(name)} ${quote(to)}`, next);
+    if ([...next.keys()].some((folder) => folder.startsWith(`${to}/`))) {
+      this.#tally.count("RENAME with children");
+    }
   }
 
   /** One message, or several at once: all of them or none. */
@@ -159,7 +197,9 @@ export class ImapWorker {
     const rest = (this.#folders.get(name) ?? []).filter((message) => message !== old);
     const there = to === name ? rest : this.#folders.get(to) ?? [];
     const next = with_(this.#folders, [[name, rest], [to, [...there, added]]]);
-    const command = `UID REPLACE ${old.uid} ${quote(to)} (${added.flags})`;
+    const uid = this.#random.chance(0.7);
+    const number = uid ? old.uid : this.#folders.get(name)!.indexOf(old) + 1;
+    const command = `${uid ? "UID " : ""}REPLACE ${number} ${quote(to)} (${added.flags})`;
     await this.#do(client, command, next, to, [messageOf(added.marker), []]);
   }
 
@@ -185,6 +225,8 @@ export class ImapWorker {
     this.#onStep({ tag: null, folders: next });
     const result = await client.ok(text, literals?.[0], literals?.[1]);
     this.operations++;
+    this.#tally.count(/^(?:UID )?[A-Z]+/.exec(text)![0]);
+    if ((literals?.[1].length ?? 0) > 0) this.#tally.count("APPEND of several");
     if (named !== undefined) {
       const texts = [...result.untagged.map((response) => response.line), result.text];
       const code = texts.map((line) => /\[(?:APPENDUID (\d+) |COPYUID (\d+) \S+ )([\d:,]+)\]/.exec(line))

@@ -1,6 +1,6 @@
 /**
  * The server of the crash run: `veredus start` with LMTP beside it, an alias to two mailboxes, one to a mailbox and to the
- * outside, a group, an account with a filter script, one that teaches the spam filter, and a check that sets mail aside, which is let go by and by. Takes the
+ * outside, a group, an account with a filter script, one that teaches the spam filter, one with a POP3 drop, one with scripts, and a check that sets mail aside, which is let go by and by. Takes the
  * arguments of `veredus start` that the run gives.
  */
 import { parseArgs } from "node:util";
@@ -21,9 +21,12 @@ import {
   AWAY,
   CAROL,
   DAVE,
+  ERIN,
   EVERYONE,
+  FRANK,
   HELD_DOMAIN,
   LMTP_PORT,
+  MANAGESIEVE_PORT,
   MIXED,
   OUTSIDER,
   TEAM,
@@ -64,6 +67,10 @@ async function prepare(writer: WriterPort): Promise<void> {
   if (!result.ok) throw new Error(`aliases and groups: ${result.fault} ${result.detail}`);
   const carol = await writer.submit({ kind: "put-account", account: { address: CAROL, passwordHash } });
   if (!carol.ok || carol.kind !== "account") throw new Error("the account with a script");
+  for (const address of [ERIN, FRANK]) {
+    const result = await writer.submit({ kind: "put-account", account: { address, passwordHash } });
+    if (!result.ok) throw new Error(address);
+  }
   const dave = await writer.submit({ kind: "put-account", account: { address: DAVE, passwordHash } });
   if (!dave.ok) throw new Error("the account that teaches");
   const script = { scope: "user", owner: String(carol.accountId), name: "main" } as const;
@@ -103,6 +110,11 @@ const config = localConfig({
   logging: { level: "info", areas: {}, format: "auto" },
 });
 const lmtp = { ...defaultListener("lmtp"), address: "127.0.0.1", port: LMTP_PORT + portOffset };
+const managesieve = {
+  ...defaultListener("managesieve"),
+  address: "127.0.0.1",
+  port: MANAGESIEVE_PORT + portOffset,
+};
 const held: CheckConfig = {
   ...DEFAULT_CHECK,
   ...{ check: "list", name: "held", action: "quarantine", stages: ["mail"], domains: [HELD_DOMAIN] },
@@ -111,7 +123,7 @@ const code = await runForeground({
   config: {
     ...config,
     // First, because the others are waited for.
-    listeners: [lmtp, ...config.listeners],
+    listeners: [lmtp, managesieve, ...config.listeners],
     imap: { ...config.imap, quotaSetters: [ALICE] },
     filter: { ...DEFAULT_FILTER, checks: [...DEFAULT_FILTER.checks, held] },
   },

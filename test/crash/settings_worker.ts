@@ -1,14 +1,27 @@
 /**
  * One IMAP session that changes what is no message: subscriptions, annotations of a mailbox and of the account, rights,
- * quotas. One command after the other, so that after a kill everything is as before the one that had no answer, or as after it.
+ * quotas, what a mailbox is used for. One command after the other, so that after a kill everything is as before the one that had no answer, or as after it.
  */
 import { type ImapClient, literalText, quote } from "../lib/imap_client.ts";
 import type { Random } from "./random.ts";
+import type { Tally } from "./tally.ts";
 
 const NAMES = 6;
 /** Without a message, so that nothing else changes it. */
 const MAILBOX = "settings";
 const QUOTA_UNITS = 1_000_000_000;
+const ENTRIES = Array.from(
+  { length: NAMES },
+  (_, at) => `/${at % 2 === 0 ? "private" : "shared"}/vendor/veredus/e${at}`,
+);
+/** At most one mailbox has this use. */
+const ARCHIVE = "\\Archive";
+
+interface Change {
+  readonly text: string;
+  /** What it sets; null takes it away. */
+  readonly set: readonly (readonly [key: string, value: string | null])[];
+}
 
 /** What is set, by what it is. */
 type Settings = ReadonlyMap<string, string>;
@@ -24,26 +37,34 @@ export class SettingsWorker {
   #pendingText = "";
   #serial = 0;
 
-  constructor(reader: string, random: Random) {
+  readonly #tally: Tally;
+
+  constructor({ reader, random, tally }: { reader: string; random: Random; tally: Tally }) {
     this.#reader = reader;
     this.#random = random;
+    this.#tally = tally;
   }
 
   /** Once, before the first load. */
   async prepare(client: ImapClient): Promise<void> {
     await client.ok(`CREATE ${MAILBOX}`);
+    await client.ok("DELETE Archive"); // its use is given to others
   }
 
   /** Until the connection dies. */
   async run(client: ImapClient): Promise<never> {
     for (;;) {
-      const { text, key, value } = this.#any();
+      const { text, set } = this.#any();
       const next = new Map(this.#settings);
-      if (value === null) next.delete(key);
-      else next.set(key, value);
+      for (const [key, value] of set) {
+        if (value === null) next.delete(key);
+        else next.set(key, value);
+      }
       this.#pending = next;
       this.#pendingText = text;
       await client.ok(text);
+      this.#tally.count(text.split(" ")[0]!);
+      if (text.includes(" (USE ")) this.#tally.count("CREATE (USE");
       this.#settings = next;
       this.#pending = null;
       this.operations++;
@@ -51,37 +72,51 @@ export class SettingsWorker {
     }
   }
 
-  #any(): { readonly text: string; readonly key: string; readonly value: string | null } {
+  #any(): Change {
     const random = this.#random;
     const at = random.between(1, NAMES);
     const removes = random.chance(0.4);
-    switch (random.between(0, 4)) {
+    switch (random.between(0, 5)) {
       case 0: {
         const name = quote(`${MAILBOX}/s${at}`); // of a mailbox that is not there
-        return removes
-          ? { text: `UNSUBSCRIBE ${name}`, key: `subscribed ${name}`, value: null }
-          : { text: `SUBSCRIBE ${name}`, key: `subscribed ${name}`, value: "" };
+        return {
+          text: `${removes ? "UN" : ""}SUBSCRIBE ${name}`,
+          set: [[`subscribed ${name}`, removes ? null : ""]],
+        };
       }
       case 1: {
         const text = `${removes ? "DELETEACL" : "SETACL"} ${MAILBOX} ${quote(this.#reader)}`;
         const rights = random.pick(["lr", "lrs", "lrw", "lri"]);
-        return removes
-          ? { text, key: "rights", value: null }
-          : { text: `${text} ${rights}`, key: "rights", value: rights };
+        return { text: removes ? text : `${text} ${rights}`, set: [["rights", removes ? null : rights]] };
       }
       case 2: {
         // Larger than anything the run brings.
         const value = `STORAGE ${QUOTA_UNITS + ++this.#serial} MESSAGE ${QUOTA_UNITS + this.#serial}`;
-        return removes
-          ? { text: 'SETQUOTA "" ()', key: "quota", value: null }
-          : { text: `SETQUOTA "" (${value})`, key: "quota", value };
+        return { text: `SETQUOTA "" (${removes ? "" : value})`, set: [["quota", removes ? null : value]] };
+      }
+      case 3: {
+        const holder = this.#settings.get(ARCHIVE);
+        const name = `archive${++this.#serial}`;
+        if (holder === undefined) {
+          return { text: `CREATE ${name} (USE (${ARCHIVE}))`, set: [[ARCHIVE, name]] };
+        }
+        const gone = random.chance(0.5);
+        const text = gone ? `DELETE ${holder}` : `RENAME ${holder} ${name}`;
+        return { text, set: [[ARCHIVE, gone ? null : name]] };
       }
       default: {
         const mailbox = random.chance(0.5) ? MAILBOX : "";
-        const entry = `/private/vendor/veredus/e${at}`;
-        const value = removes ? null : `value ${++this.#serial}`;
-        const text = `SETMETADATA ${quote(mailbox)} (${entry} ${value === null ? "NIL" : quote(value)})`;
-        return { text, key: `${quote(mailbox)} ${entry}`, value };
+        // Several at once: all of them or none.
+        const entries = new Set(Array.from({ length: random.between(1, 3) }, () => random.pick(ENTRIES)));
+        const set = [...entries].map((entry): [string, string | null] => [
+          `${quote(mailbox)} ${entry}`,
+          random.chance(0.4) ? null : `value ${++this.#serial}`,
+        ]);
+        const values = [...entries].map((entry, at) => {
+          const value = set[at]![1];
+          return `${entry} ${value === null ? "NIL" : quote(value)}`;
+        });
+        return { text: `SETMETADATA ${quote(mailbox)} (${values.join(" ")})`, set };
       }
     }
   }
@@ -107,6 +142,9 @@ export class SettingsWorker {
       const name = /^\* LIST \([^)]*\) "\/" "?([^"]+)"?$/.exec(line)?.[1];
       if (name !== undefined) settings.set(`subscribed ${quote(name)}`, "");
     }
+    const uses = await client.ok('LIST (SPECIAL-USE) "" "*"');
+    const used = uses.untagged.find(({ line }) => line.includes(ARCHIVE));
+    if (used !== undefined) settings.set(ARCHIVE, /"?([^" ]+)"?$/.exec(used.line)![1]!);
     const acl = await client.ok(`GETACL ${MAILBOX}`);
     const rights = new RegExp(`"${this.#reader}" "([a-z]*)"`).exec(acl.untagged[0]!.line)?.[1];
     if (rights !== undefined) settings.set("rights", rights);
@@ -116,8 +154,7 @@ export class SettingsWorker {
     );
     if (limits.length > 0) settings.set("quota", limits.join(" "));
     for (const mailbox of [MAILBOX, ""]) {
-      for (let at = 1; at <= NAMES; at++) {
-        const entry = `/private/vendor/veredus/e${at}`;
+      for (const entry of ENTRIES) {
         const { untagged } = await client.ok(`GETMETADATA ${quote(mailbox)} ${entry}`);
         for (const response of untagged) {
           const text = /"(value \d+)"/.exec(response.line)?.[1] ?? literalText(response);

@@ -7,6 +7,7 @@ import { freeOffset } from "../lib/ports.ts";
 import { MAIN, ServerProcess } from "../lib/server_process.ts";
 import { SmtpClient } from "../lib/smtp_client.ts";
 import { ImapWorker, type Step } from "../crash/imap_worker.ts";
+import { Tally } from "../crash/tally.ts";
 import { messageOf } from "../crash/messages.ts";
 import type { Random } from "../crash/random.ts";
 import { Sink } from "../crash/sink.ts";
@@ -180,9 +181,13 @@ class Load {
     const port = this.#port(143);
     const login = { login: BOB, password: PASSWORD, tagPrefix: `${name}x`, timeoutMs: 8_000 };
     const client = await ImapClient.connect(port, login);
-    const worker = new ImapWorker(name, this.#random, (step) => {
-      steps.push(step);
-      if (this.#ended && step.tag !== null) client.close();
+    const worker = new ImapWorker(name, {
+      random: this.#random,
+      tally: new Tally(),
+      onStep: (step) => {
+        steps.push(step);
+        if (this.#ended && step.tag !== null) client.close();
+      },
     });
     await worker.run(client);
   }
