@@ -65,7 +65,11 @@ export async function storeFlags(
       ...readerField(context, selected),
     });
     if (!result.ok) return refusal(result);
-    if (result.kind === "flags") ({ modSeq, modified } = result);
+    if (result.kind === "flags") {
+      modified = result.modified;
+      // Where nothing changed the MODSEQ is that of another's change, which is still to be told.
+      if (result.changed.length > 0) modSeq = result.modSeq;
+    }
   } finally {
     view.endStore(modSeq);
   }

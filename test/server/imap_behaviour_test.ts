@@ -14,6 +14,20 @@ async function fill(client: TestClient, mailbox: string, count: number): Promise
   await client.ok(`APPEND ${mailbox}${` {${text.length}+}\r\n${text}`.repeat(count)}`);
 }
 
+imapTest(
+  "a STORE that changes nothing hides no change that another session makes at the same time",
+  async (h) => {
+    await h.deliver(letter("one"));
+    const [mine, other] = [await h.selected(), await h.selected()];
+    await Promise.all([
+      other.ok("STORE 1 +FLAGS.SILENT (\\Answered)"),
+      mine.ok("STORE 1 -FLAGS.SILENT (\\Seen)"),
+    ]).then(async ([, reply]) => {
+      assert.match(reply + await mine.ok("NOOP"), /^\* 1 FETCH \(UID 1 FLAGS \(\\Answered/m);
+    });
+  },
+);
+
 imapTest("a mailbox that is renamed under a session stays what it was, with all below it", async (h) => {
   const client = await h.login();
   for (const name of ["Work", "Work/a", "Work/a/b"]) await client.ok(`CREATE ${name}`);
