@@ -15,6 +15,8 @@ export async function nameStep(session: Session, bed: Bed): Promise<void> {
       const made = model.create(name);
       assert.equal(await session.run(`CREATE ${name}`), made === null ? "NO" : "OK");
       if (made !== null) made.id = /^MAILBOXID (.*)$/.exec(session.code)![1]!;
+      await status(session, bed, name);
+      await rightsTold(session, bed, name);
       break;
     }
     case 2:
@@ -24,6 +26,7 @@ export async function nameStep(session: Session, bed: Bed): Promise<void> {
       const from = next(6) === 0 ? "INBOX" : name, to = POOL[next(POOL.length)]!;
       const done = model.rename(from, to);
       assert.equal(await session.run(`RENAME ${from} ${to}`), done ? "OK" : "NO");
+      await status(session, bed, to);
       break;
     }
     case 5: {
@@ -128,25 +131,25 @@ async function metadata(session: Session, { model, next }: Bed, name: string): P
   }
 }
 
-async function rights(session: Session, { model, next }: Bed, name: string): Promise<void> {
+async function rights(session: Session, bed: Bed, name: string): Promise<void> {
+  const { model, next } = bed;
+  const box = model.names.get(name);
+  if (box && next(3) !== 0) {
+    box.rights = next(3) === 0 ? "" : ["lr", "lrs", "lrsw", "lrsi"][next(4)]!;
+    const command = box.rights === "" ? "DELETEACL" : "SETACL";
+    assert.equal(await session.run(`${command} ${name} ${READER} ${box.rights}`.trimEnd()), "OK");
+  }
+  await rightsTold(session, bed, name);
+}
+
+async function rightsTold(session: Session, { model }: Bed, name: string): Promise<void> {
   const box = model.names.get(name);
   if (!box) return void await session.run("NOOP");
-  switch (next(3)) {
-    case 0:
-      box.rights = ["lr", "lrs", "lrsw", "lrsi"][next(4)]!;
-      assert.equal(await session.run(`SETACL ${name} ${READER} ${box.rights}`), "OK");
-      break;
-    case 1:
-      box.rights = "";
-      assert.equal(await session.run(`DELETEACL ${name} ${READER}`), "OK");
-      break;
-    default: {
-      assert.equal(await session.run(`GETACL ${name}`, { asks: /^\* ACL/ }), "OK");
-      const told = new RegExp(`"?${READER}"? "?([a-z]+)"?`).exec(session.said[0]!)?.[1] ?? "";
-      const letters = (text: string) => [...text].filter((letter) => !"cd".includes(letter)).sort().join("");
-      assert.equal(letters(told), letters(box.rights), `rights in ${name}`);
-      assert.equal(await session.run(`MYRIGHTS ${name}`, { asks: /^\* MYRIGHTS/ }), "OK");
-      assert.match(session.said[0]!, /"?lrswipkxtea(?:cd)?"?$/);
-    }
-  }
+  assert.equal(await session.run(`GETACL ${name}`, { asks: /^\* ACL/ }), "OK");
+  const told = new RegExp(`"?${READER}"? "?([a-z]+)"?`).exec(session.said[0]!)?.[1] ?? "";
+  // RFC 4314 2.1.1: "c" and "d" stand for others.
+  const letters = (text: string) => [...text].filter((letter) => !"cd".includes(letter)).sort().join("");
+  assert.equal(letters(told), letters(box.rights), `rights in ${name}`);
+  assert.equal(await session.run(`MYRIGHTS ${name}`, { asks: /^\* MYRIGHTS/ }), "OK");
+  assert.match(session.said[0]!, /"?lrswipkxtea(?:cd)?"?$/);
 }

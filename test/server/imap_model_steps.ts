@@ -20,7 +20,7 @@ const DELIVERED_AT = Date.UTC(2024, 0, 2, 3, 4, 5);
 export async function messageStep(session: Session, bed: Bed): Promise<void> {
   const { next } = bed;
   if (session.view.length === 0 && next(2) === 0) return await append(session, bed);
-  switch (next(21)) {
+  switch (next(22)) {
     case 0:
     case 1:
       return await append(session, bed);
@@ -56,6 +56,8 @@ export async function messageStep(session: Session, bed: Bed): Promise<void> {
       return await replace(session, bed);
     case 18:
       return await idle(session, bed);
+    case 20:
+      return await together(session, bed);
     case 19:
       return await multiSearch(session, bed);
     default:
@@ -209,6 +211,31 @@ async function store(session: Session, bed: Bed): Promise<void> {
   assert.equal(await session.run(text, { hidesExpunges: !uid }), session.readOnly ? "NO" : "OK");
   if (!silent && !session.readOnly) toldAll(session, uids);
   session.check(false);
+}
+
+/** Two sessions at the same time, silently, each a flag of its own: in whatever order, both have both afterwards. */
+async function together(session: Session, bed: Bed): Promise<void> {
+  const { next, sessions } = bed;
+  const other = sessions.find((one) => one !== session && one.box === session.box && !one.idling);
+  if (other === undefined || session.readOnly || other.readOnly) return;
+  for (const one of [session, other]) {
+    await one.run("NOOP");
+    one.check(true);
+  }
+  if (session.view.length === 0) return;
+  const { uids, set } = someOf(session, bed, true);
+  const all = `UID FETCH ${set} (FLAGS)`;
+  for (const one of [session, other]) await one.run(all);
+  const [a, b] = next(2) === 0 ? ["\\Flagged", "$one"] : ["\\Answered", "\\Seen"];
+  const mode = next(2) === 0 ? "+" : "-";
+  applyStore(session, { uids, mode, flags: [a!], silent: true });
+  applyStore(other, { uids, mode, flags: [b!], silent: true });
+  const command = (flag: string) => `UID STORE ${set} ${mode}FLAGS.SILENT (${flag})`;
+  assert.deepEqual(await Promise.all([session.run(command(a!)), other.run(command(b!))]), ["OK", "OK"]);
+  for (const one of [session, other]) {
+    await one.run("NOOP");
+    one.check(true);
+  }
 }
 
 /** To the truth; where it is silent also to what the client knows, which is told what others changed before. */

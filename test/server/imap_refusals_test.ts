@@ -238,10 +238,12 @@ each("mailbox", "a mailbox that is not there", async ({ mine }, command, { bring
 
 each("mailbox", "a mailbox that one may not see is none", async ({ h, mine }, command) => {
   await mine.ok("CREATE Hidden");
+  await mine.ok("CREATE Posting");
+  await mine.ok("SETACL Posting bob@example.test p"); // mail may be sent there, and that is all
   const bob = await h.login("bob");
   await h.deliver("Subject: x\r\n\r\nx\r\n", { user: "bob" });
   await bob.ok("SELECT INBOX");
-  for (const name of ["Hidden", "Nowhere"]) {
+  for (const name of ["Hidden", "Posting", "Nowhere"]) {
     await refused(bob, command(`"Other Users/alice@example.test/${name}"`), MISSING);
     if ((await bob.command("CHECK")).startsWith("BAD")) await bob.ok("SELECT INBOX");
   }
