@@ -62,6 +62,8 @@ export class Session {
   /** What FETCH responses said of each UID. */
   items = new Map<number, string>();
   code = "";
+  /** Its own command asks for FETCH responses of the form that it wants. */
+  #fetching = false;
 
   constructor(h: Harness, options: { kind: Kind; model: Model; log: string[]; name: string }) {
     this.#login = () => h.login();
@@ -105,6 +107,7 @@ export class Session {
   async run(text: string, options: RunOptions = {}): Promise<string> {
     this.log.push(`${this.name}: ${text.split("\r\n")[0]}`);
     this.#forget();
+    this.#fetching = /^(?:UID )?FETCH /.test(text);
     const responses = responsesOf(await this.client.command(text));
     const tagged = responses.pop()!;
     for (const response of responses) this.#take(response, options);
@@ -135,6 +138,7 @@ export class Session {
   async idle(work: () => Promise<void>, times: number): Promise<boolean> {
     this.log.push(`${this.name}: IDLE`);
     this.#forget();
+    this.#fetching = false;
     this.client.send("idle IDLE\r\n");
     const take = (text: string) => {
       for (const response of responsesOf(text)) if (!response.startsWith("+ ")) this.#take(response, {});
@@ -230,6 +234,11 @@ export class Session {
     }
     const modSeq = /MODSEQ \((\d+)\)/.exec(items)?.[1];
     assert.ok(modSeq === undefined || this.condstore, "MODSEQ for who knows it");
+    // RFC 7162 3.1, 3.2.4: what was not asked for has it, and with QRESYNC the UID.
+    if (!this.#fetching) {
+      assert.ok(modSeq !== undefined || !this.condstore, "MODSEQ");
+      assert.ok(told !== undefined || this.kind !== "qresync", "UID");
+    }
     if (modSeq !== undefined) {
       this.modSeq = Math.max(this.modSeq, Number(modSeq));
       this.truth.highest = Math.max(this.truth.highest, Number(modSeq));

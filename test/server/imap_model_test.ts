@@ -17,7 +17,7 @@ import { nameStep } from "./imap_model_names.ts";
 import { type Kind, Session } from "./imap_model_session.ts";
 import { type Bed, messageStep, open } from "./imap_model_steps.ts";
 
-const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 12);
+const SEEDS = Number(Deno.env.get("VEREDUS_MODEL_SEEDS") ?? 20);
 const FROM = Number(Deno.env.get("VEREDUS_MODEL_FROM") ?? 1);
 /** With so many every command comes. */
 const ENOUGH = 12;
