@@ -112,32 +112,45 @@ Deno.test("mailboxes and accounts that are gone leave nothing behind", async () 
   }
 });
 
+/** Runs an indexer that is killed at the message of that place, or after some milliseconds. */
+async function runMortal(
+  bed: Bed,
+  place: number | "some time" = 0,
+): Promise<{ signal: string | null; text: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      "--unstable-net",
+      MORTAL,
+      bed.test.folder.path,
+      ...typeof place === "number" ? [String(place)] : [],
+    ],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let text = "";
+  for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (place !== "some time" || !text.includes("started")) continue;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGKILL");
+    break;
+  }
+  return { signal: (await child.status).signal, text };
+}
+
 Deno.test("killed in the middle, again and again, it ends where one run ends", async () => {
   const bed = await Bed.open();
   try {
     const random = new Random(3);
-    for (let i = 0; i < 400; i++) await bed.deliver(message(random));
-    let kills = 0;
-    for (let done = false; !done;) {
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--no-check", "--unstable-net", MORTAL, bed.test.folder.path],
-        stdout: "piped",
-        stderr: "null",
-      }).spawn();
-      const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-      let text = "";
-      for (let part = await lines.read(); !part.done; part = await lines.read()) {
-        text += part.value;
-        if (!text.includes("started")) continue;
-        if (kills < 6) {
-          await new Promise((resolve) => setTimeout(resolve, 10 + random.below(150)));
-          child.kill("SIGKILL");
-          kills++;
-        }
-      }
-      await child.status;
-      done = text.includes("done");
+    for (let i = 0; i < 600; i++) await bed.deliver(message(random)); // more than one page
+    for (const place of [1, "some time", 500, 520, 50] as const) {
+      const { signal, text } = await runMortal(bed, place);
+      assert.equal(signal, "SIGKILL", `${place}: ${text}`);
     }
+    assert.match((await runMortal(bed)).text, /done/);
     const fresh = new IndexFolder(`${bed.test.folder.path}/fresh`);
     const indexer = new Indexer({ store: bed.test.store, folder: fresh, pace: ALONE, attachments: null });
     indexer.start();
@@ -150,7 +163,6 @@ Deno.test("killed in the middle, again and again, it ends where one run ends", a
       assert.deepEqual(await bed.uids(needle), await bed.uids(needle, "INBOX", reader), needle);
     }
     reader.close();
-    assert.equal(kills, 6);
   } finally {
     await bed.close();
   }

@@ -1,4 +1,8 @@
-/** An indexer in a process of its own, to be killed: `mortal_indexer.ts FOLDER`. Prints a line when it is done. */
+/**
+ * An indexer in a process of its own, to be killed: `mortal_indexer.ts FOLDER [PLACE]`. Kills itself before it puts in the message
+ * of that place, counted from 1. Prints a line when it is done.
+ */
+import { IndexFile } from "../../search/index_file.ts";
 import { IndexFolder } from "../../search/index_folder.ts";
 import { Indexer } from "../../search/indexer.ts";
 import { ALONE } from "../../search/pace.ts";
@@ -19,6 +23,12 @@ const indexer = new Indexer({
   pace: { ...ALONE, workMs: 5 },
   attachments: null,
 });
+let left = Number(Deno.args[1] ?? 0);
+const { addPlace } = IndexFile.prototype;
+IndexFile.prototype.addPlace = function (...args) {
+  if (--left === 0) Deno.kill(Deno.pid, "SIGKILL");
+  addPlace.apply(this, args);
+};
 console.log("started");
 indexer.start();
 await indexer.settle();
