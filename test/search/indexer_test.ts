@@ -64,6 +64,27 @@ Deno.test("a running indexer follows the changes; a copy is not read again", asy
   }
 });
 
+Deno.test("an indexer waits out a rush of new mail", async () => {
+  const bed = await Bed.open();
+  try {
+    for (let i = 0; i < 120; i++) await bed.deliver("Subject: a\r\n\r\nkettle\r\n");
+    const { store } = bed.test;
+    const pace = { ...ALONE, rushMs: 60_000 };
+    const indexer = new Indexer({ store, folder: bed.folder, pace, attachments: null, settleMs: 5 });
+    indexer.start();
+    await indexer.settle();
+    const from = bed.test.mailboxId("alice", "INBOX"), to = bed.test.mailboxId("alice", "Archive");
+    const begun = performance.now();
+    await bed.test.ok({ kind: "copy", from, to, uids: [[1, 120]], move: false }); // so many at once are a rush
+    await indexer.settle();
+    assert.ok(performance.now() - begun >= 500);
+    assert.equal((await bed.uids("kettle", "Archive"))?.length, 120);
+    await indexer.stop();
+  } finally {
+    await bed.close();
+  }
+});
+
 Deno.test("messages that come between the look at a mailbox and its rows are in once", async () => {
   const bed = await Bed.open();
   try {

@@ -209,6 +209,44 @@ Deno.test("a damaged index is moved aside, searches go on without it, and it is 
   }
 });
 
+Deno.test("the names of attachments are found, with the index and without", async () => {
+  const harness = await Harness.open();
+  try {
+    const named = (fields: string) =>
+      "Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n" +
+      `${fields}\r\n\r\n--b--\r\n`;
+    await harness.deliver(named("Content-Type: image/png; name=kettle.png"));
+    await harness.deliver(
+      named("Content-Type: image/png\r\nContent-Disposition: attachment; filename=teapot.png"),
+    );
+    await harness.deliver(
+      named(
+        "Content-Type: image/png\r\nContent-Disposition: attachment; filename*=utf-8''%C3%9Cbersicht.png",
+      ),
+    );
+    await harness.deliver(named('Content-Type: image/png; name="=?utf-8?q?=C3=9Cberfall.png?="'));
+    for (let i = 0; i < 20; i++) await harness.deliver(`Subject: s\r\n\r\nplain ${i}\r\n`);
+    const clients = await pair(harness);
+    const indexer = indexerOf(harness);
+    indexer.start();
+    await indexer.settle();
+    await indexer.stop();
+    for (const client of clients) {
+      for (
+        const [key, uids] of [
+          ["BODY ettle.p", " 1"],
+          ["TEXT TEAPOT", " 2"],
+          [`BODY ${literal("\u00fcber")}`, " 3 4"],
+          ["FUZZY BODY ubers", " 3"],
+          ['FUZZY TEXT "kettle png"', " 1"],
+        ] as const
+      ) assert.equal(found(await client.ok(`SEARCH CHARSET UTF-8 ${key}`)), `* SEARCH${uids}`, key);
+    }
+  } finally {
+    await harness.close();
+  }
+});
+
 Deno.test("attached files count like the text of a message where the index knows them", async () => {
   const harness = await Harness.open();
   try {
