@@ -9,6 +9,7 @@ import { Unzip, type UnzipFile, UnzipInflate, UnzipPassThrough } from "fflate";
 import { crc32 } from "node:zlib";
 import { pieces, realPath } from "./maildir.ts";
 import type { Source, SourceFolder, SourceMessage } from "./source.ts";
+import { isMessage, messagesInZip } from "./zip_count.ts";
 
 export const MAX_ENTRY_OCTETS = 128 * 1024 * 1024;
 const FEED_OCTETS = 8 * 1024;
@@ -33,7 +34,7 @@ function folderOf(path: string): SourceFolder {
     name: "INBOX",
     specialUse: null,
     uidValidity: null,
-    messages: 0, // nobody knows before it is read
+    messages: messagesInZip(path),
     sequential: true,
     async *list(known) {
       for await (const entry of entriesOf(path)) {
@@ -83,7 +84,7 @@ async function* entriesOf(path: string): AsyncGenerator<Entry> {
 
 /** Gathers a message; everything else in the archive is passed over. */
 function take(file: UnzipFile, ready: Entry[]): void {
-  if (!/\.eml$/i.test(file.name)) return;
+  if (!isMessage(file.name)) return;
   const name = file.name.toWellFormed().replaceAll("\\", "/");
   const parts: Uint8Array[] = [];
   let size = 0;

@@ -5,6 +5,7 @@ import { encodeLatin1, latin1 } from "../../bytes/decode.ts";
 import type { Account } from "../../storage/directory_view.ts";
 import { type ExportForm, exportMail } from "../../transfer/export.ts";
 import { importMail, type ImportOptions, type ImportProgress, newProgress } from "../../transfer/importer.ts";
+import { messagesInZip } from "../../transfer/zip_count.ts";
 import { openSource, type SourceRequest } from "../../transfer/request.ts";
 import { freePort } from "../lib/ports.ts";
 import { RunningServer } from "../lib/running_server.ts";
@@ -350,11 +351,34 @@ moving("a zip: folders inside, other files passed over, damage told", async (bed
     ],
   );
   assert.equal((contents.INBOX as { seconds: number }[])[0]!.seconds, Date.UTC(2020, 0, 2, 3, 4, 5) / 1000);
-  assert.equal((await bed.bring({ kind: "zip", path })).imported, 0);
+  const again = await bed.bring({ kind: "zip", path });
+  assert.deepEqual([again.total, again.imported, again.skipped, again.failed], [4, 0, 3, 1]);
   await assert.rejects(
     bed.bring({ kind: "zip", path: `${bed.folder}/none.zip` }),
     /none\.zip cannot be read/,
   );
+});
+
+moving("how many messages a zip has is known before it is read, by either kind of directory", async (bed) => {
+  const files = Object.fromEntries(
+    Array.from({ length: 300 }, (_, i) => [`${i % 3 ? "a/" : ""}${i}.eml`, strToU8("x")]),
+  );
+  const zip = zipSync({ ...files, "readme.txt": strToU8("x") });
+  const path = bed.write("mail.zip", latin1(zip));
+  assert.equal(messagesInZip(path), 300);
+  const end = latin1(zip).lastIndexOf("PK\x05\x06", zip.length - 22);
+  const [wide, locator] = [new DataView(new ArrayBuffer(56)), new DataView(new ArrayBuffer(20))];
+  const old = new DataView(zip.buffer, end);
+  wide.setUint32(0, 0x06064b50, true);
+  wide.setBigUint64(40, BigInt(old.getUint32(12, true)), true);
+  locator.setUint32(0, 0x07064b50, true);
+  old.setUint32(12, 0xffffffff, true);
+  const parts = [zip.subarray(0, end), wide, locator, zip.subarray(end)].map((part) =>
+    new Uint8Array(part.buffer, part.byteOffset, part.byteLength)
+  );
+  assert.equal(messagesInZip(bed.write("wide.zip", parts.map((part) => latin1(part)).join(""))), 300);
+  assert.equal(messagesInZip(bed.write("none.zip", "no zip at all")), 0);
+  assert.equal(messagesInZip(bed.write("short.zip", "PK\x05\x06")), 0);
 });
 
 moving("by IMAP: folders, special uses, flags, dates, UIDs; what is new at the next time", async (bed) => {
@@ -403,6 +427,37 @@ moving("by IMAP: folders, special uses, flags, dates, UIDs; what is new at the n
   await assert.rejects(bed.bring({ ...request, password: "wrong" }), /127\.0\.0\.1/);
   await client.logout();
 });
+
+moving(
+  "by IMAP: a folder goes where its use is, new ones are subscribed, a slash in a name divides nothing",
+  async (bed) => {
+    await using server = await RunningServer.start({ threads: 0 });
+    const client = await server.imap();
+    for (const command of ["DELETE Sent", "CREATE Gesendet (USE (\\Sent))", "CREATE a/b"]) {
+      await client.ok(
+        command,
+      );
+    }
+    const text = "Subject: sent\r\n\r\nx\r\n";
+    for (const name of ["Gesendet", "a/b"]) await client.ok(`APPEND ${name} {${text.length}+}\r\n${text}`);
+    await client.logout();
+    // The server as one whose levels are divided by dots.
+    const front = relayed(server.port("imap"), {
+      back: (text) => uncompressed(text).replaceAll(/^(\* LIST \([^)]*\)) "\/" /gm, '$1 "." '),
+    });
+    const { imported, failures } = await bed.bring({
+      ...{ kind: "imap", host: "127.0.0.1", port: front.port, tls: "none" },
+      ...{ user: "alice@example.test", password: "secret" },
+    });
+    await front.close();
+    assert.deepEqual([imported, failures], [2, []]);
+    const contents = await bed.contents("alice");
+    assert.deepEqual([contents.Sent, contents["a_b"]].map((all) => (all as unknown[]).length), [1, 1]);
+    assert.equal(contents.Gesendet, undefined);
+    const subscribed = bed.test.store.mailboxes.subscriptions(bed.account("alice").id);
+    assert.ok(subscribed.includes("a_b"), `${subscribed}`);
+  },
+);
 
 moving("by IMAP, so many folders at the same time as were asked for", async (bed) => {
   await using server = await RunningServer.start({ threads: 0 });
