@@ -92,6 +92,20 @@ export class MessageText {
     return this.fields.some((field) => lineOf(field).includes(needle));
   }
 
+  /** What a key looks into, piece by piece. */
+  *piecesFor(
+    key: { readonly kind: "header"; readonly field: string } | { readonly kind: "body" | "text" },
+  ): Generator<
+    string
+  > {
+    if (key.kind === "header") {
+      for (const { name, value } of this.fields) if (name === key.field) yield value;
+      return;
+    }
+    if (key.kind === "text") { for (const field of this.fields) yield lineOf(field); }
+    if (this.body !== null) yield this.body;
+  }
+
   /** All lines of the header: where no line contains a needle, this does not either. */
   get header(): string {
     return this.fields.map(lineOf).join("\n");

@@ -10,6 +10,8 @@ import { SAVED_RESULT, type SequenceSet } from "./sequence_set.ts";
 
 export const MAX_SEARCH_KEYS = 1_000;
 export const MAX_SEARCH_DEPTH = 50;
+/** Octets of a text that is looked for: a line of a header has 998 (RFC 5322 2.1.1). */
+export const MAX_NEEDLE_OCTETS = 1_024;
 
 export type SearchKey =
   | { readonly kind: "all" }
@@ -94,6 +96,21 @@ export function searchCost(key: SearchKey): 0 | 1 | 2 | 3 {
       return searchCost(key.key);
     default:
       return key satisfies never;
+  }
+}
+
+/** How many keys the tree has. */
+export function countKeys(key: SearchKey): number {
+  switch (key.kind) {
+    case "and":
+      return key.keys.reduce((sum, part) => sum + countKeys(part), 0);
+    case "or":
+      return countKeys(key.left) + countKeys(key.right);
+    case "not":
+    case "fuzzy":
+      return countKeys(key.key);
+    default:
+      return 1;
   }
 }
 

@@ -24,6 +24,8 @@ import { leave } from "./select.ts";
 
 /** Special uses a client may give a mailbox (RFC 6154 2, without those that name a view over others). */
 const SPECIAL_USES = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
+/** Characters of names times characters of patterns between two pauses. */
+const COMPARED_AT_ONCE = 1_000_000;
 /** Names looked at before other sessions get their turn. */
 const LIST_BATCH = 200;
 
@@ -159,6 +161,7 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
   const { id: accountId } = accountOf(context);
   const patterns = command.patterns.map((pattern) => joinPattern(command.reference, pattern));
   const matches = (name: string) => patterns.some((pattern) => listMatches(name, pattern));
+  const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
   const mailboxes = visibleMailboxes(context);
   const withSubscriptions = command.subscribed || command.returns.subscribed;
   const subscriptions = new Set(withSubscriptions ? store.mailboxes.subscriptions(accountId) : []);
@@ -167,9 +170,15 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
   /** Names above chosen ones that the patterns do not reach (RFC 5258 3.5, RFC 3501 6.3.9). */
   const above = new Set<string>();
   const byName = new Map(mailboxes.toReversed().map((mailbox) => [mailbox.name, mailbox]));
+  let compared = 0;
   for (const name of command.subscribed ? subscriptions : byName.keys()) {
     const mailbox = byName.get(name) ?? null;
     if (command.specialUse && mailbox?.specialUse == null) continue;
+    compared += length * name.length;
+    if (compared > COMPARED_AT_ONCE) {
+      compared = 0;
+      await context.drain();
+    }
     if (matches(name)) chosen.set(name, { name, mailbox, subscribed: subscriptions.has(name), chosen: true });
     else if (command.recursiveMatch || command.name === "LSUB") {
       for (const parent of ancestors(name)) above.add(parent);

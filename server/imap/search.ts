@@ -8,7 +8,13 @@
  * (search_candidates.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
-import { asksFacts, fieldsOf, searchCost, type SearchKey } from "../../protocols/imap/search_program.ts";
+import {
+  asksFacts,
+  countKeys,
+  fieldsOf,
+  searchCost,
+  type SearchKey,
+} from "../../protocols/imap/search_program.ts";
 import {
   contains,
   intersection,
@@ -41,12 +47,16 @@ import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from
 import { casemapOf } from "./sort.ts";
 import { answerFound, savedOf } from "./search_result.ts";
 import { resolveSet } from "./store.ts";
+import { isLong, TextAnswers } from "./text_answers.ts";
 
+/** Keys that are judged by the index between two pauses. */
 const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
 /** Dates and sizes are read as columns of the whole mailbox when at least one message in so many is looked at. */
 const COLUMNS_SHARE = 8;
 const DAY = 86_400_000;
+/** Relevancy where no key is fuzzy. */
+const NOT_FUZZY = 100;
 /** RFC 5322 3.6.8; fields of other names are looked for in whole headers. */
 const FIELD_NAME = /^[\x21-\x39\x3b-\x7e]+$/;
 
@@ -63,6 +73,8 @@ interface Evidence {
   recent: boolean;
   readonly row: Pick<MessageRow, "internalDate" | "sentAt" | "sizeOctets"> | null;
   readonly text: MessageText | null;
+  /** Of a long text: what is known of it; else null. */
+  readonly answers: TextAnswers | null;
   /** Read with the row when some key needs them. */
   readonly facts: ObjectFacts | null;
 }
@@ -152,6 +164,7 @@ export async function findMessages(
     casemap: casemapOf(context),
   });
   const cost = searchCost(command.key);
+  const keys = countKeys(command.key);
   const withFacts = asksFacts(command.key);
   const named = new Set(fieldsOf(command.key));
   const fields = cost === 2 && [...named].every((field) => FIELD_NAME.test(field)) ? named : null;
@@ -160,12 +173,13 @@ export async function findMessages(
     selected,
     judge,
     hits,
+    keys,
     ...(some !== null && { among: some }),
   });
   if (cost >= 2) {
     await askIndex(context, selected, { key: command.key, undecided: undecided.count, answers: ruledOut });
     if (ruledOut.size > 0) {
-      undecided = await byIndex(context, { selected, judge, hits, among: undecided });
+      undecided = await byIndex(context, { selected, judge, hits, keys, among: undecided });
     }
   }
   const state = { broken: false };
@@ -176,7 +190,7 @@ export async function findMessages(
   }
   for (let at = 0; at < undecided.count; at += ROW_BATCH) {
     const batch = undecided.slice(at, at + ROW_BATCH);
-    await byRows(context, { selected, judge, hits, batch, cost, fields, withFacts, state, scores });
+    await byRows(context, { selected, judge, hits, keys, batch, cost, fields, withFacts, state, scores });
     progress.add(batch.count);
   }
   return { hits: hits.ascending(), broken: state.broken, code: scope?.code ?? "" };
@@ -217,15 +231,17 @@ async function byIndex(
     readonly selected: Selected;
     readonly judge: Judge;
     readonly hits: Hits;
+    readonly keys: number;
     readonly among?: Hits;
   },
 ): Promise<Hits> {
-  const { selected: { view, index }, judge, hits, among } = search;
+  const { selected: { view, index }, judge, hits, keys, among } = search;
+  const batch = Math.ceil(INDEX_BATCH / keys);
   const undecided = new Hits();
   // One for all: a search of a large mailbox is mostly this.
   const evidence: Evidence = {
     ...{ sequence: 0, uid: 0, flags: 0, keywords: "", modSeq: 0, recent: false },
-    ...{ row: null, text: null, facts: null },
+    ...{ row: null, text: null, answers: null, facts: null },
   };
   const look = (sequence: number, uid: number, position: number) => {
     if (position < 0) return; // expunged by another session
@@ -240,8 +256,8 @@ async function byIndex(
     else if (verdict === null) undecided.push(sequence, uid);
   };
   const last = among === undefined ? view.exists : among.count;
-  for (let from = 0; from < last; from += INDEX_BATCH) {
-    const end = Math.min(last, from + INDEX_BATCH);
+  for (let from = 0; from < last; from += batch) {
+    const end = Math.min(last, from + batch);
     if (among === undefined) view.walk(from + 1, end, look);
     else {
       const { sequences, uids } = among;
@@ -271,7 +287,7 @@ async function byColumns(
   // One for all, as in byIndex.
   const evidence: Evidence = {
     ...{ sequence: 0, uid: 0, flags: 0, keywords: "", modSeq: 0, recent: false },
-    ...{ row, text: null, facts: null },
+    ...{ row, text: null, answers: null, facts: null },
   };
   for (let at = 0; at < count;) {
     const begin = at;
@@ -303,6 +319,7 @@ async function byRows(
     readonly selected: Selected;
     readonly judge: Judge;
     readonly hits: Hits;
+    readonly keys: number;
     readonly batch: Hits;
     readonly cost: number;
     /** Names of the header fields that decide; null where more is looked at. */
@@ -312,7 +329,7 @@ async function byRows(
     readonly scores: readonly FuzzyScore[];
   },
 ): Promise<void> {
-  const { selected, judge, hits, batch, cost, fields, withFacts, state, scores } = search;
+  const { selected, judge, hits, keys, batch, cost, fields, withFacts, state, scores } = search;
   const { view, index, mailbox } = selected;
   const { messages } = context.store;
   const casemap = casemapOf(context);
@@ -335,6 +352,7 @@ async function byRows(
       recent: uid >= view.recentFrom,
       row,
       text: null,
+      answers: null,
       facts: facts.get(uid) ?? null,
     };
   };
@@ -348,6 +366,12 @@ async function byRows(
   for (const [place, evidence] of evidences.entries()) {
     if (evidence === null) continue;
     const { sequence, uid } = evidence, row = byUid.get(uid)!;
+    const judgeText = (text: MessageText): Verdict | Promise<Verdict> => {
+      const characters = row.headerOctets + (text.body?.length ?? 0);
+      return isLong(characters, keys)
+        ? judgeLong(context, judge, { ...evidence, text, answers: new TextAnswers(text) })
+        : judge({ ...evidence, text });
+    };
     try {
       let text: MessageText | null = null;
       let verdict = verdicts[place] ?? null;
@@ -356,17 +380,21 @@ async function byRows(
         text = block !== null
           ? headerText(block, casemap)
           : await readMessageText(context.store.blobs, row, "header", casemap);
-        verdict = judge({ ...evidence, text });
+        const judged = judgeText(text);
+        verdict = judged instanceof Promise ? await judged : judged;
       }
       if (verdict === null) {
         text = await readMessageText(context.store.blobs, row, "all", casemap);
-        verdict = judge({ ...evidence, text });
+        verdict = await judgeText(text);
         if (verdict === null) {
           text = await withAttached(context, selected, { text, uid, row });
-          verdict = judge({ ...evidence, text });
+          verdict = await judgeText(text);
         }
       }
-      if (verdict === true) hits.push(sequence, uid, relevancyOf(scores, text));
+      if (verdict === true) {
+        if (scores.length === 0) hits.push(sequence, uid, NOT_FUZZY);
+        else hits.push(sequence, uid, text === null ? UNREAD : await relevancyIn(context, text, scores));
+      }
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       state.broken = true;
@@ -375,6 +403,32 @@ async function byRows(
     const pending = context.drain();
     if (pending !== undefined) await pending;
   }
+}
+
+/** Judges by a long text, with pauses. */
+async function judgeLong(
+  context: ImapContext,
+  judge: Judge,
+  evidence: Readonly<Evidence> & { readonly answers: TextAnswers },
+): Promise<Verdict> {
+  for (;;) {
+    const verdict = judge(evidence);
+    if (verdict !== null || !await evidence.answers.look(context)) return verdict;
+  }
+}
+
+async function relevancyIn(
+  context: ImapContext,
+  text: MessageText,
+  scores: readonly FuzzyScore[],
+): Promise<number> {
+  const met: number[] = [];
+  for (const score of scores) {
+    met.push(score(text) ?? 0);
+    const pending = context.drain();
+    if (pending !== undefined) await pending;
+  }
+  return relevancyOf(met);
 }
 
 /** What keys are judged against. */
@@ -409,7 +463,7 @@ function compile(key: SearchKey, scene: Scene): Judge {
     case "flag":
       return ({ flags }) => (flags & key.flags) === key.flags;
     case "keyword":
-      return ({ keywords }) => keywords !== "" && keywords.toLowerCase().split(" ").includes(key.keyword);
+      return ({ keywords }) => keywords !== "" && ` ${keywords.toLowerCase()} `.includes(` ${key.keyword} `);
     case "recent":
       return ({ recent }) => recent;
     case "mod-seq":
@@ -440,7 +494,8 @@ function compile(key: SearchKey, scene: Scene): Judge {
       if (fuzzy !== null) return fuzzy;
       const needle = decodeNeedle(key.needle, scene.casemap);
       if (needle === null) return () => false;
-      return ({ uid, text }) => {
+      return ({ uid, text, answers }) => {
+        if (answers !== null) return answers.ask(key, needle);
         if (text !== null) return text.headerContains(key.field, needle);
         return isRuledOut(scene.ruledOut, key, uid) ? false : null;
       };
@@ -452,8 +507,9 @@ function compile(key: SearchKey, scene: Scene): Judge {
       const needle = decodeNeedle(key.needle, scene.casemap);
       if (needle === null) return () => false;
       const whole = key.kind === "text";
-      return ({ uid, text }) => {
+      return ({ uid, text, answers }) => {
         if (text === null) return isRuledOut(scene.ruledOut, key, uid) ? false : null;
+        if (answers !== null && needle !== "") return answers.ask(key, needle);
         // Every text contains the empty string.
         if (needle === "" || (whole && text.anyHeaderContains(needle))) return true;
         if (text.body !== null && text.body.includes(needle)) return true;
@@ -502,8 +558,9 @@ function compileFuzzy(key: TextKey, { ruledOut, scores }: Scene): Judge | null {
   if (wanted === null) return null;
   const score = fuzzyScore(key, wanted);
   scores.push(score);
-  return ({ uid, text }) => {
+  return ({ uid, text, answers }) => {
     if (text === null) return isRuledOut(ruledOut, key, uid) ? false : null;
+    if (answers !== null) return answers.ask(key, score);
     const found = score(text);
     return found === null ? null : found > 0;
   };

@@ -53,10 +53,9 @@ function metBy(text: MessageText, score: number): number | null {
   return score > 0 || text.whole ? score : null;
 }
 
-/** 1 to 100, over all fuzzy text keys of a search; 100 where there is none, 1 where the text did not matter. */
-export function relevancyOf(scores: readonly FuzzyScore[], text: MessageText | null): number {
-  if (scores.length === 0) return 100;
-  const met = text === null ? [] : scores.map((score) => score(text) ?? 0).filter((score) => score > 0);
+/** 1 to 100, of what all fuzzy text keys of a search scored. */
+export function relevancyOf(scores: readonly number[]): number {
+  const met = scores.filter((score) => score > 0);
   const mean = met.reduce((sum, score) => sum + score, 0) / Math.max(1, met.length);
   return Math.max(1, Math.round(100 * mean));
 }

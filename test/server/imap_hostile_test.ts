@@ -54,6 +54,11 @@ imapTest("lists, sets, keys and sections beyond their limits are refused by the 
     [`SEARCH RETURN (${many(40, () => "MIN").join(" ")}) ALL`, /^BAD Expected at most \d+ items/],
     [`SORT (${many(40, () => "DATE").join(" ")}) UTF-8 ALL`, /^BAD Expected at most \d+ items/],
     [`FETCH 1 BINARY[${many(500, () => "1").join(".")}]`, /^BAD Expected at most \d+ part numbers/],
+    [`SEARCH SUBJECT ${"s".repeat(1_025)}`, /^BAD Expected a text of at most 1024 octets to look for/],
+    [
+      `LIST "${"r".repeat(1_000)}" (${many(9, () => "*").join(" ")})`,
+      /^BAD Expected patterns of at most 8192 characters together/,
+    ],
     [`LIST "${"a".repeat(5_000)}" *`, /^BAD Expected a reference of at most \d+ characters/],
     [`ID (${many(60, (at) => `"k${at}" "v"`).join(" ")})`, /^BAD Expected at most \d+ parameters/],
     [`ID ("${"k".repeat(60)}" "v")`, /^BAD Expected a parameter name of at most \d+ octets/],
@@ -110,6 +115,73 @@ imapTest("ten thousand pipelined commands are answered in order while others wor
   const all = await client.until(/^p9999 OK[^\r]*\r\n/m, 30_000);
   const tags = [...all.matchAll(/^p(\d+) OK/gm)].map((match) => Number(match[1]));
   assert.deepEqual(tags, Array.from({ length: 10_000 }, (_, at) => at));
+});
+
+imapTest("keys, texts and patterns that cost much leave others their turns", async (h) => {
+  const client = await h.login();
+  const text = letter("x");
+  await client.ok(`APPEND INBOX${` (Work) {${text.length}+}\r\n${text}`.repeat(1_000)}`);
+  for (let times = 0; times < 3; times++) {
+    await client.ok("SELECT INBOX");
+    await client.ok(`COPY 1:${1_000 * 2 ** times} INBOX`);
+  }
+  const long = `Subject: x\r\n\r\n${`${"A".repeat(990)}\r\n`.repeat(1_500)}`;
+  await client.ok("CREATE Long");
+  await client.ok(`APPEND Long {${long.length}+}\r\n${long}`);
+  for (let at = 0; at < 30; at++) await client.ok(`CREATE ${`${"a".repeat(240)}/`.repeat(4)}${at}`);
+  // V8 compares this with a run of A nearly character by character.
+  const slow = `${"A".repeat(400)}B${"A".repeat(400)}`;
+  const other = await h.login();
+  for (
+    const [mailbox, command] of [
+      ["INBOX", `SEARCH ${many(490, (at) => `NOT KEYWORD k${at}`).join(" ")}`],
+      ["INBOX", `SEARCH ${many(490, (at) => `NOT SUBJECT k${at}`).join(" ")}`],
+      ["Long", `SEARCH ${many(4, () => `NOT TEXT ${slow}`).join(" ")}`],
+      ["Long", `SEARCH FUZZY ${many(20, (at) => `NOT BODY k${at}`).join(" FUZZY ")} TEXT ${slow}`],
+      ["INBOX", `LIST "" (${many(60, () => `${"*a".repeat(60)}b`).join(" ")})`],
+    ] as const
+  ) {
+    await client.ok(`SELECT ${mailbox}`);
+    let longest = 0, done = false;
+    client.send(`c ${command}\r\n`);
+    const reply = client.until(/^c [^\r]*\r\n/m, 60_000).finally(() => done = true);
+    let turns = 0;
+    for (let last = performance.now(); !done; turns++) {
+      await other.ok("NOOP");
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }
+    assert.match(await reply, /^c OK/m);
+    assert.ok(turns >= 5, `${command.slice(0, 60)}: ${turns} turns of another, ${longest} ms at most`);
+  }
+});
+
+imapTest("what stands in a long text is found wherever a slice of it ends", async (h) => {
+  const client = await h.login();
+  const line = `${"x".repeat(62)}\r\n`; // 64 octets
+  const before = line.repeat(64 * 16 - 1); // up to 64 octets before a slice ends
+  await h.deliver(`Subject: first\r\n\r\n${before}${"y".repeat(60)}needle in it\r\n${line.repeat(5_000)}`);
+  await h.deliver(`Subject: needle\r\n\r\n${line.repeat(6_000)}last`);
+  await client.ok("SELECT INBOX");
+  for (
+    const [keys, found] of [
+      ["BODY needle", "1"],
+      ["TEXT NEEDLE", "1 2"],
+      ["SUBJECT needle", "2"],
+      ["NOT TEXT needle", ""],
+      ["NOT BODY needle", "2"],
+      ["OR BODY last SUBJECT first", "1 2"],
+      ["BODY last BODY xyz", ""],
+      ["BODY last NOT BODY xyz NOT HEADER Subject first", "2"],
+      ["FUZZY TEXT need", "2"],
+      ['TEXT ""', "1 2"],
+    ] as const
+  ) {
+    const reply = await client.ok(`SEARCH ${keys}`);
+    assert.equal(/^\* SEARCH([ \d]*)\r/.exec(reply)?.[1]?.trim(), found, keys);
+  }
 });
 
 imapTest("a SEARCH of many texts and a client that hangs up in the middle", async (h) => {

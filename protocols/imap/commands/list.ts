@@ -2,7 +2,7 @@
  * LIST and LSUB (RFC 3501 6.3.8, 6.3.9) with the selection and return options of RFC 5258, RFC 6154, RFC 5819,
  * RFC 8440 and RFC 9590.
  *
- * Pure. Limit: {@linkcode MAX_PATTERN} characters in a pattern.
+ * Pure. Limits: {@linkcode MAX_PATTERN} characters in a pattern, {@linkcode MAX_ALL_PATTERNS} in all, each behind the reference.
  */
 import { LPAREN, SP } from "../../../bytes/ascii.ts";
 import type { Command, ListCommand } from "../command.ts";
@@ -14,6 +14,7 @@ import { statusItems } from "./status.ts";
 
 const MAX_PATTERN = 1_024;
 const MAX_PATTERNS = 64;
+const MAX_ALL_PATTERNS = 8_192;
 
 export function parseList(cursor: CommandCursor): Command {
   cursor.space();
@@ -29,6 +30,9 @@ export function parseList(cursor: CommandCursor): Command {
   const patterns = cursor.peek() === LPAREN
     ? list(cursor, () => pattern(cursor), { least: 1, most: MAX_PATTERNS })
     : [pattern(cursor)];
+  if (patterns.reduce((sum, { length }) => sum + reference.length + length, 0) > MAX_ALL_PATTERNS) {
+    cursor.fail(`patterns of at most ${MAX_ALL_PATTERNS} characters together`);
+  }
   const returns = {
     children: false,
     subscribed: false,

@@ -2,7 +2,7 @@
  * SEARCH and UID SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, RFC 5182; OLDER, YOUNGER: RFC 5032; MODSEQ: RFC 7162; FUZZY: RFC 6203): keys to a tree.
  *
  * Strings stay octets in the charset of the command; who runs the search decodes them. Pure. Limits:
- * `MAX_SEARCH_KEYS` keys, `MAX_SEARCH_DEPTH` levels of parentheses, NOT and OR (search_program.ts).
+ * `MAX_SEARCH_KEYS` keys, `MAX_SEARCH_DEPTH` levels of parentheses, NOT and OR, `MAX_NEEDLE_OCTETS` of a text (search_program.ts).
  */
 import { DOLLAR, DQUOTE, isDigit, LPAREN, RPAREN, SP, STAR } from "../../../bytes/ascii.ts";
 import type { Command } from "../command.ts";
@@ -22,6 +22,7 @@ import {
 import { parsePartialRange, type PartialRange } from "../partial_range.ts";
 import {
   asksFuzzy,
+  MAX_NEEDLE_OCTETS,
   MAX_SEARCH_DEPTH,
   MAX_SEARCH_KEYS,
   type SearchKey,
@@ -259,5 +260,9 @@ function day(kind: "internal-date" | "sent-date" | "saved-date", since: number):
 
 /** A copy: the search outlives the input buffer. */
 function needle(cursor: CommandCursor): Uint8Array {
-  return new Uint8Array(astringOctets(cursor));
+  const octets = astringOctets(cursor);
+  if (octets.length > MAX_NEEDLE_OCTETS) {
+    cursor.fail(`a text of at most ${MAX_NEEDLE_OCTETS} octets to look for`);
+  }
+  return new Uint8Array(octets);
 }

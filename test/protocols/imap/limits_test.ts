@@ -31,6 +31,12 @@ const LIMITS: readonly (readonly [(count: number) => string, number, string])[] 
   [(count) => `CANCELUPDATE ${many(count, '"a#"')}`, 100, "at most 100 tags"],
   [(count) => `LIST ${"r".repeat(count)} *`, 1_024, "a reference of at most 1024 characters"],
   [(count) => `LIST "" ${"p".repeat(count)}`, 1_024, "a pattern of at most 1024 characters"],
+  [
+    (count) => `LIST "" (${many(8, "p".repeat(1_000))} ${"p".repeat(count)})`,
+    192,
+    "patterns of at most 8192 characters together",
+  ],
+  [(count) => `SEARCH SUBJECT ${"s".repeat(count)}`, 1_024, "a text of at most 1024 octets to look for"],
   [(count) => `NOTIFY SET ${many(count, "(personal NONE)")}`, 100, "at most 100 event groups"],
   [(count) => `ENABLE ${many(count, "x#")}`, 64, "at most 64 capabilities"],
   [(count) => `ID (${many(count, '"n#" "v"')})`, 30, "at most 30 parameters"],
