@@ -20,7 +20,7 @@ const DELIVERED_AT = Date.UTC(2024, 0, 2, 3, 4, 5);
 export async function messageStep(session: Session, bed: Bed): Promise<void> {
   const { next } = bed;
   if (session.view.length === 0 && next(2) === 0) return await append(session, bed);
-  switch (next(22)) {
+  switch (next(23)) {
     case 0:
     case 1:
       return await append(session, bed);
@@ -56,6 +56,8 @@ export async function messageStep(session: Session, bed: Bed): Promise<void> {
       return await replace(session, bed);
     case 18:
       return await idle(session, bed);
+    case 21:
+      return await race(session, bed);
     case 20:
       return await together(session, bed);
     case 19:
@@ -235,6 +237,72 @@ async function together(session: Session, bed: Bed): Promise<void> {
   for (const one of [session, other]) {
     await one.run("NOOP");
     one.check(true);
+  }
+}
+
+/**
+ * Two sessions want the same messages at the same time, each for its own mailbox or with its own text: each message goes once,
+ * and comes once. Who was first the replies say; both look anew afterwards, the others hear of it.
+ */
+async function race(session: Session, bed: Bed): Promise<void> {
+  const { next, sessions, model } = bed;
+  const other = sessions.find((one) => one !== session && one.box === session.box);
+  if (other === undefined || session.readOnly || other.readOnly || sessions.some(({ idling }) => idling)) {
+    return;
+  }
+  const both = [session, other];
+  for (const one of both) {
+    await one.run("NOOP");
+    one.check(true);
+  }
+  if (session.view.length === 0) return;
+  const { truth } = session;
+  const replaces = next(2) === 0;
+  const { uids, set } = someOf(session, bed, true);
+  const letters = both.map(() => someLetter(bed));
+  const targets = both.map(() => someName(bed));
+  const commands = both.map((_, at) =>
+    replaces ? `UID REPLACE ${uids[0]} ${targets[at]} ${letters[at]!.sent}` : `UID MOVE ${set} ${targets[at]}`
+  );
+  for (const command of commands) bed.log.push(`at once: ${command.split("\r\n")[0]}`);
+  const replies = await Promise.all(both.map((one, at) => one.client.command(commands[at]!)));
+  const came: {
+    readonly to: string;
+    readonly uid: number;
+    readonly message: Parameters<Mailbox["add"]>[0];
+  }[] = [];
+  const gone: number[] = [];
+  for (const [at, reply] of replies.entries()) {
+    bed.log.push(reply);
+    const to = targets[at]!;
+    const appended = /\[APPENDUID \d+ (\d+)\]/.exec(reply)?.[1];
+    const [, from = "", as = ""] = /\[COPYUID \d+ ([\d:,]+) ([\d:,]+)\]/.exec(reply) ?? [];
+    if (replaces) assert.match(reply, appended === undefined ? /^NO \[EXPUNGEISSUED\]/m : /^OK/m);
+    else assert.match(reply, /^OK/m);
+    if (appended !== undefined) {
+      gone.push(uids[0]!);
+      came.push({ to, uid: Number(appended), message: filed(letters[at]!) });
+    }
+    const made = numbersOf(as);
+    for (const [place, uid] of numbersOf(from).entries()) {
+      gone.push(uid);
+      came.push({
+        to,
+        uid: made[place]!,
+        message: truth.messages.get(uid) ?? { flags: [], text: "", internalDate: 0 },
+      });
+    }
+  }
+  const wanted = replaces ? uids.slice(0, 1) : uids;
+  assert.deepEqual(gone.toSorted((a, b) => a - b), [...wanted], "each message goes once");
+  for (const uid of gone) truth.remove(uid);
+  for (const { to, uid, message } of came.toSorted((a, b) => a.uid - b.uid)) {
+    assert.equal(model.names.get(to)!.add(message), uid, "each message comes once");
+  }
+  for (const one of both) {
+    one.kept.delete(truth);
+    one.box = null;
+    await open(one, bed);
   }
 }
 
