@@ -60,7 +60,7 @@ const MAX_OUTPUT = 5_000;
 /** Kills until a run begins with an empty folder again: every kill is followed by a look at all the data there is. */
 const FRESH_AFTER = 100;
 /** With so many every command is acknowledged now and then. */
-const ENOUGH_KILLS = 50;
+const ENOUGH_KILLS = 100;
 /** Until a kill, however little was answered by then. */
 const MOST_LOAD_MS = 10_000;
 /** A message the sink accepted this long before a kill is off the queue for good. */

@@ -82,7 +82,13 @@ export class ImapWorker {
     const name = random.pick(names);
     const messages = this.#folders.get(name) ?? [];
     const kind = random.between(0, 99);
-    if (kind < 3) return await this.#rename(client, name);
+    if (kind < 3) {
+      const parents = names.filter((above) => names.some((other) => other.startsWith(`${above}/`)));
+      return await this.#rename(
+        client,
+        parents.length > 0 && random.chance(0.5) ? random.pick(parents) : name,
+      );
+    }
     if (kind < 5) {
       const next = new Map(this.#folders);
       next.delete(name);
