@@ -1,21 +1,22 @@
 /** Bans in the running server: what brings one in each protocol, and on whom it falls where a proxy is in between. */
 import assert from "node:assert/strict";
-import type { Config, ListenerConfig, Protocol } from "../../server/config/config.ts";
-import { DEFAULT_LIMITS, defaultListener } from "../../server/config/config.ts";
+import type { Config, Protocol } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS } from "../../server/config/config.ts";
 import { parseConfig } from "../../server/config/load.ts";
-import { inBothShapes, PASSWORD, type RunningServer } from "../lib/running_server.ts";
+import { inBothShapes, listeners, PASSWORD, type RunningServer } from "../lib/running_server.ts";
 import { Wire, WireClosed } from "../lib/wire.ts";
 
 const ALICE = "alice@example.test";
 
 function config(bans: string, more: Partial<Config> = {}): Partial<Config> {
-  const listener = (protocol: Protocol): ListenerConfig => ({
-    ...defaultListener(protocol),
-    ...{ address: "127.0.0.1", port: 0, plainLogin: true },
-  });
   return {
     bans: parseConfig(`hostname: mx.example.test\nbans: { ${bans} }`, "/veredus.yaml").bans,
-    listeners: (["smtp", "submission", "imap", "pop3"] as const).map(listener),
+    listeners: listeners(
+      ...(["smtp", "submission", "imap", "pop3"] as const).map((protocol) => ({
+        protocol,
+        plainLogin: true,
+      })),
+    ),
     ...more,
   };
 }

@@ -1,6 +1,11 @@
 /** The whole server inside the test's process, in either shape: what `veredus start` runs, on ports of its own. */
 import { selfSignedCertificate } from "../../server/certificate.ts";
-import type { Config, Protocol } from "../../server/config/config.ts";
+import {
+  type Config,
+  defaultListener,
+  type ListenerConfig,
+  type Protocol,
+} from "../../server/config/config.ts";
 import { localConfig, prepareLocal } from "../../server/local_mode.ts";
 import { Server } from "../../server/run.ts";
 import type { WriterPort } from "../../storage/writer.ts";
@@ -148,4 +153,14 @@ export function inBothShapes(
 async function mustWrite(writer: WriterPort, op: WriteOp): Promise<void> {
   const result = await writer.submit(op);
   if (!result.ok) throw new Error(`${op.kind}: ${result.fault} ${result.detail}`);
+}
+
+/** Of the loopback, each on a port that is free. */
+export function listeners(...protocols: (Protocol | Partial<ListenerConfig>)[]): ListenerConfig[] {
+  return protocols.map((one) => ({
+    ...defaultListener("smtp"),
+    address: "127.0.0.1",
+    port: 0,
+    ...(typeof one === "string" ? { protocol: one } : one),
+  }));
 }
