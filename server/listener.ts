@@ -19,6 +19,7 @@ import { DenoTransport, peerFacts } from "./deno_transport.ts";
 import { setListenOptions } from "./listen_options.ts";
 import { proxiedPeer } from "./proxied.ts";
 import { closeQuietly } from "./socket_writer.ts";
+import { tlsSessions } from "./tls_sessions.ts";
 import type { TlsServer } from "./tls_transport.ts";
 import type { PeerFacts, Transport } from "./transport.ts";
 
@@ -243,10 +244,19 @@ export class Listener {
 
   #serve(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
     const { serve, tls } = this.#parts;
-    if (this.#compact) return serve(DenoTransport.compactTls(connection as Deno.TlsConn), this.config);
+    if (this.#compact) return this.#serveCompact(connection as Deno.TlsConn);
     if (!this.#inherits) keepAlive(connection as Deno.TcpConn);
     if (isImplicitTls(this.config.protocol)) return this.#serveTls(connection, peer);
     return serve(DenoTransport.plain(connection, tls, { noDelay: this.#inherits, peer }), this.config);
+  }
+
+  #serveCompact(connection: Deno.TlsConn): Promise<void> {
+    // It runs with the first read or write; asked for here, it tells how it ended.
+    connection.handshake().then(() => tlsSessions.inc({ version: "unknown" }), (error) => {
+      tlsSessions.inc({ version: "failed" });
+      this.#handshakeFailed(error);
+    });
+    return this.#parts.serve(DenoTransport.compactTls(connection), this.config);
   }
 
   async #serveTls(connection: Deno.Conn, peer: PeerFacts): Promise<void> {
@@ -256,14 +266,18 @@ export class Listener {
       (connection as Deno.TcpConn).setNoDelay(true);
       transport = await tls!.upgrade(connection, peer);
     } catch (error) {
-      handshakeFailures.inc({ protocol: this.config.protocol });
-      log.debug("TLS handshake on port {port} failed: {error}", {
-        port: this.config.port,
-        error: error instanceof Error ? error.message : String(error),
-      });
-      return;
+      return this.#handshakeFailed(error);
     }
     await serve(transport, this.config);
+  }
+
+  #handshakeFailed(error: unknown): void {
+    const { protocol, port } = this.config;
+    handshakeFailures.inc({ protocol });
+    log.debug("TLS handshake on port {port} failed: {error}", {
+      port,
+      error: error instanceof Error ? error.message : String(error),
+    });
   }
 }
 

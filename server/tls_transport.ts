@@ -16,19 +16,14 @@ import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { adopt } from "./adopted_socket.ts";
 import { covers } from "../dns/name.ts";
-import { counter } from "../telemetry/metrics.ts";
 import type { Certificate } from "./certificate.ts";
 import { CLOSED, NO_HELLO, readHello, TIMED_OUT } from "./client_hello.ts";
 import type { TlsUpgrader } from "./deno_transport.ts";
 import { noteRead } from "./near_read.ts";
 import { closeQuietly, SocketWriter } from "./socket_writer.ts";
+import { tlsSessions } from "./tls_sessions.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
-const sessions = counter(
-  "veredus_tls_sessions_total",
-  "TLS handshakes with clients by version, `failed` where there is none; not those of tls: compact",
-  ["version"],
-);
 /** Milliseconds a handshake may take. */
 export const HANDSHAKE_TIMEOUT_MS = 30_000;
 /** Octets read at once from the socket: one idle session holds this much, a busy one {@linkcode BUSY_OCTETS}. */
@@ -81,7 +76,7 @@ export class TlsServer implements TlsUpgrader {
     const fail = (error: Error) => {
       if (failed) return; // it is closed for that, which is told again
       failed = true;
-      sessions.inc({ version: "failed" });
+      tlsSessions.inc({ version: "failed" });
       clearTimeout(timer);
       socket.destroy();
       stream.destroy();
@@ -99,7 +94,7 @@ export class TlsServer implements TlsUpgrader {
       socket.off("error", fail);
       socket.off("close", ended);
       onPeerEnd(stream, null);
-      sessions.inc({ version: socket.getProtocol() ?? "unknown" });
+      tlsSessions.inc({ version: socket.getProtocol() ?? "unknown" });
       resolve(new TlsTransport(socket, { stream, peer, asked: this.#requestClientCertificate }));
     });
     return promise;

@@ -127,6 +127,12 @@ inBothShapes(
         ],
       },
     });
+    const counts = async () =>
+      new Map(
+        [...(await server.server.metricsText()).matchAll(/^(veredus_tls_\w+\{.*\}) (\d+)$/gm)]
+          .map(([, of, count]) => [of!, Number(count)]),
+      );
+    const before = await counts();
     for (const protocol of ["smtp", "submissions", "imaps"] as const) {
       for (
         const [version, answered] of [["1", false], ["1_1", false], ["1_2", true], ["1_3", true]] as const
@@ -140,9 +146,14 @@ inBothShapes(
         assert.equal(agreed, answered, `${protocol} ${version}: ${stdout.slice(-600)}`);
       }
     }
-    const metrics = await server.server.metricsText();
-    for (const version of ["TLSv1.2", "TLSv1.3", "failed"]) {
-      assert.match(metrics, new RegExp(`^veredus_tls_sessions_total\\{version="${version}"\\} [1-9]`, "m"));
+    const now = await counts();
+    const since = (of: string) => (now.get(of) ?? 0) - (before.get(of) ?? 0);
+    const sessions = ["TLSv1.2", "TLSv1.3", "unknown", "failed"].map((version) =>
+      since(`veredus_tls_sessions_total{version="${version}"}`)
+    );
+    assert.deepEqual(sessions, [2, 2, 2, 6], "two of the ports tell the version");
+    for (const protocol of ["submissions", "imaps"]) {
+      assert.equal(since(`veredus_tls_handshake_failures_total{protocol="${protocol}"}`), 2, protocol);
     }
   },
 );
