@@ -28,7 +28,7 @@ import { sourceOf, transactionOf, verdictOf } from "./transaction.ts";
 const log = getLogger(["veredus", "queue"]);
 
 /** A destination that refused one more connection is not asked for another for this long. */
-const CROWDED_MS = 10_000;
+export const CROWDED_MS = 10_000;
 /** A destination that cannot be reached and has more mail than fits into memory rests: the first time, and at most. */
 const FIRST_REST_MS = 5_000;
 const LONGEST_REST_MS = 20_000;

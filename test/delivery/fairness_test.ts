@@ -1,6 +1,7 @@
 /** Who is served when: priorities, senders, destinations; and how many connections one gets. */
 import assert from "node:assert/strict";
 import { Concurrency, FIRST_CONNECTIONS } from "../../delivery/queue/concurrency.ts";
+import { CROWDED_MS } from "../../delivery/queue/connection.ts";
 import { FairJobs } from "../../delivery/queue/fair_jobs.ts";
 import { FamilyMemory, ordered } from "../../delivery/queue/families.ts";
 import { listedWaitMs, namesUsAsListed } from "../../delivery/queue/listed.ts";
@@ -160,78 +161,98 @@ Deno.test("urgent mail overtakes what waits, and a small sender overtakes a larg
   assert.ok(order.indexOf("small@one.test") <= 2, order.slice(0, 4).join());
 });
 
-Deno.test("a destination gets more connections as mail gets through, and fewer when it refuses them", async () => {
-  let open = 0;
-  let most = 0;
-  const server = (limit: number) =>
-    new FakeSmtpServer({
-      script: async (command) => {
-        if (command === "connect") {
-          if (open >= limit) return { cut: "421 4.7.0 too many connections" };
-          most = Math.max(most, ++open);
-        }
-        if (command === "QUIT") open--;
-        if (command === ".") await new Promise((resolve) => setTimeout(resolve, 3));
-        return null;
-      },
-    });
-  for (const [limit, least] of [[100, 10], [3, 3]] as const) {
-    open = most = 0;
-    await using next = server(limit);
-    await using queue = await QueueHarness.open({
-      rules: [relayRule(next.port)],
-      options: { connectionsPerDestination: 12 },
-    });
-    for (let n = 0; n < 200; n++) await queue.submit({ to: [`x${n}@one.test`] });
-    queue.start();
-    await queue.empty();
-    assert.equal(next.messages.length, 200);
-    assert.ok(most >= least && most <= Math.min(limit, 12), `${most} of ${limit}`);
-  }
-});
+/** Messages that get through before a peer of these tests waits: more than {@linkcode FIRST_CONNECTIONS} needs to grow. */
+const AT_ONCE = 20;
+const MESSAGES = 200;
 
-Deno.test("a destination gets no more connections where further ones end without a word", async () => {
-  let open = 0;
-  let most = 0;
-  let lost = 0;
-  await using next = new FakeSmtpServer({
+interface Crowd {
+  open: number;
+  most: number;
+  refused: number;
+}
+
+/**
+ * Takes `limit` connections and refuses others with `words`. Behind {@linkcode AT_ONCE} messages it takes no more before it has seen
+ * `enough`, so that nothing depends on how fast either side is.
+ */
+function crowdedServer(
+  { limit, words, enough }: {
+    readonly limit: number;
+    readonly words: string;
+    readonly enough: (crowd: Crowd) => boolean;
+  },
+): { readonly next: FakeSmtpServer; readonly crowd: Crowd } {
+  const crowd: Crowd = { open: 0, most: 0, refused: 0 };
+  const seen = Promise.withResolvers<void>();
+  let taken = 0;
+  const next = new FakeSmtpServer({
     script: async (command) => {
       if (command === "connect") {
-        if (open >= 3) {
-          lost++;
-          return { cut: "" };
-        }
-        most = Math.max(most, ++open);
+        const refused = crowd.open >= limit;
+        if (refused) crowd.refused++;
+        else crowd.most = Math.max(crowd.most, ++crowd.open);
+        if (enough(crowd)) seen.resolve();
+        if (refused) return { cut: words };
       }
-      if (command === "QUIT") open--;
-      if (command === ".") await new Promise((resolve) => setTimeout(resolve, 3));
+      if (command === "QUIT") crowd.open--;
+      if (command === "." && ++taken > AT_ONCE) await seen.promise;
       return null;
     },
   });
+  return { next, crowd };
+}
+
+async function sendAll(next: FakeSmtpServer): Promise<void> {
   await using queue = await QueueHarness.open({
     rules: [relayRule(next.port)],
     options: { connectionsPerDestination: 12 },
   });
-  for (let n = 0; n < 200; n++) await queue.submit({ to: [`x${n}@one.test`] });
+  for (let n = 0; n < MESSAGES; n++) await queue.submit({ to: [`x${n}@one.test`] });
   queue.start();
   await queue.empty();
-  assert.equal(next.messages.length, 200);
-  assert.equal(most, 3);
-  assert.ok(lost > 0 && lost <= 24, `${lost} connections were lost`);
+  assert.equal(next.messages.length, MESSAGES);
+}
+
+Deno.test("a destination gets more connections as mail gets through, up to the limit", async () => {
+  const { next, crowd } = crowdedServer({ limit: 100, words: "", enough: ({ most }) => most === 12 });
+  await using _ = next;
+  await sendAll(next);
+  assert.equal(crowd.most, 12);
 });
+
+for (const words of ["421 4.7.0 too many connections", ""]) {
+  Deno.test(`a destination that ends further connections ${words ? "with 421" : "without a word"} gets no more`, async () => {
+    const enough = ({ most, refused }: Crowd) => most === 3 && refused > 0;
+    const { next, crowd } = crowdedServer({ limit: 3, words, enough });
+    await using _ = next;
+    const begin = performance.now();
+    await sendAll(next);
+    const rounds = 1 + Math.floor((performance.now() - begin) / CROWDED_MS);
+    assert.equal(crowd.most, 3);
+    assert.ok(crowd.refused <= 12 * rounds, `${crowd.refused} were refused`);
+  });
+}
 
 Deno.test("4yz to MAIL takes connections away from the destination, half of them", async () => {
   const MOST = 8;
   let open = 0;
+  let taken = 0;
   let busy = false;
   const full = Promise.withResolvers<void>();
+  /** Sessions that were told so; the first answer comes when all have asked. */
+  const told = new Set<number>();
+  const allAsked = Promise.withResolvers<void>();
   await using next = new FakeSmtpServer({
-    script: async (command) => {
-      if (command === "connect" && ++open === MOST) full.resolve();
+    script: async (command, { number }) => {
+      if (command === "connect" && ++open === MOST) {
+        busy = true;
+        full.resolve();
+      }
       if (command === "QUIT") open--;
-      if (command === "." && !busy) await Promise.race([full.promise, pause()]);
+      if (command === "." && ++taken > AT_ONCE) await full.promise;
       if (!command.startsWith("MAIL") || !busy) return null;
-      await pause();
+      if (told.add(number).size === MOST) allAsked.resolve();
+      await allAsked.promise;
       return "451 4.3.2 too busy";
     },
   });
@@ -240,20 +261,15 @@ Deno.test("4yz to MAIL takes connections away from the destination, half of them
     // What has no work stays: connections go because of what the peer says.
     options: { connectionsPerDestination: MOST, idleMs: 600_000 },
   });
-  for (let n = 0; n < 200; n++) await queue.submit({ to: [`x${n}@one.test`] });
+  for (let n = 0; n < MESSAGES; n++) await queue.submit({ to: [`x${n}@one.test`] });
   queue.start();
   await full.promise;
-  busy = true;
   // One may have come back for messages that were in their data when the peer became busy.
   await until("half of the connections to be gone", () => open <= MOST / 2 + 1);
   const rows = await queue.deferred();
   assert.ok(rows.length > MOST, `${rows.length} were put off`);
   assert.ok(open <= MOST / 2 + 1, `${open} at the end`);
 });
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 Deno.test("a connection that waits takes the next message, no other is opened for it", async () => {
   await using next = new FakeSmtpServer();
