@@ -1,6 +1,7 @@
 /**
  * AUTHENTICATE (RFC 3501 6.2.2, initial responses: RFC 4959): one SASL exchange in base64 lines. Pure.
  */
+import { decodeBase64Strict } from "../../bytes/base64.ts";
 import { type Credentials, credentialsOf, type SaslExchange, type SaslMechanisms } from "../sasl/exchange.ts";
 import type { Reply } from "./reply.ts";
 
@@ -51,7 +52,7 @@ export class Authentication {
   }
 
   #decode(base64: string): AuthenticationStep {
-    const octets = fromBase64(base64);
+    const octets = decodeBase64Strict(base64);
     return octets === null ? malformed("Expected base64") : this.#step(octets);
   }
 
@@ -73,13 +74,4 @@ export class Authentication {
 
 function malformed(text: string): AuthenticationStep {
   return { kind: "reply", reply: { status: "BAD", text } };
-}
-
-function fromBase64(text: string): Uint8Array | null {
-  if (/[^A-Za-z0-9+/=]/.test(text)) return null;
-  try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-  } catch {
-    return null; // the decoder's only way to say "malformed"
-  }
 }

@@ -5,6 +5,7 @@
  * until it is answered. Before a login nothing larger than a SASL token is kept. Replies go to {@linkcode Out}; the driver
  * flushes. Pure: no socket, clock or storage. Limits: {@linkcode ManageSieveLimits}.
  */
+import { decodeBase64Strict } from "../../bytes/base64.ts";
 import { encode } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
 import { type Credentials, credentialsOf, type SaslExchange, type SaslMechanisms } from "../sasl/exchange.ts";
@@ -379,7 +380,7 @@ export class ManageSieveSession {
   }
 
   #saslText(base64: string): ManageSieveEvent | null {
-    const octets = fromBase64(base64);
+    const octets = decodeBase64Strict(base64);
     if (octets !== null) return this.#saslStep(octets);
     this.#sasl = null;
     return this.#fault("Expected base64");
@@ -470,12 +471,4 @@ function quoted(text: string): string {
 
 function isName(text: string): boolean {
   return SCRIPT_NAME.test(text) && [...text].length <= MAX_NAME;
-}
-
-function fromBase64(text: string): Uint8Array | null {
-  try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-  } catch {
-    return null; // a SyntaxError is how it says "malformed"
-  }
 }

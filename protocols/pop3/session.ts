@@ -7,6 +7,7 @@
  * PIPELINING asks for. What the maildrop's numbers and marks can answer is answered here; contents are the driver's.
  * Replies go to {@linkcode Out}; the driver flushes. Pure: no socket, clock or storage. Limits: {@linkcode Pop3Limits}.
  */
+import { decodeBase64Strict } from "../../bytes/base64.ts";
 import { latin1 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
 import { LineFramer } from "../line_framer.ts";
@@ -404,7 +405,7 @@ export class Pop3Session {
   }
 
   #saslText(base64: string): Pop3Event | null {
-    const octets = fromBase64(base64);
+    const octets = decodeBase64Strict(base64);
     if (octets !== null) return this.#saslStep(octets);
     this.#sasl = null;
     return this.#fault("Expected base64");
@@ -485,13 +486,4 @@ export class Pop3Session {
 
 function count(messages: number): string {
   return messages === 1 ? "1 message" : `${messages} messages`;
-}
-
-function fromBase64(text: string): Uint8Array | null {
-  if (/[^A-Za-z0-9+/=]/.test(text)) return null;
-  try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-  } catch {
-    return null; // the decoder's only way to say "malformed"
-  }
 }
