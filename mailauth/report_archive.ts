@@ -3,6 +3,7 @@
  *
  * Inflating stops at {@linkcode MAX_REPORT_OCTETS}; a zip's directory is not believed, only what comes out counts.
  */
+import { joined } from "../bytes/joined.ts";
 import { Gunzip, Unzip, UnzipInflate } from "fflate";
 import { MAX_ARCHIVE_OCTETS, MAX_REPORT_OCTETS } from "./report_limits.ts";
 
@@ -33,13 +34,7 @@ class Sink {
   }
 
   whole(): Uint8Array {
-    const whole = new Uint8Array(this.#octets);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+    return joined(this.#pieces);
   }
 }
 

@@ -6,6 +6,7 @@
  * a signature, at most {@linkcode MAX_FAILURES} signatures of a set may fail, and every check is taken from the
  * question's {@linkcode Work}.
  */
+import { joined } from "../../bytes/joined.ts";
 import { childName, isWithin, labelCount, lastLabels, nameOctets } from "../name.ts";
 import { canonicalData } from "../rdata.ts";
 import { type DnskeyData, type RrsigData, writeSignatureHead } from "../rdata_dnssec.ts";
@@ -167,13 +168,7 @@ export function signedData(set: RrSet, signature: RrsigData): Uint8Array<ArrayBu
     fixed.u16(record.length);
     parts.push(ownerOctets, fixed.take(), record);
   }
-  const data = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part, at);
-    at += part.length;
-  }
-  return data;
+  return joined(parts);
 }
 
 function bogus(code: number, text: string): ExtendedError {

@@ -4,6 +4,7 @@
  * Octets go in as they come; `finish` says that the peer closed. Content-Length, chunked, and until-close bodies; interim
  * responses (1xx) are skipped. What breaks the grammar or a limit is a fault, never an exception. Pure.
  */
+import { joined } from "../../bytes/joined.ts";
 import { latin1 } from "../../bytes/decode.ts";
 
 export interface HttpResponse {
@@ -129,13 +130,7 @@ export class HttpResponseReader {
   }
 
   #done(): Step {
-    const body = new Uint8Array(this.#bodyOctets);
-    let at = 0;
-    for (const piece of this.#body) {
-      body.set(piece, at);
-      at += piece.length;
-    }
-    return { kind: "done", response: { ...this.#head!, body } };
+    return { kind: "done", response: { ...this.#head!, body: joined(this.#body) } };
   }
 }
 

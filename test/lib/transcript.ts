@@ -6,6 +6,7 @@
  * `!` the answer the test gives to it, `#` text, `@` an option of the session, `= TLS` the handshake: what the client
  * sent before it is dropped. What options, events and answers there are says the protocol's own file.
  */
+import { joined } from "../../bytes/joined.ts";
 import assert from "node:assert/strict";
 import { encode, encodeLatin1, utf8 } from "../../bytes/decode.ts";
 import type { Out } from "../../bytes/out.ts";
@@ -63,21 +64,11 @@ export function parseTranscript<Options>(
       options = { ...options, ...(known.get(line.slice(2)) ?? unknown(line)) };
     } else unknown(line);
   }
-  return { options, segments: segments.map(join), answers, expected };
+  return { options, segments: segments.map(joined), answers, expected };
 }
 
 function unknown(line: string): never {
   throw new Error(`a transcript has no line "${line}"`);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { r: "\r", n: "\n", 0: "\0", "\\": "\\" };

@@ -5,6 +5,7 @@
  * A call that another thread's call interrupts in the listing ("unfinished ... resumed") counts from its first line
  * to its second: a sync covers only what was written before it began, and holds only once it returned.
  */
+import { joined } from "../../bytes/joined.ts";
 
 export type TraceEvent =
   | { readonly kind: "create"; readonly path: string }
@@ -190,13 +191,7 @@ function strings(args: string): string[] {
 function octets(args: string): Uint8Array {
   if (args.includes('"...')) throw new Error("strace cut a write short: raise its -s");
   const parts = [...args.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map((match) => decodeHex(match[1] ?? ""));
-  const data = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part, at);
-    at += part.length;
-  }
-  return data;
+  return joined(parts);
 }
 
 function decodeHex(escaped: string): Uint8Array {
