@@ -13,7 +13,7 @@
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import { encode, utf8 } from "../bytes/decode.ts";
-import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "./changes.ts";
+import { maildirLetters } from "./maildir_letters.ts";
 import type { DataFolder } from "./data_folder.ts";
 import { SalvageIndex } from "./salvage_index.ts";
 import { readAt, type ScannedRecord, scanSegment, segmentNumber } from "./segment.ts";
@@ -56,14 +56,6 @@ const PIECE_OCTETS = 1024 * 1024;
 /** Leaves room for the mark of what was found behind damage. */
 const MAX_NAME_OCTETS = 220;
 const NO_PREFIX = new Uint8Array(0);
-/** Info letters of Maildir in ASCII order. */
-const LETTERS: readonly [number, string][] = [
-  [FLAG_DRAFT, "D"],
-  [FLAG_FLAGGED, "F"],
-  [FLAG_ANSWERED, "R"],
-  [FLAG_SEEN, "S"],
-  [FLAG_DELETED, "T"],
-];
 
 export async function salvage(options: SalvageOptions): Promise<SalvageReport> {
   const { folder, to, progress } = options;
@@ -136,7 +128,7 @@ class Salvage {
     const name = `${segment}_${offset}`;
     for (const [i, place] of this.#places(segment, record).entries()) {
       const seconds = Math.max(0, Math.floor(place.internalDate / 1000));
-      const letters = LETTERS.filter(([flag]) => place.flags & flag).map(([, letter]) => letter).join("");
+      const letters = maildirLetters(place.flags).join("");
       const path = `${this.#maildir(place.folder)}/cur/${seconds}.${name}_${i}.veredus:2,${letters}`;
       this.#write(path, { file, offset, length: header.payloadLength, prefix: place.prefix });
       Deno.utimeSync(path, seconds, seconds);

@@ -10,6 +10,7 @@ import { encodeLatin1 } from "../bytes/decode.ts";
 import { encodeUtf7 } from "../protocols/imap/utf7.ts";
 import { uniqueIdOf } from "../protocols/pop3/maildrop.ts";
 import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../storage/changes.ts";
+import { maildirLetters } from "../storage/maildir_letters.ts";
 import type { Mailbox } from "../storage/mailboxes.ts";
 import type { MessageRow } from "../storage/messages.ts";
 import { StorageError, type Store } from "../storage/store.ts";
@@ -17,14 +18,6 @@ import { StorageError, type Store } from "../storage/store.ts";
 const PAGE = 200;
 const PIECE_OCTETS = 256 * 1024;
 const QUOTED = encodeLatin1("From ");
-/** Info letters in ASCII order, as Maildir wants them. */
-const LETTERS: readonly [number, string][] = [
-  [FLAG_DRAFT, "D"],
-  [FLAG_FLAGGED, "F"],
-  [FLAG_ANSWERED, "R"],
-  [FLAG_SEEN, "S"],
-  [FLAG_DELETED, "T"],
-];
 
 export type ExportForm = "maildir" | "mbox";
 
@@ -190,7 +183,7 @@ class MaildirFolder implements Target {
 
   /** System flags, then letters for the first 26 keywords of the mailbox. */
   #letters({ flags, keywords }: Facts): string {
-    const letters = LETTERS.filter(([flag]) => (flags & flag) !== 0).map(([, letter]) => letter);
+    const letters = maildirLetters(flags);
     for (const word of keywords) {
       let at = this.#keywords.indexOf(word);
       if (at < 0 && this.#keywords.length < 26) at = this.#keywords.push(word) - 1;

@@ -5,7 +5,7 @@
  * `dovecot-uidlist` gives UIDs and POP3 ids, its `dovecot-keywords` the names of the letters a to z.
  */
 import { decodeUtf7 } from "../protocols/imap/utf7.ts";
-import { FLAG_ANSWERED, FLAG_DELETED, FLAG_DRAFT, FLAG_FLAGGED, FLAG_SEEN } from "../storage/changes.ts";
+import { MAILDIR_LETTERS } from "../storage/maildir_letters.ts";
 import {
   cleanKeywords,
   dovecotUidl,
@@ -20,13 +20,7 @@ const PIECE_OCTETS = 256 * 1024;
 const SMALL_OCTETS = 64 * 1024;
 const MAX_LEVELS = 30;
 
-const FLAG_OF_LETTER: Readonly<Record<string, number>> = {
-  D: FLAG_DRAFT,
-  F: FLAG_FLAGGED,
-  R: FLAG_ANSWERED,
-  S: FLAG_SEEN,
-  T: FLAG_DELETED,
-};
+const FLAG_OF_LETTER: ReadonlyMap<string, number> = new Map(MAILDIR_LETTERS);
 
 export function openMaildir(path: string): Source {
   const root = realPath(path);
@@ -119,7 +113,7 @@ function message(
   let flags = 0;
   const words: string[] = [];
   for (const letter of letters) {
-    flags |= FLAG_OF_LETTER[letter] ?? 0;
+    flags |= FLAG_OF_LETTER.get(letter) ?? 0;
     const word = /[a-z]/.test(letter) ? parts.keywords[letter.charCodeAt(0) - 97] : undefined;
     if (word !== undefined) words.push(word);
   }
