@@ -42,21 +42,11 @@ export class Clamd {
   async scan(message: MessageSource): Promise<ScanResult> {
     const deadline = new Deadline(this.#options.timeoutMs);
     try {
-      for (;;) {
-        const leased = await this.#pool.lease(deadline);
-        let reusable = false;
-        try {
-          const text = await this.#instream(leased, message, deadline);
-          const result = parseClamdReply(text, this.#options.markOnly);
-          reusable = result.kind !== "not-scanned";
-          return result;
-        } catch (error) {
-          if (leased.used && !(error instanceof ScanFault)) continue;
-          throw error;
-        } finally {
-          this.#pool.give(leased, reusable);
-        }
-      }
+      return await this.#pool.use(deadline, async (leased) => {
+        const text = await this.#instream(leased, message, deadline);
+        const result = parseClamdReply(text, this.#options.markOnly);
+        return { result, reusable: result.kind !== "not-scanned" };
+      });
     } finally {
       deadline.end();
     }

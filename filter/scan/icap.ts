@@ -51,27 +51,19 @@ export class Icap {
   async scan(message: MessageSource): Promise<ScanResult> {
     const deadline = new Deadline(this.#options.timeoutMs);
     try {
-      for (;;) {
-        const leased = await this.#pool.lease(deadline);
-        let reusable = false;
-        try {
-          const head = await this.#ask(leased, message, deadline);
-          const { start, end } = encapsulatedHead(head);
-          const http = head.status === 204 ? "" : (await this.#octets(leased, end, deadline)).slice(start);
-          const result = icapResult(head, http, this.#options.markOnly);
-          reusable = head.status === 204 && head.fields.get("connection")?.toLowerCase() !== "close";
-          if (result.kind !== "clean" || head.status === 204) return result;
-          return await this.#cameBack(leased, message, deadline)
-            ? result
-            : { kind: "infected", name: "cut off by the scanner" };
-        } catch (error) {
-          if (leased.used && !(error instanceof ScanFault)) continue;
-          this.#service = null;
-          throw error;
-        } finally {
-          this.#pool.give(leased, reusable);
-        }
-      }
+      return await this.#pool.use<ScanResult>(deadline, async (leased) => {
+        const head = await this.#ask(leased, message, deadline);
+        const { start, end } = encapsulatedHead(head);
+        const http = head.status === 204 ? "" : (await this.#octets(leased, end, deadline)).slice(start);
+        const result = icapResult(head, http, this.#options.markOnly);
+        const reusable = head.status === 204 && head.fields.get("connection")?.toLowerCase() !== "close";
+        if (result.kind !== "clean" || head.status === 204) return { result, reusable };
+        const cameBack = await this.#cameBack(leased, message, deadline);
+        return { result: cameBack ? result : { kind: "infected", name: "cut off by the scanner" }, reusable };
+      });
+    } catch (error) {
+      this.#service = null;
+      throw error;
     } finally {
       deadline.end();
     }

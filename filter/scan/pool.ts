@@ -5,6 +5,7 @@
  */
 import type { ByteStream } from "../stream.ts";
 import type { Deadline } from "./deadline.ts";
+import { ScanFault } from "./result.ts";
 
 export interface PoolOptions<T> {
   readonly connect: () => Promise<ByteStream>;
@@ -43,12 +44,35 @@ export class Pool<T> {
     this.#closed = false;
   }
 
-  async lease(deadline: Deadline): Promise<Leased<T>> {
+  /**
+   * Runs `scan` with a connection, which is kept when that says so. One that failed after it had served another scan is
+   * replaced and `scan` run anew, but for the scanner's own words: the other side may have closed it meanwhile.
+   */
+  async use<R>(
+    deadline: Deadline,
+    scan: (leased: Leased<T>) => Promise<{ readonly result: R; readonly reusable: boolean }>,
+  ): Promise<R> {
+    for (;;) {
+      const leased = await this.#lease(deadline);
+      let keep = false;
+      try {
+        const { result, reusable } = await scan(leased);
+        keep = reusable;
+        return result;
+      } catch (error) {
+        if (!leased.used || error instanceof ScanFault) throw error;
+      } finally {
+        this.#give(leased, keep);
+      }
+    }
+  }
+
+  async #lease(deadline: Deadline): Promise<Leased<T>> {
     for (;;) {
       const idle = this.#idle.pop();
       if (idle !== undefined) {
         if (this.#options.now() - idle.since < this.#options.idleMs) return { ...idle, used: true };
-        this.give(idle, false);
+        this.#give(idle, false);
         continue;
       }
       if (this.#open < this.#options.most) break;
@@ -66,7 +90,7 @@ export class Pool<T> {
     }
   }
 
-  give({ stream, state }: Leased<T>, reusable: boolean): void {
+  #give({ stream, state }: Leased<T>, reusable: boolean): void {
     if (reusable && !this.#closed) {
       this.#idle.push({ stream, state, used: true, since: this.#options.now() });
       this.#waiting.shift()?.();
@@ -78,7 +102,7 @@ export class Pool<T> {
 
   close(): void {
     this.#closed = true;
-    for (const idle of this.#idle.splice(0)) this.give(idle, false);
+    for (const idle of this.#idle.splice(0)) this.#give(idle, false);
   }
 
   #freed(): void {
