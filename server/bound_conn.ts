@@ -4,6 +4,7 @@
  * Offers what DenoTransport and ConnStream use of a `Deno.TcpConn`, and nothing else of it.
  */
 import net from "node:net";
+import { StreamReader } from "./stream_reader.ts";
 
 type Used = Pick<
   Deno.TcpConn,
@@ -35,52 +36,24 @@ export function connectFrom(
 class BoundConn implements Used {
   readonly localAddr: Deno.NetAddr;
   readonly remoteAddr: Deno.NetAddr;
-  #socket: net.Socket;
-  /** What a read handed out only in part. */
-  #rest: Uint8Array | null;
-  #ended: boolean;
-  #error: Error | null;
-  #wake: (() => void) | null;
+  readonly #socket: net.Socket;
+  readonly #reader: StreamReader;
 
   constructor(socket: net.Socket) {
     const { localAddress = "", localPort = 0, remoteAddress = "", remotePort = 0 } = socket;
     this.localAddr = { transport: "tcp", hostname: localAddress, port: localPort };
     this.remoteAddr = { transport: "tcp", hostname: remoteAddress, port: remotePort };
     this.#socket = socket;
-    this.#rest = null;
-    this.#ended = false;
-    this.#error = null;
-    this.#wake = null;
-    const ended = () => {
-      this.#ended = true;
-      this.#signal();
-    };
-    socket.on("readable", () => this.#signal());
-    socket.on("end", ended);
-    socket.on("close", ended);
-    socket.on("error", (error: Error) => {
-      this.#error ??= error;
-      this.#signal();
-    });
+    this.#reader = new StreamReader(socket);
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
-    for (;;) {
-      const chunk = this.#rest ?? this.#socket.read() as Uint8Array | null;
-      if (chunk !== null && chunk.length > 0) {
-        const octets = Math.min(chunk.length, into.length);
-        into.set(octets === chunk.length ? chunk : chunk.subarray(0, octets));
-        this.#rest = octets === chunk.length ? null : chunk.subarray(octets);
-        return octets;
-      }
-      if (this.#error !== null) throw this.#error;
-      if (this.#ended) return null;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#reader.read(into);
   }
 
   write(bytes: Uint8Array): Promise<number> {
-    if (this.#error !== null) return Promise.reject(this.#error);
+    const { error } = this.#reader;
+    if (error !== null) return Promise.reject(error);
     return new Promise((resolve, reject) =>
       this.#socket.write(bytes, (error) => error ? reject(error) : resolve(bytes.length))
     );
@@ -91,8 +64,7 @@ class BoundConn implements Used {
   }
 
   close(): void {
-    this.#ended = true;
-    this.#signal();
+    this.#reader.close();
     this.#socket.destroy();
   }
 
@@ -102,11 +74,5 @@ class BoundConn implements Used {
 
   setKeepAlive(on = true): void {
     this.#socket.setKeepAlive(on);
-  }
-
-  #signal(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
   }
 }

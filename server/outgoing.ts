@@ -5,7 +5,6 @@
  * (delivery/security/certificate_check.ts). Every wait has a limit: connect by the caller's, handshake by
  * {@linkcode HANDSHAKE_TIMEOUT_MS}, everything after that by the timers of the session.
  */
-import type { Duplex } from "node:stream";
 import tls from "node:tls";
 import type { Connector, OutgoingConnection, OutgoingTls } from "../delivery/connector.ts";
 import { MAX_CHAIN, type PeerCertificates } from "../delivery/security/certificate_check.ts";
@@ -13,7 +12,7 @@ import { connectFrom } from "./bound_conn.ts";
 import { NO_DESCRIPTOR } from "./descriptor.ts";
 import { DenoTransport, peerFacts } from "./deno_transport.ts";
 import { openedDescriptor } from "./opened_descriptor.ts";
-import { HANDSHAKE_TIMEOUT_MS, onPeerEnd, streamBelow, TlsTransport } from "./tls_transport.ts";
+import { HANDSHAKE_TIMEOUT_MS, secured, streamBelow, TlsTransport } from "./tls_transport.ts";
 import type { Transport } from "./transport.ts";
 
 export interface OutgoingOptions {
@@ -82,8 +81,14 @@ class PlainConnection implements OutgoingConnection {
       maxVersion: "TLSv1.3",
       ...(this.#options.extraRoots && { ca: [...tls.rootCertificates, ...this.#options.extraRoots] }),
     });
-    await handshake(socket, stream);
-    const transport = new TlsTransport(socket, { stream, peer: peerFacts(this.#conn), asked: false });
+    const peer = peerFacts(this.#conn);
+    const open = () => new TlsTransport(socket, { stream, peer, asked: false });
+    const transport = await secured(socket, {
+      stream,
+      event: "secureConnect",
+      ms: HANDSHAKE_TIMEOUT_MS,
+      open,
+    });
     return new TlsConnection(this.remote, transport, peerCertificates(socket));
   }
 
@@ -120,31 +125,6 @@ class TlsConnection implements OutgoingConnection {
   close(): void {
     this.#transport.close();
   }
-}
-
-function handshake(socket: tls.TLSSocket, stream: Duplex): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const fail = (error: Error) => {
-    clearTimeout(timer);
-    socket.destroy();
-    stream.destroy();
-    reject(error);
-  };
-  // The TLS layer does not watch the stream below it, and an error nobody hears ends the process.
-  stream.on("error", (error) => socket.destroy(error));
-  const ended = () => fail(new Error("connection closed during the TLS handshake"));
-  const timer = setTimeout(() => fail(new Error("TLS handshake timed out")), HANDSHAKE_TIMEOUT_MS);
-  socket.on("error", fail);
-  socket.once("close", ended);
-  onPeerEnd(stream, ended);
-  socket.once("secureConnect", () => {
-    clearTimeout(timer);
-    socket.off("error", fail);
-    socket.off("close", ended);
-    onPeerEnd(stream, null);
-    resolve();
-  });
-  return promise;
 }
 
 function peerCertificates(socket: tls.TLSSocket): PeerCertificates {

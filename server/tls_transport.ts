@@ -21,6 +21,7 @@ import { CLOSED, NO_HELLO, readHello, TIMED_OUT } from "./client_hello.ts";
 import type { TlsUpgrader } from "./deno_transport.ts";
 import { noteRead } from "./near_read.ts";
 import { closeQuietly, SocketWriter } from "./socket_writer.ts";
+import { StreamReader } from "./stream_reader.ts";
 import { tlsSessions } from "./tls_sessions.ts";
 import type { PeerFacts, TlsFacts, Transport } from "./transport.ts";
 
@@ -63,8 +64,7 @@ export class TlsServer implements TlsUpgrader {
     return await this.#handshake(conn, { peer, context, octets: hello.octets, ms: end - performance.now() });
   }
 
-  #handshake(conn: Deno.Conn, { peer, context, octets, ms }: HandshakeParts): Promise<Transport> {
-    const { promise, resolve, reject } = Promise.withResolvers<Transport>();
+  async #handshake(conn: Deno.Conn, { peer, context, octets, ms }: HandshakeParts): Promise<Transport> {
     const stream = streamBelow(conn, octets);
     const socket = new tls.TLSSocket(stream, {
       isServer: true,
@@ -72,32 +72,17 @@ export class TlsServer implements TlsUpgrader {
       requestCert: this.#requestClientCertificate,
       rejectUnauthorized: false,
     });
-    let failed = false;
-    const fail = (error: Error) => {
-      if (failed) return; // it is closed for that, which is told again
-      failed = true;
+    const asked = this.#requestClientCertificate;
+    const open = () => new TlsTransport(socket, { stream, peer, asked });
+    let transport: TlsTransport;
+    try {
+      transport = await secured(socket, { stream, event: "secure", ms, open });
+    } catch (error) {
       tlsSessions.inc({ version: "failed" });
-      clearTimeout(timer);
-      socket.destroy();
-      stream.destroy();
-      reject(error);
-    };
-    // The TLS layer does not watch the stream below it, and an error nobody hears ends the process.
-    stream.on("error", (error) => socket.destroy(error));
-    const ended = () => fail(new Error(CLOSED));
-    const timer = setTimeout(() => fail(new Error(TIMED_OUT)), ms);
-    socket.on("error", fail);
-    socket.once("close", ended);
-    onPeerEnd(stream, ended);
-    socket.once("secure", () => {
-      clearTimeout(timer);
-      socket.off("error", fail);
-      socket.off("close", ended);
-      onPeerEnd(stream, null);
-      tlsSessions.inc({ version: socket.getProtocol() ?? "unknown" });
-      resolve(new TlsTransport(socket, { stream, peer, asked: this.#requestClientCertificate }));
-    });
-    return promise;
+      throw error;
+    }
+    tlsSessions.inc({ version: transport.tls.protocol ?? "unknown" });
+    return transport;
   }
 
   #contextFor(serverName: string): tls.SecureContext {
@@ -136,19 +121,54 @@ function contextsOf(certificates: readonly Certificate[]): NamedContext[] {
   }));
 }
 
+/**
+ * What `open` makes of the socket when the handshake is done, at once: an error that came before somebody hears it would end the
+ * process. Rejects when the handshake fails or lasts longer than `ms`; socket and stream are destroyed then.
+ */
+export function secured<T>(
+  socket: tls.TLSSocket,
+  { stream, event, ms, open }: {
+    /** Below the socket. */
+    readonly stream: Duplex;
+    /** How a server's socket says so, or a client's. */
+    readonly event: "secure" | "secureConnect";
+    readonly ms: number;
+    readonly open: () => T;
+  },
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const fail = (error: Error) => {
+    clearTimeout(timer);
+    socket.destroy();
+    stream.destroy();
+    reject(error);
+  };
+  // The TLS layer does not watch the stream below it, and an error nobody hears ends the process.
+  stream.on("error", (error) => socket.destroy(error));
+  const ended = () => fail(new Error(CLOSED));
+  const timer = setTimeout(() => fail(new Error(TIMED_OUT)), ms);
+  socket.on("error", fail);
+  socket.once("close", ended);
+  onPeerEnd(stream, ended);
+  socket.once(event, () => {
+    clearTimeout(timer);
+    socket.off("error", fail);
+    socket.off("close", ended);
+    onPeerEnd(stream, null);
+    resolve(open());
+  });
+  return promise;
+}
+
 /** The TLS session as drivers see it. */
 export class TlsTransport implements Transport {
   readonly peer: PeerFacts;
   readonly tls: TlsFacts;
   readonly canStartTls: boolean;
-  #socket: tls.TLSSocket;
-  #stream: Duplex;
-  /** What a read handed out only in part. */
-  #rest: Uint8Array | null;
-  #ended: boolean;
+  readonly #socket: tls.TLSSocket;
+  readonly #stream: Duplex;
+  readonly #reader: StreamReader;
   #closed: boolean;
-  #error: Error | null;
-  #wake: (() => void) | null;
 
   constructor(socket: tls.TLSSocket, parts: { stream: Duplex; peer: PeerFacts; asked: boolean }) {
     this.peer = parts.peer;
@@ -156,45 +176,17 @@ export class TlsTransport implements Transport {
     this.canStartTls = false;
     this.#socket = socket;
     this.#stream = parts.stream;
-    this.#rest = null;
-    this.#ended = false;
+    this.#reader = new StreamReader(socket);
     this.#closed = false;
-    this.#error = null;
-    this.#wake = null;
-    socket.on("readable", () => this.#signal());
-    socket.on("end", () => {
-      this.#ended = true;
-      this.#signal();
-    });
-    socket.on("error", (error: Error) => {
-      this.#error ??= error;
-      this.#signal();
-    });
-    socket.on("close", () => {
-      this.#ended = true;
-      this.#signal();
-    });
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
+  read(into: Uint8Array): Promise<number | null> {
     noteRead(this);
-    for (;;) {
-      if (this.#closed) return null;
-      const chunk = this.#rest ?? this.#socket.read() as Uint8Array | null;
-      if (chunk !== null && chunk.length > 0) {
-        const octets = Math.min(chunk.length, into.length);
-        into.set(octets === chunk.length ? chunk : chunk.subarray(0, octets));
-        this.#rest = octets === chunk.length ? null : chunk.subarray(octets);
-        return octets;
-      }
-      if (this.#error !== null) throw this.#error;
-      if (this.#ended) return null;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
+    return this.#reader.read(into);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#error !== null) throw this.#error;
+    if (this.#reader.error !== null) throw this.#reader.error;
     if (this.#closed) throw new Error("the TLS connection is closed");
     // Until the callback the layers below hold the span, so waiting for it spares a copy.
     await new Promise<void>((resolve, reject) =>
@@ -209,7 +201,7 @@ export class TlsTransport implements Transport {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#signal();
+    this.#reader.close();
     // `end` sends what was written and close_notify (RFC 8446 6.1); a peer that reads nothing is cut off.
     const timer = setTimeout(() => this.#cut(), CLOSE_TIMEOUT_MS);
     this.#socket.once("close", () => clearTimeout(timer));
@@ -223,12 +215,6 @@ export class TlsTransport implements Transport {
   #cut(): void {
     this.#socket.destroy();
     this.#stream.destroy();
-  }
-
-  #signal(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
   }
 }
 
@@ -253,7 +239,7 @@ export function streamBelow(conn: Deno.Conn, first: Uint8Array = NO_HELLO.octets
 }
 
 /** During a handshake; null afterwards. A layer over a stream of ours would wait for the rest. */
-export function onPeerEnd(stream: Duplex, told: (() => void) | null): void {
+function onPeerEnd(stream: Duplex, told: (() => void) | null): void {
   if (stream instanceof ConnStream) stream.onEnd = told;
 }
 
