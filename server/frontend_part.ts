@@ -33,7 +33,7 @@ import { MaildropLocks } from "./maildrop_locks.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
 import { limitOptions, SharedLimits } from "./shared_limits.ts";
 import { steadyNow } from "./steady_clock.ts";
-import type { PartSettings, SessionInfo, ThreadPart } from "./threads/messages.ts";
+import type { PartSettings, SessionInfo, SharedState, ThreadPart } from "./threads/messages.ts";
 import { canServeTls, TlsServer } from "./tls_transport.ts";
 import { traceLog } from "./trace.ts";
 
@@ -43,17 +43,8 @@ const log = getLogger(["veredus", "server"]);
 const CUT_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-export interface FrontendSharing {
+export interface FrontendSharing extends SharedState {
   readonly writer: WriterPort;
-  readonly limits: SharedArrayBuffer;
-  readonly maildropLocks: SharedArrayBuffer;
-  readonly bans: SharedArrayBuffer;
-  readonly buckets: SharedArrayBuffer;
-  /** Answers of DNS. */
-  readonly answers: SharedArrayBuffer;
-  readonly column: number;
-  /** Zero of the shared limits' times. */
-  readonly epoch: number;
 }
 
 export class FrontendPart implements ThreadPart {

@@ -91,7 +91,8 @@ export interface QueueRecipient {
   readonly originalRecipient: string;
 }
 
-export interface QueueEntry {
+/** What all recipients of a message in the queue share. Times are milliseconds. */
+export interface QueueEnvelope {
   /** Reverse-path; "" is the null path. */
   readonly sender: string;
   /** Login that submitted it, null for relayed mail and our own DSNs. */
@@ -102,6 +103,9 @@ export interface QueueEntry {
   readonly smtputf8: boolean;
   readonly createdAt: number;
   readonly expiresAt: number;
+}
+
+export interface QueueEntry extends QueueEnvelope {
   /** Left out: "". */
   readonly tls?: QueueTls;
   /** RFC 6710, -9 to 9. Left out: 0. */

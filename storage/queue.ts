@@ -1,6 +1,6 @@
 /** Reads of the outbound queue: what is due, one message, and the operator's lists. */
 import type { SqlValue } from "./libsql.ts";
-import type { BlobAddress, QueueTls } from "./ops.ts";
+import type { BlobAddress, QueueEnvelope, QueueTls } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 
 export interface DueRecipient {
@@ -36,17 +36,9 @@ export interface DuePosition {
   readonly recipientId: number;
 }
 
-export interface QueuedMessage {
+export interface QueuedMessage extends QueueEnvelope {
   readonly queueId: number;
   readonly traceId: string;
-  readonly sender: string;
-  readonly accountId: number | null;
-  readonly envelopeId: string;
-  readonly ret: "" | "FULL" | "HDRS";
-  readonly eightBit: boolean;
-  readonly smtputf8: boolean;
-  readonly createdAt: number;
-  readonly expiresAt: number;
   readonly blob: BlobAddress;
   readonly headerOctets: number;
   readonly tls: QueueTls;

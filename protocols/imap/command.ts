@@ -16,20 +16,21 @@ import type { SortKey } from "./commands/sort.ts";
 import type { ThreadAlgorithm } from "./thread.ts";
 import type { StatusItem } from "./commands/status.ts";
 
+/** Commands without arguments. */
+export type BareName =
+  | "CAPABILITY"
+  | "NOOP"
+  | "LOGOUT"
+  | "STARTTLS"
+  | "NAMESPACE"
+  | "IDLE"
+  | "CHECK"
+  | "CLOSE"
+  | "UNSELECT"
+  | "UNAUTHENTICATE";
+
 export type Command =
-  | {
-    readonly name:
-      | "CAPABILITY"
-      | "NOOP"
-      | "LOGOUT"
-      | "STARTTLS"
-      | "NAMESPACE"
-      | "IDLE"
-      | "CHECK"
-      | "CLOSE"
-      | "UNSELECT"
-      | "UNAUTHENTICATE";
-  }
+  | { readonly name: BareName }
   | { readonly name: "LOGIN"; readonly user: string; readonly password: string }
   | {
     readonly name: "AUTHENTICATE";

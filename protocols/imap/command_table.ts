@@ -5,7 +5,7 @@
  * adds its line here and its parser in `commands/`. Pure.
  */
 import type { CommandCursor } from "./lexer.ts";
-import type { Command } from "./command.ts";
+import type { BareName, Command } from "./command.ts";
 import { parseIdentifierAcl, parseMailboxAcl, parseSetAcl } from "./commands/acl.ts";
 import { parseAuthenticate } from "./commands/authenticate.ts";
 import { parseComparator } from "./commands/comparator.ts";
@@ -54,18 +54,6 @@ function rule(
 ): CommandRule {
   return { parse, states, usesSequence: sequence === "uses" };
 }
-
-type BareName =
-  | "CAPABILITY"
-  | "NOOP"
-  | "LOGOUT"
-  | "STARTTLS"
-  | "NAMESPACE"
-  | "IDLE"
-  | "CHECK"
-  | "CLOSE"
-  | "UNSELECT"
-  | "UNAUTHENTICATE";
 
 /** A command without arguments; one object serves all of them. */
 function bare(name: BareName): () => Command {

@@ -4,6 +4,7 @@
  * `schema.ts` reads the operator's file into this shape; local mode builds it directly. Durations are milliseconds
  * and sizes octets here, whatever units the file used.
  */
+import type { AuthenticationConfig } from "../../delivery/authentication.ts";
 import type { CopyRule } from "../../delivery/inbound/copies.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { HideableKeyword } from "../../protocols/smtp/session_options.ts";
@@ -366,20 +367,10 @@ export interface BansConfig {
 }
 
 /** Who sent a message: SPF, DKIM, ARC, DMARC (delivery/authentication.ts). */
-export interface SenderChecksConfig {
-  readonly iprev: boolean;
-  readonly spf: boolean;
-  readonly dkim: boolean;
-  readonly arc: boolean;
-  readonly dmarc: "off" | "rfc9989" | "rfc7489";
-  readonly refuse: "never" | "agreed" | "always";
-  readonly trustedSealers: readonly string[];
-  readonly knownLists: readonly string[];
+export interface SenderChecksConfig extends Omit<AuthenticationConfig, "relays" | "skip"> {
   /** CIDR blocks. */
   readonly relays: readonly string[];
   readonly skip: readonly string[];
-  readonly onDnsTrouble: "deliver" | "defer";
-  readonly timeoutMs: number;
   /** Sends DMARC reports (RFC 9990). */
   readonly reports: boolean;
 }

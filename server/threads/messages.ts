@@ -33,13 +33,17 @@ export interface SessionInfo {
 
 export type ThreadRole = "frontend" | "writer" | "queue" | "indexer";
 
-export interface StartMessage {
+export interface StartMessage extends SharedState {
   readonly kind: "start";
   readonly name: string;
   readonly settings: PartSettings;
   readonly logs: LogSettings;
   /** Connection to the writer; the writer itself gets `attach` requests. */
   readonly writer: MessagePort | null;
+}
+
+/** What all threads that serve or send have in common, in shared memory. */
+export interface SharedState {
   readonly limits: SharedArrayBuffer;
   /** The locks of POP3 maildrops (maildrop_locks.ts). */
   readonly maildropLocks: SharedArrayBuffer;
