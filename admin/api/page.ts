@@ -31,6 +31,13 @@ export function afterOf(cursor: string | undefined): string {
   return text.slice(1);
 }
 
+/** The same where keys are numbers; 0 from the start. */
+export function afterNumberOf(cursor: string | undefined): number {
+  const after = Number(afterOf(cursor) || 0);
+  if (!Number.isSafeInteger(after)) throw invalid("cursor", "is not one of this list");
+  return after;
+}
+
 /** A page of rows that were read with one row more than `limit`, to see whether there is a next page. */
 export function toPage<R, T>(
   rows: readonly R[],

@@ -4,7 +4,7 @@ import { release, remove } from "../../../delivery/quarantine/control.ts";
 import { lookAt } from "../../../delivery/quarantine/look.ts";
 import type { QuarantineFilter, QuarantineRow } from "../../../storage/quarantine.ts";
 import { needs } from "../access.ts";
-import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
+import { afterNumberOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { invalid, notFound, type Problem, PROBLEM_RESPONSE, refused } from "../problem.ts";
 import {
   jsonBody,
@@ -74,8 +74,7 @@ export function quarantineRoutes({ services }: RouteContext): Router {
     }),
     (c) => {
       const { cursor, limit, recipient, sender } = c.req.valid("query");
-      const after = Number(afterOf(cursor) || 0);
-      if (!Number.isSafeInteger(after)) throw invalid("cursor", "is not one of this list");
+      const after = afterNumberOf(cursor);
       const filter: QuarantineFilter = {
         ...(recipient !== undefined && { recipient }),
         ...(sender !== undefined && { sender }),

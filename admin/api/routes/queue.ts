@@ -7,7 +7,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { QueueFilter, QueueListRow } from "../../../storage/queue.ts";
 import { needs } from "../access.ts";
-import { afterOf, pageOf, pageQuery, toPage } from "../page.ts";
+import { afterNumberOf, pageOf, pageQuery, toPage } from "../page.ts";
 import { commit, invalid, notFound, Problem, PROBLEM_RESPONSE } from "../problem.ts";
 import {
   jsonBody,
@@ -91,8 +91,7 @@ export function queueRoutes({ services }: RouteContext): Router {
     }),
     (c) => {
       const { cursor, limit, ...filter } = c.req.valid("query");
-      const after = Number(afterOf(cursor) || 0);
-      if (!Number.isSafeInteger(after)) throw invalid("cursor", "is not one of this list");
+      const after = afterNumberOf(cursor);
       const rows = store.queue.list(given(filter), { afterRecipientId: after, limit: limit + 1 });
       return c.json(
         toPage(rows, { limit, keyOf: ({ recipientId }) => String(recipientId), toItem: shown }),
