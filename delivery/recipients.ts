@@ -1,12 +1,10 @@
 /**
  * From a forward-path to the mailboxes, remote addresses and agents that get the message.
  *
- * A domain may be another name of a local one. An address of a local domain is, in this order: an account, a further
- * address of one, an alias, a group, a bounce to a forwarded message (srs.ts), a sub-address of any but the last, the
- * domain's catch-all, or `postmaster`, which always works (RFC 5321 4.5.1): where nobody takes it, it goes to the oldest
- * enabled account of the domain, else of the server. `<Postmaster>`, `postmaster@` our host name and address literals of
- * our own mean the default domain: the host name when it is a local domain, else its longest local parent, else the
- * first local domain. Mail to a shared account needs the right to post to its INBOX, or to the folder that a sub-address names.
+ * An address of a local domain (places.ts) is, in this order: an account, a further address of one, an alias, a group, a
+ * bounce to a forwarded message (srs.ts), a sub-address of any but the last, the domain's catch-all, or `postmaster`, which always
+ * works (RFC 5321 4.5.1): where nobody takes it, it goes to the oldest enabled account of the domain, else of the server.
+ * Mail to a shared account needs the right to post to its INBOX, or to the folder that a sub-address names.
  * Aliases may name aliases; what they name outside is forwarded through the queue, since the
  * operator wrote it; a target that takes no mail is passed over with a warning unless none is left. A disabled account
  * refuses (5.2.1), also through an alias of its own. `captureOutbound` files all remote mail in one INBOX instead.
@@ -23,13 +21,13 @@ import type { DomainRow } from "../storage/ops.ts";
 import type { Access } from "../storage/access.ts";
 import type { Account, Directory, GroupRow } from "../storage/directory_view.ts";
 import type { Mailboxes } from "../storage/mailboxes.ts";
+import { Places } from "./places.ts";
 import {
   ACCOUNT_DISABLED,
   ALIAS_LOOP,
   ALIAS_TOO_WIDE,
   BAD_BOUNCE_ADDRESS,
   BAD_DESTINATION,
-  type Destination,
   MAILBOX_FULL,
   MAILBOX_FULL_FOR_NOW,
   POSTING_DENIED,
@@ -154,15 +152,6 @@ export interface RecipientOptions {
   readonly clock: () => number;
 }
 
-/** What a domain part is to us. `row` is null for foreign ones. */
-interface Place {
-  readonly destination: Destination;
-  readonly name: string;
-  readonly row: DomainRow | null;
-  /** Only postmaster lives at our bare host name. */
-  readonly postmasterOnly: boolean;
-}
-
 interface Expansion {
   readonly targets: RecipientTarget[];
   /** Aliases that were followed, and those being followed now. */
@@ -184,17 +173,15 @@ export function isAgentTarget(text: string): boolean {
 
 export class RecipientResolver {
   readonly #options: RecipientOptions;
-  readonly #hostname: string;
-  readonly #literals: ReadonlySet<string>;
+  readonly #places: Places;
 
   constructor(options: RecipientOptions) {
     this.#options = options;
-    this.#hostname = normalizeDomain(options.hostname) ?? options.hostname.toLowerCase();
-    this.#literals = new Set(options.ownAddresses.map(literalOf));
+    this.#places = new Places(options);
   }
 
   resolve(path: Path, facts: RcptFacts): Resolution {
-    const place = this.#place(path.domain);
+    const place = this.#places.of(path.domain);
     if (place === null) return { kind: "refused", reason: path.domain === "" ? "unknown" : "bad-domain" };
     if (place.destination !== "local") {
       if (place.destination === "foreign" && !facts.mayRelay) {
@@ -223,7 +210,7 @@ export class RecipientResolver {
   resolveAddress(address: string): Resolution {
     const at = address.lastIndexOf("@");
     if (at <= 0) return { kind: "refused", reason: "bad-domain" };
-    const place = this.#place(address.slice(at + 1));
+    const place = this.#places.of(address.slice(at + 1));
     if (place === null) return { kind: "refused", reason: "bad-domain" };
     if (place.destination !== "local") return this.#remote(address, place.name);
     if (isSrs(address)) return this.#bounce(address.slice(0, at), place.row!.name);
@@ -236,7 +223,7 @@ export class RecipientResolver {
 
   /** True for addresses of domains with mailboxes here. */
   isLocal(address: string): boolean {
-    return this.#place(address.slice(address.lastIndexOf("@") + 1))?.destination === "local";
+    return this.#places.of(address.slice(address.lastIndexOf("@") + 1))?.destination === "local";
   }
 
   /** Refuses what leads only to mailboxes without room. */
@@ -264,7 +251,7 @@ export class RecipientResolver {
       return { kind: "refused", reason: "bad-bounce-address" };
     }
     const { address } = reversal;
-    const place = this.#place(domainOf(address));
+    const place = this.#places.of(domainOf(address));
     if (place === null || place.destination === "local") {
       return { kind: "refused", reason: "bad-bounce-address" }; // we never rewrite addresses of our own
     }
@@ -272,42 +259,6 @@ export class RecipientResolver {
     return target === null
       ? { kind: "refused", reason: "disabled" }
       : { kind: "accepted", targets: [target], way: "bounce" };
-  }
-
-  #place(domain: string): Place | null {
-    const { directory } = this.#options;
-    if (domain === "") return this.#defaultPlace(false);
-    if (domain.startsWith("[")) {
-      const literal = domain.toLowerCase();
-      if (this.#literals.has(literal)) return this.#defaultPlace(false);
-      return { destination: "foreign", name: literal, row: null, postmasterOnly: false };
-    }
-    const name = normalizeDomain(domain);
-    if (name === null) return null;
-    const row = directory.domain(name);
-    if (row !== null) {
-      const other = row.aliasOf === "" ? null : directory.domain(row.aliasOf);
-      const main = other ?? row;
-      return { destination: main.kind, name: main.name, row: main, postmasterOnly: false };
-    }
-    if (name === this.#hostname) return this.#defaultPlace(true);
-    return { destination: "foreign", name, row: null, postmasterOnly: false };
-  }
-
-  #defaultPlace(postmasterOnly: boolean): Place | null {
-    const row = this.#defaultDomain();
-    return row === null ? null : { destination: "local", name: row.name, row, postmasterOnly };
-  }
-
-  #defaultDomain(): DomainRow | null {
-    const { directory } = this.#options;
-    for (let name = this.#hostname; name !== "";) {
-      const row = directory.domain(name);
-      if (row?.kind === "local") return row;
-      const dot = name.indexOf(".");
-      name = dot < 0 ? "" : name.slice(dot + 1);
-    }
-    return directory.domains({ after: "", limit: 1_000 }).find(({ kind }) => kind === "local") ?? null;
   }
 
   #toAccount(
@@ -479,7 +430,7 @@ export class RecipientResolver {
         this.#add({ kind: "agent", address: from, destination: target }, expansion);
         continue;
       }
-      const place = this.#place(domainOf(target));
+      const place = this.#places.of(domainOf(target));
       if (place === null) this.#add("bad-domain", expansion);
       else if (place.destination === "local") {
         const renamed = `${target.slice(0, target.lastIndexOf("@"))}@${place.row!.name}`;
@@ -525,9 +476,4 @@ function outcome({ targets, reason, way }: Expansion): Resolution {
 
 function isPostmaster(address: string): boolean {
   return address.startsWith("postmaster@");
-}
-
-/** RFC 5321 4.1.3. */
-function literalOf(address: string): string {
-  return address.includes(":") ? `[ipv6:${address.toLowerCase()}]` : `[${address}]`;
 }
