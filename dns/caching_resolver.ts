@@ -13,7 +13,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { AnswerCache, type Found, type Kept, type SharedAnswers } from "./answer_cache.ts";
-import { askUntilGood, type Judgement, type Validator } from "./dnssec/validator.ts";
+import { askUntilGood } from "./dnssec/until_good.ts";
+import type { Judgement, Validator } from "./dnssec/validator.ts";
 import { RCODES } from "./message.ts";
 import { countLookup, countSecurity, countSource } from "./metrics.ts";
 import { canonicalName } from "./name.ts";

@@ -45,6 +45,14 @@ export interface SignatureContext {
 }
 
 /** Checks `set` against `keys`, the DNSKEY records of `zone` that are trusted. */
+/** `wallClock`: milliseconds since 1970. */
+export function signatureContext(
+  { crypto, wallClock }: { readonly crypto: DnssecCrypto; readonly wallClock: () => number },
+  work: Work,
+): SignatureContext {
+  return { crypto, work, nowSeconds: Math.floor(wallClock() / 1000) };
+}
+
 export async function checkSignatures(
   set: RrSet,
   signer: { readonly zone: string; readonly keys: readonly DnskeyData[] },
@@ -171,7 +179,8 @@ export function signedData(set: RrSet, signature: RrsigData): Uint8Array<ArrayBu
   return joined(parts);
 }
 
-function bogus(code: number, text: string): ExtendedError {
+/** What is wrong with something signed, in words. */
+export function bogus(code: number, text: string): ExtendedError {
   return { code, text };
 }
 
