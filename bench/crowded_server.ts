@@ -6,7 +6,7 @@
  */
 import { localConfig } from "../server/local_mode.ts";
 import { runForeground } from "../server/process/foreground.ts";
-import { DEFAULT_CONFIG, DEFAULT_SEARCH } from "../server/config/config.ts";
+import { DEFAULT_CONFIG, DEFAULT_SEARCH } from "../server/config/defaults.ts";
 
 const [data = "", base, sink, connections] = Deno.args;
 const config = localConfig({

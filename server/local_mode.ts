@@ -10,15 +10,13 @@ import type { WriteOp } from "../storage/ops.ts";
 import type { WriterPort } from "../storage/writer.ts";
 import {
   type Config,
-  DEFAULT_CONFIG,
-  defaultListener,
   isImplicitTls,
   type ListenerConfig,
-  NO_SENDER_CHECKS,
   PROTOCOLS,
   type RelayRule,
   STANDARD_PORTS,
 } from "./config/config.ts";
+import { DEFAULT_CONFIG, defaultListener, NO_SENDER_CHECKS } from "./config/defaults.ts";
 
 const LOCAL_DOMAIN = "example.test";
 export const LOCAL_ACCOUNTS = ["alice", "bob"].map((name) => `${name}@${LOCAL_DOMAIN}`);

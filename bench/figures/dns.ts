@@ -6,7 +6,7 @@
  */
 import type { Resolver } from "../../dns/resolver.ts";
 import { SharedTable } from "../../dns/shared_table.ts";
-import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { createResolver } from "../../server/resolver.ts";
 import { number } from "../row.ts";
 import { type Figure, pause } from "../setting.ts";

@@ -6,7 +6,7 @@ import type { Resolver } from "../../dns/resolver.ts";
 import { Blocks } from "../../filter/address_block.ts";
 import { MemoryBuckets } from "../../filter/buckets.ts";
 import { SessionScreen } from "../../filter/screen.ts";
-import { DEFAULT_FILTER } from "../../server/config/config.ts";
+import { DEFAULT_FILTER } from "../../server/config/defaults.ts";
 import { inspected } from "../../filter/content/attachments.ts";
 import { buildChains } from "../../server/filter_chains.ts";
 import { TraceLog } from "../../storage/trace_log.ts";

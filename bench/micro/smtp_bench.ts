@@ -8,7 +8,7 @@ import { LineEndChecker, LineEndConverter } from "../../protocols/smtp/line_ends
 import { RECIPIENT_OK, reply, SENDER_OK } from "../../protocols/smtp/reply.ts";
 import type { SmtpEvent } from "../../protocols/smtp/event.ts";
 import { SmtpSession } from "../../protocols/smtp/session.ts";
-import { DEFAULT_LIMITS } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS } from "../../server/config/defaults.ts";
 
 const COMMANDS = [
   "EHLO mail.example.org",

@@ -10,17 +10,19 @@ import {
   type CheckConfig,
   type CheckKind,
   CHECKS,
+  type DkimConfig,
+  type FilterConfig,
+  type QuarantineConfig,
+  type SenderChecksConfig,
+} from "./config.ts";
+import {
   DEFAULT_BANS,
   DEFAULT_CHECK,
   DEFAULT_DKIM,
   DEFAULT_FILTER,
   DEFAULT_QUARANTINE,
   DEFAULT_SENDER_CHECKS,
-  type DkimConfig,
-  type FilterConfig,
-  type QuarantineConfig,
-  type SenderChecksConfig,
-} from "./config.ts";
+} from "./defaults.ts";
 import { icapAddress, parseHostPort } from "./host_port.ts";
 import { spam } from "./spam_keys.ts";
 import { about, domain, duration, hostPortText, lower, network, size, whole } from "./keys.ts";

@@ -3,10 +3,6 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDs } from "../../dns/dnssec/anchors.ts";
 import {
-  DEFAULT_OUTBOUND_TLS,
-  DEFAULT_PUBLISHED_STS,
-  DEFAULT_QUEUE,
-  DEFAULT_RESOLVER,
   type IdentityConfig,
   type OutboundTlsConfig,
   type PublishedStsConfig,
@@ -16,6 +12,7 @@ import {
   WEBHOOK_EVENTS,
   type WebhookConfig,
 } from "./config.ts";
+import { DEFAULT_OUTBOUND_TLS, DEFAULT_PUBLISHED_STS, DEFAULT_QUEUE, DEFAULT_RESOLVER } from "./defaults.ts";
 import { type Manner, type NextHop, PLAIN_MANNER } from "../../delivery/routes.ts";
 import { parseHostPort } from "./host_port.ts";
 import { about, domain, duration, lower, path, size, text, whole } from "./keys.ts";

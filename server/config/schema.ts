@@ -14,14 +14,6 @@ import {
   type CertificateConfig,
   type CommandConfig,
   type Config,
-  DEFAULT_CONFIG,
-  DEFAULT_IMAP,
-  DEFAULT_LIMITS,
-  DEFAULT_LISTENER,
-  DEFAULT_LOGGING,
-  DEFAULT_SEARCH,
-  DEFAULT_SMTP,
-  DEFAULT_TRACE,
   type HookConfig,
   type ImapConfig,
   isImplicitTls,
@@ -35,6 +27,16 @@ import {
   STANDARD_PORTS,
   type TraceConfig,
 } from "./config.ts";
+import {
+  DEFAULT_CONFIG,
+  DEFAULT_IMAP,
+  DEFAULT_LIMITS,
+  DEFAULT_LISTENER,
+  DEFAULT_LOGGING,
+  DEFAULT_SEARCH,
+  DEFAULT_SMTP,
+  DEFAULT_TRACE,
+} from "./defaults.ts";
 import { bans, dkim, filter, quarantine, senderChecks } from "./filter_keys.ts";
 import { about, domain, duration, lower, network, path, port, size, text, whole } from "./keys.ts";
 import { identity, outboundTls, publishedSts, queue, relayRule, resolver, webhook } from "./outbound_keys.ts";

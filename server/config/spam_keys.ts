@@ -4,7 +4,7 @@ import { SIGNAL_NAMES } from "../../filter/spam/names.ts";
 import type { SpamConfig } from "../../delivery/spam/judge.ts";
 import type { SpamRules } from "../../delivery/spam/rules.ts";
 import { normalizeAddress } from "../../storage/address_form.ts";
-import { DEFAULT_SPAM } from "./config.ts";
+import { DEFAULT_SPAM } from "./defaults.ts";
 import { about, domain, duration, lower } from "./keys.ts";
 
 const points = z.number().min(-100).max(100);

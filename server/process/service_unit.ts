@@ -5,7 +5,8 @@
  * server finds its own listening sockets in /proc).
  */
 import { resolve } from "node:path";
-import { type Config, DEFAULT_CONFIG } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
+import { DEFAULT_CONFIG } from "../config/defaults.ts";
 import { ConfigError } from "../config/faults.ts";
 import { loadConfig } from "../config/load.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";

@@ -4,13 +4,8 @@
 import { resolve } from "node:path";
 import type { WriterPort } from "../../storage/writer.ts";
 import { LOG_LEVELS, type LogLevel } from "../../telemetry/log.ts";
-import {
-  type Config,
-  DEFAULT_LOGGING,
-  isImplicitTls,
-  type Protocol,
-  STANDARD_PORTS,
-} from "../config/config.ts";
+import { type Config, isImplicitTls, type Protocol, STANDARD_PORTS } from "../config/config.ts";
+import { DEFAULT_LOGGING } from "../config/defaults.ts";
 import { EXIT, type ExitCode } from "../exit_codes.ts";
 import { later } from "../later.ts";
 import { LOCAL_ACCOUNTS, localConfig, newPassword, OUTSIDE, prepareLocal } from "../local_mode.ts";

@@ -5,7 +5,7 @@ import {
   NOTHING_HIDDEN,
   type SmtpLimits,
 } from "../../protocols/smtp/session_options.ts";
-import { DEFAULT_LIMITS } from "../config/config.ts";
+import { DEFAULT_LIMITS } from "../config/defaults.ts";
 import type { Deadlines } from "../deadline.ts";
 import type { Login, SessionMechanismsOf } from "../login.ts";
 

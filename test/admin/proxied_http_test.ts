@@ -5,7 +5,7 @@ import tls from "node:tls";
 import { encodeLatin1 } from "../../bytes/decode.ts";
 import { ProxiedHttp, type ProxiedLimits } from "../../server/proxied_http.ts";
 import { administer } from "../../admin/serve.ts";
-import { DEFAULT_LIMITS, defaultListener } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS, defaultListener } from "../../server/config/defaults.ts";
 import { SharedLimits } from "../../server/shared_limits.ts";
 import { until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";

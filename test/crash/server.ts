@@ -5,12 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import { hashPassword } from "../../auth/password_hash.ts";
-import {
-  type CheckConfig,
-  DEFAULT_CHECK,
-  DEFAULT_FILTER,
-  defaultListener,
-} from "../../server/config/config.ts";
+import type { CheckConfig } from "../../server/config/config.ts";
+import { DEFAULT_CHECK, DEFAULT_FILTER, defaultListener } from "../../server/config/defaults.ts";
 import { LOCAL_ACCOUNTS, localConfig, prepareLocal } from "../../server/local_mode.ts";
 import { runForeground } from "../../server/process/foreground.ts";
 import { DataFolder } from "../../storage/data_folder.ts";

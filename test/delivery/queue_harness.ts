@@ -15,7 +15,7 @@ import { FamilyMemory } from "../../delivery/queue/families.ts";
 import type { Webhook } from "../../delivery/queue/webhooks.ts";
 import { PLAIN_MANNER, type RelayRule } from "../../delivery/routes.ts";
 import { QueueRunner, type RunnerOptions } from "../../delivery/runner.ts";
-import { DEFAULT_QUEUE } from "../../server/config/config.ts";
+import { DEFAULT_QUEUE } from "../../server/config/defaults.ts";
 import { DENO_TIMERS } from "../../server/deno_timers.ts";
 import { denoConnector } from "../../server/outgoing.ts";
 import type { QueueEntry } from "../../storage/ops.ts";

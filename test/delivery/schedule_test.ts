@@ -1,7 +1,7 @@
 /** When mail is tried again, given up, and when its sender hears of it. */
 import assert from "node:assert/strict";
 import { delayNoticeDue, nextAttempt } from "../../delivery/schedule.ts";
-import { DEFAULT_QUEUE } from "../../server/config/config.ts";
+import { DEFAULT_QUEUE } from "../../server/config/defaults.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;

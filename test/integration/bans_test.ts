@@ -1,7 +1,7 @@
 /** Bans in the running server: what brings one in each protocol, and on whom it falls where a proxy is in between. */
 import assert from "node:assert/strict";
 import type { Config, Protocol } from "../../server/config/config.ts";
-import { DEFAULT_LIMITS } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS } from "../../server/config/defaults.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { inBothShapes, listeners, PASSWORD, type RunningServer } from "../lib/running_server.ts";
 import { Wire, WireClosed } from "../lib/wire.ts";

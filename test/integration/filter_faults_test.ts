@@ -1,6 +1,6 @@
 /** What senders may do to the filters, through the whole server: taken in time, stored whole, and the trace says what was not looked at. */
 import assert from "node:assert/strict";
-import { NO_SENDER_CHECKS } from "../../server/config/config.ts";
+import { NO_SENDER_CHECKS } from "../../server/config/defaults.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { openStore } from "../../storage/open_store.ts";
 import { findTraces } from "../../storage/trace_log.ts";

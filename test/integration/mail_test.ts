@@ -1,6 +1,6 @@
 /** Mail through the whole server, in both shapes: in by SMTP and submission, out by IMAP and POP3, kept over restarts. */
 import assert from "node:assert/strict";
-import { DEFAULT_LIMITS } from "../../server/config/config.ts";
+import { DEFAULT_LIMITS } from "../../server/config/defaults.ts";
 import { literalText } from "../lib/imap_client.ts";
 import { popMessages } from "../lib/pop_messages.ts";
 import { until } from "../lib/program.ts";

@@ -1,7 +1,8 @@
 /** What the running server tells of mail that it took and sends: webhooks, and the word to the administrator about lists. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../server/config/load.ts";
-import { type Config, defaultListener } from "../../server/config/config.ts";
+import type { Config } from "../../server/config/config.ts";
+import { defaultListener } from "../../server/config/defaults.ts";
 import { FakeSmtpServer } from "../lib/fake_smtp_server.ts";
 import { freePort } from "../lib/ports.ts";
 import { until } from "../lib/program.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { IndexFolder } from "../../search/index_folder.ts";
 import { IndexReader } from "../../search/index_reader.ts";
-import { DEFAULT_SEARCH } from "../../server/config/config.ts";
+import { DEFAULT_SEARCH } from "../../server/config/defaults.ts";
 import { until } from "../lib/program.ts";
 import { RunningServer } from "../lib/running_server.ts";
 import { CHANNEL, policyOfThread, SCHED_IDLE } from "./scheduling.ts";

@@ -1,6 +1,6 @@
 /** The spam filter in the whole server: from a stranger's message over Junk and back to what was learnt. */
 import assert from "node:assert/strict";
-import { NO_SENDER_CHECKS } from "../../server/config/config.ts";
+import { NO_SENDER_CHECKS } from "../../server/config/defaults.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { openReadOnlyStore } from "../../storage/open_store.ts";
 import { DnsServer } from "../lib/dns_server.ts";

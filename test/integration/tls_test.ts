@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import tls from "node:tls";
 import { makeSelfSigned } from "../../server/certificate.ts";
-import { defaultListener, type ListenerConfig, type Protocol } from "../../server/config/config.ts";
+import type { ListenerConfig, Protocol } from "../../server/config/config.ts";
+import { defaultListener } from "../../server/config/defaults.ts";
 import { inBothShapes, type RunningServer } from "../lib/running_server.ts";
 import { run, until } from "../lib/program.ts";
 import { Wire } from "../lib/wire.ts";

@@ -1,11 +1,7 @@
 /** The whole server inside the test's process, in either shape: what `veredus start` runs, on ports of its own. */
 import { selfSignedCertificate } from "../../server/certificate.ts";
-import {
-  type Config,
-  defaultListener,
-  type ListenerConfig,
-  type Protocol,
-} from "../../server/config/config.ts";
+import type { Config, ListenerConfig, Protocol } from "../../server/config/config.ts";
+import { defaultListener } from "../../server/config/defaults.ts";
 import { localConfig, prepareLocal } from "../../server/local_mode.ts";
 import { Server } from "../../server/run.ts";
 import type { WriterPort } from "../../storage/writer.ts";

@@ -6,7 +6,7 @@
  * Debian has it, breaks every handshake off.
  */
 import assert from "node:assert/strict";
-import { DEFAULT_RESOLVER, defaultListener } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER, defaultListener } from "../../server/config/defaults.ts";
 import { createResolver } from "../../server/resolver.ts";
 import type { WriteOp } from "../../storage/ops.ts";
 import { QueueHarness } from "../delivery/queue_harness.ts";

@@ -3,7 +3,7 @@
  * unbound, come to the same judgement of the same servers; and posttls-finger trusts ours by the record we say to publish.
  */
 import assert from "node:assert/strict";
-import { DEFAULT_RESOLVER, defaultListener } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER, defaultListener } from "../../server/config/defaults.ts";
 import { keyDigest } from "../../server/certificate.ts";
 import { createResolver } from "../../server/resolver.ts";
 import { wantedRecords } from "../../delivery/domain_records.ts";

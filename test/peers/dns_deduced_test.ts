@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { TYPE_CODES } from "../../dns/rdata.ts";
-import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { createResolver, type ThreadResolver } from "../../server/resolver.ts";
 import { exposition, metricsAsJson } from "../../telemetry/metrics.ts";
 import { DnsLab, type LabZone, missingPrograms, type ServerProgram } from "../lib/dns_lab.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { reportText } from "../../admin/cli/commands/dns.ts";
 import { TYPE_CODES } from "../../dns/rdata.ts";
-import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { parseConfig } from "../../server/config/load.ts";
 import { DnsLab, missingPrograms } from "../lib/dns_lab.ts";
 import { Nsd } from "../lib/nsd.ts";

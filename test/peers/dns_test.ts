@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { lookupAddresses, lookupMx } from "../../dns/mx.ts";
 import { ResolveError, type Resolver } from "../../dns/resolver.ts";
-import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { createResolver } from "../../server/resolver.ts";
 import { Nsd } from "../lib/nsd.ts";
 

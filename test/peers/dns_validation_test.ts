@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { lookupMx } from "../../dns/mx.ts";
 import { parseType } from "../../dns/rdata.ts";
 import { ResolveError } from "../../dns/resolver.ts";
-import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { createResolver, type ThreadResolver } from "../../server/resolver.ts";
 import { DnsLab, type LabZone, missingPrograms } from "../lib/dns_lab.ts";
 

@@ -8,7 +8,8 @@ import { createHash } from "node:crypto";
 import { ImapFlow } from "imapflow";
 import nodemailer from "nodemailer";
 import { makeSelfSigned } from "../../server/certificate.ts";
-import { DEFAULT_CONFIG, defaultListener, type Protocol } from "../../server/config/config.ts";
+import type { Protocol } from "../../server/config/config.ts";
+import { DEFAULT_CONFIG, defaultListener } from "../../server/config/defaults.ts";
 import { run, until } from "../lib/program.ts";
 import { PASSWORD, RunningServer } from "../lib/running_server.ts";
 

@@ -11,7 +11,7 @@ import { signHeader } from "../../mailauth/dkim_sign.ts";
 import { DkimVerifier } from "../../mailauth/dkim_verify.ts";
 import type { SigningKey } from "../../mailauth/sign_octets.ts";
 import { checkSpf } from "../../mailauth/spf.ts";
-import { DEFAULT_RESOLVER } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { createResolver } from "../../server/resolver.ts";
 import { Nsd } from "../lib/nsd.ts";
 import { freePort } from "../lib/ports.ts";

@@ -1,7 +1,8 @@
 /** Bans: what brings one, how long, for whom, across threads and restarts. */
 import assert from "node:assert/strict";
 import { Bans } from "../../server/bans.ts";
-import { type BansConfig, DEFAULT_BANS } from "../../server/config/config.ts";
+import type { BansConfig } from "../../server/config/config.ts";
+import { DEFAULT_BANS } from "../../server/config/defaults.ts";
 import { SharedBuckets } from "../../server/shared_buckets.ts";
 import { TestStore } from "../lib/test_store.ts";
 

@@ -1,5 +1,5 @@
 /** A program for listener_test.ts: holds what it accepts; without a file in use, so that it lives without descriptors. */
-import { defaultListener } from "../../server/config/config.ts";
+import { defaultListener } from "../../server/config/defaults.ts";
 import { DEFAULT_SHARED_LIMITS, SharedLimits } from "../../server/shared_limits.ts";
 import { Listener } from "../../server/listener.ts";
 

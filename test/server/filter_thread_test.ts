@@ -9,7 +9,7 @@ import { type Inspected, inspected } from "../../filter/content/attachments.ts";
 import type { MessageSource } from "../../filter/message_source.ts";
 import type { AssessRequest } from "../../filter/spam/assessor.ts";
 import { inspectIn } from "../../server/attachments.ts";
-import { DEFAULT_CHECK } from "../../server/config/config.ts";
+import { DEFAULT_CHECK } from "../../server/config/defaults.ts";
 import { FilterThread, SMALL_OCTETS } from "../../server/filter_thread.ts";
 import { SpamFilter } from "../../server/spam_filter.ts";
 import { SpooledOctets } from "../../storage/spooled_octets.ts";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { decodeMessage, encodeMessage, type Message } from "../../dns/message.ts";
 import { ResolveError } from "../../dns/resolver.ts";
-import { DEFAULT_RESOLVER, type ResolverConfig } from "../../server/config/config.ts";
+import type { ResolverConfig } from "../../server/config/config.ts";
+import { DEFAULT_RESOLVER } from "../../server/config/defaults.ts";
 import { cryptoRandomBelow } from "../../server/dns_network.ts";
 import { encodeBase64 } from "../../bytes/base64.ts";
 import { webDnssecCrypto } from "../../server/dns_crypto.ts";

@@ -5,7 +5,7 @@ import { tokensOf } from "../../../filter/spam/learner/tokens.ts";
 import { Mail } from "../../../filter/spam/mail.ts";
 import { commonHits, personalHits } from "../../../filter/spam/hits.ts";
 import { scoreOf } from "../../../filter/spam/score.ts";
-import { DEFAULT_SPAM } from "../../../server/config/config.ts";
+import { DEFAULT_SPAM } from "../../../server/config/defaults.ts";
 import { type Contestant, type Scored, type Step, STEPS } from "../contest.ts";
 
 export const VEREDUS: Contestant = {

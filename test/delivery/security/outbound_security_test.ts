@@ -1,6 +1,6 @@
 /** TLS towards other servers, end to end: who gets mail and who does not, by DANE, MTA-STS, rules and memory. */
 import assert from "node:assert/strict";
-import { DEFAULT_OUTBOUND_TLS } from "../../../server/config/config.ts";
+import { DEFAULT_OUTBOUND_TLS } from "../../../server/config/defaults.ts";
 import { createHash } from "node:crypto";
 import type { SecurityOptions } from "../../../delivery/security/transport_security.ts";
 import type { DataOf } from "../../../dns/rdata.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { type Config, DEFAULT_CONFIG, frontEnds } from "../../../server/config/config.ts";
+import { type Config, frontEnds } from "../../../server/config/config.ts";
+import { DEFAULT_CONFIG } from "../../../server/config/defaults.ts";
 import { exampleConfig } from "../../../server/config/example.ts";
 import { ConfigError, formatFault, nearest } from "../../../server/config/faults.ts";
 import { parseConfig } from "../../../server/config/load.ts";

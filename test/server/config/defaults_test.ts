@@ -1,7 +1,7 @@
 /** What the server does without a word from the operator: the numbers that the documentation names. */
 import assert from "node:assert/strict";
 import { LIMITS_BEFORE_LOGIN } from "../../../protocols/imap/framer.ts";
-import { DEFAULT_CONFIG } from "../../../server/config/config.ts";
+import { DEFAULT_CONFIG } from "../../../server/config/defaults.ts";
 import { DEFAULT_IMAP_OPTIONS } from "../../../server/imap/options.ts";
 import { DEFAULT_POP3_OPTIONS } from "../../../server/pop3.ts";
 

@@ -1,6 +1,7 @@
 /** A reload takes over what it can, and names every other key that differs. */
 import assert from "node:assert/strict";
-import { type Config, DEFAULT_CONFIG } from "../../../server/config/config.ts";
+import type { Config } from "../../../server/config/config.ts";
+import { DEFAULT_CONFIG } from "../../../server/config/defaults.ts";
 import { exampleConfig } from "../../../server/config/example.ts";
 import { parseConfig } from "../../../server/config/load.ts";
 import { reloaded, restartKeys } from "../../../server/config/restart_keys.ts";
