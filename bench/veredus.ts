@@ -11,6 +11,7 @@ import { ENGINE_FLAGS } from "../server/process/own_command.ts";
 import { DataFolder } from "../storage/data_folder.ts";
 import type { WriteOp } from "../storage/ops.ts";
 import { Writer } from "../storage/writer.ts";
+import { answers } from "../test/lib/server_process.ts";
 import { processTree } from "./memory.ts";
 import { CROWD, CROWD_SIZE, DOMAIN, PASSWORD, READERS, RECEIVERS, type Target, USERS } from "./target.ts";
 
@@ -142,15 +143,4 @@ function commandOf(options: VeredusOptions): string[] {
   if (threads !== undefined) args.push("--threads", threads);
   if (tls !== undefined) args.push("--tls", tls);
   return args;
-}
-
-async function answers(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
-  } catch (error) {
-    const { ConnectionRefused, ConnectionReset } = Deno.errors; // reset: its socket is open, nobody accepts yet
-    if (error instanceof ConnectionRefused || error instanceof ConnectionReset) return false;
-    throw error;
-  }
 }

@@ -147,7 +147,8 @@ function spawn(options: ServerOptions): Deno.ChildProcess {
   }).spawn();
 }
 
-async function answers(port: number): Promise<boolean> {
+/** Whether somebody takes connections there. */
+export async function answers(port: number): Promise<boolean> {
   try {
     (await Deno.connect({ hostname: "127.0.0.1", port })).close();
     return true;
