@@ -1,4 +1,5 @@
 /** Reads of domains, accounts, addresses, groups, aliases, tokens and secrets. What deliveries and logins ask for is cached until it changes. */
+import type { SqlValue } from "./libsql.ts";
 import type { DomainRow, Posting, QuotaLevel, RelayRecipients, SubaddressFolder, TokenRow } from "./ops.ts";
 import type { Statements } from "./statements.ts";
 import type {
@@ -83,13 +84,7 @@ export class SqlDirectory implements Directory {
   }
 
   accounts(page: Page, domain?: string): Account[] {
-    const rows = domain === undefined
-      ? this.#statements.rows(`SELECT ${ACCOUNT} FROM accounts WHERE address > ? ORDER BY address LIMIT ?`)
-        .all(page.after, limitOf(page))
-      : this.#statements.rows(
-        `SELECT ${ACCOUNT} FROM accounts WHERE domain = ? AND address > ? ORDER BY address LIMIT ?`,
-      ).all(domain, page.after, limitOf(page));
-    return rows.map(toAccount);
+    return this.#byAddress(`SELECT ${ACCOUNT} FROM accounts`, { page, domain }).map(toAccount);
   }
 
   oldestAccount(domain: string | null): Account | null {
@@ -133,13 +128,7 @@ export class SqlDirectory implements Directory {
   }
 
   groups(page: Page, domain?: string): GroupRow[] {
-    const rows = domain === undefined
-      ? this.#statements.rows(`SELECT ${GROUP} FROM groups WHERE address > ? ORDER BY address LIMIT ?`)
-        .all(page.after, limitOf(page))
-      : this.#statements.rows(
-        `SELECT ${GROUP} FROM groups WHERE domain = ? AND address > ? ORDER BY address LIMIT ?`,
-      ).all(domain, page.after, limitOf(page));
-    return rows.map(toGroup);
+    return this.#byAddress(`SELECT ${GROUP} FROM groups`, { page, domain }).map(toGroup);
   }
 
   members(group: string, page: Page): string[] {
@@ -219,15 +208,22 @@ export class SqlDirectory implements Directory {
   }
 
   aliases(page: Page, domain?: string): AliasRow[] {
-    const rows = domain === undefined
-      ? this.#statements.rows(
-        "SELECT address, targets FROM aliases WHERE address > ? ORDER BY address LIMIT ?",
-      )
-        .all(page.after, limitOf(page))
-      : this.#statements.rows(
-        "SELECT address, targets FROM aliases WHERE domain = ? AND address > ? ORDER BY address LIMIT ?",
-      ).all(domain, page.after, limitOf(page));
-    return rows.map(toAlias);
+    return this.#byAddress("SELECT address, targets FROM aliases", { page, domain }).map(toAlias);
+  }
+
+  /** What `select` names, of a domain or of all. */
+  #byAddress(
+    select: string,
+    { page, domain }: { readonly page: Page; readonly domain: string | undefined },
+  ): SqlValue[][] {
+    const order = "address > ? ORDER BY address LIMIT ?";
+    return domain === undefined
+      ? this.#statements.rows(`${select} WHERE ${order}`).all(page.after, limitOf(page))
+      : this.#statements.rows(`${select} WHERE domain = ? AND ${order}`).all(
+        domain,
+        page.after,
+        limitOf(page),
+      );
   }
 
   aliasesOf(address: string): string[] {
