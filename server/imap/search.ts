@@ -2,10 +2,9 @@
  * SEARCH (RFC 3501 6.4.4; RETURN: RFC 4731, SAVE and `$`: RFC 5182): cheapest evidence first.
  *
  * Every message is judged by the index alone; who stays undecided is judged again with its row, then with its header, then with
- * all its text, then with what stands in attached files (search_attached.ts), in bounded batches with a pause between. A key
- * whose evidence is not there yet is "unknown", so that `OR SEEN TEXT x` reads only what is unseen. Text compares without
- * case, after decoding (search/message_text.ts). Before messages are read the full-text index rules out those that cannot match
- * (search_candidates.ts).
+ * all its text, then with what stands in attached files (search_attached.ts), in bounded batches with a pause between
+ * (search_judge.ts). Text compares without case, after decoding (search/message_text.ts). Before messages are read the full-text
+ * index rules out those that cannot match (search_candidates.ts).
  */
 import type { Command } from "../../protocols/imap/command.ts";
 import {
@@ -15,35 +14,21 @@ import {
   searchCost,
   type SearchKey,
 } from "../../protocols/imap/search_program.ts";
-import {
-  contains,
-  intersection,
-  type Ranges,
-  rangesOf,
-  SAVED_RESULT,
-  type SequenceSet,
-} from "../../protocols/imap/sequence_set.ts";
+import { intersection, type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
-import {
-  type Casemap,
-  decodeNeedle,
-  headerText,
-  type MessageText,
-  readMessageText,
-} from "../../search/message_text.ts";
-import type { MessageRow, ObjectFacts } from "../../storage/messages.ts";
+import { headerText, type MessageText, readMessageText } from "../../search/message_text.ts";
 import { StorageError } from "../../storage/store.ts";
 import { bad, type ImapContext, no, ok, type Selected, selectedOf } from "./context.ts";
 import { fieldBlocks, fieldBlocksOf } from "./field_blocks.ts";
 import { Hits, UNREAD } from "./hits.ts";
 import { limited, withCode } from "./message_limit.ts";
-import { emailId, threadId } from "./object_id.ts";
 import { Progress } from "./progress.ts";
-import { askIndex, isRuledOut, type RuledOut } from "./search_candidates.ts";
+import { askIndex, type RuledOut } from "./search_candidates.ts";
 import { withAttached } from "./search_attached.ts";
 import { beginUpdates, NO_UPDATES } from "./search_context.ts";
 import { byFlags, flagMask } from "./search_flags.ts";
-import { type FuzzyScore, fuzzyScore, relevancyOf, type TextKey, wantedOf } from "./search_fuzzy.ts";
+import { type FuzzyScore, relevancyOf } from "./search_fuzzy.ts";
+import { compile, type Evidence, type Judge, resolveSearchSet, type Verdict } from "./search_judge.ts";
 import { casemapOf } from "./sort.ts";
 import { answerFound, savedOf } from "./search_result.ts";
 import { resolveSet } from "./store.ts";
@@ -54,32 +39,10 @@ const INDEX_BATCH = 20_000;
 const ROW_BATCH = 200;
 /** Dates and sizes are read as columns of the whole mailbox when at least one message in so many is looked at. */
 const COLUMNS_SHARE = 8;
-const DAY = 86_400_000;
 /** Relevancy where no key is fuzzy. */
 const NOT_FUZZY = 100;
 /** RFC 5322 3.6.8; fields of other names are looked for in whole headers. */
 const FIELD_NAME = /^[\x21-\x39\x3b-\x7e]+$/;
-
-/** True, false, or null when the evidence at hand does not decide. */
-type Verdict = boolean | null;
-
-/** What is known of one message. */
-interface Evidence {
-  sequence: number;
-  uid: number;
-  flags: number;
-  keywords: string;
-  modSeq: number;
-  recent: boolean;
-  readonly row: Pick<MessageRow, "internalDate" | "sentAt" | "sizeOctets"> | null;
-  readonly text: MessageText | null;
-  /** Of a long text: what is known of it; else null. */
-  readonly answers: TextAnswers | null;
-  /** Read with the row when some key needs them. */
-  readonly facts: ObjectFacts | null;
-}
-
-type Judge = (evidence: Readonly<Evidence>) => Verdict;
 
 const AS_FOUND = { order: null, done: "Search completed" };
 
@@ -217,11 +180,6 @@ function scopeOf(
   const among = new Hits();
   for (const [from, to] of ranges) view.walk(from, to, (sequence, uid) => among.push(sequence, uid));
   return { among, code };
-}
-
-/** What message numbers in a search stand for, and `$`. */
-export function resolveSearchSet(selected: Selected, set: SequenceSet): Ranges {
-  return set === SAVED_RESULT ? selected.view.resolveUids(selected.saved) : selected.view.clipSequence(set);
 }
 
 /** Judges all messages, or those `among` which it is, by what is in memory; returns those that cannot be decided so. */
@@ -429,148 +387,4 @@ async function relevancyIn(
     if (pending !== undefined) await pending;
   }
   return relevancyOf(met);
-}
-
-/** What keys are judged against. */
-interface Scene {
-  readonly selected: Selected;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-  /** Filled while the search runs. */
-  readonly ruledOut: RuledOut;
-  /** Of the active comparator. */
-  readonly casemap: Casemap;
-  /** Inside of FUZZY. */
-  readonly fuzzy: boolean;
-  /** Filled with one for each fuzzy text key. */
-  readonly scores: FuzzyScore[];
-}
-
-/** The tree as a function. */
-function compile(key: SearchKey, scene: Scene): Judge {
-  const { selected } = scene;
-  switch (key.kind) {
-    case "all":
-      return () => true;
-    case "sequence": {
-      const ranges = resolveSearchSet(selected, key.set);
-      return ({ sequence }) => contains(ranges, sequence);
-    }
-    case "uid": {
-      const ranges = resolveSet(selected, { uid: true, set: key.set }) ?? [];
-      return ({ sequence }) => contains(ranges, sequence);
-    }
-    case "flag":
-      return ({ flags }) => (flags & key.flags) === key.flags;
-    case "keyword":
-      return ({ keywords }) => keywords !== "" && ` ${keywords.toLowerCase()} `.includes(` ${key.keyword} `);
-    case "recent":
-      return ({ recent }) => recent;
-    case "mod-seq":
-      return ({ modSeq }) => modSeq >= key.least;
-    case "older":
-    case "younger": {
-      const limit = scene.now - key.seconds * 1000;
-      const older = key.kind === "older";
-      return ({ row }) => row === null ? null : older ? row.internalDate <= limit : row.internalDate >= limit;
-    }
-    case "larger":
-      return ({ row }) => row === null ? null : row.sizeOctets > key.octets;
-    case "smaller":
-      return ({ row }) => row === null ? null : row.sizeOctets < key.octets;
-    case "internal-date":
-      return ({ row }) => row === null ? null : within(row.internalDate, key);
-    case "sent-date":
-      return ({ row }) => row === null ? null : row.sentAt !== null && within(row.sentAt, key);
-    case "saved-date":
-      return ({ row, facts }) => row === null ? null : facts !== null && within(facts.savedAt, key);
-    case "object-id":
-      return ({ row, facts }) =>
-        row === null
-          ? null
-          : facts !== null && (key.of === "EMAILID" ? emailId(facts) : threadId(facts)) === key.id;
-    case "header": {
-      const fuzzy = scene.fuzzy ? compileFuzzy(key, scene) : null;
-      if (fuzzy !== null) return fuzzy;
-      const needle = decodeNeedle(key.needle, scene.casemap);
-      if (needle === null) return () => false;
-      return ({ uid, text, answers }) => {
-        if (answers !== null) return answers.ask(key, needle);
-        if (text !== null) return text.headerContains(key.field, needle);
-        return isRuledOut(scene.ruledOut, key, uid) ? false : null;
-      };
-    }
-    case "body":
-    case "text": {
-      const fuzzy = scene.fuzzy ? compileFuzzy(key, scene) : null;
-      if (fuzzy !== null) return fuzzy;
-      const needle = decodeNeedle(key.needle, scene.casemap);
-      if (needle === null) return () => false;
-      const whole = key.kind === "text";
-      return ({ uid, text, answers }) => {
-        if (text === null) return isRuledOut(scene.ruledOut, key, uid) ? false : null;
-        if (answers !== null && needle !== "") return answers.ask(key, needle);
-        // Every text contains the empty string.
-        if (needle === "" || (whole && text.anyHeaderContains(needle))) return true;
-        if (text.body !== null && text.body.includes(needle)) return true;
-        return text.whole ? false : null;
-      };
-    }
-    case "and": {
-      const judges = key.keys.map((part) => compile(part, scene));
-      return (evidence) => {
-        let verdict: Verdict = true;
-        for (const judge of judges) {
-          const one = judge(evidence);
-          if (one === false) return false;
-          if (one === null) verdict = null;
-        }
-        return verdict;
-      };
-    }
-    case "or": {
-      const left = compile(key.left, scene);
-      const right = compile(key.right, scene);
-      return (evidence) => {
-        const one = left(evidence);
-        if (one === true) return true;
-        const other = right(evidence);
-        return other === true ? true : one === null || other === null ? null : false;
-      };
-    }
-    case "not": {
-      const judge = compile(key.key, scene);
-      return (evidence) => {
-        const verdict = judge(evidence);
-        return verdict === null ? null : !verdict;
-      };
-    }
-    case "fuzzy":
-      return compile(key.key, { ...scene, fuzzy: true });
-    default:
-      return key satisfies never;
-  }
-}
-
-/** Null for a key without words, which is matched exactly. */
-function compileFuzzy(key: TextKey, { ruledOut, scores }: Scene): Judge | null {
-  const wanted = wantedOf(key);
-  if (wanted === null) return null;
-  const score = fuzzyScore(key, wanted);
-  scores.push(score);
-  return ({ uid, text, answers }) => {
-    if (text === null) return isRuledOut(ruledOut, key, uid) ? false : null;
-    if (answers !== null) return answers.ask(key, score);
-    const found = score(text);
-    return found === null ? null : found > 0;
-  };
-}
-
-/** Dates compare by day, without time and zone (RFC 3501 6.4.4). */
-function within(
-  time: number,
-  key: { readonly since: number | null; readonly before: number | null },
-): boolean {
-  const day = Math.floor(time / DAY) * DAY;
-  return (key.since === null || day >= key.since) && (key.before === null || day < key.before);
 }

@@ -14,7 +14,8 @@ import { formatNumbers } from "../../protocols/imap/sequence_set.ts";
 import type { Change } from "../../storage/changes.ts";
 import { bad, type ImapContext, type Selected } from "./context.ts";
 import { Hits } from "./hits.ts";
-import { findMessages, resolveSearchSet } from "./search.ts";
+import { findMessages } from "./search.ts";
+import { resolveSearchSet } from "./search_judge.ts";
 import type { SearchRequest } from "./search_result.ts";
 import { sortHits } from "./sort.ts";
 
