@@ -143,7 +143,8 @@ class FolderImport {
       await this.#mailbox(this.#folder.name); // an empty folder is brought, too
       for await (const message of this.#folder.list(known)) {
         signal.throwIfAborted();
-        const mailbox: Mailbox = await this.#mailbox(message.folder ?? this.#folder.name);
+        const mailbox: Mailbox | null = await this.#mailboxOf(message);
+        if (mailbox === null) continue;
         if (batch !== null && batch.mailbox.id !== mailbox.id) batch = await this.#send(batch);
         batch ??= { mailbox, messages: [], octets: 0 };
         await this.#add(batch, message);
@@ -275,6 +276,18 @@ class FolderImport {
     this.#progress.imported += result.messages;
     this.#progress.skipped += messages.length - result.messages;
     this.#progress.octets += messages.reduce((sum, { content }) => sum + content.blob.length, 0);
+  }
+
+  /** Where a message goes; null where it names a folder that cannot be: others of the source can. */
+  async #mailboxOf({ folder, item }: SourceMessage): Promise<Mailbox | null> {
+    if (folder === null) return await this.#mailbox(this.#folder.name);
+    try {
+      return await this.#mailbox(folder);
+    } catch (error) {
+      if (!(error instanceof FolderFault)) throw error;
+      this.#failed(item, error.message);
+      return null;
+    }
   }
 
   /** Our mailbox for a folder of the source, made when it is missing. */

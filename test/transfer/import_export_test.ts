@@ -359,6 +359,20 @@ moving("a zip: folders inside, other files passed over, damage told", async (bed
   );
 });
 
+moving("a zip: what lies in a folder that cannot be a mailbox is told, all else is brought", async (bed) => {
+  const path = `${bed.folder}/mail.zip`;
+  const names = ["ok/1.eml", "b\u0001d/2.eml", `${"d/".repeat(100)}3.eml`, "ok/4.eml", "5.eml"];
+  Deno.writeFileSync(
+    path,
+    zipSync(Object.fromEntries(names.map((name) => [name, strToU8(`Subject: ${name}\n\nx\n`)]))),
+  );
+  const { imported, failures } = await bed.bring({ kind: "zip", path });
+  assert.deepEqual([imported, failures.map(({ item }) => item.split(" ")[0])], [3, names.slice(1, 3)]);
+  assert.match(failures[0]!.reason, /control characters/);
+  const contents = await bed.contents("alice");
+  assert.deepEqual([contents.INBOX, contents.ok].map((all) => (all as unknown[]).length), [1, 2]);
+});
+
 moving("how many messages a zip has is known before it is read, by either kind of directory", async (bed) => {
   const files = Object.fromEntries(
     Array.from({ length: 300 }, (_, i) => [`${i % 3 ? "a/" : ""}${i}.eml`, strToU8("x")]),
