@@ -54,7 +54,7 @@ async function upTo(client: ImapClient, limit: RegExp, command: (count: number) 
 }
 
 /** What a client does that only sends; it ends with the connection. */
-async function silently(port: number, text: Iterable<string>): Promise<void> {
+async function silently(port: number, text: Iterable<string>, { staysMs = 1_000 } = {}): Promise<void> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const encoder = new TextEncoder();
   try {
@@ -68,7 +68,7 @@ async function silently(port: number, text: Iterable<string>): Promise<void> {
       if (stopped) break;
       await connection.write(encoder.encode(piece));
     }
-    if (!stopped) await new Promise((resolve) => setTimeout(resolve, 1_000));
+    if (!stopped) await new Promise((resolve) => setTimeout(resolve, staysMs));
     clearTimeout(ends);
     if (!stopped) connection.close();
   } catch (error) {
@@ -136,6 +136,12 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   },
   "pipelined, and nothing is read": async (port) => {
     await silently(port, many(10_000, (at) => `p${at} FETCH 1:* BODY.PEEK[]\r\n`));
+  },
+  "answers of eighty megabytes, and nothing is read": async (port) => {
+    const items = many(100, (at) => `BODY.PEEK[]<${at}.${BODY_OCTETS}>`).join(" ");
+    await Promise.all(
+      many(4, () => "").map(() => silently(port, [`f FETCH 1:* (${items})\r\n`], { staysMs: 4_000 })),
+    );
   },
   "ten thousand in a row": async (port) => {
     const client = await connect(port);
