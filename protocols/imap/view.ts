@@ -37,6 +37,8 @@ export class MailboxView {
   #lastUid: number;
   /** UIDs gone from the index whose EXPUNGE is still to be told, ascending. */
   #gone: number[] = [];
+  /** MODSEQ of the first of these expunges; Infinity without. */
+  #goneModSeq = Infinity;
   #flags = new Set<number>();
   /** Every message changed since this modseq is to be told; Infinity when `#flags` holds them all. */
   #flagsSince = Infinity;
@@ -138,13 +140,14 @@ export class MailboxView {
   }
 
   /** The index has lost these UIDs. */
-  noteExpunged(uids: readonly number[]): void {
+  noteExpunged(uids: readonly number[], modSeq: number): void {
     const last = this.#gone.at(-1) ?? 0;
     let sorted = true;
     for (const uid of uids) {
       if (uid > this.#lastUid) continue;
       if (uid <= last) sorted = false;
       this.#gone.push(uid);
+      this.#goneModSeq = Math.min(this.#goneModSeq, modSeq);
     }
     if (!sorted) this.#gone = [...new Set(this.#gone)].sort((a, b) => a - b);
   }
@@ -184,6 +187,11 @@ export class MailboxView {
     return this.#gone.length > 0;
   }
 
+  /** MODSEQ of the first expunge that is still to be told; Infinity when all are. */
+  get goneModSeq(): number {
+    return this.#goneModSeq;
+  }
+
   /** UIDs whose EXPUNGE is still to be told. */
   get gone(): readonly number[] {
     return this.#gone;
@@ -198,17 +206,21 @@ export class MailboxView {
   /** The UIDs for a VANISHED response, ascending; the messages are gone for this session. */
   takeVanished(): readonly number[] {
     const uids = this.#gone;
-    this.exists -= uids.length;
-    this.#gone = [];
+    this.#forgetGone();
     return uids;
   }
 
   /** The numbers for EXPUNGE responses in the order to send them; the messages are gone for this session. */
   takeExpunged(): number[] {
     const numbers = this.#gone.map((uid) => this.index.lowerBound(uid) + 1);
-    this.exists -= numbers.length;
-    this.#gone = [];
+    this.#forgetGone();
     return numbers;
+  }
+
+  #forgetGone(): void {
+    this.exists -= this.#gone.length;
+    this.#gone = [];
+    this.#goneModSeq = Infinity;
   }
 
   /** The new number of messages when it grew, else null. */

@@ -11,6 +11,7 @@ import type { Command } from "../../protocols/imap/command.ts";
 import type { CommandRule } from "../../protocols/imap/command_table.ts";
 import { NO_NAMESPACES } from "../../protocols/imap/namespaces.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
+import { asksNumbers } from "../../protocols/imap/search_program.ts";
 import { ImapSession } from "../../protocols/imap/session.ts";
 import type { Credentials } from "../../protocols/sasl/exchange.ts";
 import type { AttachedFiles } from "../../search/attached_files.ts";
@@ -317,7 +318,9 @@ export class Connection implements ImapContext {
     } catch (error) {
       reply = this.#unavailable(error);
     }
-    const telling = tell(this, { expunges: !rule.usesSequence, own: OWN_CHANGES.has(command.name) });
+    // RFC 7162 3.2.10.2: nor while UIDs are searched for by message numbers.
+    const byNumber = rule.usesSequence || ("key" in command && asksNumbers(command.key));
+    const telling = tell(this, { expunges: !byNumber, own: OWN_CHANGES.has(command.name) });
     if (telling !== undefined) await telling;
     this.#answer(reply);
     if (command.name === "UNAUTHENTICATE") await this.#endCompression();

@@ -36,6 +36,8 @@ export interface Selected {
   saved: SequenceSet;
   /** Searches whose changes are told, by the tag of their command (RFC 5267). */
   readonly searches: Map<string, SearchContext>;
+  /** The client was told of HIGHESTMODSEQ since it wants to know, and no expunge was held back since (RFC 7162 3.1, 6). */
+  modSeqTold: boolean;
   /** Ends the subscription to the index. */
   readonly stop: () => void;
 }

@@ -80,7 +80,7 @@ async function elsewhere(
   if (index === null) return null;
   const view = new MailboxView(index, mailbox.own ? mailbox.recentUid : Infinity);
   const stop = index.subscribe((change) => {
-    if (change.kind === "expunged") view.noteExpunged(change.uids);
+    if (change.kind === "expunged") view.noteExpunged(change.uids, change.modSeq);
   });
   try {
     return await run({
@@ -92,6 +92,7 @@ async function elsewhere(
       keywords: new Map(),
       saved: [],
       searches: new Map(),
+      modSeqTold: true,
       stop,
     });
   } finally {

@@ -56,7 +56,7 @@ export async function select(
   const keywords = keywordsOf(index);
   const selected: Selected = {
     ...{ mailbox, rights, index, view, readOnly, keywords },
-    ...{ saved: [], searches: new Map(), stop },
+    ...{ saved: [], searches: new Map(), modSeqTold: session.enabled.condstore, stop },
   };
   context.selected = selected;
   context.session.state = "selected";
@@ -148,7 +148,7 @@ function note(context: ImapContext, change: Change): void {
       view.noteFlags(change.messages.map(({ uid }) => uid), change.modSeq);
       break;
     case "expunged":
-      view.noteExpunged(change.uids);
+      view.noteExpunged(change.uids, change.modSeq);
       break;
     case "seen":
       // Others see no other flags, but those who know MODSEQ a larger one (RFC 7162 3.2.4).

@@ -34,9 +34,9 @@ export function tell(context: ImapContext, options: TellOptions): Promise<void> 
   }
   refreshRights(context);
   if (context.session.ended) return;
-  const watch = notifications?.selected ?? null;
-  if (notifications !== null && watch === null && options.own !== true) return;
-  if (!selected.view.behind && selected.searches.size === 0) return;
+  const watch = options.snapshot === true ? null : notifications?.selected ?? null;
+  if (notifications !== null && watch === null && !options.own && !options.snapshot) return;
+  if (!selected.view.behind && selected.searches.size === 0) return tellModSeq(context, selected);
   return tellSelected(context, selected, { ...options, watch });
 }
 
@@ -53,6 +53,23 @@ async function tellSelected(
   if (context.selected === selected) await tellNew(context, selected, { known, items: watch?.items ?? [] });
 }
 
+  if (context.selected === selected) tellModSeq(context, selected);
+}
+
+/**
+ * HIGHESTMODSEQ, when the client first asked for MODSEQ with the mailbox open (RFC 7162 3.1), and while expunges are held
+ * back whose MODSEQ is smaller than what it is told of: it must not take those for known when the connection breaks (6).
+ */
+function tellModSeq({ session, out }: ImapContext, selected: Selected): undefined {
+  if (!session.enabled.condstore) return;
+  const { view, index } = selected;
+  if (view.hasExpunged) {
+    selected.modSeqTold = false;
+    out.text(`* OK [HIGHESTMODSEQ ${view.goneModSeq - 1}] Expunges are still to be told\r\n`);
+  } else if (!selected.modSeqTold) {
+    selected.modSeqTold = true;
+    out.text(`* OK [HIGHESTMODSEQ ${index.highestModSeq}] Highest\r\n`);
+  }
 /** Attributes of new messages that NOTIFY and searches asked for, in one FETCH each (RFC 5465 5.2, 7). */
 async function tellNew(
   context: ImapContext,

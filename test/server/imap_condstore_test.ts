@@ -204,3 +204,122 @@ imapTest("PARTIAL gives a part of what SEARCH, SORT and UID FETCH found (RFC 939
   assert.deepEqual([...changed.matchAll(/UID (\d+) FLAGS/g)].map(([, uid]) => uid), ["8"]);
   assert.match(await client.ok("UID SORT (ARRIVAL) UTF-8 MODSEQ 1"), /^\* SORT [\d ]+ \(MODSEQ \d+\)\r$/m);
 });
+
+imapTest("while an expunge is held back a client goes by no larger MODSEQ (RFC 7162 3.2, 6)", async (h) => {
+  for (let at = 1; at <= 5; at++) await h.deliver(letter(`n${at}`));
+  const [away, other] = [await h.login(), await h.selected()];
+  await away.ok("ENABLE QRESYNC");
+  const validity = /UIDVALIDITY (\d+)/.exec(await away.ok("SELECT INBOX"))![1];
+  await other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)");
+  await away.ok("NOOP");
+  await other.ok("EXPUNGE"); // MODSEQ 8
+  await other.ok("STORE 1 +FLAGS.SILENT (\\Flagged)"); // and 9
+  const held = /^\* OK \[HIGHESTMODSEQ 7\] Expunges are still to be told\r$/m;
+  const told = await away.ok("FETCH 3 (UID)");
+  assert.match(told, /^\* 1 FETCH \(UID 1 FLAGS \(\\Flagged\) MODSEQ \(9\)\)\r$/m);
+  assert.match(told, held);
+  assert.match(await away.ok("STORE 3 +FLAGS.SILENT (\\Seen)"), held);
+  assert.match(
+    await away.ok("UID SEARCH 1:*"),
+    held,
+    "nor is it told while message numbers are searched for",
+  );
+  // A client that is cut off here and comes back hears of it.
+  const back = await h.login();
+  await back.ok("ENABLE QRESYNC");
+  assert.match(
+    await back.ok(`SELECT INBOX (QRESYNC (${validity} 7))`),
+    /^\* VANISHED \(EARLIER\) 2\r$/m,
+  );
+  assert.match(await away.ok("UID SEARCH ALL"), /^\* VANISHED 2\r\n\* OK \[HIGHESTMODSEQ 10\] Highest\r$/m);
+  assert.equal(await away.ok("NOOP"), "OK Noop completed\r\n");
+});
+
+imapTest(
+  "HIGHESTMODSEQ is told to whoever first asks for MODSEQ with a mailbox open (RFC 7162 3.1)",
+  async (h) => {
+    await h.deliver(letter("a"));
+    const other = await h.selected();
+    for (
+      const command of [
+        "FETCH 1 (MODSEQ)",
+        "FETCH 1 (FLAGS) (CHANGEDSINCE 1)",
+        "SEARCH MODSEQ 1",
+        "STORE 1 (UNCHANGEDSINCE 100) +FLAGS.SILENT ($x)",
+        "STATUS Sent (HIGHESTMODSEQ)",
+      ]
+    ) {
+      const client = await h.selected();
+      await other.ok("STORE 1 FLAGS.SILENT ()");
+      const highest = /HIGHESTMODSEQ (\d+)/.exec(await other.ok("STATUS INBOX (HIGHESTMODSEQ)"))![1];
+      const more = command.startsWith("STORE") ? 1 : 0; // it changes a flag itself
+      assert.match(
+        await client.ok(command),
+        new RegExp(`^\\* OK \\[HIGHESTMODSEQ ${Number(highest) + more}\\] Highest\\r\nOK`, "m"),
+        command,
+      );
+      assert.doesNotMatch(await client.ok("FETCH 1 (MODSEQ)"), /HIGHESTMODSEQ/);
+    }
+  },
+);
+
+imapTest("MOVE, REPLACE and EXPUNGE tell HIGHESTMODSEQ, CLOSE does not", async (h) => {
+  for (let at = 1; at <= 5; at++) await h.deliver(letter(`n${at}`));
+  const client = await h.login();
+  await client.ok("ENABLE QRESYNC");
+  await client.ok("SELECT INBOX");
+  const highest = async () => /HIGHESTMODSEQ (\d+)/.exec(await client.ok("STATUS INBOX (HIGHESTMODSEQ)"))![1];
+  for (
+    const command of [
+      "UID MOVE 1 Trash",
+      "UID REPLACE 2 Drafts {7+}\r\nA: b\r\n\r",
+      "UID EXPUNGE 3",
+    ]
+  ) {
+    await client.ok("UID STORE 3 +FLAGS.SILENT (\\Deleted)");
+    const reply = await client.ok(command);
+    // RFC 6851 4.4, RFC 8508 4.5, RFC 7162 3.2.9.
+    assert.match(
+      reply,
+      new RegExp(`^\\* VANISHED \\d\\r\nOK \\[HIGHESTMODSEQ ${await highest()}\\]`, "m"),
+      command,
+    );
+  }
+  await client.ok("UID STORE 4 +FLAGS.SILENT (\\Deleted)");
+  assert.equal(await client.ok("CLOSE"), "OK Close completed\r\n", "RFC 7162 3.2.8");
+});
+
+imapTest("annotations of a mailbox move its HIGHESTMODSEQ (RFC 7162 3.2)", async (h) => {
+  const client = await h.login();
+  await client.ok("ENABLE CONDSTORE");
+  const highest = async (text: string) => Number(/HIGHESTMODSEQ (\d+)/.exec(await client.ok(text))![1]);
+  const before = await highest("SELECT INBOX");
+  await client.ok('SETMETADATA INBOX (/private/comment "x" /shared/comment "y")');
+  assert.equal(await highest("STATUS INBOX (HIGHESTMODSEQ)"), before + 1);
+  assert.equal(await highest("SELECT INBOX"), before + 1, "in the index that stayed open too");
+  await client.ok('SETMETADATA "" (/private/comment "x")');
+  assert.equal(await highest("STATUS INBOX (HIGHESTMODSEQ)"), before + 1);
+});
+
+imapTest(
+  "a search with SAVE that is answered NO leaves nothing under $, BAD leaves what is there (RFC 5182 2.1)",
+  async (h) => {
+    for (let at = 1; at <= 3; at++) await h.deliver(letter(`n${at}`));
+    const client = await h.selected();
+    const saved = async () => (await client.ok("FETCH $ (UID)")).match(/ FETCH /g)?.length ?? 0;
+    for (
+      const command of [
+        "SEARCH RETURN (SAVE) CHARSET KOI8-R ALL",
+        "UID SORT RETURN (SAVE) (DATE) KOI8-R ALL",
+        "ESEARCH RETURN (SAVE) CHARSET KOI8-R ALL",
+      ]
+    ) {
+      await client.ok("SEARCH RETURN (SAVE) ALL");
+      assert.match(await client.command("SEARCH RETURN (SAVE) NOWHERE"), /^BAD/);
+      assert.match(await client.command("SEARCH CHARSET KOI8-R ALL"), /^NO \[BADCHARSET/);
+      assert.equal(await saved(), 3);
+      assert.match(await client.command(command), /^NO \[BADCHARSET/);
+      assert.equal(await saved(), 0, command);
+    }
+  },
+);

@@ -33,7 +33,10 @@ imapTest("a client with UIDONLY never sees a message number", async (h) => {
     /^\* 2 UIDFETCH \(FLAGS \(\\Flagged\)\)\r\nOK/,
   );
   // CONDSTORE goes along (3.7).
-  assert.match(await client.ok("UID FETCH 2 (MODSEQ)"), /^\* 2 UIDFETCH \(MODSEQ \(\d+\)\)\r\nOK/);
+  assert.match(
+    await client.ok("UID FETCH 2 (MODSEQ)"),
+    /^\* 2 UIDFETCH \(MODSEQ \(\d+\)\)\r\n\* OK \[HIGHESTMODSEQ \d+\] Highest\r\nOK/,
+  );
   assert.match(
     await client.ok("UID STORE 2 -FLAGS.SILENT (\\Flagged)"),
     /^\* 2 UIDFETCH \(MODSEQ \(\d+\)\)\r\nOK/,

@@ -62,6 +62,7 @@ Deno.test("a random history leaves the same numbers as the model", () => {
       const view = new MailboxView(index, 4);
       /** What the client believes. */
       const client = [...index.uids];
+      const goneAt = new Map<number, number>();
       let flagged = new Set<number>();
       for (const action of steps) {
         switch (action.kind) {
@@ -72,7 +73,9 @@ Deno.test("a random history leaves the same numbers as the model", () => {
             const gone = [...new Set(action.picks.map((pick) => index.uids[pick]))]
               .filter((uid) => uid !== undefined).sort((a, b) => a - b);
             index.uids = index.uids.filter((uid) => !gone.includes(uid));
-            view.noteExpunged(gone);
+            index.modSeq++;
+            for (const uid of gone) goneAt.set(uid, index.modSeq);
+            view.noteExpunged(gone, index.modSeq);
             break;
           }
           case "flags": {
@@ -120,6 +123,8 @@ Deno.test("a random history leaves the same numbers as the model", () => {
 
       function compare(): void {
         assert.equal(view.exists, client.length);
+        const untold = client.filter((uid) => !index.uids.includes(uid)).map((uid) => goneAt.get(uid)!);
+        assert.equal(view.goneModSeq, Math.min(Infinity, ...untold));
         assert.deepEqual(client.map((_, i) => view.uidOf(i + 1)), client);
         assert.deepEqual(client.map((uid) => view.sequenceOf(uid)), client.map((_, i) => i + 1));
         assert.equal(view.sequenceOf(9_999), 0);
