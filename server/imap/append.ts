@@ -16,7 +16,7 @@ import { refusal } from "./fault.ts";
 import { saveLimit } from "./message_limit.ts";
 import { flagsAllowed, type NamedMailbox, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { copyTeaches } from "./teaches.ts";
-import { OUT_OF_RANGE, READ_ONLY } from "./store.ts";
+import { highestModSeq, OUT_OF_RANGE, READ_ONLY } from "./store.ts";
 import { messagesCame } from "./script_events.ts";
 import { Upload } from "./upload.ts";
 
@@ -188,10 +188,13 @@ export class Appending {
     );
     const [first] = appended;
     if (first === undefined) throw new Error("a delivery without a UID");
-    const code = `APPENDUID ${first.uidValidity} ${formatNumbers(appended.map(({ uid }) => uid))}`;
+    // RFC 4315 3: UIDs tell nothing of a mailbox that the client may not read.
+    const code = this.#mailbox.rights.includes("r")
+      ? `APPENDUID ${first.uidValidity} ${formatNumbers(appended.map(({ uid }) => uid))}`
+      : "";
     if (this.#replaced === null) return ok("Append completed", code);
     // RFC 8508 4.3: before the EXPUNGE of the old one.
-    this.#context.out.text(`* OK [${code}] Replacement is there\r\n`);
-    return ok("Replace completed");
+    if (code !== "") this.#context.out.text(`* OK [${code}] Replacement is there\r\n`);
+    return ok("Replace completed", highestModSeq(this.#context, selectedOf(this.#context)));
   }
 }

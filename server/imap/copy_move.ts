@@ -16,7 +16,7 @@ import { flagsAllowed, NOT_PERMITTED, targetMailbox } from "./names.ts";
 import { Progress } from "./progress.ts";
 import { messagesCame } from "./script_events.ts";
 import { copyTeaches } from "./teaches.ts";
-import { OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
+import { highestModSeq, OUT_OF_RANGE, READ_ONLY, resolveSet } from "./store.ts";
 
 /** Messages of one transaction: some tens of milliseconds of the writer. */
 export const PIECE_MESSAGES = 2_000;
@@ -62,14 +62,20 @@ export async function copyOrMove(
     }),
   }));
   if (copied.to.length > 0) await messagesCame(context, target, { cause: "COPY", uids: copied.to });
-  const code = copied.from.length === 0
+  const none = copied.from.length === 0;
+  // RFC 4315 3: UIDs tell nothing of a mailbox that the client may not read.
+  const code = none || !target.rights.includes("r")
     ? ""
     : `COPYUID ${copied.uidValidity} ${formatNumbers(copied.from)} ${formatNumbers(copied.to)}`;
   // RFC 6851 4.3: the code comes before the EXPUNGE responses.
   if (move && code !== "") context.out.text(`* OK [${code}] Moved\r\n`);
-  if (fault !== null) return refusal(fault, { target: true });
-  if (code === "") return ok("No message was left to copy", "EXPUNGEISSUED");
-  return move ? withCode(context, some.code, ok(done)) : ok(done, code);
+  if (fault !== null) {
+    const part = move && !none ? highestModSeq(context, selected) : "";
+    if (part !== "") context.out.text(`* OK [${part}] Some of them are moved\r\n`);
+    return refusal(fault, { target: true });
+  }
+  if (none) return ok("No message was left to copy", "EXPUNGEISSUED");
+  return move ? withCode(context, some.code, ok(done, highestModSeq(context, selected))) : ok(done, code);
 }
 
 /** One piece after the other; what was done is put into `copied`. The fault of one ends it. */

@@ -106,7 +106,6 @@ async function resynchronize(
 /** CLOSE removes what is marked \Deleted without telling; UNSELECT does not (RFC 3691). */
 export async function close(context: ImapContext, expunge: boolean): Promise<Reply> {
   const { mailbox, index, readOnly, rights } = selectedOf(context);
-  let code = "";
   // RFC 4314 4: without the right to expunge it is left out, and no fault.
   if (expunge && !readOnly && rights.includes("e") && hasDeleted(index)) {
     const result = await context.store.write({
@@ -116,12 +115,10 @@ export async function close(context: ImapContext, expunge: boolean): Promise<Rep
       onlyDeleted: true,
     });
     if (!result.ok) return refusal(result);
-    if (result.kind === "expunged" && context.session.enabled.condstore) {
-      code = `HIGHESTMODSEQ ${result.modSeq}`;
-    }
   }
   await leave(context);
-  return ok(expunge ? "Close completed" : "Unselect completed", code);
+  // RFC 7162 3.2.8: without HIGHESTMODSEQ, as the client hears of no expunge.
+  return ok(expunge ? "Close completed" : "Unselect completed");
 }
 
 /** Ends the selection, if there is one. */

@@ -159,6 +159,11 @@ async function answerStore(
     : ok("Some messages are gone", "EXPUNGEISSUED");
 }
 
+/** The code for a client that knows MODSEQ, where it took messages away (RFC 7162 3.2.7, RFC 6851 4.4, RFC 8508 4.5). */
+export function highestModSeq({ session }: ImapContext, { index }: Selected): string {
+  return session.enabled.condstore ? `HIGHESTMODSEQ ${index.highestModSeq}` : "";
+}
+
 export async function expunge(
   context: ImapContext,
   command: { readonly uids: SequenceSet | null },
@@ -182,7 +187,7 @@ export async function expunge(
   });
   // The EXPUNGE responses come with all other news before the tagged reply.
   if (!result.ok) return refusal(result);
-  const told = result.kind === "expunged" && result.uids.length > 0 && context.session.enabled.condstore;
-  const reply = ok("Expunge completed", told ? `HIGHESTMODSEQ ${result.modSeq}` : "");
+  const some = result.kind === "expunged" && result.uids.length > 0;
+  const reply = ok("Expunge completed", some ? highestModSeq(context, selected) : "");
   return withCode(context, named?.code ?? "", reply);
 }
