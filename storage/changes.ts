@@ -57,11 +57,12 @@ export type Change =
   | { readonly kind: "acl"; readonly accountId: number; readonly mailboxIds: readonly number[] }
   /** Mailboxes of an account were created, renamed, deleted or (un)subscribed. `deleted` closes open sessions. */
   | { readonly kind: "mailboxes"; readonly accountId: number; readonly deleted: readonly number[] }
-  /** Annotations were set or removed; mailbox 0 is the account itself. */
+  /** Annotations were set or removed; mailbox 0 is the account itself, whose MODSEQ is always 0. */
   | {
     readonly kind: "annotations";
     readonly accountId: number;
     readonly mailboxId: number;
+    readonly modSeq: number;
     readonly entries: readonly string[];
   }
   /** Domains, accounts, aliases or tokens changed: drop cached rows. `accountId` when one account alone did. */

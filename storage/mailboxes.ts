@@ -212,6 +212,7 @@ export class SqlMailboxes implements Mailboxes {
         break;
       case "annotations":
         if (change.mailboxId === 0) this.#ofAccounts.delete(change.accountId);
+        else this.#open.get(change.mailboxId)?.index.apply(change);
         break;
       case "acl":
       case "queue":

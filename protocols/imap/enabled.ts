@@ -12,6 +12,7 @@ const CAN_ENABLE: ReadonlySet<string> = new Set([
   "IMAP4REV2",
   "METADATA",
   "UIDONLY",
+  "METADATA-SERVER",
 ]);
 
 export class Enabled {
@@ -57,6 +58,10 @@ export class Enabled {
   add(names: readonly string[], hidden: ReadonlySet<string>): string[] {
     const fresh = names.filter((name, at) =>
       CAN_ENABLE.has(name) && !hidden.has(name) && names.indexOf(name) === at && !this.#names.has(name)
+  get serverMetadata(): boolean {
+    return this.metadata || this.#names.has("METADATA-SERVER");
+  }
+
     );
     for (const name of fresh) this.#names.add(name);
     if (this.qresync) this.#names.add("CONDSTORE");

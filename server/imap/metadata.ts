@@ -2,10 +2,11 @@
  * METADATA (RFC 5464): annotations of mailboxes and of the account, which stands for the server.
  *
  * `/private/` entries are the account's own, on mailboxes of others too; `/shared/` ones belong to the mailbox. Both need
- * the right to look it up and one to its messages (RFC 5464 3.3), and to set shared ones also that to write. A session that has enabled METADATA is told the names of
- * what other sessions change. Limits: {@linkcode MAX_VALUE_OCTETS} in a value (MAXSIZE), the store's number of
+ * the right to look it up and one to its messages (RFC 5464 3.3), and to set shared ones also that to write. A session that
+ * has enabled METADATA, or METADATA-SERVER for those of the account, is told the names of what other sessions change. Limits: {@linkcode MAX_VALUE_OCTETS} in a value (MAXSIZE), the store's number of
  * annotations of a mailbox (TOOMANY).
  */
+import { encode } from "../../bytes/decode.ts";
 import type { Command } from "../../protocols/imap/command.ts";
 import { entryFault } from "../../protocols/imap/commands/metadata.ts";
 import {
@@ -23,6 +24,10 @@ import { mailboxWith, type NamedMailbox, namedMailbox, NOT_PERMITTED } from "./n
 export const MAX_VALUE_OCTETS = 32_768;
 /** Mailbox id of the account's own annotations. */
 const SERVER = 0;
+/** RFC 5464 3.2.1.1: no client changes it. */
+const SERVER_ADMIN = "/shared/admin";
+/** Of a mailbox: what it is used for, which is settled when it is made (RFC 6154 4). */
+const SPECIAL_USE = "/private/specialuse";
 /** Changes kept for a client that does not ask; past it the oldest are forgotten. */
 const MAX_PENDING = 1_000;
 
@@ -66,6 +71,9 @@ export async function setMetadata(
   const sharedOnes = annotations.some(({ entry }) => isShared(entry));
   if (mailbox?.own === false && sharedOnes && !mailbox.rights.includes("w")) return NOT_PERMITTED;
   for (const { entry, value } of annotations) {
+    if (entry === (mailbox === null ? SERVER_ADMIN : SPECIAL_USE)) {
+      return no("The entry is read-only", "CANNOT");
+    }
     const fault = entryFault(entry);
     if (fault !== null) return no(fault, "CANNOT");
     if (value !== null && value.length > MAX_VALUE_OCTETS) {
@@ -123,7 +131,11 @@ function annotationsOf(context: ImapContext, { mailboxId, mailbox }: Subject): r
   const { mailboxes } = context.store;
   const { id: accountId } = accountOf(context);
   const own = mailboxes.annotations(accountId, mailboxId);
-  if (mailbox === null || mailbox.own) return own;
+  if (mailbox === null) return own;
+  if (mailbox.own) {
+    const { specialUse } = mailbox;
+    return specialUse === null ? own : [...own, { entry: SPECIAL_USE, value: encode(specialUse) }];
+  }
   const shared = mailboxes.annotations(mailbox.accountId, mailboxId).filter(({ entry }) => isShared(entry));
   return [...own.filter(({ entry }) => !isShared(entry)), ...shared];
 }
@@ -146,13 +158,14 @@ export function noteAnnotations(
   change: Extract<Change, { kind: "annotations" }>,
 ): void {
   const { account, notifications, session } = context;
-  if (account === null || (notifications === null && !session.enabled.metadata)) return;
+  const enabled = change.mailboxId === SERVER ? session.enabled.serverMetadata : session.enabled.metadata;
+  if (account === null || (notifications === null && !enabled)) return;
   const own = account.id === change.accountId;
   const entries = own ? change.entries : change.entries.filter(isShared);
   if (entries.length === 0 || (!own && change.mailboxId === SERVER)) return;
   const name = change.mailboxId === SERVER ? null : namedMailbox(context, change.mailboxId)?.name;
   if (name === undefined) return;
-  if (!session.enabled.metadata && notifications?.wantsAnnotations(context, name) !== true) return;
+  if (!enabled && notifications?.wantsAnnotations(context, name) !== true) return;
   const pending = context.annotations ??= new Map();
   for (const entry of entries) {
     const key = `${change.mailboxId} ${entry}`;

@@ -8,9 +8,14 @@ type Op<K extends WriteOp["kind"]> = Extract<WriteOp, { kind: K }>;
 
 export function putAnnotations(context: OperationContext, op: Op<"put-annotations">): WriteResult {
   const { accountId, mailboxId, annotations } = op;
+  let modSeq = 0;
   if (mailboxId !== 0) {
-    const row = context.rows("SELECT 1 FROM mailboxes WHERE id = ?").get(mailboxId);
+    // RFC 7162 3.2.
+    const row = context.rows(
+      "UPDATE mailboxes SET highest_modseq = highest_modseq + 1 WHERE id = ? RETURNING highest_modseq",
+    ).get(mailboxId);
     if (row === undefined) return refuse("no-such-mailbox", `mailbox ${mailboxId}`);
+    modSeq = Number(row[0]);
   }
   for (const { entry, value } of annotations) {
     if (value === null) {
@@ -27,6 +32,6 @@ export function putAnnotations(context: OperationContext, op: Op<"put-annotation
     .get(accountId, mailboxId) as [number];
   if (count > MAX_ANNOTATIONS) return refuse("limit", `at most ${MAX_ANNOTATIONS} annotations`);
   const entries = [...new Set(annotations.map(({ entry }) => entry))];
-  context.changes.push({ kind: "annotations", accountId, mailboxId, entries });
+  context.changes.push({ kind: "annotations", accountId, mailboxId, modSeq, entries });
   return DONE;
 }

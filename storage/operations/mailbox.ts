@@ -107,10 +107,15 @@ export function renameMailbox(context: OperationContext, op: Op<"rename-mailbox"
   return DONE;
 }
 
-/** RENAME of INBOX moves its messages and leaves it empty (RFC 3501 6.3.5); children of INBOX stay. */
+/** RENAME of INBOX moves its messages and leaves it empty (RFC 3501 6.3.5), with its annotations; children of INBOX stay. */
 function moveInbox(context: OperationContext, accountId: number, inbox: number, to: string): WriteResult {
   const made = createMailbox(context, { kind: "create-mailbox", accountId, name: to, specialUse: null });
   if (!made.ok || made.kind !== "mailbox") return made;
+  // RFC 5464 4.1: INBOX keeps its own.
+  context.sql(
+    "INSERT INTO annotations (account_id, mailbox_id, entry, value) SELECT account_id, ?, entry, value FROM annotations " +
+      "WHERE mailbox_id = ?",
+  ).run(made.mailboxId, inbox);
   const moved = copy(context, {
     kind: "copy",
     from: inbox,

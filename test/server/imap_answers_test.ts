@@ -173,7 +173,7 @@ imapTest("quotas, annotations and rights that are refused", async (h) => {
     ["SETACL INBOX nobody@example.test lr", "NO [CANNOT] There is no such account or group"],
     ["SETACL INBOX alice@example.test lr", "NO [CANNOT] The owner has every right"],
     ['SETMETADATA INBOX (/other/x "1")', "NO [CANNOT] An entry begins with /private/ or /shared/"],
-    ['SETMETADATA INBOX (/private/a//b "1")', "NO [CANNOT] The entry's name is not allowed"],
+    ['SETMETADATA INBOX (/private/a//b "1")', "BAD Expected the name of an entry at octet 23"],
     [`SETMETADATA INBOX (/private/${"x".repeat(250)} "1")`, "NO [CANNOT] An entry has at most 250 octets"],
     [
       `SETMETADATA INBOX (/private/x ${literal("v".repeat(32_769))})`,

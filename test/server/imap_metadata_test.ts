@@ -41,7 +41,20 @@ imapTest("annotations are set, read by depth and size, and removed", async (h) =
 imapTest("what cannot be kept is refused by its limit, and nothing of it is kept", async (h) => {
   const client = await h.login();
   assert.match(await client.command('SETMETADATA INBOX (/private/x "1" /other/y "2")'), /^NO \[CANNOT\]/);
-  assert.match(await client.command('SETMETADATA INBOX (/private/x "1" "/private/*" "2")'), /^NO \[CANNOT\]/);
+  // RFC 5464 3.2: no command takes such a name.
+  for (const name of ["/private/*", "/private/%", "/private//x", "/private/x/", "/private/\x01"]) {
+    for (const command of [`SETMETADATA INBOX ("${name}" "2")`, `GETMETADATA INBOX ("${name}")`]) {
+      assert.match(
+        await client.command(command),
+        /^BAD Expected the name of an entry at octet \d+\r/,
+        command,
+      );
+    }
+  }
+  // What only the administrator, or the making of a mailbox, settles.
+  for (const command of ['"" (/shared/admin "mailto:a@b.test")', 'Sent (/private/SpecialUse "\\\\Junk")']) {
+    assert.match(await client.command(`SETMETADATA ${command}`), /^NO \[CANNOT\] The entry is read-only\r/);
+  }
   const long = "x".repeat(MAX_VALUE_OCTETS + 1);
   assert.match(
     await client.command(`SETMETADATA INBOX (/private/x "1" /private/y {${long.length}+}\r\n${long})`),
@@ -91,3 +104,34 @@ imapTest(
     assert.doesNotMatch(await (await h.login("bob")).ok("NOOP"), /METADATA/);
   },
 );
+
+imapTest(
+  "special uses are annotations too; INBOX that is renamed has its annotations at both names",
+  async (h) => {
+    const client = await h.login();
+    // RFC 6154 4.
+    assert.match(
+      await client.ok("GETMETADATA Sent (/private/specialuse)"),
+      /^\* METADATA "?Sent"? \(\/private\/specialuse "\\\\Sent"\)\r$/m,
+    );
+    assert.match(
+      await client.ok('LIST "" (INBOX Junk) RETURN (METADATA (/private/specialuse))'),
+      /"INBOX" \(\/private\/specialuse NIL\)[^]*"Junk" \(\/private\/specialuse "\\\\Junk"\)/,
+    );
+    // RFC 5464 4.1.
+    await client.ok('SETMETADATA INBOX (/private/comment "mine")');
+    await client.ok("RENAME INBOX Old");
+    for (const name of ["INBOX", "Old"]) {
+      assert.match(await client.ok(`GETMETADATA ${name} /private/comment`), / "mine"\)/, name);
+    }
+  },
+);
+
+imapTest("METADATA-SERVER is told of what belongs to the account alone (RFC 5464 4.1)", async (h) => {
+  const [client, other] = [await h.login(), await h.login()];
+  assert.match(await client.ok("ENABLE METADATA-SERVER"), /^\* ENABLED METADATA-SERVER\r$/m);
+  await other.ok('SETMETADATA INBOX (/private/comment "x")');
+  assert.doesNotMatch(await client.ok("NOOP"), /METADATA/);
+  await other.ok('SETMETADATA "" (/private/comment "x")');
+  assert.match(await client.ok("NOOP"), /^\* METADATA "" \/private\/comment\r$/m);
+});

@@ -10,6 +10,9 @@ import { astring, astringOctets, atom, type CommandCursor, list, mailbox, string
 
 export const MAX_ENTRIES = 64;
 export const MAX_ENTRY_OCTETS = 250;
+/** RFC 5464 3.2: BAD in any command. */
+// deno-lint-ignore no-control-regex
+const NO_ENTRY = /[*%\x00-\x19\x7f-\uffff]|\/\/|\/$/;
 
 export interface MetadataOptions {
   /** Larger values are only counted; null without. */
@@ -54,12 +57,10 @@ export function metadataEntries(cursor: CommandCursor): string[] {
   return list(cursor, () => entry(cursor), { least: 1, most: MAX_ENTRIES });
 }
 
-/** Why an entry of this name cannot be kept (RFC 5464 3.1, 3.2); null when it can. */
+/** Why an entry of this name cannot be kept (RFC 5464 3.2); null when it can. */
 export function entryFault(name: string): string | null {
   if (name.length > MAX_ENTRY_OCTETS) return `An entry has at most ${MAX_ENTRY_OCTETS} octets`;
   if (!/^\/(?:private|shared)\//.test(name)) return "An entry begins with /private/ or /shared/";
-  // deno-lint-ignore no-control-regex
-  if (/[*%\x00-\x19\x7f-\uffff]|\/\/|\/$/.test(name)) return "The entry's name is not allowed";
   return null;
 }
 
@@ -91,7 +92,13 @@ function parseOptions(
 }
 
 function entry(cursor: CommandCursor): string {
-  return astring(cursor, "an entry").toLowerCase();
+  const { at } = cursor;
+  const name = astring(cursor, "an entry").toLowerCase();
+  if (cursor.ok && NO_ENTRY.test(name)) {
+    cursor.at = at;
+    cursor.fail("the name of an entry");
+  }
+  return name;
 }
 
 /** nstring or literal8; a copy, it goes to the store. */
