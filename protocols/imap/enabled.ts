@@ -34,7 +34,12 @@ export class Enabled {
 
   /** Names and quoted strings are UTF-8 both ways (RFC 6855 3, RFC 9051 5.1). */
   get utf8(): boolean {
-    return this.#names.has("UTF8=ACCEPT") || this.rev2;
+    return this.utf8Accept || this.rev2;
+  }
+
+  /** A charset in SEARCH is a contradiction (RFC 6855 3), which it is not for RFC 9051 6.4.4. */
+  get utf8Accept(): boolean {
+    return this.#names.has("UTF8=ACCEPT");
   }
 
   /** Message numbers are neither taken nor told (RFC 9586 3). */

@@ -13,7 +13,7 @@ import type { NamedMailbox } from "./names.ts";
 import { filteredMailboxes } from "./mailbox_filter.ts";
 import { beginUpdates, NO_UPDATES, type Updates } from "./search_context.ts";
 import { findMessages } from "./search.ts";
-import { answerFound, savedOf } from "./search_result.ts";
+import { answerFound, refusedSearch, savedOf } from "./search_result.ts";
 
 export async function multiSearch(
   context: ImapContext,
@@ -41,7 +41,7 @@ export async function multiSearch(
     const found = await findMessages(context, scene, command);
     if ("status" in found) {
       updates.cancel();
-      return found;
+      return refusedSearch(scene, returns, found);
     }
     broken ||= found.broken;
     // Of many mailboxes: each is said before its answer.

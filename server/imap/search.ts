@@ -30,7 +30,7 @@ import { byFlags, flagMask } from "./search_flags.ts";
 import { type FuzzyScore, relevancyOf } from "./search_fuzzy.ts";
 import { compile, type Evidence, type Judge, resolveSearchSet, type Verdict } from "./search_judge.ts";
 import { casemapOf } from "./sort.ts";
-import { answerFound, savedOf } from "./search_result.ts";
+import { answerFound, refusedSearch, savedOf } from "./search_result.ts";
 import { resolveSet } from "./store.ts";
 import { isLong, TextAnswers } from "./text_answers.ts";
 
@@ -69,7 +69,7 @@ export async function answerSearch(
   const found = await findMessages(context, selected, command);
   if ("status" in found) {
     updates.cancel();
-    return found;
+    return refusedSearch(selected, returns, found);
   }
   const { broken } = found;
   const hits = order === null ? found.hits : await order(selected, found.hits);
@@ -103,7 +103,7 @@ export async function findMessages(
   if (charset !== null && charset !== "US-ASCII" && charset !== "UTF-8") {
     return no("The charset is not known here", "BADCHARSET (US-ASCII UTF-8)");
   }
-  if ((name === "SEARCH" || name === "ESEARCH") && charset !== null && context.session.enabled.utf8) {
+  if ((name === "SEARCH" || name === "ESEARCH") && charset !== null && context.session.enabled.utf8Accept) {
     return bad("UTF-8 is enabled: no CHARSET"); // RFC 6855 3
   }
   const hits = new Hits();

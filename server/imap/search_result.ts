@@ -7,6 +7,7 @@
 import { formatEsearch, type SearchedMailbox, writeFound } from "../../protocols/imap/format/search.ts";
 import { formatPartialRange, partOf } from "../../protocols/imap/partial_range.ts";
 import { asksModSeq, type SearchKey, type SearchReturn } from "../../protocols/imap/search_program.ts";
+import type { Reply } from "../../protocols/imap/reply.ts";
 import { type Ranges, rangesOf } from "../../protocols/imap/sequence_set.ts";
 import type { ImapContext, Selected } from "./context.ts";
 import type { Hits } from "./hits.ts";
@@ -75,6 +76,12 @@ function lastOf(hits: Hits): Hits {
 
 function relevanciesOf(hits: Hits): number[] {
   return Array.from(hits.uids, (_, place) => hits.relevancyAt(place));
+}
+
+/** A search that was to be saved and is answered NO leaves nothing under `$`, one answered BAD all (RFC 5182 2.1). */
+export function refusedSearch(selected: Selected, returns: SearchReturn | null, refusal: Reply): Reply {
+  if (returns?.save === true && refusal.status === "NO") selected.saved = [];
+  return refusal;
 }
 
 /** What `$` stands for afterwards: all, or only what MIN, MAX and PARTIAL named. */

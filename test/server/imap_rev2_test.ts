@@ -16,6 +16,8 @@ imapTest("after ENABLE IMAP4rev2 nothing is RECENT, SEARCH is ESEARCH, SELECT li
   assert.match(await client.ok("SEARCH ALL"), /^\* ESEARCH \(TAG "t\d+"\) ALL 1:3\r$/m);
   assert.match(await client.ok("UID SEARCH SUBJECT b"), /^\* ESEARCH \(TAG "t\d+"\) UID ALL 2\r$/m);
   assert.match(await client.ok("SEARCH SUBJECT nothing"), /^\* ESEARCH \(TAG "t\d+"\)\r$/m);
+  // A charset is no contradiction here (6.4.4), other than after ENABLE UTF8=ACCEPT.
+  assert.match(await client.ok("SEARCH CHARSET UTF-8 SUBJECT b"), /^\* ESEARCH \(TAG "t\d+"\) ALL 2\r$/m);
   await h.deliver(letter("d"));
   const news = await client.ok("NOOP");
   assert.match(news, /^\* 4 EXISTS\r$/m);
