@@ -33,7 +33,7 @@ export const MAX_FLAGS = 64;
 export class CommandCursor extends Cursor {
   readonly start: number;
   badMailboxName = false;
-  /** Mailbox names are UTF-8, never modified UTF-7. */
+  /** Mailbox names are UTF-8, never modified UTF-7, and nothing else stands in quotes. */
   utf8Names = false;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
@@ -103,6 +103,10 @@ function quoted(cursor: Cursor): Uint8Array {
     at += 2;
   }
   cursor.at = at + 1;
+  if (cursor instanceof CommandCursor && cursor.utf8Names && utf8OrNull(bytes.subarray(from, at)) === null) {
+    cursor.at = from;
+    return cursor.fail("UTF-8"), EMPTY; // RFC 6855 3
+  }
   if (escapes === 0) return bytes.subarray(from, at);
   const plain = new Uint8Array(at - from - escapes);
   for (let i = from, to = 0; i < at; i++) {

@@ -86,6 +86,10 @@ imapTest("names in UTF-8 once the client has enabled it", async (h) => {
   await client.ok("SELECT INBOX");
   assert.ok((await client.ok("FETCH 1 BODY[HEADER]")).includes(octets("Grüße")));
   assert.match(await client.command("SEARCH CHARSET UTF-8 ALL"), /^BAD/);
+  // What is quoted is UTF-8, and anything else BAD (RFC 6855 3).
+  for (const command of ['SELECT "\xff"', 'STATUS "b\xc3" (MESSAGES)', 'SEARCH SUBJECT "\xe9"']) {
+    assert.match(await client.command(command), /^BAD Expected UTF-8 at octet \d+\r/, command);
+  }
 });
 
 imapTest("UNAUTHENTICATE ends the login and nothing else", async (h) => {
