@@ -18,6 +18,7 @@ import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { unseenOf } from "./mailbox.ts";
 import { mailboxMatcher } from "./mailbox_filter.ts";
 import { foreignMailboxes, type NamedMailbox, namedMailbox, visibleMailboxes } from "./names.ts";
+import { tell } from "./tell.ts";
 
 /** What is told of the selected mailbox. */
 export interface SelectedWatch {
@@ -44,6 +45,8 @@ export async function notify(
     context.watch(new Notifications(context, []));
     return ok("Notify completed");
   }
+  // 3.1: what has come up to here is told, whatever is asked for from here on.
+  await tell(context, { expunges: true, snapshot: true });
   const notifications = new Notifications(context, command.groups);
   context.watch(notifications);
   notifications.tellNoAccess(context);
@@ -154,6 +157,7 @@ export class Notifications {
   /** STATUS of every mailbox whose messages are watched (3.1). */
   async tellAll(context: ImapContext): Promise<void> {
     const matches = this.#matcher(context, "messagenew");
+    const flags = this.#matcher(context, "flagchange");
     for (const mailbox of visibleMailboxes(context)) {
       if (
         !mailbox.rights.includes("r") || !mailbox.selectable || mailbox.id === context.selected?.mailbox.id ||
@@ -161,7 +165,9 @@ export class Notifications {
       ) {
         continue;
       }
-      this.#writeStatus(context, mailbox, { messages: true, flags: true });
+      // 3.1: HIGHESTMODSEQ whether the client has enabled it or not.
+      const modSeq = flags(mailbox.name) || context.session.enabled.condstore;
+      this.#writeStatus(context, mailbox, { messages: true, flags: true, modSeq });
       await context.drain();
     }
   }
@@ -183,12 +189,16 @@ export class Notifications {
     }
   }
 
-  #writeStatus(context: ImapContext, mailbox: NamedMailbox, { messages, flags }: Pending): void {
+  #writeStatus(
+    context: ImapContext,
+    mailbox: NamedMailbox,
+    { messages, flags, modSeq = context.session.enabled.condstore }: Pending & { readonly modSeq?: boolean },
+  ): void {
     const items: [StatusItem, number][] = [];
     if (messages) items.push(["MESSAGES", mailbox.messages], ["UIDNEXT", mailbox.uidNext]);
     items.push(["UIDVALIDITY", mailbox.uidValidity]);
     if (flags) items.push(["UNSEEN", unseenOf(context, mailbox)]);
-    if (context.session.enabled.condstore) items.push(["HIGHESTMODSEQ", mailbox.highestModSeq]);
+    if (modSeq) items.push(["HIGHESTMODSEQ", mailbox.highestModSeq]);
     context.out.text(formatStatus(mailbox.name, items, context.session.enabled.utf8));
   }
 

@@ -20,6 +20,8 @@ export interface TellOptions {
   readonly expunges: boolean;
   /** The command changed the mailbox itself: that is told whatever NOTIFY says. */
   readonly own?: boolean;
+  /** All of it is told, whatever NOTIFY says. */
+  readonly snapshot?: boolean;
 }
 
 /** Undefined when that is done, or nothing is to be told. */
@@ -51,8 +53,6 @@ async function tellSelected(
     if (context.selected === selected) await search.tell(context, selected);
   }
   if (context.selected === selected) await tellNew(context, selected, { known, items: watch?.items ?? [] });
-}
-
   if (context.selected === selected) tellModSeq(context, selected);
 }
 
@@ -70,6 +70,8 @@ function tellModSeq({ session, out }: ImapContext, selected: Selected): undefine
     selected.modSeqTold = true;
     out.text(`* OK [HIGHESTMODSEQ ${index.highestModSeq}] Highest\r\n`);
   }
+}
+
 /** Attributes of new messages that NOTIFY and searches asked for, in one FETCH each (RFC 5465 5.2, 7). */
 async function tellNew(
   context: ImapContext,

@@ -80,6 +80,36 @@ imapTest(
   },
 );
 
+imapTest("NOTIFY SET tells all that has come up to it, whatever it asks for (3.1)", async (h) => {
+  for (let at = 1; at <= 3; at++) await h.deliver(letter(`n${at}`));
+  const client = await h.selected();
+  const other = await h.selected();
+  for (const command of ["NOTIFY SET (selected NONE)", "NOTIFY SET (personal MailboxName)"]) {
+    for (let round = 1; round <= 2; round++) {
+      await h.deliver(letter("more"));
+      await other.ok("NOOP");
+      await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+      await other.ok("STORE 3 +FLAGS.SILENT ($x)");
+      await other.ok("STORE 3 -FLAGS.SILENT ($x)");
+      await other.ok("EXPUNGE");
+      assert.match(
+        await client.ok(command),
+        /^\* 1 EXPUNGE\r\n\* 3 EXISTS\r\n[^]*^\* 2 FETCH \(UID \d+ FLAGS [^\r]*\r\nOK Notify completed\r\n$/m,
+        command,
+      );
+    }
+  }
+});
+
+imapTest("STATUS of NOTIFY SET has HIGHESTMODSEQ where changes of flags are asked for (3.1)", async (h) => {
+  const client = await h.login();
+  const status = await client.ok(
+    "NOTIFY SET STATUS (mailboxes Sent (MessageNew MessageExpunge FlagChange)) (mailboxes Junk (MessageNew MessageExpunge))",
+  );
+  assert.match(status, /^\* STATUS "Sent" \([^)]* UIDVALIDITY \d+ [^)]*HIGHESTMODSEQ 1\)\r$/m);
+  assert.match(status, /^\* STATUS "Junk" \((?:(?!HIGHESTMODSEQ)[^)])*\)\r$/m);
+});
+
 imapTest("other mailboxes are told by STATUS", async (h) => {
   const client = await h.login();
   const other = await h.login();
