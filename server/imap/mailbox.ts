@@ -208,9 +208,10 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
       utf8: session.enabled.utf8,
     }));
     const { mailbox } = entry;
-    if (mailbox === null) continue;
+    // RFC 5819 3: nothing more of what stands only for what is below it.
+    if (mailbox === null || !entry.chosen) continue;
     const { returns } = command;
-    if (returns.myRights && entry.chosen) {
+    if (returns.myRights) {
       out.text(formatMyRights({ mailbox: mailbox.name, utf8: session.enabled.utf8 }, mailbox.rights));
     }
     if (returns.metadata.length > 0 && mayAnnotate(mailbox)) listMetadata(context, mailbox, returns.metadata);
@@ -255,7 +256,10 @@ function attributesOf(command: ListCommand, entry: Entry, parents: ReadonlySet<s
   if (command.name === "LSUB") return !entry.chosen || mailbox?.selectable === false ? ["\\Noselect"] : [];
   // RFC 5258 4: \NonExistent means \Noselect too, but clients of before do not know that.
   if (mailbox === null) attributes.push(...(command.extended ? ["\\NonExistent"] : ["\\Noselect"]));
-  else if (!mailbox.selectable) attributes.push("\\Noselect");
+  // RFC 5819 2: what STATUS is asked for and may not be read.
+  else if (!mailbox.selectable || (command.returns.status.length > 0 && !mailbox.rights.includes("r"))) {
+    attributes.push("\\Noselect");
+  }
   attributes.push(parents.has(entry.name) ? "\\HasChildren" : "\\HasNoChildren");
   if (entry.subscribed && command.returns.subscribed) attributes.push("\\Subscribed");
   if (mailbox !== null && mailbox.specialUse !== null) attributes.push(mailbox.specialUse);

@@ -2,14 +2,21 @@
 import type { MailboxFilter } from "../../protocols/imap/mailbox_filter.ts";
 import { SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
 import { accountOf, type ImapContext } from "./context.ts";
-import { isForeign, type NamedMailbox, visibleMailboxes } from "./names.ts";
+import { findMailbox, isForeign, type NamedMailbox, visibleMailboxes } from "./names.ts";
 
 /** Selectable mailboxes that exist, in name order. The selected one is here only where it is named otherwise. */
 export function filteredMailboxes(context: ImapContext, filters: readonly MailboxFilter[]): NamedMailbox[] {
   const matches = mailboxMatcher(context, filters);
-  // RFC 7377 2.2, RFC 5465 5: what the client may not list and read is left out.
-  return visibleMailboxes(context)
-    .filter(({ selectable, rights, name }) => selectable && rights.includes("r") && matches(name));
+  // RFC 7377 2.2: what the client may not read is left out, and what it may not list unless it names it.
+  const listed = visibleMailboxes(context).filter(({ name }) => matches(name));
+  const all = new Map(listed.map((mailbox) => [mailbox.id, mailbox]));
+  for (const filter of filters) {
+    for (const name of filter.kind === "mailboxes" ? filter.names : []) {
+      const mailbox = findMailbox(context, name);
+      if (mailbox !== null) all.set(mailbox.id, mailbox);
+    }
+  }
+  return [...all.values()].filter(({ selectable, rights }) => selectable && rights.includes("r"));
 }
 
 /** Whether a name is meant; subscriptions are those of now. */

@@ -238,6 +238,34 @@ acl("a reader's \\Seen moves MODSEQ, so that CONDSTORE and QRESYNC find it", asy
   );
 });
 
+acl(
+  "UIDs of a mailbox that may not be read are not told (RFC 4315 3); named, one that may not be listed is searched",
+  async (h) => {
+    const { alice, bob } = await share(h, "li", 2);
+    await h.deliver(letter("mine"), { user: "bob" });
+    await bob.ok("SELECT INBOX");
+    const message = "{9+}\r\nA: b\r\n\r\nc";
+    assert.equal(await bob.ok(`APPEND ${WORK} ${message}`), "OK Append completed\r\n");
+    assert.equal(await bob.ok(`COPY 1 ${WORK}`), "OK Copy completed\r\n");
+    assert.doesNotMatch(await bob.ok(`MOVE 1 ${WORK}`), /COPYUID/);
+    await h.deliver(letter("mine too"), { user: "bob" });
+    await bob.ok("NOOP");
+    assert.doesNotMatch(await bob.ok(`REPLACE 1 ${WORK} ${message}`), /APPENDUID/);
+    // RFC 5819 2.
+    const listed = await bob.ok('LIST "" "*Work" RETURN (STATUS (MESSAGES))');
+    assert.match(listed, /^\* LIST \(\\Noselect \\HasNoChildren\) [^\r]*Work"\r$/m);
+    assert.doesNotMatch(listed, /STATUS "Other/);
+    await alice.ok("SETACL Work bob@example.test ri");
+    assert.match(await bob.ok(`APPEND ${WORK} ${message}`), /^OK \[APPENDUID \d+ 7\]/);
+    // RFC 7377 2.2.
+    assert.match(
+      await bob.ok(`ESEARCH IN (mailboxes ${WORK}) SUBJECT work`),
+      /^\* ESEARCH [^\r]*Work"[^\r]* ALL 1:2\r$/m,
+    );
+    assert.doesNotMatch(await bob.ok(`ESEARCH IN (subtree ${ALICE}) SUBJECT work`), /ESEARCH \(/);
+  },
+);
+
 acl("w: other flags and keywords are shared; t: \\Deleted; e: EXPUNGE and CLOSE", async (h) => {
   const { alice, bob } = await share(h, "lrw", 2);
   assert.match(await bob.ok(`SELECT ${WORK}`), /PERMANENTFLAGS \(\\Answered \\Flagged \\Draft \\\*\)\]/);

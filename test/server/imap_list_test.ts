@@ -118,3 +118,35 @@ imapTest("capabilities hidden from an account are told to others, and cannot be 
   await alice.ok("UNAUTHENTICATE");
   assert.match(await alice.ok("LOGIN bob secret"), / QRESYNC /);
 });
+
+imapTest("every capability can be hidden, those with a value by their name", async (h) => {
+  const alice = await h.login();
+  const hide = async (...hiddenCapabilities: string[]) => {
+    await h.test.ok({ kind: "put-account", account: { address: "alice@example.test", hiddenCapabilities } });
+    await alice.ok("UNAUTHENTICATE");
+    return /^OK \[CAPABILITY ([^\]]*)\]/.exec(await alice.ok("LOGIN alice secret"))![1]!.split(" ");
+  };
+  const all = await hide();
+  const bare = (name: string) => name.replace(/=.*$/, "");
+  for (const name of all) {
+    assert.deepEqual(await hide(name.toUpperCase()), all.filter((one) => one !== name && bare(one) !== name));
+    assert.deepEqual(await hide(bare(name).toUpperCase()), all.filter((one) => bare(one) !== bare(name)));
+  }
+  await hide("UTF8");
+  assert.match(await alice.ok("ENABLE UTF8=ACCEPT"), /^\* ENABLED\r$/m);
+}, { sieveUrl: "sieve://mx.example.test", messageLimit: 1_000 });
+
+imapTest(
+  "what only stands for its children has neither STATUS nor annotations (RFC 5819 3, RFC 9590 4)",
+  async (h) => {
+    const client = await h.login();
+    await client.ok("CREATE up/down");
+    await client.ok("SUBSCRIBE up/down");
+    const reply = await client.ok(
+      'LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN (STATUS (MESSAGES) METADATA (/private/comment))',
+    );
+    assert.match(reply, /^\* LIST [^\r]* "up" \("CHILDINFO" \("SUBSCRIBED"\)\)\r$/m);
+    assert.doesNotMatch(reply, /^\* (?:STATUS|METADATA) "up"/m);
+    assert.match(reply, /^\* METADATA "Sent" [^]*^\* STATUS "Sent" /m);
+  },
+);
