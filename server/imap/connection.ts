@@ -224,7 +224,7 @@ export class Connection implements ImapContext {
       await this.#idling?.end();
       this.#dropAppend();
       this.#buffer.release();
-      await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
+      await this.#leave();
       this.#wire.close();
       this.log.debug("session closed", { account: this.account?.address ?? null });
     }
@@ -378,7 +378,8 @@ export class Connection implements ImapContext {
 
   /** RFC 8437: the connection starts again, with the time a new one has. */
   async #unauthenticate(): Promise<Reply> {
-    await leave(this);
+    // 3: NO is no answer to it.
+    await this.#leave();
     this.log.info("logged out", { account: this.account?.address ?? null });
     this.account = null;
     this.annotations = null;
@@ -387,6 +388,11 @@ export class Connection implements ImapContext {
     this.session.unauthenticate();
     this.#deadline.extend(this.#options.timeouts.beforeLoginMs);
     return ok("Unauthenticated");
+  }
+
+  /** Leaves the selected mailbox whatever becomes of it. */
+  async #leave(): Promise<void> {
+    await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
   }
 
   /** RFC 8437 2: compression ends behind the tagged OK; what the client sent inside it is void. */

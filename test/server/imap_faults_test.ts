@@ -59,6 +59,8 @@ Deno.test("octets that cannot be read: [SERVERBUG], and what else was asked for 
 Deno.test("a writer that cannot write: [UNAVAILABLE] for whatever changes something, and reading goes on", () =>
   withServer({}, async (h, client) => {
     await client.ok("CREATE Work");
+    await h.deliver(LETTER);
+    await client.ok("NOOP");
     const lost = () => Promise.reject(new StorageError("the writer is not there", { full: false }));
     Object.assign(h.test.store, { write: lost });
     const unavailable = /^NO \[UNAVAILABLE\] Not possible just now/m;
@@ -79,4 +81,6 @@ Deno.test("a writer that cannot write: [UNAVAILABLE] for whatever changes someth
     }
     assert.match(await client.ok("FETCH 1 BODY.PEEK[TEXT]"), /white paper/);
     await client.ok("NOOP");
+    // RFC 8437 3: NO is no answer to it.
+    assert.equal(await client.command("UNAUTHENTICATE"), "OK Unauthenticated\r\n");
   }));
