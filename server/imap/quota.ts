@@ -15,7 +15,7 @@ import type { Mailbox } from "../../storage/mailboxes.ts";
 import { FLAG_DELETED } from "../../storage/changes.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
-import { inboxName, mailboxWith } from "./names.ts";
+import { inboxName, mailboxWith, placeOf } from "./names.ts";
 
 const ROOT = "";
 const RESOURCES: ReadonlySet<string> = new Set(["STORAGE", "MESSAGE"]);
@@ -32,12 +32,16 @@ export function getQuota(context: ImapContext, command: { readonly root: string 
 }
 
 export function getQuotaRoot(context: ImapContext, command: { readonly mailbox: string }): Reply {
-  const mailbox = mailboxWith(context, command.mailbox, "r");
-  if ("status" in mailbox) return mailbox;
-  const owner = context.store.directory.accountById(mailbox.accountId);
-  const root = mailbox.own || owner === null ? ROOT : inboxName(context, owner) ?? owner.address;
-  context.out.text(formatQuotaRoot(mailbox.name, root, context.session.enabled.utf8));
-  context.out.text(formatQuota(root, items(context, owner ?? accountOf(context))));
+  const place = placeOf(context, command.mailbox);
+  // RFC 9208 4.1.2: one's own need not exist.
+  if (place?.own !== true) {
+    const mailbox = mailboxWith(context, command.mailbox, "r");
+    if ("status" in mailbox) return mailbox;
+  }
+  const owner = place?.owner ?? accountOf(context);
+  const root = place?.own === true ? ROOT : inboxName(context, owner) ?? owner.address;
+  context.out.text(formatQuotaRoot(command.mailbox, root, context.session.enabled.utf8));
+  context.out.text(formatQuota(root, items(context, owner)));
   return ok("Getquotaroot completed");
 }
 

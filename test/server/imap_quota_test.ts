@@ -30,7 +30,8 @@ imapTest("quotas are what the administrator set, and nothing where there is none
     new RegExp(`\\(DELETED 1 DELETED-STORAGE ${size}\\)`),
   );
   assert.match(await client.command("GETQUOTA other"), /^NO \[NONEXISTENT\]/);
-  assert.match(await client.command("GETQUOTAROOT nowhere"), /^NO \[NONEXISTENT\]/);
+  // RFC 9208 4.1.2: what is not there yet would have this root.
+  assert.match(await client.ok("GETQUOTAROOT nowhere"), /^\* QUOTAROOT "nowhere" ""\r\n\* QUOTA "" /);
   assert.match(await client.command('SETQUOTA "" (STORAGE 1)'), /^NO \[NOPERM\]/);
   const message = letter("three");
   assert.match(await client.command(`APPEND INBOX {${message.length}+}\r\n${message}`), /^OK \[APPENDUID/m);
