@@ -26,10 +26,12 @@ export class Progress {
     const now = this.#context.now();
     if (now - this.#toldAt < QUIET_MS) return;
     this.#toldAt = now;
-    const { out, session } = this.#context;
-    // RFC 9585 4: the progress stays below the goal until the command is done.
+    const { out, session: { tag } } = this.#context;
+    // RFC 9585 4: a tag with a bracket would end the response code.
+    const named = tag.includes("]") ? "NIL" : `"${tag}"`;
+    // The progress stays below the goal until the command is done.
     const progress = Math.min(this.#done, this.#goal - 1);
-    out.text(`* OK [INPROGRESS ("${session.tag}" ${progress} ${this.#goal})] Still at it\r\n`);
+    out.text(`* OK [INPROGRESS (${named} ${progress} ${this.#goal})] Still at it\r\n`);
     this.#context.drainSoon();
   }
 }

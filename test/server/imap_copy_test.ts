@@ -130,6 +130,9 @@ imapTest("how far a command is comes while it runs, not with its end", async (h)
 imapTest("so do MOVE, SORT, THREAD and SEARCH", async (h) => {
   await fill(h.test, MANY);
   const client = await h.selected();
+  // RFC 9585 4: a tag with a bracket is not said.
+  client.send("a]b SEARCH SENTSINCE 1-Jan-2020\r\n");
+  assert.match(await client.until(/^a\]b OK/m), /^\* OK \[INPROGRESS \(NIL \d+ \d+\)\]/m);
   for (
     const command of [
       "SORT (SUBJECT) UTF-8 ALL",
