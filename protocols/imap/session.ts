@@ -384,9 +384,10 @@ export class ImapSession {
     const name = this.#readName(cursor);
     const objection = cursor.ok ? this.#objection(name) : fault(cursor);
     if (objection !== null) return this.#refuse(objection);
-    const tooLong = this.#tooLong();
+    const brings = APPENDING.has(name);
+    const tooLong = this.#tooLong(brings);
     if (tooLong !== null) return this.#refuse(tooLong);
-    const append = APPENDING.has(name) ? parseAppendStart(cursor, name) : null;
+    const append = brings ? parseAppendStart(cursor, name) : null;
     if (!cursor.ok) return this.#refuse(fault(cursor));
     if (append === null) {
       if (!this.#framer.literalFits) return this.#refuse({ status: "BAD", text: "The literal is too large" });
@@ -406,7 +407,7 @@ export class ImapSession {
   #appendNext(): ImapEvent {
     const cursor = this.#cursor();
     const message = this.#append.next(cursor);
-    const refusal = (cursor.ok ? this.#tooLong() : fault(cursor)) ??
+    const refusal = (cursor.ok ? this.#tooLong(true) : fault(cursor)) ??
       this.#append.take(message, this.enabled.utf8);
     if (refusal !== null) {
       this.#mode = "command";
@@ -417,13 +418,14 @@ export class ImapSession {
     return { kind: "append-next", message };
   }
 
-  /** A non-synchronizing literal above what LITERAL- allows (RFC 7888 5). */
-  #tooLong(): Reply | null {
+  /** A non-synchronizing literal above what LITERAL- allows (RFC 7888 5); of a command that brings messages, or not. */
+  #tooLong(brings: boolean): Reply | null {
     const { nonSync, literalOctets } = this.#framer;
     if (!nonSync || this.#options.literals !== "LITERAL-" || literalOctets <= LITERAL_MINUS_OCTETS) {
       return null;
     }
-    return { status: "BAD", text: `Use a synchronizing literal above ${LITERAL_MINUS_OCTETS} octets` };
+    const text = `Use a synchronizing literal above ${LITERAL_MINUS_OCTETS} octets`;
+    return { status: "BAD", text, ...(brings && { code: "TOOBIG" }) };
   }
 
   /** What stands behind the last message: nothing. */
