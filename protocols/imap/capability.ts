@@ -19,7 +19,7 @@ export interface CapabilityFacts {
   readonly sharing: boolean;
   /** This account may set quotas (RFC 9208 4.1.3). */
   readonly quotaSet: boolean;
-  /** Capabilities this account is not told of, in capitals: a way around faults of its clients. */
+  /** Capabilities this account is not told of, in capitals ({@linkcode isHidden}): a way around faults of its clients. */
   readonly hidden: ReadonlySet<string>;
 }
 
@@ -33,6 +33,12 @@ export const AFTER_LOGIN =
   "SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT " +
   "I18NLEVEL=1 I18NLEVEL=2";
 
+/** Whether an account is not told of a capability: it is named whole, or what stands before its "=". */
+export function isHidden(hidden: ReadonlySet<string>, name: string): boolean {
+  const folded = name.toUpperCase();
+  return hidden.has(folded) || hidden.has(folded.replace(/=.*$/, ""));
+}
+
 /** The capabilities separated by spaces. */
 export function capabilities(facts: CapabilityFacts): string {
   let text = `${facts.authenticated ? AFTER_LOGIN : BEFORE_LOGIN} ${facts.literals}`;
@@ -44,7 +50,7 @@ export function capabilities(facts: CapabilityFacts): string {
     if (facts.messageLimit > 0) text += ` MESSAGELIMIT=${facts.messageLimit}`;
     else if (facts.saveLimit > 0) text += ` SAVELIMIT=${facts.saveLimit}`;
     if (facts.hidden.size === 0) return text;
-    return text.split(" ").filter((name) => !facts.hidden.has(name.toUpperCase())).join(" ");
+    return text.split(" ").filter((name) => !isHidden(facts.hidden, name)).join(" ");
   }
   if (facts.startTlsAvailable) text += " STARTTLS";
   if (facts.loginDisabled) return text + " LOGINDISABLED";

@@ -1,6 +1,7 @@
 /**
  * What a client has enabled (RFC 5161), by ENABLE or by commands that imply it (RFC 7162 3.1), and what follows. Pure.
  */
+import { isHidden } from "./capability.ts";
 import type { Command } from "./command.ts";
 import { asksModSeq } from "./search_program.ts";
 
@@ -11,8 +12,8 @@ const CAN_ENABLE: ReadonlySet<string> = new Set([
   "UTF8=ACCEPT",
   "IMAP4REV2",
   "METADATA",
-  "UIDONLY",
   "METADATA-SERVER",
+  "UIDONLY",
 ]);
 
 export class Enabled {
@@ -52,8 +53,13 @@ export class Enabled {
     return this.qresync || this.uidOnly;
   }
 
+  /** Changes of annotations are told: of mailboxes and the account, or of the account alone (RFC 5464 4.1). */
   get metadata(): boolean {
     return this.#names.has("METADATA");
+  }
+
+  get serverMetadata(): boolean {
+    return this.metadata || this.#names.has("METADATA-SERVER");
   }
 
   /**
@@ -62,11 +68,7 @@ export class Enabled {
    */
   add(names: readonly string[], hidden: ReadonlySet<string>): string[] {
     const fresh = names.filter((name, at) =>
-      CAN_ENABLE.has(name) && !hidden.has(name) && names.indexOf(name) === at && !this.#names.has(name)
-  get serverMetadata(): boolean {
-    return this.metadata || this.#names.has("METADATA-SERVER");
-  }
-
+      CAN_ENABLE.has(name) && !isHidden(hidden, name) && names.indexOf(name) === at && !this.#names.has(name)
     );
     for (const name of fresh) this.#names.add(name);
     if (this.qresync) this.#names.add("CONDSTORE");
