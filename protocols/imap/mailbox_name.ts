@@ -30,6 +30,11 @@ export function foldInbox(name: string): string {
   return name.slice(0, 5).toUpperCase() === "INBOX" ? "INBOX" + name.slice(5) : name;
 }
 
+/** A name as new mailboxes have it, in whatever way the client composes characters (RFC 9051 5.1, RFC 5198 3). */
+export function composed(name: string): string {
+  return name.normalize("NFC");
+}
+
 /** The name on the wire: modified UTF-7, or UTF-8 for a client that enabled it. */
 export function encodeMailboxName(name: string, utf8: boolean): string {
   return utf8 ? name : encodeUtf7(name);

@@ -4,7 +4,7 @@ import type { StatusItem } from "../../protocols/imap/commands/status.ts";
 import { formatMyRights } from "../../protocols/imap/format/acl.ts";
 import { formatList, formatStatus } from "../../protocols/imap/format/list.ts";
 import { ancestors, joinPattern, listMatches } from "../../protocols/imap/list_match.ts";
-import { mailboxNameFault, SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
+import { composed, mailboxNameFault, SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { accountOf, type ImapContext, no, ok } from "./context.ts";
 import { refusal } from "./fault.ts";
@@ -63,6 +63,7 @@ export async function create(
       findMailbox(context, name)?.rights.includes("l") !== true;
     return hidden ? NOT_PERMITTED : refusal(result);
   }
+  if (own && place.ownName !== name) tellOldName(context, place.ownName, name);
   // RFC 8474 4.1.
   return ok(
     "Create completed",
@@ -107,7 +108,10 @@ export async function rename(
   const tooDeep = from === "INBOX" ? null : faultBelow(context, source, place.ownName);
   if (tooDeep !== null) return no(`${tooDeep} below it`, "CANNOT");
   const result = await context.store.write({ kind: "rename-mailbox", accountId, from, to: place.ownName });
-  if (result.ok) return ok("Rename completed");
+  if (result.ok) {
+    if (place.own && place.ownName !== to) tellOldName(context, place.ownName, to);
+    return ok("Rename completed");
+  }
   const hidden = result.fault === "already-exists" && findMailbox(context, to)?.rights.includes("l") !== true;
   return hidden ? NOT_PERMITTED : refusal(result);
 }
@@ -123,6 +127,12 @@ function faultBelow(context: ImapContext, { accountId, ownName }: NamedMailbox, 
   return null;
 }
 
+/** RFC 9051 6.3.4, 6.3.6: the name as it is kept, where the client has composed it otherwise. */
+function tellOldName({ out, session }: ImapContext, name: string, oldName: string): void {
+  const { rev2, utf8 } = session.enabled;
+  if (rev2) out.text(formatList("LIST", { name, attributes: [], utf8, oldName }));
+}
+
 export async function subscribe(
   context: ImapContext,
   command: { readonly name: "SUBSCRIBE" | "UNSUBSCRIBE"; readonly mailbox: string },
@@ -134,10 +144,17 @@ export async function subscribe(
   const result = await context.store.write({
     kind: "subscribe",
     accountId,
-    name: command.mailbox,
+    name: subscribedName(context, command.mailbox),
     subscribed,
   });
   return result.ok ? ok(subscribed ? "Subscribe completed" : "Unsubscribe completed") : refusal(result);
+}
+
+/** Composed like the name of the mailbox, but where it is subscribed otherwise. */
+function subscribedName(context: ImapContext, name: string): string {
+  const normal = composed(name);
+  if (normal === name || findMailbox(context, name)?.name === name) return name;
+  return context.store.mailboxes.subscriptions(accountOf(context).id).includes(name) ? name : normal;
 }
 
 /** A name that LIST looks at. */
@@ -159,7 +176,8 @@ export async function list(context: ImapContext, command: ListCommand): Promise<
     return done;
   }
   const { id: accountId } = accountOf(context);
-  const patterns = command.patterns.map((pattern) => joinPattern(command.reference, pattern));
+  const asked = command.patterns.map((pattern) => joinPattern(command.reference, pattern));
+  const patterns = [...new Set(asked.flatMap((pattern) => [pattern, composed(pattern)]))];
   const matches = (name: string) => patterns.some((pattern) => listMatches(name, pattern));
   const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
   const mailboxes = visibleMailboxes(context);

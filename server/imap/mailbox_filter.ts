@@ -1,6 +1,6 @@
 /** The mailboxes that a filter of NOTIFY or ESEARCH names (RFC 5465 6, RFC 7377 2.2), each once. */
 import type { MailboxFilter } from "../../protocols/imap/mailbox_filter.ts";
-import { SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
+import { composed, SEPARATOR } from "../../protocols/imap/mailbox_name.ts";
 import { accountOf, type ImapContext } from "./context.ts";
 import { findMailbox, isForeign, type NamedMailbox, visibleMailboxes } from "./names.ts";
 
@@ -41,14 +41,15 @@ function matcher(context: ImapContext, filter: MailboxFilter): (name: string) =>
       return (name) => names.has(name);
     }
     case "mailboxes": {
-      const names = new Set(filter.names);
+      const names = new Set(filter.names.flatMap((name) => [name, composed(name)]));
       return (name) => names.has(name);
     }
     case "subtree":
     case "subtree-one": {
       const deep = filter.kind === "subtree";
+      const roots = new Set(filter.names.flatMap((name) => [name, composed(name)]));
       return (name) =>
-        filter.names.some((root) => {
+        roots.values().some((root) => {
           if (name === root) return true;
           if (!name.startsWith(root + SEPARATOR)) return false;
           return deep || !name.slice(root.length + 1).includes(SEPARATOR);

@@ -6,6 +6,7 @@
  */
 import { foreignName, parseForeignName } from "../../protocols/imap/namespaces.ts";
 import { ancestors } from "../../protocols/imap/list_match.ts";
+import { composed } from "../../protocols/imap/mailbox_name.ts";
 import type { Reply } from "../../protocols/imap/reply.ts";
 import { FLAG_DELETED, FLAG_SEEN } from "../../storage/changes.ts";
 import { ALL_RIGHTS, NO_RIGHTS } from "../../storage/rights.ts";
@@ -26,6 +27,7 @@ export interface NamedMailbox extends Mailbox {
 /** Where a name is: whose, and what it is called there. */
 export interface Place {
   readonly owner: Account;
+  /** As a mailbox there has it, or a new one would. */
   readonly ownName: string;
   readonly own: boolean;
 }
@@ -38,13 +40,19 @@ export function placeOf(context: ImapContext, name: string): Place | null {
   const account = accountOf(context);
   const foreign = parseForeignName(context.sharing.namespaces, name);
   if (foreign === null || context.store.mailboxes.byName(account.id, name) !== null) {
-    return { owner: account, ownName: name, own: true };
+    return { owner: account, ownName: keptName(context, account, name), own: true };
   }
   const owner = context.store.directory.account(foreign.address);
   if (owner === null || owner.id === account.id || owner.shared !== (foreign.namespace === "shared")) {
     return null;
   }
-  return { owner, ownName: foreign.ownName, own: false };
+  return { owner, ownName: keptName(context, owner, foreign.ownName), own: false };
+}
+
+/** Composed, unless a mailbox has it as it is: those that IMAP did not make are called as they were. */
+function keptName(context: ImapContext, owner: Account, name: string): string {
+  const normal = composed(name);
+  return normal === name || context.store.mailboxes.byName(owner.id, name) !== null ? name : normal;
 }
 
 /** The mailbox of a name, whatever the rights; null when there is none, or none on which the client has any. */

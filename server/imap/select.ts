@@ -69,9 +69,10 @@ export async function select(
   text += `* OK [UIDNEXT ${index.uidNext}] Predicted next UID\r\n`;
   text += `* OK [HIGHESTMODSEQ ${index.highestModSeq}] Highest\r\n`;
   if (session.enabled.rev2) {
-    // RFC 9051 6.3.2: the name as the server knows it.
+    // RFC 9051 6.3.2: the name as the server knows it, and what the client calls it.
     const attributes = mailbox.specialUse === null ? [] : [mailbox.specialUse];
-    text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.enabled.utf8 });
+    const oldName = command.mailbox === mailbox.name ? {} : { oldName: command.mailbox };
+    text += formatList("LIST", { name: mailbox.name, attributes, utf8: session.enabled.utf8, ...oldName });
   }
   text += `* OK [MAILBOXID (${mailboxId(mailbox.id, context.store.mailboxes)})] Ok\r\n`; // RFC 8474 4.2
   out.text(text);

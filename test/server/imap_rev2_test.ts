@@ -41,3 +41,38 @@ imapTest("names are UTF-8 for IMAP4rev2, modified UTF-7 for others", async (h) =
   assert.match(await one.ok('LIST "" B*'), /"B&APw-ro &- Co"/);
   assert.ok((await two.ok(octets('SELECT "Büro & Co"'))).includes(octets('* LIST () "/" "Büro & Co"')));
 });
+
+imapTest("names are kept composed, and found however they are (RFC 9051 5.1)", async (h) => {
+  const [two, one] = [await h.login(), await h.login()];
+  await two.ok("ENABLE IMAP4rev2");
+  const wire = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
+  const [apart, whole] = [wire('"A\u0308rger"'), wire('"\u00c4rger"')];
+  const told = `* LIST () "/" ${whole} ("OLDNAME" (${apart}))\r\n`;
+  assert.ok((await two.ok(`CREATE ${apart}`)).startsWith(told));
+  for (const name of [apart, whole]) {
+    assert.match(await two.command(`CREATE ${name}`), /^NO \[ALREADYEXISTS\]/);
+    assert.ok((await two.ok(`LIST "" ${name}`)).includes(`"/" ${whole}\r\n`));
+    assert.ok((await two.ok(`STATUS ${name} (MESSAGES)`)).startsWith(`* STATUS ${whole} `));
+    await two.ok(`SUBSCRIBE ${name}`);
+    assert.ok((await two.ok('LIST (SUBSCRIBED) "" "*rger"')).includes(`"/" ${whole}\r\n`));
+    await two.ok(`UNSUBSCRIBE ${name}`);
+    assert.doesNotMatch(await two.ok('LIST (SUBSCRIBED) "" "*rger"'), /LIST \(/);
+    await two.ok(`APPEND ${name} {7+}\r\nA: b\r\n\r`);
+    assert.match(await two.ok(`ESEARCH IN (mailboxes ${name}) ALL`), /ALL 1/);
+    assert.match(await two.ok(`ESEARCH IN (subtree ${name}) ALL`), /ALL 1/);
+  }
+  assert.ok((await two.ok(`SELECT ${apart}`)).includes(told));
+  assert.ok((await two.ok(`SELECT ${whole}`)).includes(`* LIST () "/" ${whole}\r\n`));
+  await two.ok("UNSELECT");
+  // Other clients are told of no data items that they do not know.
+  assert.doesNotMatch(await one.ok(`RENAME ${whole} Plain`), /LIST/);
+  assert.ok((await two.ok(`RENAME Plain ${apart}`)).startsWith(told));
+  await two.ok(`DELETE ${apart}`);
+  // One that was made otherwise is found as it is.
+  const accountId = h.test.store.directory.account("alice@example.test")!.id;
+  await h.test.ok({ kind: "create-mailbox", accountId, name: "A\u0308rger", specialUse: null });
+  assert.ok((await two.ok('LIST "" "*rger"')).includes(`"/" ${apart}\r\n`));
+  assert.ok((await two.ok(`STATUS ${apart} (MESSAGES)`)).startsWith(`* STATUS ${apart} `));
+  assert.match(await two.command(`CREATE ${apart}`), /^NO \[ALREADYEXISTS\]/);
+  await two.ok(`DELETE ${apart}`);
+});

@@ -16,7 +16,7 @@ export function formatList(
     /** Selection options that a name below this one meets (RFC 5258 3.5). */
     readonly childInfo?: readonly string[];
     readonly utf8?: boolean;
-    /** Its name before a RENAME (RFC 5465 8). */
+    /** Its name before a RENAME (RFC 5465 8), or as the client composed it (RFC 9051 6.3.9.7). */
     readonly oldName?: string;
   },
 ): string {
