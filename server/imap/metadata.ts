@@ -35,29 +35,34 @@ export function getMetadata(context: ImapContext, command: Extract<Command, { na
   const { entries, options } = command;
   const subject = subjectOf(context, command.mailbox);
   if ("status" in subject) return subject;
-  const all = annotationsOf(context, subject)
-    .filter(({ entry }) => entries.some((asked) => reaches(asked, entry, options.depth)));
-  const { maxSize } = options;
-  const values = maxSize === null ? all : all.filter(({ value }) => value.length <= maxSize);
+  const { maxSize, depth } = options;
+  const kept = annotationsOf(context, subject);
+  const all = depth === 0
+    ? asAsked(kept, entries)
+    : kept.filter(({ entry }) => entries.some((asked) => reaches(asked, entry, depth)));
+  const values = maxSize === null ? all : all.filter(({ value }) => (value?.length ?? 0) <= maxSize);
   if (values.length > 0) {
     writeMetadata(context.out, { mailbox: command.mailbox, values, utf8: context.session.enabled.utf8 });
   }
-  const left = all.filter((one) => !values.includes(one)).map(({ value }) => value.length);
+  const left = all.filter((one) => !values.includes(one)).map(({ value }) => value?.length ?? 0);
   return ok("Getmetadata completed", left.length === 0 ? "" : `METADATA LONGENTRIES ${Math.max(...left)}`);
 }
 
-/** LIST RETURN (METADATA ...) (RFC 9590): every entry asked for, NIL where it is not set. */
+/** LIST RETURN (METADATA ...) (RFC 9590). */
 export function listMetadata(
   context: ImapContext,
   mailbox: NamedMailbox,
   entries: readonly string[],
 ): void {
   const kept = annotationsOf(context, { mailboxId: mailbox.id, mailbox });
-  const values: MetadataValue[] = entries.map((entry) => ({
-    entry,
-    value: kept.find((one) => one.entry === entry)?.value ?? null,
-  }));
+  const values = asAsked(kept, entries);
   writeMetadata(context.out, { mailbox: mailbox.name, values, utf8: context.session.enabled.utf8 });
+}
+
+/** Each entry once, NIL where it is not set (RFC 5464 3.2). */
+function asAsked(kept: readonly MetadataEntry[], entries: readonly string[]): MetadataValue[] {
+  const values = new Map(kept.map(({ entry, value }) => [entry, value]));
+  return [...new Set(entries)].map((entry) => ({ entry, value: values.get(entry) ?? null }));
 }
 
 export async function setMetadata(
@@ -145,11 +150,10 @@ function isShared(entry: string): boolean {
 }
 
 /** RFC 5464 4.2.2. */
-function reaches(asked: string, entry: string, depth: 0 | 1 | "infinity"): boolean {
+function reaches(asked: string, entry: string, depth: 1 | "infinity"): boolean {
   if (entry === asked) return true;
-  if (depth === 0 || !entry.startsWith(asked.endsWith("/") ? asked : asked + "/")) return false;
-  const rest = entry.slice(asked.endsWith("/") ? asked.length : asked.length + 1);
-  return depth === "infinity" || !rest.includes("/");
+  if (!entry.startsWith(asked + "/")) return false;
+  return depth === "infinity" || !entry.slice(asked.length + 1).includes("/");
 }
 
 /** Keeps a change for a client that wants to be told; the count tells changes of its own from those of others. */
