@@ -4,7 +4,8 @@
  * Memory is bounded: the window of the peer (32 kB, zlib's choice), a window of {@linkcode WINDOW_BITS} bits our way, and
  * what one read of {@linkcode READ_OCTETS} inflates to, which is drawn only as far as it is asked for. Every write is
  * followed by a sync flush, so that no answer waits in the compressor. A peer whose octets inflate to more than
- * {@linkcode FREE_OCTETS} and {@linkcode MAX_RATIO} times what it sent is cut.
+ * {@linkcode FREE_OCTETS} and {@linkcode MAX_RATIO} times what it sent is cut. What comes behind a sync flush of the peer is
+ * inflated only when all before it was read, so that it is still there where compression ends.
  */
 import zlib from "node:zlib";
 import { counter } from "../telemetry/metrics.ts";
@@ -37,6 +38,10 @@ export class CompressedTransport implements Transport {
   #deflate = zlib.createDeflateRaw({ windowBits: WINDOW_BITS, memLevel: MEMORY_LEVEL, chunkSize: 4_096 });
   #input = new Uint8Array(READ_OCTETS);
   #output: Uint8Array[] = [];
+  /** What came behind a sync flush, as it came. */
+  #behind: Uint8Array | null = null;
+  /** Octets of such a flush that the last ones are, 0 to 3. */
+  #flushed = 0;
   /** What a read handed out only in part. */
   #rest: Uint8Array | null = null;
   #consuming = false;
@@ -74,12 +79,12 @@ export class CompressedTransport implements Transport {
         await new Promise<void>((resolve) => this.#wake = resolve);
         continue;
       }
-      const count = await this.inner.read(this.#input);
-      if (count === null) return null;
-      this.#octetsIn += count;
+      const octets = this.#behind ?? await this.#more();
+      if (octets === null) return null;
+      const end = this.#endOfFlush(octets);
+      this.#behind = end === octets.length ? null : octets.subarray(end);
       this.#consuming = true;
-      // A copy: the decompressor keeps what it has not looked at yet.
-      this.#inflate.write(this.#input.slice(0, count), () => {
+      this.#inflate.write(octets.subarray(0, end), () => {
         this.#consuming = false;
         this.#signal();
       });
@@ -102,16 +107,37 @@ export class CompressedTransport implements Transport {
     return Promise.reject(new Error("TLS cannot begin inside compression"));
   }
 
-  /** Ends compression both ways and gives the connection below back (RFC 8437 2). */
-  stop(): Transport {
+  /** Ends compression both ways (RFC 8437 4.1); returns what came in clear already, null for nothing. */
+  stop(): Uint8Array | null {
     this.#release();
-    return this.inner;
+    return this.#behind;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#release();
     this.inner.close();
+  }
+
+  /** A copy: the decompressor keeps what it has not looked at yet. */
+  async #more(): Promise<Uint8Array | null> {
+    const count = await this.inner.read(this.#input);
+    if (count === null) return null;
+    this.#octetsIn += count;
+    return this.#input.slice(0, count);
+  }
+
+  /** Where the next `00 00 FF FF` ends (RFC 1951 3.2.4: an empty stored block); the length without one. */
+  #endOfFlush(octets: Uint8Array): number {
+    for (let at = 0; at < octets.length; at++) {
+      const octet = octets[at]!;
+      if (octet === 0xff && this.#flushed >= 2) this.#flushed++;
+      else this.#flushed = octet === 0 ? Math.min(2, this.#flushed % 3 + 1) : 0;
+      if (this.#flushed < 4) continue;
+      this.#flushed = 0;
+      return at + 1;
+    }
+    return octets.length;
   }
 
   #handOut(chunk: Uint8Array, into: Uint8Array): number {

@@ -75,6 +75,8 @@ export class Connection implements ImapContext {
   #deadline: Deadline;
   #buffer = new SessionBuffer();
   #append: Appending | null = null;
+  /** What came in clear behind the end of compression. */
+  #behind: Uint8Array | null = null;
   #idling: Idling | null = null;
   #failures = 0;
   #stopText: string | null = null;
@@ -395,14 +397,15 @@ export class Connection implements ImapContext {
     await leave(this).catch((error) => this.log.warn("leaving the mailbox failed", { error }));
   }
 
-  /** RFC 8437 2: compression ends behind the tagged OK; what the client sent inside it is void. */
+  /** RFC 8437 4.1: compression ends behind the tagged OK; what the client sent inside it is void. */
   async #endCompression(): Promise<void> {
     const { transport } = this.#wire;
     if (!(transport instanceof CompressedTransport)) return;
     await this.#wire.flush();
     this.session.dropInput();
     this.session.compressed = false;
-    this.#wire.transport = transport.stop();
+    this.#behind = transport.stop();
+    this.#wire.transport = transport.inner;
   }
 
   async #startTls(): Promise<void> {
@@ -436,6 +439,11 @@ export class Connection implements ImapContext {
     const { idleMs, stallMs } = this.#options.timeouts;
     if (this.account !== null) {
       this.#deadline.extend(session.betweenCommands || session.idling ? idleMs : stallMs);
+    }
+    if (this.#behind !== null) {
+      session.feed(this.#behind);
+      this.#behind = null;
+      return true;
     }
     const buffer = this.#buffer.next(this.#append?.sizeOctets);
     const near = session.idling || this.#again ? 0 : this.#wire.transport.readNear?.(buffer) ?? 0;

@@ -64,6 +64,37 @@ for (const step of [1, 7, 1_000_000]) {
   });
 }
 
+Deno.test("what comes in clear behind the last flush is there when compression ends", async () => {
+  const zeros = new Uint8Array(600); // blocks whose own octets are much like the mark of a flush
+  for (const text of [noise(2), zeros, noise(5_000), joined([zeros, noise(70_000), zeros])]) {
+    const deflate = zlib.createDeflateRaw({ level: 0 });
+    const packed: Uint8Array[] = [];
+    deflate.on("data", (piece: Uint8Array) => packed.push(piece));
+    deflate.write(text);
+    await new Promise<void>((done) => deflate.flush(zlib.constants.Z_SYNC_FLUSH, done));
+    deflate.destroy();
+    const clear = new TextEncoder().encode("\0\0\0a1 LOGIN a b\r\n");
+    for (const step of [1, 3, 1_000_000]) {
+      const wire = new Wire(joined([...packed, clear]), step);
+      const transport = new CompressedTransport(wire);
+      const got: Uint8Array[] = [];
+      const into = new Uint8Array(1_000);
+      for (let octets = 0; octets < text.length;) {
+        const count = await transport.read(into);
+        got.push(into.slice(0, count!));
+        octets += count!;
+      }
+      assert.deepEqual(joined(got), text);
+      const behind = [transport.stop() ?? new Uint8Array(0)];
+      for (let count = await wire.read(into); count !== null; count = await wire.read(into)) {
+        behind.push(into.slice(0, count));
+      }
+      // Of the flush itself some octets may be left, where what is before it was read without them.
+      assert.deepEqual(joined(behind).subarray(-clear.length), clear, `${text.length} by ${step}`);
+    }
+  }
+});
+
 Deno.test("every write can be read at once by the other side, small and large", async () => {
   const wire = new Wire(new Uint8Array(0));
   const transport = new CompressedTransport(wire);
