@@ -47,8 +47,10 @@ export function capabilities(facts: CapabilityFacts): string {
     if (facts.sieveUrl !== "") text += ` IMAPSIEVE=${facts.sieveUrl}`;
     if (facts.sharing) text += " ACL RIGHTS=texk LIST-MYRIGHTS";
     if (facts.quotaSet) text += " QUOTASET";
-    if (facts.messageLimit > 0) text += ` MESSAGELIMIT=${facts.messageLimit}`;
-    else if (facts.saveLimit > 0) text += ` SAVELIMIT=${facts.saveLimit}`;
+    const { messageLimit, saveLimit } = facts;
+    if (messageLimit > 0) text += ` MESSAGELIMIT=${messageLimit}`;
+    // What MESSAGELIMIT says already is not said again (RFC 9738 3).
+    if (saveLimit > 0 && (messageLimit === 0 || saveLimit < messageLimit)) text += ` SAVELIMIT=${saveLimit}`;
     if (facts.hidden.size === 0) return text;
     return text.split(" ").filter((name) => !isHidden(facts.hidden, name)).join(" ");
   }

@@ -95,6 +95,22 @@ imapTest("SAVELIMIT is for COPY and APPEND alone", async (h) => {
   );
 }, { saveLimit: 2 });
 
+for (const [messageLimit, saveLimit, told] of [[5, 2, "5 2"], [2, 5, "2"], [3, 3, "3"]] as const) {
+  imapTest(`both limits, ${messageLimit} and ${saveLimit}: what holds is what is told`, async (h) => {
+    await fill(h, 6);
+    const client = await h.selected();
+    const [, said] = / (MESSAGELIMIT=\d+(?: SAVELIMIT=\d+)?)/.exec(await client.ok("CAPABILITY"))!;
+    assert.equal(said!.replace(/[A-Z]+=/g, ""), told);
+    const least = Math.min(messageLimit, saveLimit);
+    await client.ok(`COPY 1:${least} Trash`);
+    assert.match(
+      await client.command(`COPY 1:${least + 1} Trash`),
+      new RegExp(`^NO \\[MESSAGELIMIT ${least} 2\\]`),
+    );
+    assert.match(await client.ok("FETCH 1:* (UID)"), new RegExp(`^OK \\[MESSAGELIMIT ${messageLimit} `, "m"));
+  }, { messageLimit, saveLimit });
+}
+
 imapTest("UIDAFTER and UIDBEFORE (RFC 9738 3.2)", async (h) => {
   await fill(h, 4);
   const client = await h.selected();
