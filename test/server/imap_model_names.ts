@@ -120,6 +120,7 @@ async function metadata(session: Session, { model, next }: Bed, name: string): P
     const value = next(3) === 0 ? null : `value ${next(9)}`;
     if (box !== null && value !== null) box.metadata.set(entry, value);
     else box?.metadata.delete(entry);
+    if (box !== null) box.changes++; // RFC 7162 3.2
     const given = value === null ? "NIL" : `"${value}"`;
     const answer = await session.run(`SETMETADATA ${name} (${entry} ${given})`);
     if (model.names.get(name) !== null) assert.equal(answer, box === null ? "NO" : "OK");

@@ -45,6 +45,9 @@ export class Session {
   condstore = false;
   uidValidity = 0;
   modSeq = 0;
+  /** Since the command began: HIGHESTMODSEQ, and the largest MODSEQ of a message. */
+  #highest: number | null = null;
+  #changed = 0;
   /** UIDs by sequence number, as the client has them. */
   view: number[] = [];
   /** Flags the client was told of. */
@@ -112,13 +115,21 @@ export class Session {
     const tagged = responses.pop()!;
     for (const response of responses) this.#take(response, options);
     this.log.push(`${this.name}<  ${tagged}`);
-    this.code = /^OK \[([^\]]*)\]/.exec(tagged)?.[1] ?? this.code;
-    const highest = /HIGHESTMODSEQ (\d+)/.exec(tagged);
-    if (highest !== null) this.modSeq = Math.max(this.modSeq, Number(highest[1]));
+    const code = /^OK \[([^\]]*)\]/.exec(tagged)?.[1] ?? "";
+    if (code.startsWith("HIGHESTMODSEQ ")) this.#highest = Number(code.split(" ")[1]);
+    else if (code !== "") this.code = code;
+    this.#settle();
     return tagged.split(" ")[0]!;
   }
 
+  /** What a client goes by when it comes back (RFC 7162 6). */
+  #settle(): void {
+    this.modSeq = this.#highest ?? Math.max(this.modSeq, this.#changed);
+  }
+
   #forget(): void {
+    this.#highest = null;
+    this.#changed = 0;
     this.searched = null;
     this.found.clear();
     this.fetched.clear();
@@ -157,6 +168,7 @@ export class Session {
     if (!this.truth.alive) return false;
     this.client.send("DONE\r\n");
     take((await this.client.until(/^idle OK [^\r]*\r\n/m)).replace(/^idle OK .*\r\n$/m, ""));
+    this.#settle();
     this.check(true);
     return true;
   }
@@ -213,6 +225,11 @@ export class Session {
       for (const [, name, value] of match[1]!.matchAll(/ ([A-Z]+) (\d+)/g)) {
         this.found.set(name!, Number(value));
       }
+    } else if (
+      (match = /^\* OK \[HIGHESTMODSEQ (\d+)\] Expunges are still to be told$/.exec(line)) !== null
+    ) {
+      assert.ok(hidesExpunges && this.condstore, "HIGHESTMODSEQ below what is held back");
+      this.#highest = Number(match[1]);
     } else if ((match = /^\* OK \[([A-Z]+)(?: ([^\]]*))?\]/.exec(line)) !== null) {
       this.#told(match[1]!, match[2] ?? "");
     } else {
@@ -240,7 +257,7 @@ export class Session {
       assert.ok(told !== undefined || this.kind !== "qresync", "UID");
     }
     if (modSeq !== undefined) {
-      this.modSeq = Math.max(this.modSeq, Number(modSeq));
+      this.#changed = Math.max(this.#changed, Number(modSeq));
       this.truth.highest = Math.max(this.truth.highest, Number(modSeq));
     }
   }
@@ -251,7 +268,7 @@ export class Session {
       case "HIGHESTMODSEQ":
         assert.ok(Number(value) >= this.truth.highest, "HIGHESTMODSEQ never goes back");
         this.truth.highest = Number(value);
-        this.modSeq = Math.max(this.modSeq, Number(value));
+        this.#highest = Number(value);
         break;
       case "UIDVALIDITY":
         this.uidValidity = Number(value);
