@@ -14,6 +14,8 @@ interface Line {
   readonly mailbox?: (name: string) => string;
   /** It brings messages there: [TRYCREATE]. */
   readonly brings?: true;
+  /** Said of a name that is not there, instead of [NONEXISTENT] or [TRYCREATE]. */
+  readonly missing?: RegExp;
   /** Said of a name that only stands for its children, instead of [NONEXISTENT]. */
   readonly unselectable?: RegExp;
   /** What "lr" gives in a mailbox of another, instead of [NOPERM]. */
@@ -82,7 +84,13 @@ const LINES: Readonly<Record<string, Line>> = {
     unselectable: OK,
     writes: "DELETEACL INBOX bob@example.test",
   },
-  GETQUOTAROOT: { mailbox: (name) => `GETQUOTAROOT ${name}`, unselectable: OK, reader: OK },
+  // RFC 9208 4.1.2: it says what would hold for a mailbox of one's own.
+  GETQUOTAROOT: {
+    mailbox: (name) => `GETQUOTAROOT ${name}`,
+    missing: OK,
+    unselectable: OK,
+    reader: OK,
+  },
   SETQUOTA: { writes: 'SETQUOTA "" (STORAGE 1000)' },
   SELECT: { mailbox: (name) => `SELECT ${name}`, reader: OK },
   EXAMINE: { mailbox: (name) => `EXAMINE ${name}`, reader: OK },
@@ -232,8 +240,9 @@ Deno.test("there is a line for every command", () => {
   assert.deepEqual(numbered.map(([name]) => name).toSorted(), [...BY_NUMBER].toSorted());
 });
 
-each("mailbox", "a mailbox that is not there", async ({ mine }, command, { brings }) => {
-  await refused(mine, command("Nowhere"), brings ? /^NO \[TRYCREATE\] No such mailbox\r/m : MISSING);
+each("mailbox", "a mailbox that is not there", async ({ mine }, command, { brings, missing }) => {
+  const reply = missing ?? (brings ? /^NO \[TRYCREATE\] No such mailbox\r/m : MISSING);
+  await refused(mine, command("Nowhere"), reply);
 });
 
 each("mailbox", "a mailbox that one may not see is none", async ({ h, mine }, command) => {
