@@ -138,7 +138,7 @@ imapTest("keys, texts and patterns that cost much leave others their turns", asy
       ["INBOX", `SEARCH ${many(490, (at) => `NOT SUBJECT k${at}`).join(" ")}`],
       ["Long", `SEARCH ${many(4, () => `NOT TEXT ${slow}`).join(" ")}`],
       ["Long", `SEARCH FUZZY ${many(20, (at) => `NOT BODY k${at}`).join(" FUZZY ")} TEXT ${slow}`],
-      ["INBOX", `LIST "" (${many(60, () => `${"*a".repeat(60)}b`).join(" ")})`],
+      ["INBOX", `LIST "" (${many(60, (at) => `${"*a".repeat(60)}b${at}`).join(" ")})`],
     ] as const
   ) {
     await client.ok(`SELECT ${mailbox}`);

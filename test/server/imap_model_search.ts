@@ -15,6 +15,11 @@ export interface Key {
   readonly matches: (uid: number, message: Message) => boolean;
 }
 
+/** Whether it speaks of message numbers: no EXPUNGE then, whatever the command is (RFC 9051 7.5.1). */
+export function hasNumbers({ text }: Key): boolean {
+  return text.includes(":*");
+}
+
 export function dateText(at: number): string {
   const [, day, month, year] = /, (\d\d) (\w+) (\d+)/.exec(new Date(at).toUTCString())!;
   return `${Number(day)}-${month}-${year}`;
