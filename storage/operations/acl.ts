@@ -63,8 +63,9 @@ function setOne(
 export function inheritAcl(context: OperationContext, mailboxId: number, parentId: number | null): void {
   if (parentId === null) return;
   context.sql(
-    "INSERT INTO acl (mailbox_id, identifier, rights) SELECT ?, identifier, rights FROM acl WHERE mailbox_id = ?",
-  ).run(mailboxId, parentId);
+    "INSERT INTO acl (mailbox_id, identifier, rights) SELECT ?, identifier, rights FROM acl WHERE mailbox_id = ? " +
+      "AND NOT EXISTS (SELECT 1 FROM acl WHERE mailbox_id = ?)",
+  ).run(mailboxId, parentId, mailboxId);
 }
 
 /** What hangs on a mailbox that goes: its list, and what its readers had of their own. */

@@ -42,10 +42,8 @@ export function createMailbox(context: OperationContext, op: Op<"create-mailbox"
       "UPDATE mailboxes SET selectable = 1, uid_validity = ?, uid_next = 1, recent_uid = 1, special_use = ? WHERE id = ?",
     )
       .run(uidValidity, op.specialUse, id);
-  } else {
-    id = insert(context, { accountId: op.accountId, name, specialUse: op.specialUse, uidValidity });
-    inheritAcl(context, id, above);
-  }
+  } else id = insert(context, { accountId: op.accountId, name, specialUse: op.specialUse, uidValidity });
+  inheritAcl(context, id, above);
   if (tooMany(context, op.accountId)) return TOO_MANY;
   context.changes.push({ kind: "mailboxes", accountId: op.accountId, deleted: [] });
   return { ok: true, kind: "mailbox", mailboxId: id, uidValidity };
@@ -141,7 +139,10 @@ export function deleteMailbox(context: OperationContext, op: Op<"delete-mailbox"
   if (children > 0) {
     // The name stays for its children, under a new row: whoever has the old mailbox open must not see it come back.
     context.sql("DELETE FROM mailboxes WHERE id = ?").run(mailbox.id);
-    insert(context, { accountId: op.accountId, name, selectable: false });
+    const id = insert(context, { accountId: op.accountId, name, selectable: false });
+    // As every new name: whoever may create one here may make it a mailbox again, and then use it.
+    const above = find(context, op.accountId, name.slice(0, Math.max(0, name.lastIndexOf(SEPARATOR))));
+    inheritAcl(context, id, above?.id ?? null);
   } else context.sql("DELETE FROM mailboxes WHERE id = ?").run(mailbox.id);
   context.changes.push({ kind: "mailboxes", accountId: op.accountId, deleted: [mailbox.id] });
   return DONE;

@@ -386,6 +386,13 @@ acl("k and x: mailboxes are made, renamed and deleted, and inherit", async (h) =
   assert.match(await alice.ok("GETACL Top/Low"), /"bob@example.test" "lkxc"\r$/m);
   assert.match(await bob.command(`DELETE ${ALICE}`), /^NO \[CANNOT\]/m);
   assert.match(await bob.command(`RENAME ${ALICE} ${ALICE.replace(/"$/, '/Moved"')}`), /^NO \[CANNOT\]/m);
+  // A name that stood for its children is made a mailbox again by whoever made it, and is theirs as before.
+  for (const name of ["/Top", "/Top/Low"].map((below) => ALICE.replace(/"$/, `${below}"`))) {
+    await bob.ok(`CREATE ${name.replace(/"$/, '/Lower"')}`);
+    await bob.ok(`DELETE ${name}`);
+    await bob.ok(`CREATE ${name}`);
+    assert.match(await bob.ok(`MYRIGHTS ${name}`), / "?lkxc"?\r$/m);
+  }
   // A name that is taken by what he may not see is refused like one he may not make.
   await alice.ok("CREATE Secret");
   assert.match(await bob.command(`CREATE ${ALICE.replace(/"$/, '/Secret"')}`), NOPERM);

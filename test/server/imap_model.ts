@@ -85,6 +85,8 @@ const STANDARD: readonly (readonly [string, string | null])[] = [
 export class Model {
   /** Null: only there for what is below it. */
   readonly names = new Map<string, Mailbox | null>();
+  /** Of those: what another has there. */
+  readonly #rightsBelow = new Map<string, string>();
   readonly subscribed = new Set<string>(STANDARD.map(([name]) => name));
   /** Under a name, which mailbox had which UIDVALIDITY last. */
   readonly validities = new Map<string, { readonly mailbox: Mailbox | null; readonly uidValidity: number }>();
@@ -109,11 +111,10 @@ export class Model {
   /** What CREATE does; null where it is refused. */
   create(name: string): Mailbox | null {
     if (this.names.get(name)) return null;
-    // A name that stands for its children has lost what it had from above.
-    const inherits = !this.names.has(name);
     const above = this.#createParents(name);
     const mailbox = new Mailbox();
-    if (inherits) mailbox.rights = above;
+    mailbox.rights = this.#rightsBelow.get(name) || above;
+    this.#rightsBelow.delete(name);
     this.names.set(name, mailbox);
     return mailbox;
   }
@@ -129,7 +130,7 @@ export class Model {
         mailbox.rights = rights;
         this.names.set(parent, mailbox);
       }
-      rights = this.names.get(parent)?.rights ?? "";
+      rights = this.names.get(parent)?.rights ?? this.#rightsBelow.get(parent) ?? "";
     }
     return rights;
   }
@@ -140,8 +141,10 @@ export class Model {
     if (mailbox === undefined || name === "INBOX") return undefined;
     const children = this.hasChildren(name);
     if (children && mailbox === null) return undefined;
-    if (children) this.names.set(name, null);
-    else this.names.delete(name);
+    if (children) {
+      this.names.set(name, null);
+      this.#rightsBelow.set(name, this.#createParents(name));
+    } else this.names.delete(name);
     if (mailbox !== null) mailbox.alive = false;
     return mailbox;
   }
@@ -163,6 +166,9 @@ export class Model {
       if (name !== from && !name.startsWith(`${from}/`)) continue;
       this.names.delete(name);
       this.names.set(to + name.slice(from.length), mailbox);
+      const rights = this.#rightsBelow.get(name);
+      this.#rightsBelow.delete(name);
+      if (rights !== undefined) this.#rightsBelow.set(to + name.slice(from.length), rights);
       // A name that had a larger one before gives it a new one; and the old name is another one's from here on.
       if (mailbox !== null) mailbox.uidValidity = 0;
       const told = this.validities.get(name);
