@@ -139,3 +139,30 @@ Deno.test("charsets: nothing that iconv-lite knows is kept from it, and no other
     assert.equal(decode("a", name), null, name);
   }
 });
+
+Deno.test("encoded words: a character that one has cut off goes on in the next, in every charset; what is malformed stays so", () => {
+  const word = (charset: string, ...octets: number[]) => {
+    const text = octets.map((octet) => `=${octet.toString(16).toUpperCase().padStart(2, "0")}`);
+    return `=?${charset}?Q?${text.join("")}?=`;
+  };
+  for (const text of ["Grüße", "日本語", "🙂 a €"]) {
+    const octets = [...new TextEncoder().encode(text)];
+    for (let cut = 1; cut < octets.length; cut++) {
+      const words = [word("utf-8", ...octets.slice(0, cut)), word("utf-8", ...octets.slice(cut))];
+      assert.equal(decodeHeaderText(words.join("\r\n ").replaceAll("\r\n", "")), text);
+    }
+    assert.equal(decodeHeaderText(octets.map((octet) => word("utf-8", octet)).join(" ")), text);
+  }
+  assert.equal(
+    decodeHeaderText(`${word("gbk", 0xd6)} ${word("gbk", 0xd0, 0xce)} ${word("gbk", 0xc4)} !`),
+    "中文 !",
+  );
+  assert.equal(decodeHeaderText(`${word("shift_jis", 0x93)} ${word("shift_jis", 0xfa)}`), "日");
+  assert.equal(decodeHeaderText(`${word("utf-8", 0xc3)} ${word("gbk", 0xa9)}`), "\ufffd\ufffd");
+  assert.equal(decodeHeaderText(`${word("utf-8", 0xc3)} x ${word("utf-8", 0xa9)}`), "\ufffd x \ufffd");
+  assert.equal(decodeHeaderText(`${word("utf-8", 0xff)} ${word("utf-8", 0x61)}`), "\ufffda");
+  const many = Array.from({ length: 50_000 }, () => word("utf-8", 0xe2, 0x82)).join(" ");
+  const begin = performance.now();
+  assert.equal(decodeHeaderText(many).length, 50_000);
+  assert.ok(performance.now() - begin < 5_000, "its time grows with its length alone");
+});
