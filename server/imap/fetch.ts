@@ -310,7 +310,7 @@ function noteBroken(run: FetchRun, row: MessageRow, error: unknown): void {
 
 const NOTHING_DECODED: ReadonlyMap<string, Uint8Array | null> = new Map();
 
-/** The response in order: text, octets, and spans of the message still to be read. */
+/** The response in order: text, octets, and spans of the message still to be read. None where the message is gone. */
 function responseParts(
   run: FetchRun,
   sequence: number,
@@ -319,6 +319,11 @@ function responseParts(
 ): Part[] {
   const { selected: { index, view }, plan } = run;
   const parts: Part[] = [];
+  const position = plan.hasFlags || plan.hasModSeq ? index.positionOf(row.uid) : 0;
+  if (position < 0) { // it was expunged while this one or others were read
+    run.gone = true;
+    return parts;
+  }
   let text = fetchHead(run.context.session.enabled.uidOnly, sequence, row.uid);
   let separator = "";
   for (const item of plan.items) {
@@ -329,15 +334,12 @@ function responseParts(
         text += `UID ${row.uid}`;
         break;
       case "FLAGS": {
-        const position = index.positionOf(row.uid);
         const recent = row.uid >= view.recentFrom;
-        text += position < 0
-          ? "FLAGS ()"
-          : `FLAGS ${formatFlags(index.flagsAt(position), index.keywordsAt(position), recent)}`;
+        text += `FLAGS ${formatFlags(index.flagsAt(position), index.keywordsAt(position), recent)}`;
         break;
       }
       case "MODSEQ":
-        text += `MODSEQ (${index.modSeqAt(index.positionOf(row.uid))})`;
+        text += `MODSEQ (${index.modSeqAt(position)})`;
         break;
       case "INTERNALDATE":
         text += `INTERNALDATE ${formatDateTime(row.internalDate)}`;

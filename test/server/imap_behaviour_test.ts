@@ -283,6 +283,32 @@ imapTest("a command that waits for the disk does not stop other sessions", async
   assert.match(await client.until(/^w2 OK[^\r]*\r\n/m), /^\* 1 FETCH [^]*w1 OK [^]*w2 OK/);
 });
 
+imapTest(
+  "a message that goes while FETCH reads the one before it is left out, and not told without its flags",
+  async (h) => {
+    await h.deliver(`${letter("long")}${"a line of text\r\n".repeat(10_000)}`);
+    await h.deliver(letter("short"));
+    const client = await h.selected();
+    const other = await h.selected();
+    const { blobs } = h.test.store;
+    const reading = Promise.withResolvers<void>(), gone = Promise.withResolvers<void>();
+    const read = blobs.read.bind(blobs);
+    blobs.read = async (...args) => {
+      reading.resolve();
+      await gone.promise;
+      return await read(...args);
+    };
+    client.send("f UID FETCH 1:2 (FLAGS MODSEQ BODY.PEEK[])\r\n");
+    await reading.promise;
+    await other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)");
+    await other.ok("EXPUNGE");
+    gone.resolve();
+    const text = await client.until(/^f [^\r]*\r\n/m);
+    assert.match(text, /^\* 1 FETCH \(UID 1 FLAGS \([^]*^f OK \[EXPUNGEISSUED\]/m);
+    assert.doesNotMatch(text, /^\* 2 FETCH/m);
+  },
+);
+
 imapTest("a long SEARCH, SORT and THREAD give way to other sessions", async (h) => {
   const client = await h.login();
   for (let times = 0; times < 4; times++) await fill(client, "INBOX", 1_000);
