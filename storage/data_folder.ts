@@ -8,7 +8,7 @@
  *     manifest.jsonl            it is a copy            restoring   it is being put back
  */
 import { getLogger } from "@logtape/logtape";
-import { statfsSync } from "node:fs";
+import { closeSync, constants, fchownSync, openSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DENO_FILES, type Files } from "./files.ts";
 import {
@@ -189,6 +189,16 @@ export function makeFolder(path: string): void {
   for (let folder = resolve(path); !exists(folder); folder = dirname(folder)) made.push(folder);
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   for (const folder of made) syncNames(dirname(folder));
+}
+
+/** Gives a folder that root has just made to another; throws where somebody has put a link in its place meanwhile. */
+export function giveFolder(path: string, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    fchownSync(folder, uid, gid);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 export function syncNames(path: string): void {

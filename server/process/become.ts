@@ -5,7 +5,7 @@
  * It happens before anything is bound or opened, because a later bind for a reloaded certificate or a restarted front
  * end must be done by the same user.
  */
-import { lchownSync } from "node:fs";
+import { giveFolder } from "../../storage/data_folder.ts";
 import { ownCommand } from "./own_command.ts";
 
 /** It cannot be done; the message says what to do. */
@@ -94,5 +94,5 @@ export function prepareDataFolder(path: string, user: string): void {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-  lchownSync(path, uid, gid); // of a link that somebody has put in its place meanwhile: the link
+  giveFolder(path, { uid, gid });
 }

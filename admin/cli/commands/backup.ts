@@ -4,9 +4,8 @@
  * `backup` runs beside a server or without one. `restore` needs the folder for itself.
  */
 import { Option } from "commander";
-import { lchownSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { DataFolder } from "../../../storage/data_folder.ts";
+import { type DataFolder, giveFolder } from "../../../storage/data_folder.ts";
 import type { RestoreReport } from "../../../storage/backup/restore.ts";
 import { leaveRoot } from "../client.ts";
 import { type CliContext, CliFailure } from "../context.ts";
@@ -149,7 +148,7 @@ function giveTo(path: string, { uid, gid }: Owner): void {
   try {
     Deno.mkdirSync(dirname(resolve(path)), { recursive: true });
     Deno.mkdirSync(path, { mode: 0o700 });
-    lchownSync(path, uid, gid); // of a link that the owner has put in its place meanwhile: the link
+    giveFolder(path, { uid, gid });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
